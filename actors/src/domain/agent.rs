@@ -1,0 +1,210 @@
+//! What an agent is: everything that is pinned when a session opens.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    budget::Budget,
+    ids::{AgentName, EngineId, ModelName, ProviderName, ToolName},
+    permission::Authority,
+    tool::{Overlay, ToolSpec},
+};
+
+/// An agent's part in a team.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Routes work to others.
+    Coordinator,
+    /// Makes plans.
+    Planner,
+    /// Carries plans out.
+    Executor,
+    /// Does one thing.
+    #[default]
+    Specialist,
+}
+
+/// How the model samples.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// Temperature in thousandths, so that it is exact in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature_milli: Option<u32>,
+    /// Output cap in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens_max: Option<u64>,
+    /// Stop sequences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// Tokens for thinking; `None` is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking_tokens: Option<u64>,
+}
+
+/// Bounds on what one agent may start. Defaults and their arithmetic are in `limits`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// How deep below this session agents may be spawned; 0 is none.
+    pub depth: u32,
+    /// Children alive at once.
+    pub width: u32,
+    /// Agents alive at once in the whole tree; read at the root.
+    pub total: u32,
+    /// Model calls in one turn.
+    pub steps: u32,
+    /// How often a failed model call is made again.
+    pub retries: u32,
+    /// A turn's whole time.
+    pub turn_ms: u64,
+    /// A model call's whole time.
+    pub model_ms: u64,
+    /// A tool call's whole time.
+    pub tool_ms: u64,
+    /// How long a person has to answer.
+    pub approval_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        use crate::limits as l;
+        Self {
+            depth: l::DEPTH,
+            width: l::WIDTH,
+            total: l::TOTAL,
+            steps: l::STEPS,
+            retries: l::MODEL_RETRIES,
+            turn_ms: l::TURN_MS,
+            model_ms: l::MODEL_MS,
+            tool_ms: l::TOOL_MS,
+            approval_ms: l::APPROVAL_MS,
+        }
+    }
+}
+
+/// How often a session's own panics are forgiven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RestartPolicy {
+    /// Panics without progress within the window before quarantine.
+    pub panics_max: u32,
+    /// The window.
+    pub window_ms: u64,
+    /// First backoff; doubled each time.
+    pub backoff_ms: u64,
+    /// Longest backoff.
+    pub backoff_max_ms: u64,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        use crate::limits as l;
+        Self {
+            panics_max: l::PANICS_MAX,
+            window_ms: l::PANIC_WINDOW_MS,
+            backoff_ms: l::BACKOFF_MS,
+            backoff_max_ms: l::BACKOFF_MAX_MS,
+        }
+    }
+}
+
+/// What input during a turn does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputPolicy {
+    /// It waits its turn.
+    #[default]
+    Queue,
+    /// It cancels the running turn and goes next.
+    Interrupt,
+    /// It is refused.
+    Reject,
+}
+
+/// An agent as a user declares it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentSpec {
+    /// Its name.
+    pub name: AgentName,
+    /// Its part.
+    #[serde(default)]
+    pub role: Role,
+    /// Its model.
+    pub model: ModelName,
+    /// Where the model is served, where that is not clear from its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderName>,
+    /// Which engine runs its turns.
+    #[serde(default = "loop_engine")]
+    pub engine: EngineId,
+    /// What it is told first.
+    #[serde(default)]
+    pub instructions: String,
+    /// The tools it has, and no others, each with its configuration overlay.
+    #[serde(default)]
+    pub tools: BTreeMap<ToolName, Overlay>,
+    /// Agents it may spawn.
+    #[serde(default)]
+    pub routes: BTreeSet<AgentName>,
+    /// What it and everything below it may spend.
+    #[serde(default)]
+    pub budget: Budget,
+    /// What it may start.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How its model samples.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// How its panics are treated.
+    #[serde(default)]
+    pub restart: RestartPolicy,
+    /// What input during a turn does.
+    #[serde(default)]
+    pub input: InputPolicy,
+    /// What it may do.
+    #[serde(default)]
+    pub authority: Authority,
+}
+
+/// The `loop` engine: model and tools in turn.
+#[must_use]
+pub fn loop_engine() -> EngineId {
+    EngineId("loop".to_owned())
+}
+
+impl AgentSpec {
+    /// An agent with this name and model, no tools, default bounds.
+    #[must_use]
+    pub fn new(name: impl Into<AgentName>, model: impl Into<ModelName>) -> Self {
+        Self {
+            name: name.into(),
+            role: Role::default(),
+            model: model.into(),
+            provider: None,
+            engine: loop_engine(),
+            instructions: String::new(),
+            tools: BTreeMap::new(),
+            routes: BTreeSet::new(),
+            budget: Budget::default(),
+            limits: Limits::default(),
+            sampling: Sampling::default(),
+            restart: RestartPolicy::default(),
+            input: InputPolicy::default(),
+            authority: Authority::default(),
+        }
+    }
+}
+
+/// An agent as a session pins it: with its tools' descriptions and schemas as they were.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rendered {
+    /// The declaration.
+    pub agent: AgentSpec,
+    /// Its tools, by name.
+    pub tools: Vec<ToolSpec>,
+}

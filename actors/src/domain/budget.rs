@@ -1,0 +1,201 @@
+//! Budgets and the amounts that are reserved, spent and compared with them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{CallId, SessionId},
+    usage::NanoUsd,
+};
+
+/// What something costs or may cost, in every dimension a budget can limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    /// Tokens of every kind.
+    #[serde(default)]
+    pub tokens: u64,
+    /// Money.
+    #[serde(default)]
+    pub nano_usd: NanoUsd,
+    /// Calls to models.
+    #[serde(default)]
+    pub model_calls: u64,
+    /// Calls to tools.
+    #[serde(default)]
+    pub tool_calls: u64,
+    /// Live agents: only ever reserved, given back when the agent has ended.
+    #[serde(default)]
+    pub agents: u64,
+}
+
+impl Amount {
+    /// Both together, saturating.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            tokens: self.tokens.saturating_add(other.tokens),
+            nano_usd: NanoUsd(self.nano_usd.0.saturating_add(other.nano_usd.0)),
+            model_calls: self.model_calls.saturating_add(other.model_calls),
+            tool_calls: self.tool_calls.saturating_add(other.tool_calls),
+            agents: self.agents.saturating_add(other.agents),
+        }
+    }
+
+    /// This without `other`, never below zero.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self {
+            tokens: self.tokens.saturating_sub(other.tokens),
+            nano_usd: NanoUsd(self.nano_usd.0.saturating_sub(other.nano_usd.0)),
+            model_calls: self.model_calls.saturating_sub(other.model_calls),
+            tool_calls: self.tool_calls.saturating_sub(other.tool_calls),
+            agents: self.agents.saturating_sub(other.agents),
+        }
+    }
+}
+
+/// Upper limits; `None` is no limit in that dimension.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Tokens of every kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nano_usd: Option<NanoUsd>,
+    /// Calls to models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_calls: Option<u64>,
+    /// Calls to tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<u64>,
+    /// Agents alive at once below (and not counting) this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agents: Option<u64>,
+}
+
+/// A dimension of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dimension {
+    /// Tokens.
+    Tokens,
+    /// Money.
+    Money,
+    /// Model calls.
+    ModelCalls,
+    /// Tool calls.
+    ToolCalls,
+    /// Live agents.
+    Agents,
+}
+
+impl Dimension {
+    /// Every dimension, in a fixed order.
+    pub const ALL: [Self; 5] =
+        [Self::Tokens, Self::Money, Self::ModelCalls, Self::ToolCalls, Self::Agents];
+
+    /// This dimension of an amount.
+    #[must_use]
+    pub const fn of(self, amount: &Amount) -> u64 {
+        match self {
+            Self::Tokens => amount.tokens,
+            Self::Money => amount.nano_usd.0,
+            Self::ModelCalls => amount.model_calls,
+            Self::ToolCalls => amount.tool_calls,
+            Self::Agents => amount.agents,
+        }
+    }
+
+    /// This dimension's limit.
+    #[must_use]
+    pub fn limit(self, budget: &Budget) -> Option<u64> {
+        match self {
+            Self::Tokens => budget.tokens,
+            Self::Money => budget.nano_usd.map(|money| money.0),
+            Self::ModelCalls => budget.model_calls,
+            Self::ToolCalls => budget.tool_calls,
+            Self::Agents => budget.agents,
+        }
+    }
+}
+
+impl Budget {
+    /// Whether nothing is limited.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// An account on the way from a root to a session: a session that has a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The session whose budget it is; everything below it draws on it.
+    pub session: SessionId,
+    /// Its limits.
+    pub budget: Budget,
+}
+
+/// What a session asks of the ledger before it calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// The call it is for; the same call again is the same reservation.
+    pub call: CallId,
+    /// The root of the session tree: whose log holds the grant.
+    pub root: SessionId,
+    /// Accounts that must all have room, root first.
+    pub accounts: Vec<Account>,
+    /// A true upper bound of what the call can cost; `None` money means the price is unknown.
+    pub bound: Amount,
+    /// Whether the money part of the bound is known.
+    pub priced: bool,
+}
+
+/// Why a reservation was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Shortage {
+    /// An account has no room and none can come free.
+    Exhausted {
+        /// Whose budget.
+        account: SessionId,
+        /// In which dimension.
+        dimension: Dimension,
+        /// Its limit.
+        limit: u64,
+        /// Spent so far.
+        spent: u64,
+        /// What the call could cost.
+        bound: u64,
+    },
+    /// A money budget is on the path and the model's price is not known.
+    UnknownPrice {
+        /// Whose budget.
+        account: SessionId,
+    },
+    /// Room could have come free but did not within the deadline.
+    Waited {
+        /// Whose budget.
+        account: SessionId,
+        /// How long the reservation waited.
+        waited_ms: u64,
+    },
+}
+
+impl std::fmt::Display for Shortage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exhausted { account, dimension, limit, spent, bound } => write!(
+                f,
+                "budget of {account}: {spent} of {limit} {dimension:?} spent, the next call may need {bound}"
+            ),
+            Self::UnknownPrice { account } => {
+                write!(f, "budget of {account} is in money, but the model's price is unknown")
+            }
+            Self::Waited { account, waited_ms } => {
+                write!(f, "budget of {account} stayed reserved by others for {waited_ms} ms")
+            }
+        }
+    }
+}

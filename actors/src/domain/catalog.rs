@@ -1,0 +1,235 @@
+//! What can be asked across sessions. A `Change` is what one frame does to the read model; it is
+//! computed by `policy::catalog` from the events, so that the read model can always be rebuilt.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    event::Goal,
+    ids::{
+        AgentName, ApprovalId, ApprovalNo, CheckpointName, ModelCallNo, ModelName, Position,
+        SessionId, TenantId, Timestamp,
+    },
+    permission::Ask,
+    usage::{NanoUsd, Settlement, Usage},
+};
+
+/// What a session is doing, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Nothing in hand.
+    Idle,
+    /// Has work in hand: must be awake.
+    Running,
+    /// Waits for a person or a point in time: may sleep.
+    Waiting,
+    /// Off the stage until a person releases it.
+    Quarantined,
+    /// Put away.
+    Archived,
+}
+
+impl Status {
+    /// The word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Quarantined => "quarantined",
+            Self::Archived => "archived",
+        }
+    }
+}
+
+/// A session's line in the catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// Which.
+    pub session: SessionId,
+    /// Whose data.
+    pub tenant: TenantId,
+    /// The root of its tree.
+    pub root: SessionId,
+    /// Its parent.
+    pub parent: Option<SessionId>,
+    /// Its agent.
+    pub agent: AgentName,
+    /// Its own name, if it has one.
+    pub name: Option<String>,
+    /// What it is doing.
+    pub status: Status,
+    /// What it waits on, in words.
+    pub waiting_on: Option<String>,
+    /// When it must be woken although nobody speaks to it.
+    pub wake_at: Option<Timestamp>,
+    /// Its goal.
+    pub goal: Option<Goal>,
+    /// Restarts so far.
+    pub restarts: u64,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Its last frame.
+    pub position: Position,
+}
+
+/// One effect of a frame on the read model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Change {
+    /// The session's line is now this.
+    Session(Box<SessionRow>),
+    /// An approval waits.
+    ApprovalOpened {
+        /// Its number in the session.
+        no: ApprovalNo,
+        /// What is asked.
+        ask: Box<Ask>,
+    },
+    /// It no longer does.
+    ApprovalClosed {
+        /// Its number in the session.
+        no: ApprovalNo,
+    },
+    /// A model call was booked; replaces an earlier word on the same call.
+    Usage {
+        /// The call.
+        call: ModelCallNo,
+        /// The model.
+        model: ModelName,
+        /// The agent.
+        agent: AgentName,
+        /// The booking.
+        settlement: Settlement,
+    },
+    /// A checkpoint.
+    Checkpoint {
+        /// Its name.
+        name: CheckpointName,
+        /// Where it points.
+        at: Position,
+        /// The caller's own value.
+        value: String,
+    },
+}
+
+/// An approval as the inbox lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalRow {
+    /// Which.
+    pub id: ApprovalId,
+    /// Whose data.
+    pub tenant: TenantId,
+    /// The agent that asks.
+    pub agent: AgentName,
+    /// What it asks.
+    pub ask: Ask,
+}
+
+/// A checkpoint as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointRow {
+    /// Of which session.
+    pub session: SessionId,
+    /// Its name.
+    pub name: CheckpointName,
+    /// Where it points.
+    pub at: Position,
+    /// The caller's own value.
+    pub value: String,
+}
+
+/// A booked model call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRow {
+    /// The session.
+    pub session: SessionId,
+    /// Its root.
+    pub root: SessionId,
+    /// The call.
+    pub call: ModelCallNo,
+    /// The model.
+    pub model: ModelName,
+    /// The agent.
+    pub agent: AgentName,
+    /// The booking.
+    pub settlement: Settlement,
+}
+
+/// Sums over booked model calls. What is exact and what is only bounded are apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Calls with a final usage.
+    pub calls: u64,
+    /// Their tokens.
+    pub usage: Usage,
+    /// Their cost, where known.
+    pub cost: NanoUsd,
+    /// Calls whose price is not known.
+    pub unpriced_calls: u64,
+    /// Calls that broke off.
+    pub unsettled_calls: u64,
+    /// At most this many tokens in them.
+    pub unsettled_tokens_max: u64,
+    /// At most this cost in them.
+    pub unsettled_cost_max: NanoUsd,
+}
+
+impl Totals {
+    /// Adds one booking.
+    pub fn add(&mut self, settlement: &Settlement) {
+        match settlement {
+            Settlement::Exact { usage, cost } => {
+                self.calls += 1;
+                self.usage += *usage;
+                match cost {
+                    Some(cost) => self.cost = NanoUsd(self.cost.0.saturating_add(cost.0)),
+                    None => self.unpriced_calls += 1,
+                }
+            }
+            Settlement::Unsettled { tokens_max, cost_max } => {
+                self.unsettled_calls += 1;
+                self.unsettled_tokens_max = self.unsettled_tokens_max.saturating_add(*tokens_max);
+                let cost = cost_max.unwrap_or_default();
+                self.unsettled_cost_max = NanoUsd(self.unsettled_cost_max.0.saturating_add(cost.0));
+            }
+            Settlement::Free => {}
+        }
+    }
+}
+
+/// Which booked calls to sum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TotalsOf {
+    /// Everything.
+    Runtime,
+    /// One session alone.
+    Session(SessionId),
+    /// A session and everything below it.
+    Subtree(SessionId),
+    /// One model.
+    Model(ModelName),
+    /// One agent name.
+    Agent(AgentName),
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// Only of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Only of this tree.
+    pub root: Option<SessionId>,
+    /// Only with one of these states; empty is all.
+    pub status: Vec<Status>,
+    /// Archived ones too.
+    pub archived: bool,
+    /// Only those that must be woken by then.
+    pub wake_by: Option<Timestamp>,
+    /// Only after this one, in the order of ids.
+    pub after: Option<SessionId>,
+    /// At most this many.
+    pub rows: usize,
+}

@@ -1,0 +1,50 @@
+//! The house log: what concerns the runtime as a whole and what a damaged session cannot record.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{PrincipalId, SessionId},
+    permission::Rule,
+    usage::DatedPrice,
+};
+
+/// What the house records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum HouseEvent {
+    /// A runtime started on this store.
+    Booted {
+        /// Version of the program.
+        version: String,
+        /// Its process id, to name the holder of a store.
+        pid: u32,
+    },
+    /// Prices in force from now on.
+    PricesSet {
+        /// All of them.
+        prices: Vec<DatedPrice>,
+    },
+    /// Somebody answered "always" or "never": a rule that stands for every session.
+    RuleStanding {
+        /// The rule.
+        rule: Rule,
+        /// Who said so.
+        by: PrincipalId,
+    },
+    /// A session was taken off the stage.
+    Quarantined {
+        /// Which.
+        session: SessionId,
+        /// Why, with the step where it happened.
+        reason: String,
+    },
+    /// A quarantined session was let back.
+    Released {
+        /// Which.
+        session: SessionId,
+        /// Whether the step that failed was skipped.
+        skip: bool,
+        /// Who said so.
+        by: PrincipalId,
+    },
+}

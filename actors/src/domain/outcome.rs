@@ -1,0 +1,102 @@
+//! How turns and children end. Each ends exactly once.
+
+use serde::{Deserialize, Serialize};
+
+use super::usage::Usage;
+
+/// How a turn ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TurnOutcome {
+    /// The model said its last word.
+    Completed {
+        /// The text of its last message.
+        text: String,
+        /// Whether the output limit cut it.
+        truncated: bool,
+    },
+    /// It could not go on.
+    Failed {
+        /// Why, for a person.
+        reason: String,
+    },
+    /// Somebody cancelled it.
+    Cancelled {
+        /// Why.
+        reason: String,
+    },
+    /// A budget on its path ended.
+    BudgetExhausted {
+        /// Which and how.
+        reason: String,
+    },
+}
+
+/// How an assignment of a child ended, as its parent is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ChildOutcome {
+    /// Its turn ended.
+    Turn {
+        /// How.
+        outcome: TurnOutcome,
+    },
+    /// It panicked too often and waits for a person.
+    Quarantined {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl ChildOutcome {
+    /// One word for it, as the model and the tree show it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Turn { outcome } => outcome.word(),
+            Self::Quarantined { .. } => "quarantined",
+        }
+    }
+
+    /// The text that goes with the word.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Turn { outcome } => outcome.text(),
+            Self::Quarantined { reason } => reason,
+        }
+    }
+}
+
+impl TurnOutcome {
+    /// One word for it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Completed { .. } => "completed",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled { .. } => "cancelled",
+            Self::BudgetExhausted { .. } => "budget_exhausted",
+        }
+    }
+
+    /// The text that goes with the word.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Completed { text, .. } => text,
+            Self::Failed { reason }
+            | Self::Cancelled { reason }
+            | Self::BudgetExhausted { reason } => reason,
+        }
+    }
+}
+
+/// A child's report to its parent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildReport {
+    /// How it ended.
+    pub outcome: ChildOutcome,
+    /// What the child itself used, over all its turns.
+    pub usage: Usage,
+}

@@ -1,0 +1,160 @@
+//! Tokens and money, in integers. Money is in nano-dollars; a price is in pico-dollars per token,
+//! because vendors quote fractions of a cent per million.
+
+use std::{fmt, ops::AddAssign};
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{ModelName, Timestamp};
+
+/// What a model reported for one call. Kinds are apart; `reasoning` is part of `output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Input tokens that no cache served.
+    pub input: u64,
+    /// Input tokens read from a prompt cache.
+    pub cache_read: u64,
+    /// Input tokens written to a prompt cache.
+    pub cache_write: u64,
+    /// Output tokens, reasoning included.
+    pub output: u64,
+    /// Of the output, tokens spent on reasoning.
+    pub reasoning: u64,
+}
+
+impl Usage {
+    /// All tokens that count towards a budget.
+    #[must_use]
+    pub const fn tokens(&self) -> u64 {
+        self.input
+            .saturating_add(self.cache_read)
+            .saturating_add(self.cache_write)
+            .saturating_add(self.output)
+    }
+}
+
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.input = self.input.saturating_add(other.input);
+        self.cache_read = self.cache_read.saturating_add(other.cache_read);
+        self.cache_write = self.cache_write.saturating_add(other.cache_write);
+        self.output = self.output.saturating_add(other.output);
+        self.reasoning = self.reasoning.saturating_add(other.reasoning);
+    }
+}
+
+/// Money in nano-dollars (10⁻⁹ of a dollar).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct NanoUsd(pub u64);
+
+impl fmt::Display for NanoUsd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "${}.{:06}", self.0 / 1_000_000_000, self.0 % 1_000_000_000 / 1_000)
+    }
+}
+
+/// Pico-dollars per token of each kind: `$3 per million tokens` is 3,000,000.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// Uncached input.
+    pub input: u64,
+    /// Input read from a cache.
+    pub cache_read: u64,
+    /// Input written to a cache.
+    pub cache_write: u64,
+    /// Output, reasoning included.
+    pub output: u64,
+}
+
+impl Price {
+    /// What `usage` costs, rounded up to a nano-dollar.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage) -> NanoUsd {
+        let pico = u128::from(usage.input) * u128::from(self.input)
+            + u128::from(usage.cache_read) * u128::from(self.cache_read)
+            + u128::from(usage.cache_write) * u128::from(self.cache_write)
+            + u128::from(usage.output) * u128::from(self.output);
+        NanoUsd(u64::try_from(pico.div_ceil(1_000)).unwrap_or(u64::MAX))
+    }
+
+    /// The dearest an input token can be.
+    #[must_use]
+    pub fn top_input(&self) -> u64 {
+        self.input.max(self.cache_read).max(self.cache_write)
+    }
+}
+
+/// A price that holds for a model from a date on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatedPrice {
+    /// The model.
+    pub model: ModelName,
+    /// From when it holds.
+    pub since: Timestamp,
+    /// The price.
+    pub price: Price,
+}
+
+/// All prices the runtime knows, as data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PriceBook(pub Vec<DatedPrice>);
+
+impl PriceBook {
+    /// The price of `model` at `now`: the latest entry that has begun. `None` is unknown, never 0.
+    #[must_use]
+    pub fn price(&self, model: &ModelName, now: Timestamp) -> Option<Price> {
+        self.0
+            .iter()
+            .filter(|entry| entry.model == *model && entry.since <= now)
+            .max_by_key(|entry| entry.since)
+            .map(|entry| entry.price)
+    }
+}
+
+/// How a model call was booked. Assigned, never added: a later word on the same call replaces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Settlement {
+    /// The vendor's own final usage.
+    Exact {
+        /// Tokens as reported.
+        usage: Usage,
+        /// Their cost, where the price is known.
+        cost: Option<NanoUsd>,
+    },
+    /// The call broke off: the true figure is unknown and at most this.
+    Unsettled {
+        /// Upper bound of the tokens.
+        tokens_max: u64,
+        /// Upper bound of the cost, where the price is known.
+        cost_max: Option<NanoUsd>,
+    },
+    /// The vendor refused before doing any work.
+    Free,
+}
+
+impl Settlement {
+    /// Tokens to charge.
+    #[must_use]
+    pub const fn tokens(&self) -> u64 {
+        match self {
+            Self::Exact { usage, .. } => usage.tokens(),
+            Self::Unsettled { tokens_max, .. } => *tokens_max,
+            Self::Free => 0,
+        }
+    }
+
+    /// Money to charge.
+    #[must_use]
+    pub fn cost(&self) -> NanoUsd {
+        match self {
+            Self::Exact { cost, .. } => cost.unwrap_or_default(),
+            Self::Unsettled { cost_max, .. } => cost_max.unwrap_or_default(),
+            Self::Free => NanoUsd(0),
+        }
+    }
+}

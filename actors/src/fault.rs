@@ -1,0 +1,55 @@
+//! Named points where a test may strike: the kill driver aborts the process at one, a unit test
+//! panics at one. Without the feature `testing` a point compiles to nothing.
+//!
+//! Every point is listed in `POINTS`, so that a driver can prove each one was reached.
+
+/// All points, in the order a turn passes them.
+pub const POINTS: [&str; 16] = [
+    "input.before_append",
+    "append.before_send",
+    "append.acknowledged",
+    "effects.before_perform",
+    "effects.after_perform",
+    "model.before_call",
+    "model.answered",
+    "tool.before_run",
+    "tool.ran",
+    "child.before_assign",
+    "child.before_report",
+    "ledger.granted",
+    "ledger.before_answer",
+    "wake.claimed",
+    "wake.folded",
+    "store.before_commit",
+];
+
+#[cfg(feature = "testing")]
+mod armed {
+    use std::sync::OnceLock;
+
+    /// What to do at a point.
+    pub type Strike = Box<dyn Fn(&'static str) + Send + Sync>;
+
+    static STRIKE: OnceLock<Strike> = OnceLock::new();
+
+    /// Arms the process; the first call counts.
+    pub fn arm(strike: Strike) {
+        let _ = STRIKE.set(strike);
+    }
+
+    /// Passes a point.
+    #[inline]
+    pub fn point(name: &'static str) {
+        if let Some(strike) = STRIKE.get() {
+            strike(name);
+        }
+    }
+}
+
+#[cfg(feature = "testing")]
+pub use armed::{Strike, arm, point};
+
+/// Passes a point.
+#[cfg(not(feature = "testing"))]
+#[inline]
+pub const fn point(_name: &'static str) {}

@@ -1,0 +1,119 @@
+//! Every bound, with the arithmetic that chose it. A number elsewhere is a defect.
+
+/// How deep agents may spawn agents: 8 levels of width 2 are already 256 agents.
+pub const DEPTH: u32 = 4;
+/// Children of one session alive at once.
+pub const WIDTH: u32 = 64;
+/// Agents alive at once below one root: three levels of 8 are 584, a runaway is stopped at twice that.
+pub const TOTAL: u32 = 1_024;
+/// Model calls in one turn: a long coding task takes some 50, so 4 times that.
+pub const STEPS: u32 = 200;
+/// Failed model calls made again, per step: 5 with doubling backoff ride out about 30 s of trouble.
+pub const MODEL_RETRIES: u32 = 5;
+/// First pause before a model call is made again.
+pub const RETRY_MS: u64 = 500;
+/// Longest such pause, unless the vendor asked for a longer one.
+pub const RETRY_MAX_MS: u64 = 30_000;
+/// A turn's whole time: one day; a turn that waits for a person may be long.
+pub const TURN_MS: u64 = 86_400_000;
+/// A model call's whole time: 15 min covers the longest thinking seen.
+pub const MODEL_MS: u64 = 900_000;
+/// A tool call's whole time.
+pub const TOOL_MS: u64 = 300_000;
+/// How long a person has to answer an approval: three days, over a weekend.
+pub const APPROVAL_MS: u64 = 259_200_000;
+/// How long an aborted task may take to end before its call is closed without it.
+pub const ABORT_GRACE_MS: u64 = 2_000;
+
+/// A session's own panics without progress within the window before quarantine.
+pub const PANICS_MAX: u32 = 3;
+/// The window of the restart budget.
+pub const PANIC_WINDOW_MS: u64 = 60_000;
+/// First backoff of a restart; 0.2, 0.4, 0.8 … s.
+pub const BACKOFF_MS: u64 = 200;
+/// Longest backoff of a restart.
+pub const BACKOFF_MAX_MS: u64 = 10_000;
+/// Restarts per second in the whole runtime: 500 sessions that fail at once are back within 10 s.
+pub const RESTARTS_PER_SECOND: u32 = 50;
+
+/// Inputs a session holds before a producer hears `Busy`: 16 queued turns are hours of work.
+pub const INBOX: u32 = 16;
+/// Mail between actors in one session's mailbox: every child may report (WIDTH), be re-reported
+/// by a sweep (WIDTH), and the parent may ask and cancel; 1,024 is 8 times that.
+pub const MAIL: u32 = 1_024;
+/// Inputs accepted and not yet begun, in the log.
+pub const QUEUE: usize = 64;
+/// Messages that wait in a wing for one session to wake.
+pub const WAKE_QUEUE: usize = 1_024;
+/// Tool calls in one model message: more is a runaway.
+pub const CALLS_PER_REPLY: usize = 128;
+/// Open tool calls asked for by the host in one session.
+pub const HOST_CALLS: usize = 64;
+
+/// One event in bytes; what is larger is a blob before the frame that names it.
+pub const EVENT_BYTES: usize = 256 * 1024;
+/// One frame in bytes: below the 1 MiB payload of the brokers a log may later live on.
+pub const FRAME_BYTES: usize = 512 * 1024;
+/// A text above this goes into a blob: an event holds several.
+pub const INLINE_BYTES: usize = 32 * 1024;
+/// Head and tail shown of a text that went into a blob, each.
+pub const PREVIEW_BYTES: usize = 4 * 1024;
+/// One blob.
+pub const BLOB_BYTES: usize = 64 * 1024 * 1024;
+/// A user's input text: half of an event, so that its envelope fits beside it.
+pub const INPUT_BYTES: usize = 128 * 1024;
+/// A model's reply in bytes, all blocks together: 128k output tokens are about 0.6 MiB.
+pub const REPLY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Frames in one group commit.
+pub const COMMIT_FRAMES: usize = 256;
+/// Requests queued to the journal's writer: 16 full groups.
+pub const JOURNAL_QUEUE: usize = 4_096;
+/// Frames read at once when a session wakes.
+pub const READ_FRAMES: usize = 512;
+
+/// Idle time after which a session leaves memory.
+pub const IDLE_MS: u64 = 60_000;
+/// How often a parent asks again after children whose reports may have been lost.
+pub const CHILD_SWEEP_MS: u64 = 5_000;
+/// How often a session asks the ledger again when an answer may have been lost.
+pub const LEDGER_RETRY_MS: u64 = 1_000;
+/// How long a reservation waits for room that others hold.
+pub const RESERVE_WAIT_MS: u64 = 600_000;
+/// How often the root looks for sleepers whose time has come.
+pub const WAKE_SCAN_MS: u64 = 500;
+/// Sleepers woken per scan.
+pub const WAKE_SCAN_MAX: usize = 256;
+/// How long a journal append may take before the session counts it as unavailable.
+pub const APPEND_MS: u64 = 30_000;
+/// How long a session may take to load.
+pub const LOAD_MS: u64 = 60_000;
+/// How long a suspended session waits before it asks the journal again.
+pub const SUSPEND_MS: u64 = 1_000;
+/// How long the ledger may take to answer a question asked by a task or a face.
+pub const CALL_MS: u64 = 10_000;
+/// How long shutdown may take before what is left is killed.
+pub const SHUTDOWN_MS: u64 = 10_000;
+
+/// Wing supervisors: 64 bound both fan-in (10k sessions are 156 a wing) and blast radius.
+pub const WINGS: usize = 16;
+/// Slots of a tool pool, unless configured.
+pub const POOL_SLOTS: u32 = 32;
+/// Tool calls waiting for a slot in one pool before new ones are refused.
+pub const POOL_QUEUE: usize = 100_000;
+/// Model calls at once per credential, unless configured.
+pub const GATE_CALLS: u32 = 64;
+/// Model calls that wait at one gate.
+pub const GATE_QUEUE: usize = 100_000;
+/// Events a subscriber may lag behind before it is told that it missed some.
+pub const BUS_EVENTS: usize = 4_096;
+/// Rows of a list, unless asked otherwise.
+pub const LIST_ROWS: usize = 1_000;
+/// Forks of forks: each is one more log to read on wake.
+pub const FORK_DEPTH: u32 = 16;
+/// A budget warns at this share, in percent.
+pub const WARN_PERCENT: u64 = 80;
+/// Tokens a vendor may add per message and per tool around our text, for a true upper bound.
+pub const WRAP_TOKENS: u64 = 64;
+/// Output cap assumed when an agent names none.
+pub const OUTPUT_TOKENS: u64 = 8_192;

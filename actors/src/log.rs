@@ -1,0 +1,145 @@
+//! Reading and writing logs through the journal port, for every owner of a log: sessions, the
+//! ledger, the house. Frames are verified as they are read: version, order, hash chain.
+
+use std::sync::Arc;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    domain::{
+        catalog::Change,
+        frame::{self, DecodeError, EncodeError, Envelope, LogId, SCHEMA_VERSION, Verifier},
+        ids::{Position, PrincipalId, TenantId, Timestamp, Token},
+    },
+    limits,
+    ports::{Append, Claim, Journal, JournalError},
+};
+
+/// Why a log could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A frame that must not be trusted.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The claim named a tail that the frames do not reach.
+    #[error("read {log}: its frames end at {found}, its owner was promised {expected}")]
+    Short {
+        /// The log.
+        log: LogId,
+        /// The tail the claim returned.
+        expected: Position,
+        /// The last frame found.
+        found: Position,
+    },
+}
+
+/// A decoded frame.
+#[derive(Clone, Debug)]
+pub struct Decoded<E> {
+    /// Its envelope.
+    pub envelope: Envelope,
+    /// Its records.
+    pub events: Vec<E>,
+}
+
+/// Reads a log from its start to `upto`, or to its end, and hands each frame to `each` in order.
+///
+/// # Errors
+/// When the store fails or a frame does not verify.
+pub async fn read<E: DeserializeOwned>(
+    journal: &Arc<dyn Journal>,
+    log: LogId,
+    upto: Option<Position>,
+    mut each: impl FnMut(Decoded<E>) -> Result<(), DecodeError>,
+) -> Result<Verifier, ReadError> {
+    let mut verifier = Verifier::new(log);
+    loop {
+        let frames = journal.read(log, verifier.position(), limits::READ_FRAMES).await?;
+        let last_page = frames.len() < limits::READ_FRAMES;
+        for stored in frames {
+            if upto.is_some_and(|upto| stored.envelope.position > upto) {
+                return Ok(verifier);
+            }
+            let events = verifier.decode(&stored)?;
+            each(Decoded { envelope: stored.envelope, events })?;
+        }
+        if last_page {
+            break;
+        }
+    }
+    match upto {
+        Some(expected) if verifier.position() < expected => {
+            Err(ReadError::Short { log, expected, found: verifier.position() })
+        }
+        _ => Ok(verifier),
+    }
+}
+
+/// Reads a log and returns all its frames.
+///
+/// # Errors
+/// As `read`.
+pub async fn read_all<E: DeserializeOwned>(
+    journal: &Arc<dyn Journal>,
+    log: LogId,
+) -> Result<Vec<Decoded<E>>, ReadError> {
+    let mut all = Vec::new();
+    read(journal, log, None, |frame| {
+        all.push(frame);
+        Ok(())
+    })
+    .await?;
+    Ok(all)
+}
+
+/// The writing end of a claimed log: knows whose it is and where it ends.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    /// The log.
+    pub log: LogId,
+    /// Its owner.
+    pub token: Token,
+    /// Its last frame.
+    pub tail: Position,
+    /// Whose data it is.
+    pub tenant: TenantId,
+    /// On whose behalf it is written, unless a frame says otherwise.
+    pub principal: PrincipalId,
+}
+
+impl Writer {
+    /// The writer of a log just claimed.
+    #[must_use]
+    pub const fn new(log: LogId, claim: Claim, tenant: TenantId, principal: PrincipalId) -> Self {
+        Self { log, token: claim.token, tail: claim.tail, tenant, principal }
+    }
+
+    /// The next frame with these records. The tail moves when the caller says it was committed.
+    ///
+    /// # Errors
+    /// When the records do not fit.
+    pub fn frame<E: Serialize>(
+        &self,
+        events: &[E],
+        changes: Vec<Change>,
+        caused_by: Option<String>,
+        at: Timestamp,
+    ) -> Result<Append, EncodeError> {
+        let body = frame::encode(events)?;
+        let envelope = Envelope {
+            version: SCHEMA_VERSION,
+            log: self.log,
+            position: self.tail.next(),
+            token: self.token,
+            tenant: self.tenant.clone(),
+            principal: self.principal.clone(),
+            caused_by,
+            trace: None,
+            at,
+        };
+        Ok(Append { envelope, body, changes })
+    }
+}

@@ -1,0 +1,406 @@
+//! Layer 2, one page of traits: what the runtime needs of the world. Each has laws in
+//! `testing::laws` that every implementation, in memory or real, must pass.
+
+use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
+
+use futures_util::{future::BoxFuture, stream::BoxStream};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::domain::{
+    agent::Sampling,
+    catalog::{ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf},
+    conversation::{BlobRef, Message, Reply},
+    event::ModelFailure,
+    frame::{Chain, Envelope, LogId, StoredFrame},
+    ids::{
+        AgentName, CallId, CredentialName, ModelName, Position, PrincipalId, ProviderName,
+        SessionId, TenantId, Timestamp, Token, ToolName, TurnId,
+    },
+    tool::{Args, Overlay, ToolOutcome, ToolSpec},
+};
+
+/// A log's state at the moment it was claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The new owner's token: one more than any before.
+    pub token: Token,
+    /// The last frame; the fold must reach it.
+    pub tail: Position,
+    /// The chain up to there.
+    pub chain: Chain,
+}
+
+/// A frame to be written, with what it does to the catalog.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The envelope; the frame is expected to follow position `envelope.position - 1`.
+    pub envelope: Envelope,
+    /// The records, encoded.
+    pub body: String,
+    /// What the frame does to the read model.
+    pub changes: Vec<Change>,
+}
+
+/// Trouble with the store as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// It cannot be written or read for now; the same request may succeed later.
+    #[error("the journal is unavailable: {why}")]
+    Unavailable {
+        /// Why.
+        why: String,
+    },
+    /// A sync or a commit failed: what is durable is no longer known, so nothing more is
+    /// acknowledged until the store has been opened anew.
+    #[error("the journal is poisoned: {why}")]
+    Poisoned {
+        /// Why.
+        why: String,
+    },
+    /// This log is damaged; others are not.
+    #[error("{log} is damaged: {why}")]
+    Damaged {
+        /// Which.
+        log: LogId,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// Why a frame was not appended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else owns the log now, or it has grown.
+    #[error("append at {expected}: fenced, the log is at {tail} under token {token}")]
+    Fenced {
+        /// Where the frame was to go.
+        expected: Position,
+        /// Where the log ends.
+        tail: Position,
+        /// Who owns it.
+        token: Token,
+    },
+    /// The store.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// The logs. An append is durable when it returns; a frame is one atom; an unknown outcome is
+/// resolved inside the adapter, never handed out.
+pub trait Journal: Send + Sync + 'static {
+    /// Takes ownership: durably raises the token, whatever the reason for waking. A log that does
+    /// not exist is created empty.
+    fn claim(&self, log: LogId) -> BoxFuture<'static, Result<Claim, JournalError>>;
+
+    /// Writes one frame if its token is the owner's and its position is the next. Two appends of
+    /// one log are never in flight together.
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Position, AppendError>>;
+
+    /// Up to `rows` frames after `after`, in order, as stored. The reader verifies them.
+    fn read(
+        &self,
+        log: LogId,
+        after: Position,
+        rows: usize,
+    ) -> BoxFuture<'static, Result<Vec<StoredFrame>, JournalError>>;
+
+    /// The last committed position and the owner's token; both 0 for a log that does not exist.
+    fn tail(&self, log: LogId) -> BoxFuture<'static, Result<(Position, Token), JournalError>>;
+}
+
+/// The read model over all sessions. It follows the journal; no decision reads it before it has
+/// caught up, and its failure stops no append.
+pub trait Catalog: Send + Sync + 'static {
+    /// Lines of sessions, in the order of their ids.
+    fn sessions(
+        &self,
+        filter: SessionFilter,
+    ) -> BoxFuture<'static, Result<Vec<SessionRow>, JournalError>>;
+
+    /// One session's line.
+    fn session(
+        &self,
+        session: SessionId,
+    ) -> BoxFuture<'static, Result<Option<SessionRow>, JournalError>>;
+
+    /// Open approvals, oldest expiry first.
+    fn approvals(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>>;
+
+    /// Sums of what was booked.
+    fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>>;
+
+    /// A session's checkpoints, oldest first.
+    fn checkpoints(
+        &self,
+        session: SessionId,
+    ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>>;
+}
+
+/// Large values by the hash of their content.
+pub trait Blobs: Send + Sync + 'static {
+    /// Keeps the bytes; durable when it returns. The same bytes twice are kept once.
+    fn put(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<BlobRef, JournalError>>;
+
+    /// The bytes, checked against their hash; `None` when they are not kept.
+    fn get(&self, blob: BlobRef) -> BoxFuture<'static, Result<Option<Vec<u8>>, JournalError>>;
+}
+
+/// Time, randomness and fresh ids: everything a pure decision must not make up.
+pub trait Clock: Send + Sync + 'static {
+    /// Now, by the wall.
+    fn now(&self) -> Timestamp;
+
+    /// Returns once `now()` has reached `at`.
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()>;
+
+    /// A random number.
+    fn random(&self) -> u64;
+
+    /// A fresh session id.
+    fn new_session(&self) -> SessionId;
+}
+
+/// A request to a model: everything that it depends on, and nothing else.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelRequest {
+    /// Which call it is; sent as an idempotency key, not part of the prompt.
+    #[serde(skip)]
+    pub call: CallId,
+    /// Which agent asks; for scripts and traces, not part of the prompt.
+    #[serde(skip)]
+    pub agent: AgentName,
+    /// In which turn; for scripts and traces, not part of the prompt.
+    #[serde(skip)]
+    pub turn: TurnId,
+    /// The whole call must end by then.
+    #[serde(skip)]
+    pub deadline: Timestamp,
+    /// The model.
+    pub model: ModelName,
+    /// What the agent is told first.
+    pub instructions: String,
+    /// Its tools.
+    pub tools: Arc<Vec<ToolSpec>>,
+    /// The conversation.
+    pub messages: Vec<Arc<Message>>,
+    /// How to sample.
+    pub sampling: Sampling,
+}
+
+impl ModelRequest {
+    /// The prompt's bytes: identical for the same log, whatever happened to the actor meanwhile.
+    #[must_use]
+    pub fn prompt_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// What a model streams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ModelEvent {
+    /// A piece of text.
+    Text {
+        /// The piece.
+        delta: String,
+    },
+    /// A piece of thinking.
+    Thinking {
+        /// The piece.
+        delta: String,
+    },
+    /// The whole answer; the last event of a stream that worked.
+    Finished {
+        /// The answer.
+        reply: Box<Reply>,
+    },
+}
+
+/// Somewhere models are served. A stream ends with exactly one `Finished` or one error; a stream
+/// that just ends is a failure.
+pub trait ModelProvider: Send + Sync + 'static {
+    /// Its configured name.
+    fn name(&self) -> ProviderName;
+
+    /// Whose rate limits its calls share.
+    fn credential(&self) -> CredentialName;
+
+    /// Calls a model.
+    fn call(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ModelFailure>>;
+
+    /// Models it serves whose names begin with `prefix`, sorted.
+    fn list_models(
+        &self,
+        prefix: String,
+    ) -> BoxFuture<'static, Result<Vec<ModelName>, ModelFailure>>;
+
+    /// Whether the credential works, before any work starts.
+    fn verify_auth(&self) -> BoxFuture<'static, Result<(), ModelFailure>>;
+}
+
+/// Whether a started call of a `verifiable` tool happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It did; this is its result.
+    Happened(ToolOutcome),
+    /// It certainly did not: it may be run.
+    DidNot,
+    /// The world does not say.
+    Unknown,
+}
+
+/// A tool. It must tolerate being dropped at any await; what it cannot undo belongs to the effect
+/// class that its spec states.
+pub trait Tool: Send + Sync + 'static {
+    /// What it is.
+    fn spec(&self) -> ToolSpec;
+
+    /// Runs it once.
+    fn run(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome>;
+
+    /// Asks the world whether a started call happened; only for `verifiable` tools.
+    fn probe(&self, _ctx: ToolCtx, _args: Args) -> BoxFuture<'static, Probe> {
+        Box::pin(std::future::ready(Probe::Unknown))
+    }
+}
+
+/// What a running tool is given.
+#[derive(Clone, Debug)]
+pub struct ToolCtx {
+    /// The session and the call.
+    pub call: CallId,
+    /// The key under which the effect is to be made: the same for every run of this call.
+    pub idempotency_key: String,
+    /// Whose data.
+    pub tenant: TenantId,
+    /// On whose behalf.
+    pub principal: PrincipalId,
+    /// Working directory, where the call has one.
+    pub cwd: Option<String>,
+    /// When the call is over, done or not.
+    pub deadline: Timestamp,
+    /// Turns true when somebody wants it stopped.
+    pub cancel: Cancel,
+    /// Where it reports how far it is.
+    pub progress: Progress,
+    /// The session's configuration of this tool.
+    pub overlay: Overlay,
+    /// What the host offers.
+    pub services: Services,
+}
+
+/// A wish to stop, seen by a running tool.
+#[derive(Clone, Debug)]
+pub struct Cancel(watch::Receiver<bool>);
+
+impl Cancel {
+    /// A sender and its receiver.
+    #[must_use]
+    pub fn channel() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(receiver))
+    }
+
+    /// Whether somebody wants it stopped.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Returns when somebody wants it stopped.
+    pub async fn requested(&mut self) {
+        while !*self.0.borrow_and_update() {
+            if self.0.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Where a running tool says how far it is. Ephemeral: it goes to subscribers, not to the log.
+#[derive(Clone)]
+pub struct Progress(Arc<dyn Fn(String) + Send + Sync>);
+
+impl Progress {
+    /// Reports through `report`.
+    #[must_use]
+    pub fn new(report: Arc<dyn Fn(String) + Send + Sync>) -> Self {
+        Self(report)
+    }
+
+    /// Says how far the tool is.
+    pub fn report(&self, label: impl Into<String>) {
+        (self.0)(label.into());
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
+    }
+}
+
+/// Values the host offers to its tools, by name and type.
+#[derive(Clone, Default)]
+pub struct Services(Arc<BTreeMap<String, Arc<dyn Any + Send + Sync>>>);
+
+/// Names that mean something else in a tool's context.
+pub const RESERVED_SERVICES: [&str; 3] = ["tool_use_id", "services", "references"];
+
+/// A service that cannot be offered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServiceError {
+    /// The name is taken by the runtime.
+    #[error(
+        "offer service {name:?}: the name is reserved; choose any other than {RESERVED_SERVICES:?}"
+    )]
+    Reserved {
+        /// The name.
+        name: String,
+    },
+    /// Two services of one name.
+    #[error("offer service {name:?}: it is offered already")]
+    Twice {
+        /// The name.
+        name: String,
+    },
+}
+
+impl Services {
+    /// These and one more.
+    ///
+    /// # Errors
+    /// When the name is reserved or taken.
+    pub fn with<T: Any + Send + Sync>(self, name: &str, service: T) -> Result<Self, ServiceError> {
+        if RESERVED_SERVICES.contains(&name) {
+            return Err(ServiceError::Reserved { name: name.to_owned() });
+        }
+        if self.0.contains_key(name) {
+            return Err(ServiceError::Twice { name: name.to_owned() });
+        }
+        let mut all = BTreeMap::clone(&self.0);
+        all.insert(name.to_owned(), Arc::new(service));
+        Ok(Self(Arc::new(all)))
+    }
+
+    /// The service of that name, if it is of that type.
+    #[must_use]
+    pub fn get<T: Any + Send + Sync>(&self, name: &str) -> Option<Arc<T>> {
+        Arc::clone(self.0.get(name)?).downcast().ok()
+    }
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+/// Tools by name.
+pub type ToolTable = BTreeMap<ToolName, Arc<dyn Tool>>;
+/// Providers by name.
+pub type ProviderTable = BTreeMap<ProviderName, Arc<dyn ModelProvider>>;
