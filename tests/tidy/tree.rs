@@ -48,7 +48,7 @@ fn walk(folder: &Path, found: &mut Vec<Source>) {
             continue;
         }
         let kind = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-        let script = path.parent().is_some_and(|parent| parent.ends_with(".ci"));
+        let script = path.parent().and_then(Path::file_name).is_some_and(|name| name == ".ci");
         if KINDS.contains(&kind.as_str()) || script {
             let text = fs::read_to_string(&path).expect("sources are UTF-8");
             let path = path.strip_prefix(ROOT).expect("below the root").to_string_lossy();
