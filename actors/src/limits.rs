@@ -117,3 +117,15 @@ pub const WARN_PERCENT: u64 = 80;
 pub const WRAP_TOKENS: u64 = 64;
 /// Output cap assumed when an agent names none.
 pub const OUTPUT_TOKENS: u64 = 8_192;
+
+/// One permission rule in bytes: the longest path, and a line of command, fit.
+pub const RULE_BYTES: usize = 4_096;
+/// Characters of a rule that an error shows.
+pub const RULE_SHOWN: usize = 200;
+/// Reasons in one verdict: it rides in an event, and 16 rules of 4 KiB are a quarter of one.
+pub const REASONS: usize = 16;
+/// Bytes of a shell command that rules look at; a longer one is never allowed by a rule. Commands
+/// that people write are below 2 KiB; the cost of a look grows with its square.
+pub const COMMAND_BYTES: usize = 8 * 1024;
+/// Words of one part of a command that may begin another one.
+pub const COMMAND_WORDS: usize = 64;
