@@ -101,10 +101,17 @@ pub const WINGS: usize = 16;
 pub const POOL_SLOTS: u32 = 32;
 /// Tool calls waiting for a slot in one pool before new ones are refused.
 pub const POOL_QUEUE: usize = 100_000;
+/// How often a session asks a pool again when an answer may have been lost with the pool's actor.
+pub const POOL_RETRY_MS: u64 = 1_000;
 /// Model calls at once per credential, unless configured.
 pub const GATE_CALLS: u32 = 64;
 /// Model calls that wait at one gate.
 pub const GATE_QUEUE: usize = 100_000;
+/// After a pause of a gate its grants are spread over this share of the pause, in percent: the
+/// vendor asked for a wait, and everybody at once when it ends is how the next one begins.
+pub const GATE_SPREAD_PERCENT: u64 = 20;
+/// The least such spread, so that a pause of "1 s" or "0" is spread too.
+pub const GATE_SPREAD_MIN_MS: u64 = 200;
 /// Events a subscriber may lag behind before it is told that it missed some.
 pub const BUS_EVENTS: usize = 4_096;
 /// Rows of a list, unless asked otherwise.
