@@ -80,6 +80,12 @@ pub const CHILD_SWEEP_MS: u64 = 5_000;
 pub const LEDGER_RETRY_MS: u64 = 1_000;
 /// How long a reservation waits for room that others hold.
 pub const RESERVE_WAIT_MS: u64 = 600_000;
+/// Ledger records in one frame: a grant with a path of 5 accounts is some 1.4 KB, so 256 stay below
+/// `FRAME_BYTES`; and it is one group commit's worth.
+pub const LEDGER_BATCH: usize = 256;
+/// Reservations of one tree in the ledger's memory, waiting or being written: 16 for each agent of
+/// a tree of `TOTAL`. What comes above that is dropped; its session asks again.
+pub const LEDGER_QUEUE: usize = 16_384;
 /// How often the root looks for sleepers whose time has come.
 pub const WAKE_SCAN_MS: u64 = 500;
 /// Sleepers woken per scan.
@@ -101,10 +107,17 @@ pub const WINGS: usize = 16;
 pub const POOL_SLOTS: u32 = 32;
 /// Tool calls waiting for a slot in one pool before new ones are refused.
 pub const POOL_QUEUE: usize = 100_000;
+/// How often a session asks a pool again when an answer may have been lost with the pool's actor.
+pub const POOL_RETRY_MS: u64 = 1_000;
 /// Model calls at once per credential, unless configured.
 pub const GATE_CALLS: u32 = 64;
 /// Model calls that wait at one gate.
 pub const GATE_QUEUE: usize = 100_000;
+/// After a pause of a gate its grants are spread over this share of the pause, in percent: the
+/// vendor asked for a wait, and everybody at once when it ends is how the next one begins.
+pub const GATE_SPREAD_PERCENT: u64 = 20;
+/// The least such spread, so that a pause of "1 s" or "0" is spread too.
+pub const GATE_SPREAD_MIN_MS: u64 = 200;
 /// Events a subscriber may lag behind before it is told that it missed some.
 pub const BUS_EVENTS: usize = 4_096;
 /// Rows of a list, unless asked otherwise.

@@ -3,6 +3,7 @@
 
 pub mod budget;
 pub mod catalog;
+pub mod fair;
 pub mod recovery;
 pub mod replay;
 pub mod rules;

@@ -3,5 +3,6 @@
 
 pub mod address;
 pub mod gate;
+pub mod lease;
 pub mod ledger;
 pub mod tool_pool;

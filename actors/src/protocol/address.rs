@@ -53,6 +53,17 @@ impl<M: Message> Singleton<M> {
         actor.is_some_and(|actor| actor.cast(message).is_ok())
     }
 
+    /// Counts whoever is there now as known; `replaced` then waits for the next.
+    pub fn mark_seen(&mut self) {
+        self.0.mark_unchanged();
+    }
+
+    /// Returns once the supervisor has named somebody else since `mark_seen`; `false` when it
+    /// never will again.
+    pub async fn replaced(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+
     /// Whoever is there now.
     #[must_use]
     pub fn current(&self) -> Option<ActorRef<M>> {

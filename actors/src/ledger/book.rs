@@ -1,0 +1,265 @@
+//! One tree in the ledger's memory: its fold, what is decided and not yet durable, and who waits.
+//! Decides when a frame is written and who hears what; the actor does the writing and the telling.
+//!
+//! The fold runs ahead of the log: what is decided counts at once, so that the next decision sees
+//! it, and is told only when its frame is durable. When a frame is refused the whole book is
+//! thrown away, and with it everything that was ahead.
+//!
+//! ```text
+//! reserve ─▶ granted ─▶ staged ─▶ in flight ─▶ durable ─▶ answered
+//!        └─▶ waits ──────▲ (after a settle)   └─▶ refused: the book is dropped
+//! ```
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::{
+    domain::{
+        budget::{Amount, Reservation, Shortage},
+        frame::EncodeError,
+        grant::GrantEvent,
+        ids::{CallId, CallNo, Position, SessionId, Timestamp},
+    },
+    limits,
+    log::Writer,
+    policy::budget::{self, Ruling, Tree, Warning},
+    ports::Append,
+    protocol::{
+        address::ReplyTo,
+        ledger::{AccountFigures, BudgetDecision, LedgerFigures},
+    },
+};
+
+/// One tree.
+#[derive(Debug)]
+pub(super) struct Book {
+    writer: Writer,
+    tree: Tree,
+    /// Decided, not durable, in the order of the decisions. The first `in_flight` are being
+    /// written.
+    staged: VecDeque<(GrantEvent, Vec<Warning>)>,
+    in_flight: usize,
+    /// Who hears of a staged grant.
+    askers: HashMap<CallId, ReplyTo<BudgetDecision>>,
+    /// Reservations that wait for room, oldest first.
+    waiting: VecDeque<Waiting>,
+    used_at: Timestamp,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    reservation: Box<Reservation>,
+    reply: ReplyTo<BudgetDecision>,
+    since: Timestamp,
+    /// Whose room it waits for.
+    account: SessionId,
+}
+
+/// Something to tell somebody now.
+pub(super) type Answer = (ReplyTo<BudgetDecision>, BudgetDecision);
+
+/// What became durable.
+#[derive(Debug, Default)]
+pub(super) struct Durable {
+    pub(super) answers: Vec<Answer>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Waiting {
+    fn deadline(&self) -> Timestamp {
+        self.since.plus_ms(limits::RESERVE_WAIT_MS)
+    }
+
+    /// Whether a later reservation must not take the room this one waits for. Only between model
+    /// calls: what they wait for comes free by itself. A tool call may wait for a child's place,
+    /// and the child needs its own calls to get done.
+    fn bars(&self, later: &Reservation) -> bool {
+        let models = |call: CallId| matches!(call.no, CallNo::Model(_));
+        models(self.reservation.call)
+            && models(later.call)
+            && later.accounts.iter().any(|account| account.session == self.account)
+    }
+}
+
+impl Book {
+    pub(super) fn new(writer: Writer, tree: Tree, now: Timestamp) -> Self {
+        Self {
+            writer,
+            tree,
+            staged: VecDeque::new(),
+            in_flight: 0,
+            askers: HashMap::new(),
+            waiting: VecDeque::new(),
+            used_at: now,
+        }
+    }
+
+    /// Records an event that needs no answer.
+    pub(super) fn stage(&mut self, event: GrantEvent) {
+        let warnings = self.tree.apply(&event);
+        self.staged.push_back((event, warnings));
+    }
+
+    /// Decides on a reservation; an answer only where nothing has to be written for it.
+    pub(super) fn reserve(
+        &mut self,
+        reservation: Box<Reservation>,
+        reply: ReplyTo<BudgetDecision>,
+        now: Timestamp,
+    ) -> Option<Answer> {
+        self.used_at = now;
+        let call = reservation.call;
+        if let Some(asker) = self.askers.get_mut(&call) {
+            *asker = reply;
+            return None;
+        }
+        if let Some(waiting) = self.waiting.iter_mut().find(|one| one.reservation.call == call) {
+            waiting.reply = reply;
+            return None;
+        }
+        let barred = self.waiting.iter().find(|one| one.bars(&reservation)).map(|one| one.account);
+        match (budget::reserve(&self.tree, &reservation), barred) {
+            (Ruling::Standing, _) => Some((reply, BudgetDecision { call, decision: Ok(()) })),
+            (Ruling::Refused(short), _) => {
+                Some((reply, BudgetDecision { call, decision: Err(short) }))
+            }
+            // Too much is in hand already: its session asks again.
+            (Ruling::Granted(_) | Ruling::Wait { .. }, _) if self.is_full() => None,
+            (Ruling::Granted(event), None) => {
+                self.askers.insert(call, reply);
+                self.stage(event);
+                None
+            }
+            (Ruling::Wait { account }, _) | (Ruling::Granted(_), Some(account)) => {
+                self.waiting.push_back(Waiting { reservation, reply, since: now, account });
+                None
+            }
+        }
+    }
+
+    /// Books what a call came to, and lets those move up who waited for its room.
+    pub(super) fn settle(&mut self, call: CallId, actual: Amount, now: Timestamp) -> Vec<Answer> {
+        self.used_at = now;
+        // A call that is over does not wait any more.
+        self.waiting.retain(|one| one.reservation.call != call);
+        if let Some(event) = budget::settle(&self.tree, call, actual) {
+            self.stage(event);
+        }
+        self.move_up()
+    }
+
+    fn move_up(&mut self) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        let mut still: VecDeque<Waiting> = VecDeque::new();
+        for mut one in std::mem::take(&mut self.waiting) {
+            let call = one.reservation.call;
+            let barred = still.iter().any(|earlier| earlier.bars(&one.reservation));
+            match budget::reserve(&self.tree, &one.reservation) {
+                Ruling::Granted(event) if !barred => {
+                    self.askers.insert(call, one.reply);
+                    self.stage(event);
+                }
+                Ruling::Granted(_) => still.push_back(one),
+                Ruling::Wait { account } => {
+                    one.account = account;
+                    still.push_back(one);
+                }
+                Ruling::Standing => {
+                    answers.push((one.reply, BudgetDecision { call, decision: Ok(()) }));
+                }
+                Ruling::Refused(short) => {
+                    answers.push((one.reply, BudgetDecision { call, decision: Err(short) }));
+                }
+            }
+        }
+        self.waiting = still;
+        answers
+    }
+
+    /// Those whose wait is over without room; the others may move up past them.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        while self.waiting.front().is_some_and(|one| one.deadline() <= now) {
+            let Some(Waiting { reservation, reply, since, account }) = self.waiting.pop_front()
+            else {
+                break;
+            };
+            let short = Shortage::Waited { account, waited_ms: now.since_ms(since) };
+            let decision = BudgetDecision { call: reservation.call, decision: Err(short) };
+            answers.push((reply, decision));
+        }
+        if !answers.is_empty() {
+            answers.extend(self.move_up());
+        }
+        answers
+    }
+
+    /// The next moment at which somebody's wait is over. The queue is in order of arrival and
+    /// everybody waits equally long, so it is the first one's.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.waiting.front().map(Waiting::deadline)
+    }
+
+    /// The next frame, if something is decided and nothing is being written.
+    pub(super) fn next_frame(
+        &mut self,
+        mark: &str,
+        now: Timestamp,
+    ) -> Result<Option<Append>, EncodeError> {
+        if self.in_flight > 0 || self.staged.is_empty() {
+            return Ok(None);
+        }
+        let mut records = self.staged.len().min(limits::LEDGER_BATCH);
+        loop {
+            let events: Vec<&GrantEvent> =
+                self.staged.iter().take(records).map(|(event, _)| event).collect();
+            match self.writer.frame(&events, Vec::new(), Some(mark.to_owned()), now) {
+                // Long paths: fewer of them in one frame.
+                Err(EncodeError::FrameTooLarge { .. }) if records > 1 => records /= 2,
+                Err(error) => return Err(error),
+                Ok(append) => {
+                    self.in_flight = records;
+                    return Ok(Some(append));
+                }
+            }
+        }
+    }
+
+    /// The frame in flight is durable: this may be told now.
+    pub(super) fn committed(&mut self, at: Position) -> Durable {
+        self.writer.tail = at;
+        let mut durable = Durable::default();
+        for (event, warnings) in self.staged.drain(..std::mem::take(&mut self.in_flight)) {
+            durable.warnings.extend(warnings);
+            if let GrantEvent::Granted { call, .. } = event
+                && let Some(reply) = self.askers.remove(&call)
+            {
+                durable.answers.push((reply, BudgetDecision { call, decision: Ok(()) }));
+            }
+        }
+        durable
+    }
+
+    pub(super) fn figures(&self) -> LedgerFigures {
+        let accounts = self.tree.balances().map(|(account, balance)| AccountFigures {
+            account: *account,
+            spent: balance.spent,
+            reserved: balance.reserved,
+        });
+        LedgerFigures {
+            accounts: accounts.collect(),
+            open: self.tree.open_grants().count(),
+            waiting: self.waiting.len(),
+        }
+    }
+
+    /// Whether nothing would be lost by forgetting it now.
+    pub(super) fn is_idle(&self, now: Timestamp) -> bool {
+        self.staged.is_empty()
+            && self.waiting.is_empty()
+            && now.since_ms(self.used_at) >= limits::IDLE_MS
+    }
+
+    fn is_full(&self) -> bool {
+        self.staged.len() + self.waiting.len() >= limits::LEDGER_QUEUE
+    }
+}

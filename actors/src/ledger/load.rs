@@ -1,0 +1,132 @@
+//! Reads a tree of grants from its log and reconciles it with the sessions' logs: runs in a task
+//! that the ledger owns. Nothing is written here; the ledger records what was found before it
+//! answers anybody.
+//!
+//! What a session's log says about an open grant: closed → it is settled with that; begun → it
+//! stays; never begun → it is released if an earlier boot granted it, and stays otherwise, because
+//! its session may be about to use it. In doubt it stays: too little room is safer than too much.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    domain::{
+        budget::Amount,
+        event::Event,
+        frame::LogId,
+        grant::GrantEvent,
+        ids::{CallId, CallNo, PrincipalId, SessionId, TenantId},
+    },
+    log::{self, ReadError, Writer},
+    policy::{
+        budget::{self, Tree},
+        replay::{self, Charge},
+    },
+    ports::{AppendError, Journal, JournalError},
+    protocol::ledger::{Loaded, Trouble},
+};
+
+/// What a boot leaves in the envelope of each frame it writes.
+pub(super) fn boot_mark(boot: u64) -> String {
+    format!("boot/{boot}")
+}
+
+fn boot_of(mark: Option<&str>) -> Option<u64> {
+    mark?.strip_prefix("boot/")?.parse().ok()
+}
+
+/// Claims and reads the tree under `root`.
+pub(super) async fn load(
+    journal: Arc<dyn Journal>,
+    root: SessionId,
+    boot: u64,
+) -> Result<Box<Loaded>, Trouble> {
+    let log = LogId::ledger(root);
+    let claim = journal.claim(log).await.map_err(|error| trouble(&error))?;
+    let mut tree = Tree::default();
+    let mut granted_in = HashMap::new();
+    let verifier = log::read(&journal, log, Some(claim.tail), |frame: log::Decoded<GrantEvent>| {
+        let boot = boot_of(frame.envelope.caused_by.as_deref());
+        for event in &frame.events {
+            if let GrantEvent::Granted { call, .. } = event {
+                granted_in.insert(*call, boot);
+            }
+            // Its warnings were told when it was written.
+            drop(tree.apply(event));
+        }
+        Ok(())
+    })
+    .await
+    .map_err(read_trouble)?;
+    if verifier.chain() != claim.chain {
+        return Err(Trouble::Damaged(format!("{log}: its chain is not the one that was claimed")));
+    }
+    let earlier = |call: &CallId| {
+        granted_in.get(call).copied().flatten().is_some_and(|granted| granted < boot)
+    };
+    let reconciled = reconcile(&journal, &tree, earlier).await?;
+    // The ledger writes for the house, whoever's tree it is; sessions carry tenants.
+    let (tenant, principal) = (TenantId::from("house"), PrincipalId::from("ledger"));
+    Ok(Box::new(Loaded { writer: Writer::new(log, claim, tenant, principal), tree, reconciled }))
+}
+
+async fn reconcile(
+    journal: &Arc<dyn Journal>,
+    tree: &Tree,
+    earlier: impl Fn(&CallId) -> bool,
+) -> Result<Vec<GrantEvent>, Trouble> {
+    let mut open: BTreeMap<SessionId, Vec<CallNo>> = BTreeMap::new();
+    for (call, _) in tree.open_grants() {
+        open.entry(call.session).or_default().push(call.no);
+    }
+    let mut found = Vec::new();
+    for (session, calls) in open {
+        let frames = match log::read_all::<Event>(journal, LogId::session(session)).await {
+            Ok(frames) => frames,
+            Err(error) => match read_trouble(error) {
+                // That session cannot say; its tree goes on without it.
+                Trouble::Damaged(why) => {
+                    tracing::warn!(%session, why, "grants of a damaged session stay reserved");
+                    continue;
+                }
+                other => return Err(other),
+            },
+        };
+        for no in calls {
+            let call = CallId { session, no };
+            let events = frames.iter().flat_map(|frame| &frame.events);
+            let actual = match replay::charge(events, no) {
+                Charge::Closed(actual) => actual,
+                Charge::Never if earlier(&call) => Amount::default(),
+                Charge::Never | Charge::Open => continue,
+            };
+            found.extend(budget::settle(tree, call, actual));
+        }
+    }
+    Ok(found)
+}
+
+fn read_trouble(error: ReadError) -> Trouble {
+    match error {
+        ReadError::Journal(error) => trouble(&error),
+        ReadError::Decode(_) | ReadError::Short { .. } => Trouble::Damaged(error.to_string()),
+    }
+}
+
+/// What a refused append means to the ledger.
+pub(super) fn append_trouble(error: &AppendError) -> Trouble {
+    match error {
+        AppendError::Fenced { .. } => Trouble::Fenced,
+        AppendError::Journal(error) => trouble(error),
+    }
+}
+
+fn trouble(error: &JournalError) -> Trouble {
+    match error {
+        JournalError::Unavailable { why } => Trouble::Unavailable(why.clone()),
+        JournalError::Poisoned { why } => Trouble::Poisoned(why.clone()),
+        JournalError::Damaged { log, why } => Trouble::Damaged(format!("{log}: {why}")),
+    }
+}
