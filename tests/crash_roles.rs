@@ -1,5 +1,6 @@
 //! The crash driver's roles, each tried on its own before anything is proven with them: what a
 //! role notes must be what happened, or every conclusion drawn from its journal is worthless.
+#![expect(clippy::unwrap_used, reason = "what a test cannot set up, it fails with")]
 
 #[path = "crash/wire.rs"]
 #[allow(dead_code, reason = "the driver uses what this test does not")]
@@ -17,7 +18,6 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use futures_util::StreamExt;
@@ -98,7 +98,7 @@ async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        wire::pause_ms(10).await;
     }
     panic!("nothing came");
 }

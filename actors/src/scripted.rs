@@ -1,11 +1,14 @@
+//! Models for tests and trials. Owns the script format and the models without a script; refuses a
+//! script it does not fully understand. The same request is answered the same way, in any process:
+//! the only state is the count of attempts that `first` asks for.
+//!
+//! Inside, `parse` reads the format into `script`, a line at a time with `directive`; `reading`
+//! derives from a request what a script may know of it; `play` turns the two into events.
+//! `stand_ins` are the models without a script, `choice` picks one of them all or a real provider.
+//!
+//! # The scripted model
+//!
 #![doc = include_str!("../docs/scripted.md")]
-//!
-//! # Inside
-//!
-//! `parse` reads the format into `script`; `reading` derives from a request what a script may know
-//! of it; `play` turns the two into events. The only state is the count of attempts that `first`
-//! asks for. `stand_ins` are the three models without a script, `choice` picks one of them or a
-//! real provider.
 
 use std::{
     collections::HashMap,
@@ -23,6 +26,7 @@ use crate::{
 };
 
 mod choice;
+mod directive;
 mod parse;
 mod play;
 mod reading;

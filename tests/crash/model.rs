@@ -11,7 +11,6 @@
 
 use std::{
     collections::BTreeSet, io, net::SocketAddr, panic::AssertUnwindSafe, path::Path, sync::Arc,
-    time::Duration,
 };
 
 use futures_util::{
@@ -24,36 +23,33 @@ use greenroom_actors::{
         agent::Sampling,
         conversation::Message,
         event::{FailureKind, ModelFailure},
-        ids::{
-            AgentName, CallId, CredentialName, ModelName, ProviderName, SessionId, Timestamp,
-            TurnId,
-        },
+        ids::{AgentName, CallId, CredentialName, ModelName, ProviderName, Timestamp, TurnId},
         tool::ToolSpec,
         usage::Usage,
     },
     owned::panic_text,
-    ports::{Clock, ModelEvent, ModelProvider, ModelRequest},
+    ports::{ModelEvent, ModelProvider, ModelRequest},
     scripted::ScriptedModel,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, task::JoinSet};
 
-use super::wire::{self, LineJournal, Wire};
+use super::wire::{self, LineJournal, WallClock, Wire};
 
 /// A model call on its way to the vendor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WireRequest {
+pub(crate) struct WireRequest {
     /// Which call.
-    pub call: CallId,
+    pub(crate) call: CallId,
     /// Which agent asks.
-    pub agent: AgentName,
+    pub(crate) agent: AgentName,
     /// In which turn.
-    pub turn: TurnId,
+    pub(crate) turn: TurnId,
     /// When it is over.
-    pub deadline: Timestamp,
+    pub(crate) deadline: Timestamp,
     /// The prompt's bytes: model, instructions, tools, messages and sampling.
-    pub prompt: String,
+    pub(crate) prompt: String,
 }
 
 /// What a prompt holds: the fields of `ModelRequest` that it serialises.
@@ -69,7 +65,7 @@ struct Prompt {
 
 impl WireRequest {
     /// The call as it travels.
-    pub fn of(request: &ModelRequest) -> Self {
+    pub(crate) fn of(request: &ModelRequest) -> Self {
         Self {
             call: request.call,
             agent: request.agent.clone(),
@@ -80,7 +76,7 @@ impl WireRequest {
     }
 
     /// The call as the model reads it.
-    pub fn request(&self) -> Result<ModelRequest, serde_json::Error> {
+    pub(crate) fn request(&self) -> Result<ModelRequest, serde_json::Error> {
         let prompt: Prompt = serde_json::from_str(&self.prompt)?;
         Ok(ModelRequest {
             call: self.call,
@@ -120,7 +116,7 @@ enum WireAck {
 /// A line of the vendor's journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
-pub enum ModelRecord {
+pub(crate) enum ModelRecord {
     /// A call came in.
     Arrived {
         /// Which; a call id comes once, or the runtime has made a call twice.
@@ -165,7 +161,7 @@ pub enum ModelRecord {
 
 impl ModelRecord {
     /// The call it is about.
-    pub const fn call(&self) -> CallId {
+    pub(crate) const fn call(&self) -> CallId {
         match self {
             Self::Arrived { call, .. }
             | Self::Delivered { call, .. }
@@ -176,13 +172,13 @@ impl ModelRecord {
 }
 
 /// The vendor's journal, in order.
-pub fn read_journal(path: &Path) -> io::Result<Vec<ModelRecord>> {
+pub(crate) fn read_journal(path: &Path) -> io::Result<Vec<ModelRecord>> {
     wire::read_journal(path)
 }
 
 /// Calls that came in and have not ended. Once the runtime is dead this becomes empty by itself;
 /// the driver compares nothing before it has.
-pub fn open_calls(records: &[ModelRecord]) -> BTreeSet<CallId> {
+pub(crate) fn open_calls(records: &[ModelRecord]) -> BTreeSet<CallId> {
     let mut open = BTreeSet::new();
     for record in records {
         match record {
@@ -196,12 +192,16 @@ pub fn open_calls(records: &[ModelRecord]) -> BTreeSet<CallId> {
 }
 
 /// The role: says `listening PORT` and serves until it is killed.
-pub async fn serve(script: &str, journal_path: &Path) -> io::Result<()> {
+pub(crate) async fn serve(script: &str, journal_path: &Path) -> io::Result<()> {
     serve_on(wire::listen().await?, script, journal_path).await
 }
 
 /// Serves on this listener until dropped.
-pub async fn serve_on(listener: TcpListener, script: &str, journal_path: &Path) -> io::Result<()> {
+pub(crate) async fn serve_on(
+    listener: TcpListener,
+    script: &str,
+    journal_path: &Path,
+) -> io::Result<()> {
     let model = ScriptedModel::parse(script)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let vendor = Arc::new(Vendor {
@@ -339,13 +339,13 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The runtime's side: a provider whose every call goes to the vendor's process.
 #[derive(Clone, Debug)]
-pub struct RemoteModel {
+pub(crate) struct RemoteModel {
     addr: SocketAddr,
 }
 
 impl RemoteModel {
     /// The vendor at this address.
-    pub const fn new(addr: SocketAddr) -> Self {
+    pub(crate) const fn new(addr: SocketAddr) -> Self {
         Self { addr }
     }
 }
@@ -446,27 +446,5 @@ impl ModelProvider for RemoteModel {
 
     fn verify_auth(&self) -> BoxFuture<'static, Result<(), ModelFailure>> {
         Box::pin(std::future::ready(Ok(())))
-    }
-}
-
-/// Real time, for the pauses of the vendor's script: the vendor has no runtime to take it from.
-#[derive(Clone, Copy, Debug)]
-pub struct WallClock;
-
-impl Clock for WallClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(i64::try_from(wire::wall_ns() / 1_000_000).unwrap_or(i64::MAX))
-    }
-
-    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(Duration::from_millis(at.since_ms(self.now()))))
-    }
-
-    fn random(&self) -> u64 {
-        wire::wall_ns()
-    }
-
-    fn new_session(&self) -> SessionId {
-        SessionId(uuid::Uuid::from_u64_pair(0, self.random()))
     }
 }

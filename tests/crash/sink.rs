@@ -11,7 +11,6 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -28,12 +27,12 @@ use tokio::{net::TcpListener, task::JoinSet};
 use super::wire::{self, LineJournal, Wire};
 
 /// The pool the tools run in.
-pub const POOL: &str = "sink";
+pub(crate) const POOL: &str = "sink";
 
 /// A request to the sink.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
-pub enum SinkRequest {
+pub(crate) enum SinkRequest {
     /// Make an effect.
     Effect {
         /// Its idempotency key.
@@ -59,7 +58,7 @@ pub enum SinkRequest {
 /// The sink's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SinkAnswer {
+pub(crate) enum SinkAnswer {
     /// The effect happened, so many times by now.
     Count(u64),
     /// It did not happen and will not: somebody was told so.
@@ -69,7 +68,7 @@ pub enum SinkAnswer {
 /// A line of the sink's journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
-pub enum SinkRecord {
+pub(crate) enum SinkRecord {
     /// An effect happened.
     Seen {
         /// Its key.
@@ -96,12 +95,12 @@ pub enum SinkRecord {
 }
 
 /// The sink's journal, in order.
-pub fn read_journal(path: &Path) -> io::Result<Vec<SinkRecord>> {
+pub(crate) fn read_journal(path: &Path) -> io::Result<Vec<SinkRecord>> {
     wire::read_journal(path)
 }
 
 /// How often each key was seen, with its class.
-pub fn counts(records: &[SinkRecord]) -> BTreeMap<String, (EffectClass, u64)> {
+pub(crate) fn counts(records: &[SinkRecord]) -> BTreeMap<String, (EffectClass, u64)> {
     let mut counts = BTreeMap::new();
     for record in records {
         match record {
@@ -115,12 +114,12 @@ pub fn counts(records: &[SinkRecord]) -> BTreeMap<String, (EffectClass, u64)> {
 }
 
 /// The role: says `listening PORT` and serves until it is killed.
-pub async fn serve(journal_path: &Path) -> io::Result<()> {
+pub(crate) async fn serve(journal_path: &Path) -> io::Result<()> {
     serve_on(wire::listen().await?, journal_path).await
 }
 
 /// Serves on this listener until dropped.
-pub async fn serve_on(listener: TcpListener, journal_path: &Path) -> io::Result<()> {
+pub(crate) async fn serve_on(listener: TcpListener, journal_path: &Path) -> io::Result<()> {
     let journal = LineJournal::open(journal_path)?;
     let sink = Arc::new(Sink { journal, keys: Mutex::default() });
     let mut requests = JoinSet::new();
@@ -165,10 +164,10 @@ impl Sink {
                     biased;
                     // Who hangs up before the effect has asked for none.
                     () = wire.peer_left() => return Ok(()),
-                    () = tokio::time::sleep(Duration::from_millis(before)) => {}
+                    () = wire::pause_ms(before) => {}
                 }
                 let answer = self.effect(key, class, payload, sent_ns)?;
-                tokio::time::sleep(Duration::from_millis(delay_ms - before)).await;
+                wire::pause_ms(delay_ms - before).await;
                 answer
             }
         };
@@ -210,7 +209,7 @@ impl Sink {
 }
 
 /// Sends one request to the sink.
-pub async fn send(addr: SocketAddr, request: &SinkRequest) -> io::Result<SinkAnswer> {
+pub(crate) async fn send(addr: SocketAddr, request: &SinkRequest) -> io::Result<SinkAnswer> {
     let mut wire = Wire::connect(addr).await?;
     wire.write(request).await?;
     let closed = || io::Error::new(io::ErrorKind::UnexpectedEof, "the sink closed unanswered");
@@ -218,7 +217,7 @@ pub async fn send(addr: SocketAddr, request: &SinkRequest) -> io::Result<SinkAns
 }
 
 /// The four tools: `sink_pure`, `sink_idempotent`, `sink_verifiable` and `sink_once`.
-pub fn tools(addr: SocketAddr) -> Vec<Arc<dyn Tool>> {
+pub(crate) fn tools(addr: SocketAddr) -> Vec<Arc<dyn Tool>> {
     [EffectClass::Pure, EffectClass::Idempotent, EffectClass::Verifiable, EffectClass::Once]
         .into_iter()
         .map(|class| Arc::new(SinkTool { addr, class }) as Arc<dyn Tool>)
@@ -227,7 +226,7 @@ pub fn tools(addr: SocketAddr) -> Vec<Arc<dyn Tool>> {
 
 /// A tool whose effect is a line in the sink's journal.
 #[derive(Clone, Copy, Debug)]
-pub struct SinkTool {
+pub(crate) struct SinkTool {
     addr: SocketAddr,
     class: EffectClass,
 }
@@ -245,7 +244,7 @@ const SCHEMA: &str = r#"{"type":"object","properties":{"note":{"type":"string"},
 
 impl SinkTool {
     /// Its name.
-    pub fn name(self) -> ToolName {
+    pub(crate) fn name(self) -> ToolName {
         match self.class {
             EffectClass::Pure => "sink_pure",
             EffectClass::Idempotent => "sink_idempotent",

@@ -9,9 +9,14 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::{Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use futures_util::future::BoxFuture;
+use greenroom_actors::{
+    domain::ids::{SessionId, Timestamp},
+    ports::Clock,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
@@ -22,23 +27,23 @@ use tokio::{
 };
 
 /// One line: a prompt of a long conversation, escaped once more, is below 1 MiB; 16 times that.
-pub const LINE_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const LINE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A connection between two roles.
 #[derive(Debug)]
-pub struct Wire {
+pub(crate) struct Wire {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
 }
 
 impl Wire {
     /// Calls a role.
-    pub async fn connect(addr: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn connect(addr: SocketAddr) -> io::Result<Self> {
         Ok(Self::over(TcpStream::connect(addr).await?))
     }
 
     /// Speaks over this socket.
-    pub fn over(socket: TcpStream) -> Self {
+    pub(crate) fn over(socket: TcpStream) -> Self {
         // Lines are small and each is waited for; without the flag each would wait for a timer.
         // A socket on which it cannot be set is closed already, which the next read reports.
         drop(socket.set_nodelay(true));
@@ -47,24 +52,24 @@ impl Wire {
     }
 
     /// The next line; `None` when the peer has closed.
-    pub async fn read<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+    pub(crate) async fn read<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         read_line(&mut self.reader).await
     }
 
     /// Writes a line.
-    pub async fn write<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
+    pub(crate) async fn write<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
         write_line(&mut self.writer, value).await
     }
 
     /// Returns when the peer has closed, or speaks when it should be listening. Takes nothing
     /// from the connection, so it may be dropped at any time.
-    pub async fn peer_left(&mut self) {
+    pub(crate) async fn peer_left(&mut self) {
         drop(self.reader.fill_buf().await);
     }
 }
 
 /// Reads one JSON line of at most `LINE_BYTES`; `None` at the end.
-pub async fn read_line<T: DeserializeOwned>(
+pub(crate) async fn read_line<T: DeserializeOwned>(
     reader: &mut (impl AsyncBufRead + Unpin),
 ) -> io::Result<Option<T>> {
     let mut line = Vec::new();
@@ -80,7 +85,7 @@ pub async fn read_line<T: DeserializeOwned>(
 }
 
 /// Writes one JSON line.
-pub async fn write_line<T: Serialize>(
+pub(crate) async fn write_line<T: Serialize>(
     writer: &mut (impl AsyncWrite + Unpin),
     value: &T,
 ) -> io::Result<()> {
@@ -100,17 +105,17 @@ fn line_of<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
 
 /// A file of JSON lines that only grows.
 #[derive(Debug)]
-pub struct LineJournal(Mutex<File>);
+pub(crate) struct LineJournal(Mutex<File>);
 
 impl LineJournal {
     /// Opens it, and makes it when it is not there.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self(Mutex::new(OpenOptions::new().create(true).append(true).open(path)?)))
     }
 
     /// Appends one record. When this returns the record survives its writer's death; power loss
     /// is another test's business, so nothing is synced.
-    pub fn note<T: Serialize>(&self, record: &T) -> io::Result<()> {
+    pub(crate) fn note<T: Serialize>(&self, record: &T) -> io::Result<()> {
         let line = line_of(record)?;
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         file.write_all(&line)?;
@@ -119,7 +124,7 @@ impl LineJournal {
 }
 
 /// All whole records of a journal, in order; none when there is no such file.
-pub fn read_journal<T: DeserializeOwned>(path: &Path) -> io::Result<Vec<T>> {
+pub(crate) fn read_journal<T: DeserializeOwned>(path: &Path) -> io::Result<Vec<T>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -130,7 +135,7 @@ pub fn read_journal<T: DeserializeOwned>(path: &Path) -> io::Result<Vec<T>> {
 }
 
 /// Listens on a free port of this machine and says which on stdout, as the driver expects it.
-pub async fn listen() -> io::Result<TcpListener> {
+pub(crate) async fn listen() -> io::Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let mut out = io::stdout().lock();
     writeln!(out, "listening {}", listener.local_addr()?.port())?;
@@ -139,17 +144,46 @@ pub async fn listen() -> io::Result<TcpListener> {
 }
 
 /// The port in a role's first line of output.
-pub fn port_of(line: &str) -> Option<u16> {
+pub(crate) fn port_of(line: &str) -> Option<u16> {
     line.trim().strip_prefix("listening ")?.parse().ok()
 }
 
 /// The address of a role on this machine.
-pub fn local(port: u16) -> SocketAddr {
+pub(crate) fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
 /// The machine's clock: the one clock that two processes share.
-pub fn wall_ns() -> u64 {
+#[expect(clippy::disallowed_methods, reason = "the roles have no runtime to take time from")]
+pub(crate) fn wall_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Lets so much real time pass.
+#[expect(clippy::disallowed_methods, reason = "the roles have no runtime to take time from")]
+pub(crate) async fn pause_ms(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
+/// Real time, for the pauses of the vendor's script.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WallClock;
+
+impl Clock for WallClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(i64::try_from(wall_ns() / 1_000_000).unwrap_or(i64::MAX))
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
+        Box::pin(pause_ms(at.since_ms(self.now())))
+    }
+
+    fn random(&self) -> u64 {
+        wall_ns()
+    }
+
+    fn new_session(&self) -> SessionId {
+        SessionId(uuid::Uuid::from_u64_pair(0, self.random()))
+    }
 }
