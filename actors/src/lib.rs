@@ -27,8 +27,13 @@ pub mod ports;
 
 pub mod protocol;
 
+pub mod bus;
+mod directory;
+
 pub mod gate;
 pub mod ledger;
+pub mod permission;
+mod session;
 pub mod tool_pool;
 
 pub mod scripted;

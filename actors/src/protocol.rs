@@ -6,3 +6,7 @@ pub mod gate;
 pub mod lease;
 pub mod ledger;
 pub mod tool_pool;
+pub mod permission;
+pub mod session;
+pub mod trouble;
+pub mod wing;

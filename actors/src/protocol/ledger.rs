@@ -8,6 +8,7 @@ use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
 use tokio::sync::watch;
 
 use super::address::{ReplyTo, Singleton};
+pub(crate) use super::trouble::Trouble;
 use crate::{
     domain::{
         budget::{Account, Amount, Reservation, Shortage},
@@ -113,23 +114,6 @@ pub(crate) struct Loaded {
     pub(crate) tree: Tree,
     /// What the sessions' logs say about grants that were open in it; not recorded yet.
     pub(crate) reconciled: Vec<GrantEvent>,
-}
-
-/// Why a log could not be read or written.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Trouble {
-    /// Somebody else owns it now.
-    #[error("another ledger owns the log now")]
-    Fenced,
-    /// Not now.
-    #[error("the journal is unavailable: {0}")]
-    Unavailable(String),
-    /// Nothing is certain any more.
-    #[error("the journal is poisoned: {0}")]
-    Poisoned(String),
-    /// It cannot be read at all.
-    #[error("the log is damaged: {0}")]
-    Damaged(String),
 }
 
 impl LedgerHandle {

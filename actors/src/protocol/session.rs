@@ -21,8 +21,7 @@ use crate::{
     limits,
     log::Writer,
     policy::turn::{Input, Rejected, State},
-    ports::AppendError,
-    protocol::lease::Lease,
+    protocol::{lease::Lease, trouble::Trouble},
 };
 
 /// One message in a session's mailbox.
@@ -35,7 +34,7 @@ pub(crate) enum SessionMsg {
     /// Its log was read.
     Loaded(Box<LoadResult>),
     /// Its frame was written, or not.
-    Appended(Result<Position, AppendError>),
+    Appended(Result<Position, Trouble>),
     /// Its model answered, or not.
     ModelEnded { call: ModelCallNo, result: Box<Result<Reply, ModelFailure>> },
     /// Its model's task panicked.

@@ -22,15 +22,16 @@ use crate::{
     },
     fault, limits,
     log::Writer,
-    owned::Owned,
+    owned::{Ended, Owned},
     policy::{
         catalog,
         turn::{self, Effect, Env, Input, Rejected, Run, State, builtin, prompt, state::Stage},
     },
-    ports::AppendError,
+    ports::{AppendError, JournalError},
     protocol::{
         lease::Lease,
         session::{Answer, Doors, Loaded, Mail, Request, SessionMsg, Timer},
+        trouble::Trouble,
         wing::{Alarm, WingMsg},
     },
 };
@@ -44,7 +45,7 @@ pub(crate) struct Live {
     doors: Doors,
     pub(super) state: State,
     pub(super) writer: Writer,
-    queue: VecDeque<Work>,
+    queue: VecDeque<Job>,
     flight: Option<Flight>,
     pub(super) running: BTreeMap<CallNo, Running>,
     /// Slots held for calls that have not started.
@@ -69,11 +70,21 @@ pub(super) struct Running {
 /// Points in time the session waits for, each a task; dropping one forgets it.
 #[derive(Default)]
 pub(super) struct Timers {
-    pub(super) due: Option<Owned>,
+    pub(super) due: Option<(Timestamp, Owned)>,
     pub(super) ask_again: Option<Owned>,
     pub(super) sweep: Option<Owned>,
     pub(super) append: Option<Owned>,
     pub(super) overdue: BTreeMap<CallNo, Owned>,
+}
+
+/// What is done once no frame is in flight.
+enum Job {
+    /// An input goes to the machine.
+    Step(Work),
+    /// Somebody waits for a turn.
+    Outcome { key: InputKey, reply: Answer<(TurnId, TurnOutcome)> },
+    /// The host waits for a tool call.
+    Call { key: InputKey, reply: Answer<ToolOutcome> },
 }
 
 /// An input and whoever waits for it.
@@ -179,7 +190,11 @@ impl Live {
     pub(super) fn enqueue(&mut self, input: Input) {
         let by = self.writer.principal.clone();
         let answer = Answering::Nobody;
-        self.queue.push_back(Work { input, by, caused_by: None, answer, permit: None });
+        self.push(Work { input, by, caused_by: None, answer, permit: None });
+    }
+
+    fn push(&mut self, work: Work) {
+        self.queue.push_back(Job::Step(work));
     }
 
     fn request(&mut self, request: Request, permit: OwnedSemaphorePermit) {
@@ -205,10 +220,14 @@ impl Live {
                 let input = Input::Checkpointed { name, at: self.writer.tail, value };
                 (input, principal, None, Answering::Position(reply))
             }
-            Request::Outcome { key, reply } => return self.wait_outcome(key, reply),
-            Request::CallOutcome { key, reply } => return self.wait_call(key, reply),
+            Request::Outcome { key, reply } => {
+                return self.queue.push_back(Job::Outcome { key, reply });
+            }
+            Request::CallOutcome { key, reply } => {
+                return self.queue.push_back(Job::Call { key, reply });
+            }
         };
-        self.queue.push_back(Work { input, by, caused_by, answer, permit });
+        self.push(Work { input, by, caused_by, answer, permit });
     }
 
     fn wait_outcome(&mut self, key: InputKey, reply: Answer<(TurnId, TurnOutcome)>) {
@@ -231,7 +250,6 @@ impl Live {
                 }
             }
         };
-        // An outcome is told once it is committed; the frame in flight may be the one that ends it.
         drop(reply.send(answer));
     }
 
@@ -260,7 +278,7 @@ impl Live {
                 let answer = Answering::Parent(assignment);
                 let permit = Some(permit);
                 let by = principal;
-                self.queue.push_back(Work { input, by, caused_by: cause, answer, permit });
+                self.push(Work { input, by, caused_by: cause, answer, permit });
             }
             Mail::Cancel { creation, assignment, reason, tenant, principal } => {
                 self.exist(&creation, tenant, &principal);
@@ -268,13 +286,13 @@ impl Live {
                 let input = Input::CancelRequested { target, reason };
                 let permit = Some(permit);
                 let by = principal;
-                self.queue.push_back(Work { input, by, caused_by: None, answer, permit });
+                self.push(Work { input, by, caused_by: None, answer, permit });
             }
             Mail::Report { child, assignment, report } => {
                 let input = Input::ChildFinished { child, assignment, report: *report };
                 let by = self.writer.principal.clone();
                 let permit = Some(permit);
-                self.queue.push_back(Work { input, by, caused_by: None, answer, permit });
+                self.push(Work { input, by, caused_by: None, answer, permit });
             }
         }
     }
@@ -286,7 +304,10 @@ impl Live {
         tenant: crate::domain::ids::TenantId,
         principal: &PrincipalId,
     ) {
-        let coming = |work: &Work| matches!(work.input, Input::Opened { .. });
+        let coming = |job: &Job| match job {
+            Job::Step(work) => matches!(work.input, Input::Opened { .. }),
+            Job::Outcome { .. } | Job::Call { .. } => false,
+        };
         if self.state.opened.is_none() && !self.queue.iter().any(coming) {
             self.writer.tenant = tenant;
             self.writer.principal = principal.clone();
@@ -298,8 +319,13 @@ impl Live {
     /// Takes inputs until one has something to commit.
     fn pump(&mut self) {
         while self.flight.is_none() && !self.stopped {
-            let Some(work) = self.queue.pop_front() else { break };
-            self.take(work);
+            match self.queue.pop_front() {
+                Some(Job::Step(work)) => self.take(work),
+                // Answered only now: what the frame in flight says was not yet true.
+                Some(Job::Outcome { key, reply }) => self.wait_outcome(key, reply),
+                Some(Job::Call { key, reply }) => self.wait_call(key, reply),
+                None => break,
+            }
         }
     }
 
@@ -362,11 +388,9 @@ impl Live {
         let myself = self.myself.clone();
         let task = Owned::watched(append, move |ended| {
             let result = match ended {
-                crate::owned::Ended::Value(result) => result,
-                crate::owned::Ended::Panicked(why) => {
-                    Err(crate::ports::JournalError::Poisoned { why }.into())
-                }
-                crate::owned::Ended::Aborted => return,
+                Ended::Value(result) => result.map_err(trouble),
+                Ended::Panicked(why) => Err(Trouble::Poisoned(why)),
+                Ended::Aborted => return,
             };
             // The session has gone: its successor reads the frame from the log.
             let _ = myself.cast(SessionMsg::Appended(result));
@@ -382,7 +406,7 @@ impl Live {
         });
     }
 
-    fn appended(&mut self, result: Result<Position, AppendError>) {
+    fn appended(&mut self, result: Result<Position, Trouble>) {
         self.timers.append = None;
         let Some(flight) = self.flight.take() else { return };
         let position = match result {
@@ -405,18 +429,16 @@ impl Live {
         self.settled();
     }
 
-    fn append_failed(&mut self, error: &AppendError) {
-        tracing::warn!(session = %self.state.session, %error, "append failed");
-        let reason = match error {
-            AppendError::Fenced { .. } => left::FENCED,
-            AppendError::Journal(crate::ports::JournalError::Unavailable { .. }) => {
-                left::SUSPENDED
-            }
-            AppendError::Journal(crate::ports::JournalError::Poisoned { why }) => {
+    fn append_failed(&mut self, trouble: &Trouble) {
+        tracing::warn!(session = %self.state.session, error = %trouble, "append failed");
+        let reason = match trouble {
+            Trouble::Fenced => left::FENCED,
+            Trouble::Unavailable(_) => left::SUSPENDED,
+            Trouble::Poisoned(why) => {
                 self.house.alarm.send(Alarm::Poisoned { why: why.clone() });
                 left::SUSPENDED
             }
-            AppendError::Journal(crate::ports::JournalError::Damaged { why, .. }) => {
+            Trouble::Damaged(why) => {
                 let (session, reason) = (self.state.session, why.clone());
                 self.house.board.to_wing(session, WingMsg::Quarantined { session, reason });
                 left::DAMAGED
@@ -523,7 +545,6 @@ impl Live {
             Timer::Due => {
                 self.timers.due = None;
                 self.enqueue(Input::TimerFired);
-                self.rearm = true;
             }
             Timer::AskAgain => self.ask_again(),
             Timer::Sweep => self.sweep(),
@@ -604,8 +625,25 @@ impl Live {
         })
     }
 
+    /// Whether a frame is in flight.
+    pub(super) const fn is_committing(&self) -> bool {
+        self.flight.is_some()
+    }
+
     pub(super) fn id(&self) -> SessionId {
         self.state.session
+    }
+}
+
+/// The store's trouble, as the session's messages carry it.
+fn trouble(error: AppendError) -> Trouble {
+    match error {
+        AppendError::Fenced { .. } => Trouble::Fenced,
+        AppendError::Journal(JournalError::Unavailable { why }) => Trouble::Unavailable(why),
+        AppendError::Journal(JournalError::Poisoned { why }) => Trouble::Poisoned(why),
+        AppendError::Journal(error @ JournalError::Damaged { .. }) => {
+            Trouble::Damaged(error.to_string())
+        }
     }
 }
 

@@ -7,11 +7,11 @@ use crate::{
     domain::{
         agent::Sampling,
         budget::{Account, Amount, Dimension, Reservation},
+        model::ModelRequest,
         ids::{Assignment, CallId, CallNo, InputKey, ModelCallNo, SessionId, Timestamp},
         usage::{NanoUsd, PriceBook, Settlement},
     },
     limits,
-    ports::ModelRequest,
 };
 
 use super::{builtin, state::State};

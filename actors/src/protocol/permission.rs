@@ -1,0 +1,97 @@
+//! Permission as sessions and faces see it: it keeps the rules of the house and publishes them as
+//! a snapshot; sessions decide by that snapshot, and faces hear of questions through it.
+
+use std::sync::Arc;
+
+use ractor::ActorRef;
+use tokio::sync::{oneshot, watch};
+
+use super::{address::Singleton, trouble::Trouble};
+use crate::{
+    domain::{
+        house::HouseEvent,
+        ids::{Position, PrincipalId, SessionId},
+        permission::Rule,
+    },
+    policy::rules::Layers,
+};
+
+/// The address; clones share it.
+#[derive(Clone, Debug)]
+pub struct PermissionHandle(pub(crate) Singleton<PermissionMsg>);
+
+/// What permission and the house log are told.
+#[derive(Debug)]
+pub(crate) enum PermissionMsg {
+    /// Somebody answered for every session: the rule is durable before it holds.
+    Remember { rule: Rule, by: PrincipalId },
+    /// The configured rules are now these.
+    Configure { layers: Box<Layers>, reply: oneshot::Sender<Result<(), String>> },
+    /// Write something into the house log.
+    Record { event: Box<HouseEvent>, reply: Option<oneshot::Sender<Result<(), String>>> },
+    /// The house log was read, or not.
+    Loaded { result: Result<Box<HouseLoaded>, Trouble> },
+    /// Its frame was written, or not.
+    Appended { result: Result<Position, Trouble> },
+    /// Time to try again.
+    Retry,
+}
+
+/// The house log, claimed and folded.
+#[derive(Clone, Debug)]
+pub(crate) struct HouseLoaded {
+    pub(crate) writer: crate::log::Writer,
+    pub(crate) fold: HouseFold,
+}
+
+/// What the house log says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HouseFold {
+    /// Rules that stand for every session.
+    pub(crate) standing: Vec<Rule>,
+    /// Sessions off the stage whose own log cannot say so, and why.
+    pub(crate) quarantined: std::collections::BTreeMap<SessionId, String>,
+    /// How often a runtime has started here.
+    pub(crate) boots: u64,
+}
+
+impl HouseFold {
+    /// Folds one event.
+    pub(crate) fn apply(&mut self, event: &HouseEvent) {
+        match event {
+            HouseEvent::Booted { .. } => self.boots += 1,
+            HouseEvent::PricesSet { .. } => {}
+            HouseEvent::RuleStanding { rule, .. } => self.standing.push(rule.clone()),
+            HouseEvent::Quarantined { session, reason } => {
+                self.quarantined.insert(*session, reason.clone());
+            }
+            HouseEvent::Released { session, .. } => {
+                self.quarantined.remove(session);
+            }
+        }
+    }
+}
+
+impl PermissionHandle {
+    /// The address and the end through which the supervisor names the actor.
+    #[must_use]
+    pub(crate) fn channel() -> (watch::Sender<Option<ActorRef<PermissionMsg>>>, Self) {
+        let (seat, permission) = Singleton::channel();
+        (seat, Self(permission))
+    }
+
+    /// Keeps a rule for every session.
+    pub(crate) fn remember(&self, rule: Rule, by: PrincipalId) {
+        // Lost only if permission is starting again at this moment; the session keeps its own copy
+        // of the rule, and the next session asks again.
+        let _ = self.0.cast(PermissionMsg::Remember { rule, by });
+    }
+
+    /// Writes into the house log; nobody waits.
+    pub(crate) fn record(&self, event: HouseEvent) {
+        let _ = self.0.cast(PermissionMsg::Record { event: Box::new(event), reply: None });
+    }
+}
+
+/// Who is off the stage without being able to say so, shared with the wings.
+pub(crate) type Damaged = watch::Receiver<Arc<std::collections::BTreeMap<SessionId, String>>>;

@@ -1,0 +1,150 @@
+//! One model call, in a task that the session owns: through the gate, to the provider, and back
+//! as a whole reply or a failure. What is large goes into blobs before anybody hears of it.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+
+use crate::{
+    bus::Note,
+    domain::{
+        conversation::{Block, Message, Reply, ReplyBlock},
+        event::{FailureKind, ModelFailure},
+    },
+    fault, limits,
+    ports::{ModelEvent, ModelProvider, ModelRequest},
+    protocol::gate::GateRefused,
+};
+
+use super::house::House;
+
+/// Replies above this do not fit into a frame beside the events they cause.
+const REPLY_INLINE: usize = limits::EVENT_BYTES / 2;
+
+/// Calls a model, within the request's deadline.
+pub(super) async fn call(
+    house: Arc<House>,
+    request: ModelRequest,
+    provider: Result<Option<Arc<dyn ModelProvider>>, String>,
+) -> Result<Reply, ModelFailure> {
+    let provider = match provider {
+        Ok(Some(provider)) => provider,
+        Ok(None) => return Err(refused("the session has no agent".to_owned())),
+        Err(why) => return Err(refused(why)),
+    };
+    let deadline = request.deadline;
+    tokio::select! {
+        biased;
+        result = through_gate(&house, request, provider) => result,
+        () = house.clock.sleep_until(deadline) => Err(failure(
+            FailureKind::TimedOut,
+            "the model call's time ran out".to_owned(),
+            true,
+        )),
+    }
+}
+
+async fn through_gate(
+    house: &Arc<House>,
+    mut request: ModelRequest,
+    provider: Arc<dyn ModelProvider>,
+) -> Result<Reply, ModelFailure> {
+    let gate = house.tables.borrow().gates.get(&provider.credential()).cloned();
+    let _lease = match &gate {
+        Some(gate) => {
+            let session = request.call.session;
+            Some(gate.acquire(session, request.call, request.deadline).await.map_err(waited)?)
+        }
+        None => None,
+    };
+    unpack(house, &mut request.messages).await?;
+    let id = request.call;
+    fault::point("model.before_call");
+    let mut stream = provider.call(request);
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(ModelEvent::Finished { reply }) => {
+                fault::point("model.answered");
+                return pack(house, *reply).await;
+            }
+            Ok(event @ (ModelEvent::Text { .. } | ModelEvent::Thinking { .. })) => {
+                if house.bus.is_heard() {
+                    house.bus.publish(Note::Delta { call: id, event });
+                }
+            }
+            Err(failure) => {
+                if let (FailureKind::RateLimited, Some(gate)) = (failure.kind, &gate) {
+                    gate.pause(failure.retry_after_ms.unwrap_or(limits::RETRY_MS));
+                }
+                return Err(failure);
+            }
+        }
+    }
+    let message = "the stream ended before the model had finished".to_owned();
+    Err(failure(FailureKind::EndedEarly, message, true))
+}
+
+/// Puts large text into blobs, so that the reply fits into an event.
+async fn pack(house: &House, mut reply: Reply) -> Result<Reply, ModelFailure> {
+    if serde_json::to_vec(&reply).map_or(usize::MAX, |bytes| bytes.len()) <= REPLY_INLINE {
+        return Ok(reply);
+    }
+    for block in &mut reply.blocks {
+        if let ReplyBlock::Said { block } = block
+            && let Block::Text { text } = block
+            && text.len() > limits::INLINE_BYTES
+        {
+            let bytes = std::mem::take(text).into_bytes();
+            let blob = house.blobs.put(bytes).await.map_err(|error| store(&error))?;
+            *block = Block::Stored { blob };
+        }
+    }
+    let bytes = serde_json::to_vec(&reply).map_or(usize::MAX, |bytes| bytes.len());
+    if bytes <= REPLY_INLINE {
+        return Ok(reply);
+    }
+    let message = format!("the reply has {bytes} bytes that cannot be kept apart, at most {REPLY_INLINE} fit");
+    Err(failure(FailureKind::Malformed, message, false))
+}
+
+/// Puts the text of blobs back in its place, for the provider.
+async fn unpack(house: &House, messages: &mut [Arc<Message>]) -> Result<(), ModelFailure> {
+    for message in messages {
+        if !message.blocks.iter().any(|block| matches!(block, Block::Stored { .. })) {
+            continue;
+        }
+        let mut whole = Message::clone(message);
+        for block in &mut whole.blocks {
+            let Block::Stored { blob } = block else { continue };
+            let bytes = house.blobs.get(blob.clone()).await.map_err(|error| store(&error))?;
+            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            let Some(text) = text else {
+                return Err(refused(format!("blob {} is not kept any more", blob.sha256)));
+            };
+            *block = Block::Text { text };
+        }
+        *message = Arc::new(whole);
+    }
+    Ok(())
+}
+
+fn failure(kind: FailureKind, message: String, retryable: bool) -> ModelFailure {
+    ModelFailure { kind, message, retryable, retry_after_ms: None, unbilled: false }
+}
+
+/// Nothing was sent.
+fn refused(message: String) -> ModelFailure {
+    let mut failure = failure(FailureKind::BadRequest, message, false);
+    failure.unbilled = true;
+    failure
+}
+
+fn waited(refused: GateRefused) -> ModelFailure {
+    let mut failure = failure(FailureKind::TimedOut, refused.to_string(), true);
+    failure.unbilled = true;
+    failure
+}
+
+fn store(error: &crate::ports::JournalError) -> ModelFailure {
+    failure(FailureKind::Transport, error.to_string(), true)
+}

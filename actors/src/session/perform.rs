@@ -1,0 +1,355 @@
+//! Effects: what a session does once the events that cause it are committed.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{
+        budget::Shortage,
+        ids::{Assignment, CallId, CallNo, ModelCallNo, PoolKind, SessionId, ToolCallNo},
+        tool::{EffectClass, ToolOutcome},
+    },
+    fault, limits,
+    owned::{Ended, Owned},
+    policy::turn::{Effect, Input, Run, pending, prompt, state::Stage},
+    ports::{Cancel, Progress, ToolCtx},
+    protocol::{
+        address::ReplyTo,
+        lease::Lease,
+        session::{Mail, SessionMsg, Timer},
+    },
+};
+
+use super::{
+    house::Tables,
+    live::{Live, Running, aborted},
+    model_task, tool_task,
+};
+
+impl Live {
+    pub(super) fn tables(&self) -> Arc<Tables> {
+        Arc::clone(&self.house.tables.borrow())
+    }
+
+    pub(super) fn perform_all(&mut self, effects: Vec<Effect>) {
+        fault::point("effects.before_perform");
+        for effect in effects {
+            self.perform(effect);
+        }
+        self.arm_due();
+        fault::point("effects.after_perform");
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            // Committed before anything comes here; the timer is read off the state.
+            Effect::Append { .. } | Effect::SetTimer { .. } => {}
+            Effect::Reserve { call } => self.reserve(call),
+            Effect::CallModel { call } => self.call_model(call),
+            Effect::AbortModel { call } => self.abort(CallNo::Model(call)),
+            // The inbox is a projection of the log, which has the question by now.
+            Effect::AskPermission { .. } => {}
+            Effect::AcquireSlot { call, pool, reserve } => self.acquire(call, &pool, reserve),
+            Effect::RunTool { call, run } => self.run_tool(call, run),
+            Effect::AbortTool { call } => self.abort(CallNo::Tool(call)),
+            Effect::SpawnChild { child, assignment } => self.assign(child, assignment),
+            Effect::CancelChild { child, assignment, reason } => {
+                self.cancel_child(child, assignment, reason);
+            }
+            Effect::Settle { call, accounts, actual } => {
+                let call = CallId { session: self.id(), no: call };
+                let root = self.state.root();
+                self.house.ledger.settle(root, call, accounts, actual);
+            }
+            Effect::Finish { turn, key, outcome } => self.finished(turn, &key, &outcome),
+            Effect::FinishCall { key, outcome, .. } => self.call_finished(&key, &outcome),
+            Effect::Report { parent, assignment, report } => {
+                fault::point("child.before_report");
+                let report = Box::new(report);
+                let child = self.id();
+                self.house.board.mail(parent, Mail::Report { child, assignment, report });
+            }
+            Effect::Remember { rule } => {
+                self.house.permission.remember(rule, self.writer.principal.clone());
+            }
+            Effect::Quarantine { reason } => self.off_stage(&reason),
+        }
+    }
+
+    /// Sets the alarm for whatever falls due next.
+    pub(super) fn arm_due(&mut self) {
+        let next = self.state.next_wake();
+        if self.timers.due.as_ref().map(|(at, _)| *at) != next {
+            self.timers.due = next.map(|at| (at, self.at(at, Timer::Due)));
+        }
+    }
+
+    /// Asks the ledger. The question may be lost, so it is asked again until it is answered.
+    fn reserve(&mut self, call: CallNo) {
+        let tables = self.tables();
+        let now = self.house.clock.now();
+        let Some(reservation) = prompt::reservation(&self.state, call, &tables.prices, now) else {
+            let decision = Ok(());
+            return self.enqueue(Input::BudgetDecided { call, decision });
+        };
+        let myself = self.myself.clone();
+        let reply = ReplyTo::new(move |answer: crate::protocol::ledger::BudgetDecision| {
+            let (call, decision) = (answer.call.no, answer.decision);
+            let _ = myself.cast(SessionMsg::BudgetDecided { call, decision });
+        });
+        self.house.ledger.reserve(reservation, reply);
+        self.ask_again_later();
+    }
+
+    pub(super) fn budget_decided(&mut self, call: CallNo, decision: Result<(), Shortage>) {
+        let tool = match call {
+            CallNo::Tool(no) => self.state.calls.get(&no).map(|call| (no, call.name.clone())),
+            CallNo::Model(_) => None,
+        };
+        let plain = tool.filter(|(_, name)| !crate::policy::turn::builtin::is_builtin(name));
+        match (plain, &decision) {
+            (Some((no, name)), Ok(())) => {
+                self.granted.insert(no);
+                if let Some(pool) = self.state.tool(&name).map(|tool| tool.pool.clone()) {
+                    self.acquire(no, &pool, false);
+                }
+            }
+            _ => self.enqueue(Input::BudgetDecided { call, decision }),
+        }
+    }
+
+    fn acquire(&mut self, call: ToolCallNo, pool: &PoolKind, reserve: bool) {
+        if reserve && !self.granted.contains(&call) {
+            return self.reserve(CallNo::Tool(call));
+        }
+        let tables = self.tables();
+        let Some(slots) = tables.pools.get(pool) else {
+            let reason = format!("no pool of kind {pool} exists in this runtime");
+            return self.enqueue(Input::SlotRefused { call, reason });
+        };
+        if let Some(lease) = slots.try_take() {
+            return self.slot(call, Ok(lease));
+        }
+        let myself = self.myself.clone();
+        let reply = ReplyTo::new(move |granted: crate::protocol::tool_pool::Granted| {
+            let slot = Ok(granted.lease);
+            // A session that has gone drops the slot with the message.
+            let _ = myself.cast(SessionMsg::Slot { call, slot });
+        });
+        let id = CallId::tool(self.id(), call);
+        match slots.request(self.id(), id, self.writer.token, reply) {
+            Ok(()) | Err(crate::protocol::tool_pool::Refused::Away { .. }) => {
+                self.ask_again_later();
+            }
+            Err(full @ crate::protocol::tool_pool::Refused::Full { .. }) => {
+                self.enqueue(Input::SlotRefused { call, reason: full.to_string() });
+            }
+        }
+    }
+
+    pub(super) fn slot(&mut self, call: ToolCallNo, slot: Result<Lease, String>) {
+        let lease = match slot {
+            Ok(lease) => lease,
+            Err(reason) => return self.enqueue(Input::SlotRefused { call, reason }),
+        };
+        let stage = self.state.calls.get(&call).map(|call| &call.stage);
+        match stage {
+            Some(Stage::Wanted | Stage::Approved { .. }) => {
+                self.leases.insert(call, lease);
+                self.enqueue(Input::SlotGranted { call });
+            }
+            Some(Stage::Started { .. }) => {
+                self.leases.insert(call, lease);
+                if let Some(run) = self.again.remove(&call) {
+                    self.run_tool(call, run);
+                }
+            }
+            // Nobody wants it any more: the slot goes back as it is dropped.
+            Some(Stage::Asking { .. }) | None => {}
+        }
+    }
+
+    fn ask_again_later(&mut self) {
+        if self.timers.ask_again.is_none() {
+            self.timers.ask_again = Some(self.after(limits::LEDGER_RETRY_MS, Timer::AskAgain));
+        }
+    }
+
+    /// Repeats every question that still stands.
+    pub(super) fn ask_again(&mut self) {
+        self.timers.ask_again = None;
+        // What the state says of a frame in flight is not yet true.
+        if self.is_committing() {
+            return self.ask_again_later();
+        }
+        for effect in pending(&self.state, Run::First) {
+            if let Effect::Reserve { .. } | Effect::AcquireSlot { .. } = effect {
+                self.perform(effect);
+            }
+        }
+        let again: Vec<ToolCallNo> = self.again.keys().copied().collect();
+        for call in again {
+            if let Some(pool) = self.pool_of(call) {
+                self.acquire(call, &pool, false);
+            }
+        }
+    }
+
+    fn pool_of(&self, call: ToolCallNo) -> Option<PoolKind> {
+        let name = &self.state.calls.get(&call)?.name;
+        self.state.tool(name).map(|tool| tool.pool.clone())
+    }
+
+    fn call_model(&mut self, call: ModelCallNo) {
+        let now = self.house.clock.now();
+        let Some(request) = prompt::request(&self.state, call, now) else { return };
+        let tables = self.tables();
+        let provider =
+            self.state.agent().map(|agent| tables.provider(agent, &request.model)).transpose();
+        let task = model_task::call(Arc::clone(&self.house), request, provider);
+        let myself = self.myself.clone();
+        let task = Owned::watched(task, move |ended| {
+            let message = match ended {
+                Ended::Value(result) => SessionMsg::ModelEnded { call, result: Box::new(result) },
+                Ended::Panicked(message) => SessionMsg::ModelPanicked { message },
+                Ended::Aborted => {
+                    SessionMsg::ModelEnded { call, result: Box::new(Err(aborted())) }
+                }
+            };
+            let _ = myself.cast(message);
+        });
+        self.running.insert(CallNo::Model(call), Running { task, cancel: None });
+    }
+
+    /// Asks a running call to end. One that does not within its grace is closed without it.
+    fn abort(&mut self, call: CallNo) {
+        let Some(running) = self.running.get(&call) else {
+            return match call {
+                CallNo::Model(call) => {
+                    self.enqueue(Input::ModelFailed { call, failure: aborted() });
+                }
+                CallNo::Tool(call) => {
+                    let outcome = ToolOutcome::Cancelled { effect_unknown: true };
+                    self.enqueue(Input::ToolFinished { call, outcome });
+                }
+            };
+        };
+        match &running.cancel {
+            // The tool has gone if nobody listens; its report is on the way.
+            Some(cancel) => drop(cancel.send(true)),
+            None => running.task.abort(),
+        }
+        let overdue = self.after(2 * limits::ABORT_GRACE_MS, Timer::Overdue(call));
+        self.timers.overdue.insert(call, overdue);
+    }
+
+    fn run_tool(&mut self, call: ToolCallNo, run: Run) {
+        let Some(asked) = self.state.calls.get(&call) else { return };
+        let Stage::Started { deadline, .. } = asked.stage else { return };
+        let Some(lease) = self.leases.remove(&call) else {
+            // Started by an earlier incarnation: a slot first, as for any run.
+            self.again.insert(call, run);
+            if let Some(pool) = self.pool_of(call) {
+                self.acquire(call, &pool, false);
+            }
+            return;
+        };
+        let tables = self.tables();
+        let Some(tool) = tables.tools.get(&asked.name).cloned() else {
+            let output = crate::domain::tool::Output::text(format!(
+                "tool {} is not registered in this runtime",
+                asked.name
+            ));
+            return self.enqueue(Input::ToolFinished {
+                call,
+                outcome: ToolOutcome::Failed { output },
+            });
+        };
+        let effect = self.state.tool(&asked.name).map_or(EffectClass::Once, |tool| tool.effect);
+        let (cancel, seen) = Cancel::channel();
+        let ctx = self.tool_ctx(call, deadline, seen);
+        let args = asked.args.clone();
+        let job = tool_task::Job { tool, ctx, args, run, effect, lease };
+        let task = tool_task::run(Arc::clone(&self.house), job);
+        let myself = self.myself.clone();
+        let task = Owned::watched(task, move |ended| {
+            let outcome = Box::new(tool_task::outcome(ended, effect));
+            let _ = myself.cast(SessionMsg::ToolEnded { call, outcome });
+        });
+        self.running.insert(CallNo::Tool(call), Running { task, cancel: Some(cancel) });
+    }
+
+    fn tool_ctx(
+        &self,
+        call: ToolCallNo,
+        deadline: crate::domain::ids::Timestamp,
+        cancel: Cancel,
+    ) -> ToolCtx {
+        let id = CallId::tool(self.id(), call);
+        let asked = self.state.calls.get(&call);
+        let name = asked.map(|call| &call.name);
+        let overlay = name.and_then(|name| self.state.agent()?.tools.get(name)).cloned();
+        let bus = self.house.bus.clone();
+        ToolCtx {
+            call: id,
+            idempotency_key: id.to_string(),
+            tenant: self.writer.tenant.clone(),
+            principal: self.writer.principal.clone(),
+            cwd: asked
+                .and_then(|call| crate::policy::turn::State::request(call).cwd),
+            deadline,
+            cancel,
+            progress: Progress::new(Arc::new(move |label| {
+                bus.publish(crate::bus::Note::Progress { call: id, label });
+            })),
+            overlay: overlay.unwrap_or_default(),
+            services: self.house.services.clone(),
+        }
+    }
+
+    fn assign(&mut self, child: SessionId, assignment: Assignment) {
+        let Some(known) = self.state.children.get(&child) else { return };
+        let Some(task) = known.assignments.get(&assignment) else { return };
+        fault::point("child.before_assign");
+        let mail = Mail::Assign {
+            creation: Arc::clone(&known.creation),
+            assignment,
+            input: Box::new(task.input.clone()),
+            tenant: self.writer.tenant.clone(),
+            principal: self.writer.principal.clone(),
+        };
+        self.house.board.mail(child, mail);
+        self.sweep_later();
+    }
+
+    fn cancel_child(&mut self, child: SessionId, assignment: Assignment, reason: String) {
+        let Some(known) = self.state.children.get(&child) else { return };
+        let mail = Mail::Cancel {
+            creation: Arc::clone(&known.creation),
+            assignment,
+            reason,
+            tenant: self.writer.tenant.clone(),
+            principal: self.writer.principal.clone(),
+        };
+        self.house.board.mail(child, mail);
+        self.sweep_later();
+    }
+
+    fn sweep_later(&mut self) {
+        if self.timers.sweep.is_none() {
+            self.timers.sweep = Some(self.after(limits::CHILD_SWEEP_MS, Timer::Sweep));
+        }
+    }
+
+    /// Says again what children may not have heard; one that has ended says so again.
+    pub(super) fn sweep(&mut self) {
+        self.timers.sweep = None;
+        if self.is_committing() {
+            return self.sweep_later();
+        }
+        for effect in pending(&self.state, Run::First) {
+            if let Effect::SpawnChild { .. } | Effect::CancelChild { .. } = effect {
+                self.perform(effect);
+            }
+        }
+    }
+}

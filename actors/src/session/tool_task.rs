@@ -1,0 +1,136 @@
+//! One tool call, in a task that the session owns. The slot is held as long as the task lives and
+//! goes back with it, however it ends.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{
+        conversation::BlobRef,
+        tool::{Args, EffectClass, Output, ToolOutcome},
+    },
+    fault, limits,
+    owned::Ended,
+    policy::turn::Run,
+    ports::{Probe, Tool, ToolCtx},
+    protocol::lease::Lease,
+};
+
+use super::house::House;
+
+/// What is to be run.
+pub(super) struct Job {
+    pub(super) tool: Arc<dyn Tool>,
+    pub(super) ctx: ToolCtx,
+    pub(super) args: Args,
+    pub(super) run: Run,
+    pub(super) effect: EffectClass,
+    pub(super) lease: Lease,
+}
+
+/// Runs a tool until it ends, its deadline passes or it is cancelled.
+pub(super) async fn run(house: Arc<House>, job: Job) -> ToolOutcome {
+    let Job { tool, ctx, args, run, effect, lease } = job;
+    let (deadline, mut cancel) = (ctx.deadline, ctx.cancel.clone());
+    let work = async {
+        if run == Run::Again {
+            match tool.probe(ctx.clone(), args.clone()).await {
+                Probe::Happened(outcome) => return outcome,
+                Probe::DidNot => {}
+                Probe::Unknown => return ToolOutcome::OutcomeUnknown,
+            }
+        }
+        fault::point("tool.before_run");
+        let outcome = tool.run(ctx, args).await;
+        fault::point("tool.ran");
+        outcome
+    };
+    tokio::pin!(work);
+    let outcome = tokio::select! {
+        biased;
+        outcome = &mut work => outcome,
+        () = house.clock.sleep_until(deadline) => timed_out(effect),
+        () = cancel.requested() => {
+            let grace = house.clock.now().plus_ms(limits::ABORT_GRACE_MS);
+            tokio::select! {
+                biased;
+                // A result that was nearly there is better than none.
+                outcome = &mut work => outcome,
+                () = house.clock.sleep_until(grace) => cancelled(effect),
+            }
+        }
+    };
+    let outcome = store(&house, outcome).await;
+    drop(lease);
+    outcome
+}
+
+/// How a tool's task ended, as an outcome. A panic of a tool is the tool's failure and nobody
+/// else's.
+pub(super) fn outcome(ended: Ended<ToolOutcome>, effect: EffectClass) -> ToolOutcome {
+    match ended {
+        Ended::Value(outcome) => outcome,
+        Ended::Panicked(text) => {
+            ToolOutcome::Failed { output: Output::text(format!("the tool panicked: {text}")) }
+        }
+        Ended::Aborted => cancelled(effect),
+    }
+}
+
+fn cancelled(effect: EffectClass) -> ToolOutcome {
+    ToolOutcome::Cancelled { effect_unknown: effect != EffectClass::Pure }
+}
+
+fn timed_out(effect: EffectClass) -> ToolOutcome {
+    let unknown = match effect {
+        EffectClass::Pure => "",
+        EffectClass::Idempotent | EffectClass::Verifiable | EffectClass::Once => {
+            "; whether its effect happened is unknown"
+        }
+    };
+    ToolOutcome::Failed { output: Output::text(format!("timed out{unknown}")) }
+}
+
+/// Keeps a large output as a blob, durable before anybody hears of it.
+async fn store(house: &House, outcome: ToolOutcome) -> ToolOutcome {
+    match outcome {
+        ToolOutcome::Done { output } => ToolOutcome::Done { output: fit(house, output).await },
+        ToolOutcome::Failed { output } => ToolOutcome::Failed { output: fit(house, output).await },
+        other @ (ToolOutcome::Refused { .. }
+        | ToolOutcome::Cancelled { .. }
+        | ToolOutcome::OutcomeUnknown
+        | ToolOutcome::NotCarried) => other,
+    }
+}
+
+async fn fit(house: &House, output: Output) -> Output {
+    let Output::Text { text } = output else { return output };
+    if text.len() <= limits::INLINE_BYTES {
+        return Output::Text { text };
+    }
+    let (head, tail) = (head(&text), tail(&text));
+    let bytes = text.len();
+    let kept: Result<BlobRef, String> = if bytes > limits::BLOB_BYTES {
+        Err(format!("more than {} bytes", limits::BLOB_BYTES))
+    } else {
+        let kept = house.blobs.put(text.clone().into_bytes()).await;
+        kept.map_err(|error| error.to_string())
+    };
+    match kept {
+        Ok(blob) => {
+            let preview = format!("{head}\n[… {bytes} bytes in all; the whole is kept …]\n{tail}");
+            Output::Stored { preview, blob }
+        }
+        Err(why) => {
+            Output::text(format!("{head}\n[… {bytes} bytes in all; not kept: {why} …]\n{tail}"))
+        }
+    }
+}
+
+fn head(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(limits::PREVIEW_BYTES)).unwrap_or_default()
+}
+
+fn tail(text: &str) -> &str {
+    let from = text.len().saturating_sub(limits::PREVIEW_BYTES);
+    text.get(text.ceil_char_boundary(from)..).unwrap_or_default()
+}
