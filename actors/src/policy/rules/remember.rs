@@ -55,7 +55,7 @@ fn host(facts: &Facts<'_>) -> Option<String> {
 fn word_for_word(facts: &Facts<'_>) -> String {
     let is_path = facts.row().is_some_and(|row| row.kind == Kind::Path);
     let text = facts.canonical();
-    let text = if is_path { text.replace('/', " ").replace('!', " ") } else { text.to_owned() };
+    let text = if is_path { text.replace(['/', '!'], " ") } else { text.to_owned() };
     if text.trim().is_empty() { "{}".to_owned() } else { exact(&text) }
 }
 

@@ -208,11 +208,34 @@ const READINGS: &[Reading] = &[
     |text| without_quotes(&text.replace(',', " ")),
     |text| without_quotes(&text.replace('#', ";")),
     |text| text.replace('\\', ";"),
+    |text| without_redirects(&without_quotes(text)),
 ];
 
 /// Quotes and backslashes vanish, as the shell removes them; a joined line is one line.
 fn without_quotes(text: &str) -> String {
     text.replace("\\\r\n", "").replace("\\\n", "").replace(['\'', '"', '\\'], "")
+}
+
+/// Redirections may stand before, within and after a command and are no words of it.
+fn without_redirects(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if !matches!(c, '<' | '>') {
+            out.push(c);
+            continue;
+        }
+        // A number that stands alone before it is a descriptor.
+        let kept = out.trim_end_matches(|c: char| c.is_ascii_digit());
+        if kept.is_empty() || kept.ends_with(char::is_whitespace) {
+            out.truncate(kept.len());
+        }
+        while chars.next_if(|c| matches!(c, '<' | '>' | '&' | '|')).is_some() {}
+        while chars.next_if(|c| matches!(c, ' ' | '\t')).is_some() {}
+        while chars.next_if(|c| !c.is_whitespace() && !is_operator(*c)).is_some() {}
+        out.push(' ');
+    }
+    out
 }
 
 const fn is_operator(c: char) -> bool {

@@ -4,7 +4,7 @@
 mod laws;
 
 use super::*;
-use crate::domain::tool::Args;
+use crate::domain::{permission::RulePattern, tool::Args};
 
 pub(super) fn pattern(text: &str) -> RulePattern {
     RulePattern(text.to_owned())
@@ -245,6 +245,10 @@ fn commands_are_denied_through_any_wrapping_as_the_table_says() {
         ("if true; then curl x; fi", DENY),
         ("echo {a,$(curl x)}", DENY),
         ("{curl,x}", DENY),
+        (">/dev/null curl x", DENY),
+        ("2>&1 curl x", DENY),
+        ("git push 2>x --force", DENY),
+        ("rm 2>&1 -rf /", DENY),
         ("ls #\ncurl x", DENY),
         // What runs is known only when it runs: a person looks.
         ("x=curl; $x y", ASK),

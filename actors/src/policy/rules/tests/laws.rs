@@ -4,38 +4,40 @@ use proptest::prelude::*;
 
 use super::*;
 
+const PATTERNS: &[&str] = &[
+    "*",
+    "tool",
+    "t*",
+    "mcp__git",
+    "mcp__git__*",
+    "shell",
+    "Bash(git *)",
+    "Bash(rm:*)",
+    "Bash(git push)",
+    "Bash(* --force *)",
+    "Bash(*)",
+    "Read",
+    "Read(./src/**)",
+    "Read(.env)",
+    "Read(//etc/**)",
+    "Edit(~/x)",
+    "Edit",
+    "WebFetch(domain:a.org)",
+    "tool(a:x*)",
+    "tool(x)",
+    "tool(",
+    "Bash(",
+    "",
+];
+
 fn patterns() -> impl Strategy<Value = String> {
-    proptest::sample::select(vec![
-        "*",
-        "tool",
-        "t*",
-        "mcp__git",
-        "mcp__git__*",
-        "shell",
-        "Bash(git *)",
-        "Bash(rm:*)",
-        "Bash(git push)",
-        "Bash(* --force *)",
-        "Bash(*)",
-        "Read",
-        "Read(./src/**)",
-        "Read(.env)",
-        "Read(//etc/**)",
-        "Edit(~/x)",
-        "Edit",
-        "WebFetch(domain:a.org)",
-        "tool(a:x*)",
-        "tool(x)",
-        "tool(",
-        "Bash(",
-        "",
-    ])
-    .prop_map(str::to_owned)
+    proptest::sample::select(PATTERNS).prop_map(str::to_owned)
 }
 
 /// Patterns that have a meaning, as a runtime's layers demand.
 fn sound() -> impl Strategy<Value = String> {
-    patterns().prop_filter("readable", |text| super::check_one(text).is_ok())
+    let all = PATTERNS.iter().copied().filter(|text| super::check_one(text).is_ok());
+    proptest::sample::select(all.collect::<Vec<_>>()).prop_map(str::to_owned)
 }
 
 fn sets(one: impl Strategy<Value = String>) -> impl Strategy<Value = RuleSet> {
@@ -145,7 +147,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
     fn adding_a_deny_anywhere_never_weakens(
