@@ -20,6 +20,7 @@
 
 mod facts;
 mod glob;
+mod layer;
 mod path;
 mod pattern;
 mod remember;
@@ -37,15 +38,14 @@ pub use remember::remember;
 use crate::{
     domain::{
         ids::ToolName,
-        permission::{Authority, Decision, Mode, Request, Rule, RulePattern, RuleSet, Verdict},
+        permission::{Authority, Decision, Mode, Request, Rule, RuleSet, Verdict},
         tool::EffectClass,
     },
     limits,
 };
 
 use facts::Facts;
-use path::Bases;
-use pattern::Pattern;
+use layer::{Finding, Layer, LayerName, Say};
 
 /// The rules that hold for every session of a runtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,40 +123,6 @@ impl Side {
     }
 }
 
-/// A rule set, read.
-#[derive(Clone, Debug)]
-struct Layer {
-    name: LayerName,
-    deny: Vec<Pattern>,
-    ask: Vec<Pattern>,
-    allow: Vec<Pattern>,
-    /// Rules that could not be read, of a session only.
-    broken: Vec<(Decision, RuleError)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LayerName {
-    BuiltIn,
-    User,
-    Project,
-    Standing,
-    Answers,
-    Link(usize),
-}
-
-impl std::fmt::Display for LayerName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::BuiltIn => f.write_str("built-in"),
-            Self::User => f.write_str("user"),
-            Self::Project => f.write_str("project"),
-            Self::Standing => f.write_str("standing"),
-            Self::Answers => f.write_str("session answers"),
-            Self::Link(depth) => write!(f, "authority {depth}"),
-        }
-    }
-}
-
 impl Policy {
     /// Reads every layer.
     ///
@@ -188,9 +154,12 @@ impl Policy {
     /// # Errors
     /// When the rule cannot be read.
     pub fn with_standing(&self, rule: &Rule) -> Result<Self, RuleError> {
+        let mut next = self.clone();
+        if self.layers.iter().any(|layer| layer.stands(rule)) {
+            return Ok(next);
+        }
         let mut rules = RuleSet::default();
         rules.push(rule.clone());
-        let mut next = self.clone();
         next.layers.push(Layer::strict(LayerName::Standing, &rules)?);
         Ok(next)
     }
@@ -205,75 +174,6 @@ pub fn check(rules: &RuleSet) -> Result<(), RuleError> {
     match layer.broken.into_iter().next() {
         None => Ok(()),
         Some((_, error)) => Err(RuleError { layer: None, ..error }),
-    }
-}
-
-impl Layer {
-    fn strict(name: LayerName, rules: &RuleSet) -> Result<Self, RuleError> {
-        let mut layer = Self::lenient(name, rules);
-        if layer.broken.is_empty() { Ok(layer) } else { Err(layer.broken.remove(0).1) }
-    }
-
-    fn lenient(name: LayerName, rules: &RuleSet) -> Self {
-        let mut broken = Vec::new();
-        let mut read = |decision: Decision, list: &[RulePattern]| -> Vec<Pattern> {
-            let mut patterns = Vec::with_capacity(list.len());
-            for pattern in list {
-                match Pattern::read(pattern) {
-                    Ok(pattern) => patterns.push(pattern),
-                    Err(error) => {
-                        let layer = Some(format!("{name}, {}", word(decision)));
-                        broken.push((decision, RuleError { layer, ..error }));
-                    }
-                }
-            }
-            patterns
-        };
-        let deny = read(Decision::Deny, &rules.deny);
-        let ask = read(Decision::Ask, &rules.ask);
-        let allow = read(Decision::Allow, &rules.allow);
-        Self { name, deny, ask, allow, broken }
-    }
-}
-
-const fn word(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Allow => "allow",
-        Decision::Ask => "ask",
-        Decision::Deny => "deny",
-    }
-}
-
-/// What a list of layers says, from nothing to never. The order is the strictness.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Say {
-    Nothing,
-    Allow,
-    Ask,
-    FirmAsk,
-    Deny,
-}
-
-/// What was said, and by which rules.
-#[derive(Clone, Debug)]
-struct Finding {
-    say: Say,
-    reasons: Vec<String>,
-}
-
-impl Finding {
-    const NOTHING: Self = Self { say: Say::Nothing, reasons: Vec::new() };
-
-    /// The stricter of both, with the reasons of that one; of both, when they agree.
-    fn or_stricter(mut self, other: Self) -> Self {
-        match self.say.cmp(&other.say) {
-            std::cmp::Ordering::Less => other,
-            std::cmp::Ordering::Greater => self,
-            std::cmp::Ordering::Equal => {
-                self.reasons.extend(other.reasons);
-                self
-            }
-        }
     }
 }
 
@@ -322,67 +222,6 @@ fn dedup(reasons: &mut Vec<String>) {
     let mut seen = std::collections::BTreeSet::new();
     reasons.retain(|reason| seen.insert(reason.clone()));
     reasons.truncate(limits::REASONS);
-}
-
-impl Layer {
-    /// What this layer says, its strictest list first.
-    fn ask_all(&self, facts: &Facts<'_>, places: &Places, notes: &mut Vec<String>) -> Finding {
-        let settings = match self.name {
-            LayerName::User => places.user.as_deref(),
-            LayerName::BuiltIn
-            | LayerName::Project
-            | LayerName::Standing
-            | LayerName::Answers
-            | LayerName::Link(_) => places.project.as_deref(),
-        };
-        let bases = Bases { home: places.home.as_deref(), settings, cwd: None };
-        let mut finding = Finding::NOTHING;
-        for (decision, error) in &self.broken {
-            match decision {
-                Decision::Allow => notes.push(format!("left out: {error}")),
-                Decision::Ask | Decision::Deny => {
-                    finding = finding
-                        .or_stricter(Finding { say: Say::Deny, reasons: vec![error.to_string()] });
-                }
-            }
-        }
-        for (decision, list) in [
-            (Decision::Deny, &self.deny),
-            (Decision::Ask, &self.ask),
-            (Decision::Allow, &self.allow),
-        ] {
-            for pattern in list {
-                let side = match decision {
-                    Decision::Allow => Side::Allow,
-                    Decision::Ask | Decision::Deny => Side::Tighten,
-                };
-                let found = facts.fits(pattern, side, bases);
-                let rule = format!("{}: {} {}", self.name, word(decision), pattern.text);
-                if found == Match::Yes
-                    && decision == Decision::Allow
-                    && self.name == LayerName::Project
-                {
-                    notes.push(format!("{rule} is ignored: a project may only tighten"));
-                    continue;
-                }
-                finding = finding.or_stricter(judge(decision, found, rule));
-            }
-        }
-        finding
-    }
-}
-
-fn judge(decision: Decision, found: Match, rule: String) -> Finding {
-    let (say, reason) = match (decision, found) {
-        (_, Match::No) => return Finding::NOTHING,
-        (Decision::Allow, Match::Unclear(_)) => return Finding::NOTHING,
-        (Decision::Allow, Match::Yes) => (Say::Allow, rule),
-        (Decision::Ask, Match::Yes) => (Say::Ask, rule),
-        (Decision::Ask, Match::Unclear(why)) => (Say::Ask, format!("{rule} may match: {why}")),
-        (Decision::Deny, Match::Yes) => (Say::Deny, rule),
-        (Decision::Deny, Match::Unclear(why)) => (Say::FirmAsk, format!("{rule} may match: {why}")),
-    };
-    Finding { say, reasons: vec![reason] }
 }
 
 /// The modes of every link and of the override, strictest first. Plan and DontAsk narrow different

@@ -17,7 +17,8 @@ fn panics_restart_with_doubling_pauses_until_the_window_is_full() {
     let patient = RestartPolicy { panics_max: 100, ..policy() };
     let restart = |after_ms| Next::Restart { after_ms };
     let quarantine = |panics| Next::Quarantine { panics };
-    let table: &[(&str, RestartPolicy, &[i64], i64, u64, Next)] = &[
+    type Row = (&'static str, RestartPolicy, &'static [i64], i64, u64, Next);
+    let table: &[Row] = &[
         ("first", policy(), &[0], 0, 0, restart(200)),
         ("second", policy(), &[0, 1_000], 1_000, 0, restart(400)),
         ("third in the window", policy(), &[0, 1_000, 2_000], 2_000, 0, quarantine(3)),

@@ -77,12 +77,10 @@ impl<'a> Facts<'a> {
             return side.unless_allowing(NO_OBJECT);
         }
         match (self.row.map(|row| row.kind), spec) {
-            (Some(Kind::Shell), Spec::Command { whole, more }) => match (&self.command, side) {
+            (Some(Kind::Shell), Spec::Command(spec)) => match (&self.command, side) {
                 (None, _) => side.unless_allowing(Match::Unclear("there is no command to read")),
-                (Some(command), Side::Allow) => {
-                    Match::when(command.is_allowed_by(whole, more.as_ref()))
-                }
-                (Some(command), Side::Tighten) => command.is_caught_by(whole, more.as_ref()),
+                (Some(command), Side::Allow) => Match::when(command.is_allowed_by(spec)),
+                (Some(command), Side::Tighten) => command.is_caught_by(spec),
             },
             (Some(Kind::Path), Spec::Path(glob)) => match &self.main {
                 Ok(path) => glob.matches(path, Bases { cwd: self.cwd, ..bases }, side),
@@ -96,7 +94,7 @@ impl<'a> Facts<'a> {
             // A generic spec knows nothing of commands and paths, so it must not open them.
             (Some(_), Spec::Key { .. } | Spec::Whole(_)) if side == Side::Allow => Match::No,
             (_, Spec::Key { .. } | Spec::Whole(_)) => self.generic(spec, side),
-            (_, Spec::Command { .. } | Spec::Path(_)) => Match::No,
+            (_, Spec::Command(_) | Spec::Path(_)) => Match::No,
         }
     }
 
@@ -141,7 +139,7 @@ impl<'a> Facts<'a> {
                         },
                 )
             }
-            Spec::Command { .. } | Spec::Path(_) | Spec::Domain(_) => Match::No,
+            Spec::Command(_) | Spec::Path(_) | Spec::Domain(_) => Match::No,
         }
     }
 }

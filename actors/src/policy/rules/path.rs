@@ -85,7 +85,7 @@ impl PathGlob {
 
     /// Whether the path of a request is meant.
     pub(super) fn matches(&self, path: &str, bases: Bases<'_>, side: Side) -> Match {
-        if path.is_empty() || path.contains(|c: char| c.is_control() || c == '\\') {
+        if is_odd(path) {
             return Match::Unclear("the path has characters that are read differently by programs");
         }
         match side {
@@ -159,6 +159,25 @@ impl PathGlob {
         let pattern: Vec<&Segment> = deep.iter().chain(&self.segments).collect();
         covers(&pattern, path, strict_folder)
     }
+}
+
+/// The pattern, unescaped, that means exactly this path; `None` where it cannot be placed.
+pub(super) fn pattern_of(path: &str, cwd: Option<&str>) -> Option<String> {
+    if is_odd(path) || (path.starts_with('~') && !path.starts_with("~/")) {
+        return None;
+    }
+    if let Some(rest) = path.strip_prefix("~/") {
+        return Some(format!("~/{}", parts_of(rest).join("/")));
+    }
+    let place = Place::of(path, cwd);
+    if place.climbs() {
+        return None;
+    }
+    Some(format!("{}{}", if place.absolute { "//" } else { "./" }, place.parts.join("/")))
+}
+
+fn is_odd(path: &str) -> bool {
+    path.is_empty() || path.contains(|c: char| c.is_control() || c == '\\')
 }
 
 const UNPLACED: Match = Match::Unclear("where the path leads is not known here");

@@ -19,6 +19,7 @@ use crate::{domain::permission::RulePattern, limits};
 use super::{
     glob::Glob,
     path::PathGlob,
+    shell,
     tools::{self, Kind},
 };
 
@@ -116,17 +117,10 @@ pub(super) enum Name {
 /// Which uses of them.
 #[derive(Clone, Debug)]
 pub(super) enum Spec {
-    /// A whole command, and where the form is open the same with words after it.
-    Command {
-        whole: Glob,
-        more: Option<Glob>,
-    },
+    Command(shell::Spec),
     Path(PathGlob),
     Domain(String),
-    Key {
-        key: String,
-        glob: Glob,
-    },
+    Key { key: String, glob: Glob },
     Whole(Glob),
 }
 
@@ -217,9 +211,7 @@ fn read_command(spec: &str) -> Result<Spec, Fault> {
     if open && head.is_empty() {
         return Err(Fault::NoSpec);
     }
-    let whole = Glob::text(head);
-    let more = open.then(|| whole.followed_by_more());
-    Ok(Spec::Command { whole, more })
+    Ok(Spec::Command(shell::Spec::new(head, open)))
 }
 
 fn read_generic(spec: &str) -> Spec {

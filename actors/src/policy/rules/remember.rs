@@ -6,7 +6,7 @@ use crate::{
     limits,
 };
 
-use super::{facts::Facts, glob, shell, tools::Kind, url};
+use super::{facts::Facts, glob, path, shell, tools::Kind, url};
 
 /// The rule that answering `request` with `decision` for always, for a session or for never leaves.
 #[must_use]
@@ -15,7 +15,7 @@ pub fn remember(request: &Request, decision: Decision) -> Rule {
     let spec = match facts.row().map(|row| row.kind) {
         None => None,
         Some(Kind::Shell) => Some(command(&facts)),
-        Some(Kind::Path) => Some(path(&facts, request.cwd.as_deref())),
+        Some(Kind::Path) => Some(path(&facts, request, decision)),
         Some(Kind::Url) => Some(host(&facts)),
     };
     let tool = request.tool.as_str();
@@ -31,22 +31,19 @@ pub fn remember(request: &Request, decision: Decision) -> Rule {
 fn command(facts: &Facts<'_>) -> Option<String> {
     let command = facts.command()?;
     let Some((program, whole)) = command.plain() else {
-        return facts.main().map(|text| exact(&single_blanks(text)));
+        return facts.main().map(|text| exact(&shell::one_line(text)));
     };
     Some(if shell::wraps(program) { exact(whole) } else { format!("{program} *") })
 }
 
-fn path(facts: &Facts<'_>, cwd: Option<&str>) -> Option<String> {
+/// The very file. A path that cannot be placed allows nothing, and forbids every file of its name.
+fn path(facts: &Facts<'_>, request: &Request, decision: Decision) -> Option<String> {
     let path = facts.main()?;
-    let whole = if path.starts_with('/') {
-        format!("/{path}")
-    } else {
-        match cwd {
-            Some(cwd) => format!("/{}/{path}", cwd.trim_end_matches('/')),
-            None => format!("./{path}"),
-        }
-    };
-    Some(exact(&whole))
+    if let Some(pattern) = path::pattern_of(path, request.cwd.as_deref()) {
+        return Some(exact(&pattern));
+    }
+    let name = path.rsplit('/').find(|part| !matches!(*part, "" | "." | ".."))?;
+    (decision == Decision::Deny).then(|| exact(name))
 }
 
 fn host(facts: &Facts<'_>) -> Option<String> {
@@ -54,12 +51,12 @@ fn host(facts: &Facts<'_>) -> Option<String> {
     Some(format!("domain:{host}"))
 }
 
+/// The arguments as they are, without what a path pattern would take for folders.
 fn word_for_word(facts: &Facts<'_>) -> String {
-    exact(facts.canonical())
-}
-
-fn single_blanks(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let is_path = facts.row().is_some_and(|row| row.kind == Kind::Path);
+    let text = facts.canonical();
+    let text = if is_path { text.replace(['/', '!'], " ") } else { text.to_owned() };
+    if text.trim().is_empty() { "{}".to_owned() } else { exact(&text) }
 }
 
 /// The text without wildcards, cut to what a rule may hold; a cut text matches nothing.

@@ -25,11 +25,34 @@ const WRAPPERS: &[&str] = &[
 const READERS: &[&str] =
     &["ash", "bash", "dash", "fish", "ksh", "sh", "zsh", "eval", "source", "."];
 
+/// A spec about commands.
+#[derive(Clone, Debug)]
+pub(super) struct Spec {
+    /// The whole command.
+    whole: Glob,
+    /// Where the form is open: the same with words after it.
+    more: Option<Glob>,
+    /// Where it holds operators, which no part of a command does: the same inside any text.
+    inside: Option<Glob>,
+}
+
+impl Spec {
+    /// `head`, and where the form is `open` also with words after it.
+    pub(super) fn new(head: &str, open: bool) -> Self {
+        let whole = Glob::text(head);
+        let more = open.then(|| whole.followed_by_more());
+        let inside = head.contains(is_operator).then(|| Glob::text(&format!("*{head}*")));
+        Self { whole, more, inside }
+    }
+}
+
 /// A command, prepared for many questions.
 #[derive(Debug)]
 pub(super) struct Command {
     /// The command with single blanks, when it is plain.
     plain: Option<String>,
+    /// The command on one line.
+    whole: Vec<char>,
     /// Everything that could be a command, as characters with single blanks.
     starts: Vec<Vec<char>>,
     /// Every part from its first word, for programs whose words are computed.
@@ -44,14 +67,22 @@ impl Command {
         let (text, cut) = cut(text);
         let words = || text.split_whitespace().collect::<Vec<_>>();
         let plain = (!cut && is_plain(text)).then(|| words().join(" "));
-        let mut command = Self { plain, starts: Vec::new(), computed: Vec::new(), unclear: None };
+        let mut command = Self {
+            plain,
+            whole: one_line(text).chars().collect(),
+            starts: Vec::new(),
+            computed: Vec::new(),
+            unclear: None,
+        };
         if cut {
             command.unclear = Some("the command is longer than what is analysed");
         }
-        command.add_start(&words());
         for reading in READINGS {
-            command.read(text, *reading);
+            command.read(reading(text).split(is_operator));
         }
+        // Whole items of a list too: a `*` may stand for an expansion in the middle.
+        command.read(text.split(is_list_operator));
+        command.read(without_quotes(text).split(is_list_operator));
         command.note_computed(text);
         command.starts.sort_unstable();
         command.starts.dedup();
@@ -65,23 +96,27 @@ impl Command {
     }
 
     /// Whether a spec that allows means it.
-    pub(super) fn is_allowed_by(&self, whole: &Glob, more: Option<&Glob>) -> bool {
+    pub(super) fn is_allowed_by(&self, spec: &Spec) -> bool {
         self.plain.as_deref().is_some_and(|text| {
-            whole.is_match(text) || more.is_some_and(|more| more.is_match(text))
+            spec.whole.is_match(text) || spec.more.as_ref().is_some_and(|more| more.is_match(text))
         })
     }
 
     /// Whether a spec that tightens means it or any part of it.
-    pub(super) fn is_caught_by(&self, whole: &Glob, more: Option<&Glob>) -> Match {
-        let hit =
-            |text: &Vec<char>| whole.matches(text) || more.is_some_and(|more| more.matches(text));
+    pub(super) fn is_caught_by(&self, spec: &Spec) -> Match {
+        let hit = |text: &Vec<char>| {
+            spec.whole.matches(text) || spec.more.as_ref().is_some_and(|more| more.matches(text))
+        };
         if self.starts.iter().any(hit) {
+            return Match::Yes;
+        }
+        if spec.inside.as_ref().is_some_and(|inside| inside.matches(&self.whole)) {
             return Match::Yes;
         }
         if let Some(why) = self.unclear {
             return Match::Unclear(why);
         }
-        let program = whole.literal_start();
+        let program = spec.whole.literal_start();
         let program = program.split(' ').next().unwrap_or_default();
         let same_program = |text: &Vec<char>| {
             let word: String = text.iter().take_while(|c| **c != ' ').collect();
@@ -93,9 +128,8 @@ impl Command {
         Match::No
     }
 
-    fn read(&mut self, text: &str, reading: Reading) {
-        let mapped = reading(text);
-        for part in mapped.split(is_operator) {
+    fn read<'a>(&mut self, parts: impl Iterator<Item = &'a str>) {
+        for part in parts {
             let words: Vec<&str> = part.split_whitespace().collect();
             let sure = self.plain.is_some() && words.first().is_none_or(|w| !wraps(w));
             self.add_start(&words);
@@ -174,6 +208,7 @@ const READINGS: &[Reading] = &[
     |text| without_quotes(&text.replace(',', " ")),
     |text| without_quotes(&text.replace('#', ";")),
     |text| text.replace('\\', ";"),
+    |text| without_redirects(&without_quotes(text)),
 ];
 
 /// Quotes and backslashes vanish, as the shell removes them; a joined line is one line.
@@ -181,11 +216,43 @@ fn without_quotes(text: &str) -> String {
     text.replace("\\\r\n", "").replace("\\\n", "").replace(['\'', '"', '\\'], "")
 }
 
+/// Redirections may stand before, within and after a command and are no words of it.
+fn without_redirects(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if !matches!(c, '<' | '>') {
+            out.push(c);
+            continue;
+        }
+        // A number that stands alone before it is a descriptor.
+        let kept = out.trim_end_matches(|c: char| c.is_ascii_digit());
+        if kept.is_empty() || kept.ends_with(char::is_whitespace) {
+            out.truncate(kept.len());
+        }
+        while chars.next_if(|c| matches!(c, '<' | '>' | '&' | '|')).is_some() {}
+        while chars.next_if(|c| matches!(c, ' ' | '\t')).is_some() {}
+        while chars.next_if(|c| !c.is_whitespace() && !is_operator(*c)).is_some() {}
+        out.push(' ');
+    }
+    out
+}
+
 const fn is_operator(c: char) -> bool {
     matches!(
         c,
         ';' | '&' | '|' | '<' | '>' | '`' | '$' | '(' | ')' | '{' | '}' | '\n' | '\r' | '\0'
     )
+}
+
+const fn is_list_operator(c: char) -> bool {
+    matches!(c, ';' | '&' | '|' | '\n' | '\r')
+}
+
+/// The command as one line with single blanks, as it is remembered word for word.
+pub(super) fn one_line(text: &str) -> String {
+    let text = text.replace(['\n', '\r'], " ; ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn wraps(word: &str) -> bool {

@@ -31,11 +31,11 @@ fn is_plain(host: &str) -> bool {
     let number =
         |label: &&str| label.starts_with("0x") || label.chars().all(|c| c.is_ascii_digit());
     let octet = |label: &&str| label.parse::<u8>().is_ok_and(|n| n.to_string() == **label);
-    if !labels.iter().all(|label| word(&label)) {
+    if !labels.iter().all(word) {
         return false;
     }
     match labels.last() {
-        Some(last) if number(&last) => labels.len() == 4 && labels.iter().all(|l| octet(&l)),
+        Some(last) if number(last) => labels.len() == 4 && labels.iter().all(octet),
         Some(_) => true,
         None => false,
     }

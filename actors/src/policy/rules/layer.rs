@@ -1,0 +1,187 @@
+//! One rule set, read, and what it says about a request. Layers are combined in `rules`; here is
+//! what one of them finds, and the order of strictness.
+
+use crate::domain::permission::{Decision, Rule, RulePattern, RuleSet};
+
+use super::{Match, Places, RuleError, Side, facts::Facts, path::Bases, pattern::Pattern};
+
+/// A rule set, read.
+#[derive(Clone, Debug)]
+pub(super) struct Layer {
+    pub(super) name: LayerName,
+    pub(super) deny: Vec<Pattern>,
+    ask: Vec<Pattern>,
+    allow: Vec<Pattern>,
+    /// Rules that could not be read, of a session only.
+    pub(super) broken: Vec<(Decision, RuleError)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LayerName {
+    BuiltIn,
+    User,
+    Project,
+    Standing,
+    Answers,
+    Link(usize),
+}
+
+impl std::fmt::Display for LayerName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built-in"),
+            Self::User => f.write_str("user"),
+            Self::Project => f.write_str("project"),
+            Self::Standing => f.write_str("standing"),
+            Self::Answers => f.write_str("session answers"),
+            Self::Link(depth) => write!(f, "authority {depth}"),
+        }
+    }
+}
+
+impl Layer {
+    /// Whether it is what people answered for always, and holds this rule.
+    pub(super) fn stands(&self, rule: &Rule) -> bool {
+        let list = match rule.decision {
+            Decision::Deny => &self.deny,
+            Decision::Ask => &self.ask,
+            Decision::Allow => &self.allow,
+        };
+        self.name == LayerName::Standing && list.iter().any(|known| known.text == rule.pattern.0)
+    }
+
+    /// Reads a set of which every rule must have a meaning.
+    pub(super) fn strict(name: LayerName, rules: &RuleSet) -> Result<Self, RuleError> {
+        let mut layer = Self::lenient(name, rules);
+        if layer.broken.is_empty() { Ok(layer) } else { Err(layer.broken.remove(0).1) }
+    }
+
+    /// Reads a set and keeps what has no meaning apart.
+    pub(super) fn lenient(name: LayerName, rules: &RuleSet) -> Self {
+        let mut broken = Vec::new();
+        let mut read = |decision: Decision, list: &[RulePattern]| -> Vec<Pattern> {
+            let mut patterns = Vec::with_capacity(list.len());
+            for pattern in list {
+                match Pattern::read(pattern) {
+                    Ok(pattern) => patterns.push(pattern),
+                    Err(error) => {
+                        let layer = Some(format!("{name}, {}", word(decision)));
+                        broken.push((decision, RuleError { layer, ..error }));
+                    }
+                }
+            }
+            patterns
+        };
+        let deny = read(Decision::Deny, &rules.deny);
+        let ask = read(Decision::Ask, &rules.ask);
+        let allow = read(Decision::Allow, &rules.allow);
+        Self { name, deny, ask, allow, broken }
+    }
+}
+
+const fn word(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "allow",
+        Decision::Ask => "ask",
+        Decision::Deny => "deny",
+    }
+}
+
+/// What a list of layers says, from nothing to never. The order is the strictness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Say {
+    Nothing,
+    Allow,
+    Ask,
+    FirmAsk,
+    Deny,
+}
+
+/// What was said, and by which rules.
+#[derive(Clone, Debug)]
+pub(super) struct Finding {
+    pub(super) say: Say,
+    pub(super) reasons: Vec<String>,
+}
+
+impl Finding {
+    pub(super) const NOTHING: Self = Self { say: Say::Nothing, reasons: Vec::new() };
+
+    /// The stricter of both, with the reasons of that one; of both, when they agree.
+    pub(super) fn or_stricter(mut self, other: Self) -> Self {
+        match self.say.cmp(&other.say) {
+            std::cmp::Ordering::Less => other,
+            std::cmp::Ordering::Greater => self,
+            std::cmp::Ordering::Equal => {
+                self.reasons.extend(other.reasons);
+                self
+            }
+        }
+    }
+}
+
+impl Layer {
+    /// What this layer says, its strictest list first.
+    pub(super) fn ask_all(
+        &self,
+        facts: &Facts<'_>,
+        places: &Places,
+        notes: &mut Vec<String>,
+    ) -> Finding {
+        let settings = match self.name {
+            LayerName::User => places.user.as_deref(),
+            LayerName::BuiltIn
+            | LayerName::Project
+            | LayerName::Standing
+            | LayerName::Answers
+            | LayerName::Link(_) => places.project.as_deref(),
+        };
+        let bases = Bases { home: places.home.as_deref(), settings, cwd: None };
+        let mut finding = Finding::NOTHING;
+        for (decision, error) in &self.broken {
+            match decision {
+                Decision::Allow => notes.push(format!("left out: {error}")),
+                Decision::Ask | Decision::Deny => {
+                    finding = finding
+                        .or_stricter(Finding { say: Say::Deny, reasons: vec![error.to_string()] });
+                }
+            }
+        }
+        for (decision, list) in [
+            (Decision::Deny, &self.deny),
+            (Decision::Ask, &self.ask),
+            (Decision::Allow, &self.allow),
+        ] {
+            for pattern in list {
+                let side = match decision {
+                    Decision::Allow => Side::Allow,
+                    Decision::Ask | Decision::Deny => Side::Tighten,
+                };
+                let found = facts.fits(pattern, side, bases);
+                let rule = format!("{}: {} {}", self.name, word(decision), pattern.text);
+                if found == Match::Yes
+                    && decision == Decision::Allow
+                    && self.name == LayerName::Project
+                {
+                    notes.push(format!("{rule} is ignored: a project may only tighten"));
+                    continue;
+                }
+                finding = finding.or_stricter(judge(decision, found, rule));
+            }
+        }
+        finding
+    }
+}
+
+fn judge(decision: Decision, found: Match, rule: String) -> Finding {
+    let (say, reason) = match (decision, found) {
+        (_, Match::No) => return Finding::NOTHING,
+        (Decision::Allow, Match::Unclear(_)) => return Finding::NOTHING,
+        (Decision::Allow, Match::Yes) => (Say::Allow, rule),
+        (Decision::Ask, Match::Yes) => (Say::Ask, rule),
+        (Decision::Ask, Match::Unclear(why)) => (Say::Ask, format!("{rule} may match: {why}")),
+        (Decision::Deny, Match::Yes) => (Say::Deny, rule),
+        (Decision::Deny, Match::Unclear(why)) => (Say::FirmAsk, format!("{rule} may match: {why}")),
+    };
+    Finding { say, reasons: vec![reason] }
+}
