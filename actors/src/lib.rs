@@ -36,6 +36,11 @@ pub mod permission;
 mod session;
 pub mod tool_pool;
 
+mod supervisor;
+
+pub mod runtime;
 pub mod scripted;
 #[cfg(feature = "testing")]
 pub mod testing;
+
+pub use runtime::Runtime;

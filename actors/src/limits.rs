@@ -119,6 +119,8 @@ pub const SHUTDOWN_MS: u64 = 10_000;
 
 /// Wing supervisors: 64 bound both fan-in (10k sessions are 156 a wing) and blast radius.
 pub const WINGS: usize = 16;
+/// The same, for rates.
+pub const WINGS_U32: u32 = 16;
 /// Slots of a tool pool, unless configured.
 pub const POOL_SLOTS: u32 = 32;
 /// Tool calls waiting for a slot in one pool before new ones are refused.
@@ -158,3 +160,16 @@ pub const REASONS: usize = 16;
 pub const COMMAND_BYTES: usize = 8 * 1024;
 /// Words of one part of a command that may begin another one.
 pub const COMMAND_WORDS: usize = 64;
+
+/// Deaths of one of the house's own actors within the window before the runtime ends.
+pub const SEAT_DEATHS_MAX: u32 = 5;
+/// First backoff of such an actor: everybody leans on it, so it is short.
+pub const SEAT_BACKOFF_MS: u64 = 10;
+/// Every so many scans all sleepers with work in hand are woken: 60 scans are 30 s.
+pub const FULL_SCAN_EVERY: u64 = 60;
+/// How often a wing passes by its sessions, so that those with nothing to do may leave.
+pub const TICK_MS: u64 = 5_000;
+/// How long a caller pauses before it asks a session again that died with its question.
+pub const ASK_AGAIN_MS: u64 = 10;
+/// A rendered agent in bytes: it stands in every child's first frame beside the lineage.
+pub const AGENT_BYTES: usize = 64 * 1024;

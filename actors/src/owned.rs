@@ -47,6 +47,12 @@ impl Owned {
         Self(abort)
     }
 
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
     /// Asks the task to end; a watched task's report says when it has.
     pub fn abort(&self) {
         self.0.abort();

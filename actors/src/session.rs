@@ -34,6 +34,7 @@ use crate::{
     },
 };
 use house::House;
+pub(crate) use load::state_at;
 use live::Live;
 
 /// The actor's fixed part.

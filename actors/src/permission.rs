@@ -1,0 +1,261 @@
+//! Permission's actor, and the owner of the house log. It keeps the rules that stand for every
+//! session and publishes them, compiled, as a snapshot; sessions decide by the snapshot, so no
+//! decision waits for this actor. A rule holds once it is in the log.
+//!
+//! It refuses to publish anything it could not compile: the rules in force stay in force.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    domain::{
+        frame::LogId,
+        house::HouseEvent,
+        ids::{PrincipalId, SessionId, TenantId},
+    },
+    limits, log,
+    owned::{Ended, Owned},
+    policy::rules::{Desk, Layers, Policy},
+    ports::{AppendError, Clock, Journal, JournalError},
+    protocol::{
+        address::ReplyTo,
+        permission::{HouseFold, HouseLoaded, PermissionMsg},
+        trouble::Trouble,
+        wing::Alarm,
+    },
+};
+
+/// The actor's fixed part.
+pub(crate) struct Permission {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) desk: Desk,
+    /// The configured rules; kept here so that a restart does not lose them.
+    pub(crate) layers: watch::Sender<Layers>,
+    /// The rules in force.
+    pub(crate) policy: watch::Sender<Arc<Policy>>,
+    /// Sessions off the stage whose own log cannot say so.
+    pub(crate) damaged: watch::Sender<Arc<BTreeMap<SessionId, String>>>,
+    pub(crate) alarm: ReplyTo<Alarm>,
+}
+
+/// The actor's changing part; all but the log may be lost.
+pub(crate) struct Desktop {
+    house: Option<HouseLoaded>,
+    task: Option<Owned>,
+    queue: VecDeque<Entry>,
+    flight: Option<Entry>,
+}
+
+/// A record on its way.
+struct Entry {
+    event: HouseEvent,
+    reply: Option<oneshot::Sender<Result<(), String>>>,
+}
+
+/// Reads and claims the house log.
+pub(crate) async fn load(journal: Arc<dyn Journal>) -> Result<HouseLoaded, Trouble> {
+    let claim = journal.claim(LogId::HOUSE).await.map_err(trouble)?;
+    let mut fold = HouseFold::default();
+    let read = log::read::<HouseEvent>(&journal, LogId::HOUSE, Some(claim.tail), |frame| {
+        for event in &frame.events {
+            fold.apply(event);
+        }
+        Ok(())
+    });
+    match read.await {
+        Ok(_) => {}
+        Err(log::ReadError::Journal(error)) => return Err(trouble(error)),
+        Err(error) => return Err(Trouble::Damaged(error.to_string())),
+    }
+    let (tenant, principal) = (TenantId::from("house"), PrincipalId::from("house"));
+    Ok(HouseLoaded { writer: log::Writer::new(LogId::HOUSE, claim, tenant, principal), fold })
+}
+
+fn trouble(error: JournalError) -> Trouble {
+    match error {
+        JournalError::Unavailable { why } => Trouble::Unavailable(why),
+        JournalError::Poisoned { why } => Trouble::Poisoned(why),
+        error @ JournalError::Damaged { .. } => Trouble::Damaged(error.to_string()),
+    }
+}
+
+impl Actor for Permission {
+    type Msg = PermissionMsg;
+    type State = Desktop;
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<PermissionMsg>,
+        (): (),
+    ) -> Result<Desktop, ActorProcessingErr> {
+        let mut desktop =
+            Desktop { house: None, task: None, queue: VecDeque::new(), flight: None };
+        self.reload(&myself, &mut desktop);
+        Ok(desktop)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<PermissionMsg>,
+        message: PermissionMsg,
+        desktop: &mut Desktop,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            PermissionMsg::Remember { rule, by } => {
+                let event = HouseEvent::RuleStanding { rule, by };
+                desktop.queue.push_back(Entry { event, reply: None });
+            }
+            PermissionMsg::Configure { layers, reply } => {
+                drop(reply.send(self.configure(*layers, desktop)));
+            }
+            PermissionMsg::Record { event, reply } => {
+                desktop.queue.push_back(Entry { event: *event, reply });
+            }
+            PermissionMsg::Loaded { result } => self.loaded(&myself, desktop, result),
+            PermissionMsg::Appended { result } => match result {
+                Ok(position) => self.recorded(desktop, position),
+                Err(trouble) => self.trouble(&myself, desktop, &trouble),
+            },
+            PermissionMsg::Retry => self.reload(&myself, desktop),
+        }
+        self.write_next(&myself, desktop);
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _myself: ActorRef<PermissionMsg>,
+        _event: SupervisionEvent,
+        _desktop: &mut Desktop,
+    ) -> Result<(), ActorProcessingErr> {
+        // It has no children; ractor's default would stop it for one.
+        Ok(())
+    }
+}
+
+impl Permission {
+    fn reload(&self, myself: &ActorRef<PermissionMsg>, desktop: &mut Desktop) {
+        let myself = myself.clone();
+        let task = Owned::watched(load(Arc::clone(&self.journal)), move |ended| {
+            let result = match ended {
+                Ended::Value(result) => result.map(Box::new),
+                Ended::Panicked(text) => Err(Trouble::Damaged(text)),
+                Ended::Aborted => return,
+            };
+            let _ = myself.cast(PermissionMsg::Loaded { result });
+        });
+        desktop.house = None;
+        desktop.task = Some(task);
+    }
+
+    fn loaded(
+        &self,
+        myself: &ActorRef<PermissionMsg>,
+        desktop: &mut Desktop,
+        result: Result<Box<HouseLoaded>, Trouble>,
+    ) {
+        match result {
+            Ok(house) => {
+                desktop.house = Some(*house);
+                self.publish(desktop);
+            }
+            Err(trouble) => self.trouble(myself, desktop, &trouble),
+        }
+    }
+
+    fn trouble(
+        &self,
+        myself: &ActorRef<PermissionMsg>,
+        desktop: &mut Desktop,
+        trouble: &Trouble,
+    ) {
+        tracing::warn!(error = %trouble, "house log");
+        if let Trouble::Poisoned(why) | Trouble::Damaged(why) = trouble {
+            self.alarm.send(Alarm::Poisoned { why: why.clone() });
+        }
+        // What was in flight goes first again: the log says whether it is there already.
+        if let Some(entry) = desktop.flight.take() {
+            desktop.queue.push_front(entry);
+        }
+        desktop.house = None;
+        let (clock, myself) = (Arc::clone(&self.clock), myself.clone());
+        desktop.task = Some(Owned::spawn(async move {
+            clock.sleep_until(clock.now().plus_ms(limits::SUSPEND_MS)).await;
+            let _ = myself.cast(PermissionMsg::Retry);
+        }));
+    }
+
+    fn configure(&self, layers: Layers, desktop: &Desktop) -> Result<(), String> {
+        let mut whole = layers.clone();
+        for rule in desktop.house.iter().flat_map(|house| &house.fold.standing) {
+            whole.standing.push(rule.clone());
+        }
+        let policy = Policy::compile(&whole, self.desk).map_err(|error| error.to_string())?;
+        self.layers.send_replace(layers);
+        self.policy.send_replace(Arc::new(policy));
+        Ok(())
+    }
+
+    /// Compiles what stands and publishes it. A deny that cannot be compiled would be a hole, so
+    /// then nothing changes and the house hears of it.
+    fn publish(&self, desktop: &Desktop) {
+        let layers = self.layers.borrow().clone();
+        if let Err(why) = self.configure(layers, desktop) {
+            tracing::error!(%why, "standing rules cannot be compiled; the rules in force stay");
+        }
+        if let Some(house) = &desktop.house {
+            self.damaged.send_replace(Arc::new(house.fold.quarantined.clone()));
+        }
+    }
+
+    fn write_next(&self, myself: &ActorRef<PermissionMsg>, desktop: &mut Desktop) {
+        let Some(house) = &desktop.house else { return };
+        if desktop.flight.is_some() {
+            return;
+        }
+        let Some(entry) = desktop.queue.pop_front() else { return };
+        let now = self.clock.now();
+        let frame = house.writer.frame(std::slice::from_ref(&entry.event), Vec::new(), None, now);
+        let append = match frame {
+            Ok(append) => append,
+            Err(error) => {
+                if let Some(reply) = entry.reply {
+                    drop(reply.send(Err(error.to_string())));
+                }
+                return;
+            }
+        };
+        let append = self.journal.append(append);
+        let myself = myself.clone();
+        desktop.task = Some(Owned::watched(append, move |ended| {
+            let result = match ended {
+                Ended::Value(Ok(position)) => Ok(position),
+                Ended::Value(Err(AppendError::Fenced { .. })) => Err(Trouble::Fenced),
+                Ended::Value(Err(AppendError::Journal(error))) => Err(trouble(error)),
+                Ended::Panicked(why) => Err(Trouble::Poisoned(why)),
+                Ended::Aborted => return,
+            };
+            let _ = myself.cast(PermissionMsg::Appended { result });
+        }));
+        desktop.flight = Some(entry);
+    }
+
+    fn recorded(&self, desktop: &mut Desktop, position: crate::domain::ids::Position) {
+        let Some(entry) = desktop.flight.take() else { return };
+        if let Some(house) = &mut desktop.house {
+            house.writer.tail = position;
+            house.fold.apply(&entry.event);
+        }
+        self.publish(desktop);
+        if let Some(reply) = entry.reply {
+            drop(reply.send(Ok(())));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The only door. `Runtime::start` builds the house and returns a handle; everything a face can
+//! do is a method of it. Handles are cheap to clone, and find actors anew at every use.
+
+mod calls;
+mod render;
+mod start;
+
+pub use calls::{CallError, TreeNode};
+pub use render::RenderError;
+pub use start::{Deps, Options, Setup, StartError};
+
+use std::sync::Arc;
+
+use ractor::ActorRef;
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    bus::{Bus, Listener},
+    domain::ids::PrincipalId,
+    limits,
+    ports::{Blobs, Catalog, Clock, Journal},
+    session::house::Tables,
+    supervisor::{RootMsg, Seats},
+};
+
+pub use crate::supervisor::Ended;
+
+/// A running runtime.
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    seats: Arc<Seats>,
+    root: ActorRef<RootMsg>,
+    journal: Arc<dyn Journal>,
+    catalog: Arc<dyn Catalog>,
+    blobs: Arc<dyn Blobs>,
+    clock: Arc<dyn Clock>,
+    bus: Bus,
+    tables: watch::Sender<Arc<Tables>>,
+    options: Options,
+    ended: watch::Receiver<Option<Ended>>,
+    principal: PrincipalId,
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let awake = self.inner.seats.board().len();
+        f.debug_struct("Runtime").field("awake", &awake).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The last handle is gone without a shutdown: what runs is killed, and the logs say what
+        // was in hand.
+        self.root.kill();
+    }
+}
+
+impl Runtime {
+    /// Hears everything that happens from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Listener {
+        self.inner.bus.listen()
+    }
+
+    /// Returns when the runtime has ended, and why.
+    pub async fn ended(&self) -> Ended {
+        let mut ended = self.inner.ended.clone();
+        loop {
+            if let Some(why) = ended.borrow_and_update().clone() {
+                return why;
+            }
+            if ended.changed().await.is_err() {
+                return Ended::Broken { why: "its root died".to_owned() };
+            }
+        }
+    }
+
+    /// Ends everybody in order: sessions, pools, gates and permission, the ledger. What has work
+    /// in hand goes on when a runtime starts on the same store. Returns the order.
+    pub async fn shutdown(&self) -> Vec<String> {
+        let (done, ended) = oneshot::channel();
+        if self.inner.root.cast(RootMsg::Shutdown { done }).is_err() {
+            return Vec::new();
+        }
+        let deadline = self.inner.clock.now().plus_ms(2 * limits::SHUTDOWN_MS);
+        tokio::select! {
+            biased;
+            order = ended => order.unwrap_or_default(),
+            () = self.inner.clock.sleep_until(deadline) => {
+                self.inner.root.kill();
+                Vec::new()
+            }
+        }
+    }
+
+    /// Acts on somebody else's behalf from here on.
+    #[must_use]
+    pub fn on_behalf_of(&self, principal: PrincipalId) -> calls::Acting<'_> {
+        calls::Acting { runtime: self, principal }
+    }
+}

@@ -1,0 +1,583 @@
+//! What a face can ask of a running runtime. Every wait here has a deadline; a question lost with
+//! an actor that died is asked again under the same key until then.
+
+use std::{future::Future, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use crate::{
+    domain::{
+        agent::{AgentSpec, Rendered},
+        catalog::{
+            ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
+        },
+        event::{CancelTarget, Creation, Event, ForkPoint, Goal, Lineage, UserInput},
+        frame::LogId,
+        house::HouseEvent,
+        ids::{
+            AgentName, ApprovalId, CheckpointName, InputKey, Position, PrincipalId, SessionId,
+            TenantId, ToolName, TurnId,
+        },
+        outcome::TurnOutcome,
+        permission::{Answer, Mode},
+        tool::{Args, ToolOutcome},
+    },
+    limits, log,
+    policy::{
+        rules::Layers,
+        turn::{Input, Rejected},
+    },
+    ports::JournalError,
+    protocol::{
+        ledger::LedgerFigures,
+        permission::PermissionMsg,
+        session::{Answer as Reply, Request},
+    },
+    session::state_at,
+};
+
+use super::{RenderError, Runtime, render};
+
+/// Why a call did not work.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The session refused it.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// The declaration cannot be used.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// No answer in time. Whether it happened is in the log; the same key asks without doing it
+    /// twice.
+    #[error("no answer within {waited_ms} ms; ask again with the same key")]
+    TimedOut {
+        /// How long.
+        waited_ms: u64,
+    },
+    /// The store.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A log cannot be read.
+    #[error("read the log")]
+    Read(#[from] log::ReadError),
+    /// No such agent.
+    #[error("no agent {name}; there is: {known}")]
+    UnknownAgent {
+        /// The name.
+        name: AgentName,
+        /// What there is.
+        known: String,
+    },
+    /// No such session.
+    #[error("no session {session}")]
+    UnknownSession {
+        /// Which.
+        session: SessionId,
+    },
+    /// The rules cannot be read.
+    #[error("{why}")]
+    Rules {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A session in the tree.
+#[derive(Clone, Debug)]
+pub struct TreeNode {
+    /// Its line.
+    pub row: SessionRow,
+    /// Whether it is in memory.
+    pub awake: bool,
+    /// Messages in its mailbox.
+    pub inbox: usize,
+    /// What it spent itself.
+    pub own: Totals,
+    /// What it and everything below it spent.
+    pub subtree: Totals,
+    /// Its children.
+    pub children: Vec<TreeNode>,
+}
+
+/// A runtime used on somebody's behalf.
+#[derive(Clone, Debug)]
+pub struct Acting<'r> {
+    pub(super) runtime: &'r Runtime,
+    pub(super) principal: PrincipalId,
+}
+
+impl Runtime {
+    fn acting(&self) -> Acting<'_> {
+        self.on_behalf_of(self.inner.principal.clone())
+    }
+
+    /// Opens a session for a registered agent.
+    ///
+    /// # Errors
+    /// When there is no such agent or the log cannot be written.
+    pub async fn open(&self, agent: &AgentName, tenant: TenantId) -> Result<SessionId, CallError> {
+        let tables = Arc::clone(&self.inner.tables.borrow());
+        let Some(rendered) = tables.agents.get(agent) else {
+            let known: Vec<&str> = tables.agents.keys().map(AgentName::as_str).collect();
+            let known = known.join(", ");
+            return Err(CallError::UnknownAgent { name: agent.clone(), known });
+        };
+        self.acting().open_rendered(rendered.clone(), tenant).await
+    }
+
+    /// Opens a session for an agent that need not be registered.
+    ///
+    /// # Errors
+    /// When the declaration cannot be used or the log cannot be written.
+    pub async fn spawn(&self, agent: &AgentSpec, tenant: TenantId) -> Result<SessionId, CallError> {
+        let tables = Arc::clone(&self.inner.tables.borrow());
+        let known = |name: &AgentName| tables.agents.contains_key(name);
+        let rendered = render::render(agent, &tables, known)?;
+        self.acting().open_rendered(rendered, tenant).await
+    }
+
+    /// Hands an input over; when this returns it is in the log.
+    ///
+    /// # Errors
+    /// When the session refuses it or does not answer.
+    pub async fn submit(
+        &self,
+        session: SessionId,
+        key: InputKey,
+        input: UserInput,
+    ) -> Result<(), CallError> {
+        self.acting().submit(session, key, input).await
+    }
+
+    /// Waits for the turn that answers an input, for at most `patience_ms`.
+    ///
+    /// # Errors
+    /// When the input was never accepted, the session is off the stage, or time runs out.
+    pub async fn outcome(
+        &self,
+        session: SessionId,
+        key: InputKey,
+        patience_ms: u64,
+    ) -> Result<(TurnId, TurnOutcome), CallError> {
+        self.ask(session, patience_ms, |reply| Request::Outcome { key: key.clone(), reply }).await
+    }
+
+    /// Submits and waits.
+    ///
+    /// # Errors
+    /// As both.
+    pub async fn run(
+        &self,
+        session: SessionId,
+        key: InputKey,
+        input: UserInput,
+        patience_ms: u64,
+    ) -> Result<TurnOutcome, CallError> {
+        self.submit(session, key.clone(), input).await?;
+        Ok(self.outcome(session, key, patience_ms).await?.1)
+    }
+
+    /// Cancels; when this returns the wish is in the log and on its way down the tree.
+    ///
+    /// # Errors
+    /// When the session does not answer.
+    pub async fn cancel(
+        &self,
+        session: SessionId,
+        target: CancelTarget,
+        reason: &str,
+    ) -> Result<(), CallError> {
+        let reason = reason.to_owned();
+        self.acting().order(session, Input::CancelRequested { target, reason }).await
+    }
+
+    /// Answers an approval; when this returns the answer is in the log.
+    ///
+    /// # Errors
+    /// When it is not open, has expired, or the session does not answer.
+    pub async fn decide(&self, approval: ApprovalId, answer: Answer) -> Result<(), CallError> {
+        self.acting().decide(approval, answer).await
+    }
+
+    /// Runs one tool under policy, without a model, and waits for it.
+    ///
+    /// # Errors
+    /// When the session refuses it or time runs out; a tool's own failure is an outcome.
+    pub async fn invoke_tool(
+        &self,
+        session: SessionId,
+        key: InputKey,
+        (name, args): (ToolName, Args),
+        (mode, cwd): (Option<Mode>, Option<String>),
+    ) -> Result<ToolOutcome, CallError> {
+        let input = Input::Invoked { key: key.clone(), name, args, mode, cwd };
+        self.acting().order(session, input).await?;
+        let patience = limits::TOOL_MS + limits::CALL_MS;
+        self.ask(session, patience, |reply| Request::CallOutcome { key: key.clone(), reply }).await
+    }
+
+    /// Lets a quarantined session back; with `skip`, the step that failed is closed, not repeated.
+    ///
+    /// # Errors
+    /// When it is not quarantined or does not answer.
+    pub async fn release(&self, session: SessionId, skip: bool) -> Result<(), CallError> {
+        let damaged = self.inner.seats.damaged().borrow().contains_key(&session);
+        if damaged {
+            let by = self.inner.principal.clone();
+            return self.record(HouseEvent::Released { session, skip, by }).await;
+        }
+        self.acting().order(session, Input::Released { skip }).await
+    }
+
+    /// Gives a session a name.
+    ///
+    /// # Errors
+    /// When the name is unusable or the session does not answer.
+    pub async fn rename(&self, session: SessionId, name: &str) -> Result<(), CallError> {
+        self.acting().order(session, Input::Renamed { name: name.to_owned() }).await
+    }
+
+    /// Puts a session away, or takes it out.
+    ///
+    /// # Errors
+    /// When it has work in hand or does not answer.
+    pub async fn archive(&self, session: SessionId, archived: bool) -> Result<(), CallError> {
+        self.acting().order(session, Input::Archived { archived }).await
+    }
+
+    /// Sets a session's goal, or takes it away.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn set_goal(&self, session: SessionId, goal: Option<Goal>) -> Result<(), CallError> {
+        self.acting().order(session, Input::GoalSet { goal }).await
+    }
+
+    /// Keeps a pointer to the session's last frame, with the caller's own value beside it.
+    /// Returns where the checkpoint itself stands.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn checkpoint(
+        &self,
+        session: SessionId,
+        name: CheckpointName,
+        value: String,
+    ) -> Result<Position, CallError> {
+        if value.len() > limits::INPUT_BYTES {
+            let (bytes, max) = (value.len(), limits::INPUT_BYTES);
+            return Err(Rejected::TooLarge { bytes, max }.into());
+        }
+        let principal = self.inner.principal.clone();
+        self.ask(session, limits::CALL_MS, |reply| Request::Checkpoint {
+            name: name.clone(),
+            value: value.clone(),
+            principal: principal.clone(),
+            reply,
+        })
+        .await
+    }
+
+    /// Opens a session that goes on from a frame of another.
+    ///
+    /// # Errors
+    /// When that frame does not exist or the logs cannot be read or written.
+    pub async fn fork(&self, session: SessionId, at: Position) -> Result<SessionId, CallError> {
+        let base = state_at(&self.inner.journal, session, Some(at)).await?;
+        let Some(opened) = base.opened else {
+            return Err(CallError::UnknownSession { session });
+        };
+        let row = self.inner.catalog.session(session).await?;
+        let row = row.ok_or(CallError::UnknownSession { session })?;
+        let fork = self.inner.clock.new_session();
+        // What the base was allowed by its ancestors is all the fork is allowed; its budget is its
+        // own from here on.
+        let lineage = Lineage {
+            root: fork,
+            parent: None,
+            depth: 0,
+            depth_left: opened.lineage.depth_left,
+            total: opened.rendered.agent.limits.total,
+            accounts: Vec::new(),
+            authority: opened.lineage.authority.clone(),
+        };
+        let creation = Creation { rendered: opened.rendered.clone(), lineage };
+        let point = Some(ForkPoint { session, at });
+        self.acting().open_as(fork, creation, point, row.tenant).await?;
+        Ok(fork)
+    }
+
+    /// Reads a session's log after a frame, decoded and verified from its start.
+    ///
+    /// # Errors
+    /// When it cannot be read or does not verify.
+    pub async fn read(
+        &self,
+        session: SessionId,
+        after: Position,
+    ) -> Result<Vec<log::Decoded<Event>>, CallError> {
+        let mut frames = Vec::new();
+        log::read::<Event>(&self.inner.journal, LogId::session(session), None, |frame| {
+            if frame.envelope.position > after {
+                frames.push(frame);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(frames)
+    }
+
+    /// Lines of sessions.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn sessions(&self, filter: SessionFilter) -> Result<Vec<SessionRow>, CallError> {
+        Ok(self.inner.catalog.sessions(filter).await?)
+    }
+
+    /// Open approvals, from any depth.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn approvals(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> Result<Vec<ApprovalRow>, CallError> {
+        Ok(self.inner.catalog.approvals(tenant).await?)
+    }
+
+    /// Sums of booked model calls.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn totals(&self, of: TotalsOf) -> Result<Totals, CallError> {
+        Ok(self.inner.catalog.totals(of).await?)
+    }
+
+    /// A session's checkpoints.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn checkpoints(&self, session: SessionId) -> Result<Vec<CheckpointRow>, CallError> {
+        Ok(self.inner.catalog.checkpoints(session).await?)
+    }
+
+    /// The accounts of a tree: spent and reserved.
+    pub async fn accounts(&self, root: SessionId) -> Option<LedgerFigures> {
+        self.inner.seats.ledger().figures(root).await
+    }
+
+    /// A session and everything below it.
+    ///
+    /// # Errors
+    /// When it does not exist or the store cannot be read.
+    pub async fn tree(&self, root: SessionId) -> Result<TreeNode, CallError> {
+        let row = self.inner.catalog.session(root).await?;
+        let row = row.ok_or(CallError::UnknownSession { session: root })?;
+        let (mut rows, mut after) = (Vec::new(), None);
+        loop {
+            let filter = SessionFilter {
+                root: Some(row.root),
+                archived: true,
+                after,
+                rows: limits::LIST_ROWS,
+                ..SessionFilter::default()
+            };
+            let page = self.inner.catalog.sessions(filter).await?;
+            after = page.last().map(|row| row.session);
+            let last = page.len() < limits::LIST_ROWS;
+            rows.extend(page);
+            if last {
+                break;
+            }
+        }
+        self.node(row, &rows).await
+    }
+
+    fn node<'a>(
+        &'a self,
+        row: SessionRow,
+        rows: &'a [SessionRow],
+    ) -> BoxFuture<'a, Result<TreeNode, CallError>> {
+        Box::pin(async move {
+            let session = row.session;
+            let own = self.inner.catalog.totals(TotalsOf::Session(session)).await?;
+            let subtree = self.inner.catalog.totals(TotalsOf::Subtree(session)).await?;
+            let depth = self.inner.seats.board().depth(session);
+            let mut children = Vec::new();
+            for child in rows.iter().filter(|other| other.parent == Some(session)) {
+                children.push(self.node(child.clone(), rows).await?);
+            }
+            let (awake, inbox) = (depth.is_some(), depth.unwrap_or(0));
+            Ok(TreeNode { row, awake, inbox, own, subtree, children })
+        })
+    }
+
+    /// How many sessions are in memory.
+    #[must_use]
+    pub fn awake(&self) -> usize {
+        self.inner.seats.board().len()
+    }
+
+    /// A large value by its reference.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn blob(
+        &self,
+        blob: crate::domain::conversation::BlobRef,
+    ) -> Result<Option<Vec<u8>>, CallError> {
+        Ok(self.inner.blobs.get(blob).await?)
+    }
+
+    /// Puts other rules of the user and the project in force, at once and for every session.
+    ///
+    /// # Errors
+    /// When a rule cannot be read; then nothing has changed.
+    pub async fn set_rules(&self, mut layers: Layers) -> Result<(), CallError> {
+        layers.builtin = crate::supervisor::builtin_rules();
+        let (reply, answer) = oneshot::channel();
+        let message = PermissionMsg::Configure { layers: Box::new(layers), reply };
+        self.inner.seats.permission().0.cast(message);
+        let answer = self.within(limits::CALL_MS, answer).await?;
+        match answer {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(why)) => Err(CallError::Rules { why }),
+            Err(_gone) => Err(CallError::TimedOut { waited_ms: 0 }),
+        }
+    }
+
+    async fn record(&self, event: HouseEvent) -> Result<(), CallError> {
+        let (reply, answer) = oneshot::channel();
+        let message = PermissionMsg::Record { event: Box::new(event), reply: Some(reply) };
+        self.inner.seats.permission().0.cast(message);
+        match self.within(limits::CALL_MS, answer).await? {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(why)) => Err(CallError::Rules { why }),
+            Err(_gone) => Err(CallError::TimedOut { waited_ms: 0 }),
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        waited_ms: u64,
+        wait: impl Future<Output = T> + Send,
+    ) -> Result<T, CallError> {
+        let deadline = self.inner.clock.now().plus_ms(waited_ms);
+        tokio::select! {
+            biased;
+            answer = wait => Ok(answer),
+            () = self.inner.clock.sleep_until(deadline) => Err(CallError::TimedOut { waited_ms }),
+        }
+    }
+
+    /// Asks a session until it answers. A reply port that closes means that the incarnation which
+    /// held the question has gone: the next one is asked.
+    pub(super) async fn ask<T: Send>(
+        &self,
+        session: SessionId,
+        patience_ms: u64,
+        make: impl Fn(Reply<T>) -> Request + Send + Sync,
+    ) -> Result<T, CallError> {
+        let asked = async {
+            loop {
+                let (reply, answer) = oneshot::channel();
+                self.inner.seats.board().request(session, make(reply));
+                match answer.await {
+                    Ok(answer) => return answer.map_err(CallError::from),
+                    Err(_gone) => {
+                        let clock = &self.inner.clock;
+                        clock.sleep_until(clock.now().plus_ms(limits::ASK_AGAIN_MS)).await;
+                    }
+                }
+            }
+        };
+        self.within(patience_ms, asked).await?
+    }
+}
+
+impl Acting<'_> {
+    async fn open_rendered(
+        &self,
+        rendered: Rendered,
+        tenant: TenantId,
+    ) -> Result<SessionId, CallError> {
+        let session = self.runtime.inner.clock.new_session();
+        let limits = &rendered.agent.limits;
+        let lineage = Lineage {
+            root: session,
+            parent: None,
+            depth: 0,
+            depth_left: limits.depth,
+            total: limits.total,
+            accounts: Vec::new(),
+            authority: Vec::new(),
+        };
+        self.open_as(session, Creation { rendered, lineage }, None, tenant).await?;
+        Ok(session)
+    }
+
+    async fn open_as(
+        &self,
+        session: SessionId,
+        creation: Creation,
+        fork: Option<ForkPoint>,
+        tenant: TenantId,
+    ) -> Result<(), CallError> {
+        let opened = self
+            .runtime
+            .ask(session, limits::CALL_MS, |reply| Request::Open {
+                creation: Box::new(creation.clone()),
+                fork,
+                tenant: tenant.clone(),
+                principal: self.principal.clone(),
+                reply,
+            })
+            .await;
+        match opened {
+            // The id is fresh, so whoever opened it was this very call, before its answer was lost.
+            Err(CallError::Rejected(Rejected::Exists)) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// As `Runtime::submit`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn submit(
+        &self,
+        session: SessionId,
+        key: InputKey,
+        input: UserInput,
+    ) -> Result<(), CallError> {
+        self.runtime
+            .ask(session, limits::CALL_MS, |reply| Request::Submit {
+                key: key.clone(),
+                input: Box::new(input.clone()),
+                principal: self.principal.clone(),
+                reply,
+            })
+            .await
+    }
+
+    /// As `Runtime::decide`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn decide(&self, approval: ApprovalId, answer: Answer) -> Result<(), CallError> {
+        let input = Input::ApprovalDecided { no: approval.no, answer };
+        self.order(approval.session, input).await
+    }
+
+    async fn order(&self, session: SessionId, input: Input) -> Result<(), CallError> {
+        self.runtime
+            .ask(session, limits::CALL_MS, |reply| Request::Order {
+                input: Box::new(input.clone()),
+                principal: self.principal.clone(),
+                reply,
+            })
+            .await
+    }
+}

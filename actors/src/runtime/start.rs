@@ -1,0 +1,347 @@
+//! Starting: the house log is read, the house is built from the ground up, and sessions with work
+//! in hand are woken. What cannot be read fails the start; nothing begins empty by mistake.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ractor::{Actor, ActorRef};
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    bus::Bus,
+    domain::{
+        agent::AgentSpec,
+        house::HouseEvent,
+        ids::{CredentialName, PoolKind, PrincipalId, ProviderName},
+        usage::PriceBook,
+    },
+    limits, permission,
+    policy::rules::{Desk, Layers, Policy},
+    ports::{Blobs, Catalog, Clock, Journal, ModelProvider, Services, Tool},
+    protocol::{
+        address::ReplyTo,
+        permission::PermissionMsg,
+        trouble::Trouble,
+        wing::Alarm,
+    },
+    session::house::{House, Tables},
+    supervisor::{Root, RootMsg, Seat, Seats, builtin_rules},
+};
+
+use super::{Inner, Runtime, render::RenderError};
+
+/// The ports a runtime stands on.
+#[derive(Clone)]
+pub struct Deps {
+    /// The logs.
+    pub journal: Arc<dyn Journal>,
+    /// The read model.
+    pub catalog: Arc<dyn Catalog>,
+    /// Large values.
+    pub blobs: Arc<dyn Blobs>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Deps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Deps")
+    }
+}
+
+/// What can be set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// After how long a session with nothing to do leaves memory.
+    pub idle_ms: u64,
+    /// Slots of tool pools that differ from `limits::POOL_SLOTS`.
+    pub pools: BTreeMap<PoolKind, u32>,
+    /// Calls at once per credential that differ from `limits::GATE_CALLS`.
+    pub gates: BTreeMap<CredentialName, u32>,
+    /// Rules of the user and the project.
+    pub layers: Layers,
+    /// Whether a person can answer.
+    pub desk: Desk,
+    /// Who acts when nobody else is named.
+    pub principal: PrincipalId,
+    /// The program's version, for the house log.
+    pub version: String,
+    /// The process's id, for the house log.
+    pub pid: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            idle_ms: limits::IDLE_MS,
+            pools: BTreeMap::new(),
+            gates: BTreeMap::new(),
+            layers: Layers::default(),
+            desk: Desk::Staffed,
+            principal: PrincipalId::from("host"),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: 0,
+        }
+    }
+}
+
+/// Everything a runtime starts with.
+pub struct Setup {
+    /// The ports.
+    pub deps: Deps,
+    /// The settings.
+    pub options: Options,
+    /// Agents that can be opened by name and spawned.
+    pub agents: Vec<AgentSpec>,
+    /// Tools they may have.
+    pub tools: Vec<Arc<dyn Tool>>,
+    /// Where models are served; the first serves agents that name none.
+    pub providers: Vec<Arc<dyn ModelProvider>>,
+    /// Prices.
+    pub prices: PriceBook,
+    /// What the host offers to its tools.
+    pub services: Services,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Setup {
+    /// Ports, and defaults for everything else.
+    #[must_use]
+    pub fn new(deps: Deps) -> Self {
+        Self {
+            deps,
+            options: Options::default(),
+            agents: Vec::new(),
+            tools: Vec::new(),
+            providers: Vec::new(),
+            prices: PriceBook::default(),
+            services: Services::default(),
+        }
+    }
+}
+
+/// Why a runtime did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The house log cannot be read or written.
+    #[error("start the runtime: its house log: {why}")]
+    HouseLog {
+        /// Why.
+        why: String,
+    },
+    /// A rule cannot be read.
+    #[error("start the runtime: {why}")]
+    Rules {
+        /// Why.
+        why: String,
+    },
+    /// An agent or a tool cannot be used.
+    #[error("start the runtime")]
+    Render(#[from] RenderError),
+    /// An actor did not start.
+    #[error("start the runtime: its root: {why}")]
+    Root {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Runtime {
+    /// Builds the house and wakes what had work in hand.
+    ///
+    /// # Errors
+    /// When something durable cannot be read, or something declared cannot be used.
+    pub async fn start(setup: Setup) -> Result<Self, StartError> {
+        let Setup { deps, mut options, agents, tools, providers, prices, services } = setup;
+        options.layers.builtin = builtin_rules();
+        Policy::compile(&options.layers, options.desk)
+            .map_err(|error| StartError::Rules { why: error.to_string() })?;
+        let house_log = permission::load(Arc::clone(&deps.journal)).await;
+        let boot = house_log.map_err(|trouble| house_error(&trouble))?.fold.boots + 1;
+
+        let (root_end, root_address) = watch::channel(None::<ActorRef<RootMsg>>);
+        let alarm = ReplyTo::new(move |alarm: Alarm| {
+            if let Some(root) = root_address.borrow().clone() {
+                // A root that has gone has said why.
+                let _ = root.cast(RootMsg::Alarm(alarm));
+            }
+        });
+        let rules = (boot, options.layers.clone(), options.desk);
+        let (journal, clock) = (Arc::clone(&deps.journal), Arc::clone(&deps.clock));
+        let seats = Arc::new(Seats::new(journal, clock, rules, alarm.clone()));
+        let (ended_end, ended) = watch::channel(None);
+        let root = Root {
+            seats: Arc::clone(&seats),
+            catalog: Arc::clone(&deps.catalog),
+            ended: ended_end,
+        };
+        let (root, _) = Actor::spawn(None, root, ())
+            .await
+            .map_err(|error| StartError::Root { why: error.to_string() })?;
+        root_end.send_replace(Some(root.clone()));
+
+        let bus = Bus::default();
+        let tables = watch::Sender::new(Arc::new(Tables { prices, ..Tables::default() }));
+        let house = House {
+            journal: Arc::clone(&deps.journal),
+            blobs: Arc::clone(&deps.blobs),
+            clock: Arc::clone(&deps.clock),
+            bus: bus.clone(),
+            board: seats.board().clone(),
+            ledger: seats.ledger().clone(),
+            permission: seats.permission().clone(),
+            policy: seats.policy(),
+            tables: tables.subscribe(),
+            services,
+            alarm,
+            idle_ms: options.idle_ms,
+        };
+        seats.furnish(Arc::new(house));
+        let Deps { journal, catalog, blobs, clock } = deps;
+        let principal = options.principal.clone();
+        let inner = Inner {
+            seats, root, journal, catalog, blobs, clock, bus, tables, options, ended, principal,
+        };
+        let runtime = Self { inner: Arc::new(inner) };
+        runtime.fill(agents, tools, providers).await?;
+        Ok(runtime)
+    }
+
+    async fn fill(
+        &self,
+        agents: Vec<AgentSpec>,
+        tools: Vec<Arc<dyn Tool>>,
+        providers: Vec<Arc<dyn ModelProvider>>,
+    ) -> Result<(), StartError> {
+        self.seat(Seat::Permission).await;
+        self.seat(Seat::Ledger).await;
+        self.booted().await?;
+        for provider in providers {
+            self.add_provider(provider).await;
+        }
+        for tool in tools {
+            self.add_tool(tool).await?;
+        }
+        self.add_agents(agents)?;
+        for wing in 0..limits::WINGS {
+            self.seat(Seat::Wing(wing)).await;
+        }
+        Ok(())
+    }
+
+    /// The boot is recorded, which also proves that the house log can be written and that the
+    /// standing rules are in force before anybody acts.
+    async fn booted(&self) -> Result<(), StartError> {
+        let event = HouseEvent::Booted {
+            version: self.inner.options.version.clone(),
+            pid: self.inner.options.pid,
+        };
+        let (reply, answer) = oneshot::channel();
+        let message = PermissionMsg::Record { event: Box::new(event), reply: Some(reply) };
+        if !self.inner.seats.permission().0.cast(message) {
+            return Err(StartError::HouseLog { why: "permission did not start".to_owned() });
+        }
+        let deadline = self.inner.clock.now().plus_ms(limits::CALL_MS);
+        let why = tokio::select! {
+            biased;
+            answer = answer => match answer {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(why)) => why,
+                Err(_gone) => "permission died".to_owned(),
+            },
+            () = self.inner.clock.sleep_until(deadline) => "it could not be written in time".to_owned(),
+        };
+        Err(StartError::HouseLog { why })
+    }
+
+    async fn seat(&self, seat: Seat) {
+        let (done, started) = oneshot::channel();
+        // The root answers as soon as it has tried; a seat that failed is tried again by it.
+        if self.inner.root.cast(RootMsg::Start { seat, done: Some(done) }).is_ok() {
+            drop(started.await);
+        }
+    }
+
+    /// Registers a provider; its credential's gate is opened.
+    pub async fn add_provider(&self, provider: Arc<dyn ModelProvider>) {
+        let credential = provider.credential();
+        let calls = self.inner.options.gates.get(&credential).copied();
+        let calls = calls.unwrap_or(limits::GATE_CALLS);
+        let (gate, new) = self.inner.seats.gate(&credential, calls);
+        if new {
+            self.seat(Seat::Gate(credential.clone())).await;
+        }
+        self.change_tables(|tables| {
+            let name: ProviderName = provider.name();
+            tables.default_provider.get_or_insert_with(|| name.clone());
+            tables.gates.insert(credential, gate);
+            tables.providers.insert(name, provider);
+        });
+    }
+
+    /// Registers a tool; its kind's pool is opened.
+    ///
+    /// # Errors
+    /// When the name is one of the runtime's own, or taken.
+    pub async fn add_tool(&self, tool: Arc<dyn Tool>) -> Result<(), RenderError> {
+        let spec = tool.spec();
+        let taken = self.inner.tables.borrow().tools.contains_key(&spec.name);
+        if taken || crate::policy::turn::builtin::is_builtin(&spec.name) {
+            return Err(RenderError::ToolTaken { tool: spec.name });
+        }
+        let slots = self.inner.options.pools.get(&spec.pool).copied();
+        let (slots, new) = self.inner.seats.pool(&spec.pool, slots.unwrap_or(limits::POOL_SLOTS));
+        if new {
+            self.seat(Seat::Pool(spec.pool.clone())).await;
+        }
+        self.change_tables(|tables| {
+            tables.pools.insert(spec.pool, slots);
+            tables.tools.insert(spec.name, tool);
+        });
+        Ok(())
+    }
+
+    /// Registers agents; they may route to one another. Sessions that are open keep what they
+    /// pinned.
+    ///
+    /// # Errors
+    /// When one of them cannot be used; then none is registered.
+    pub fn add_agents(&self, agents: Vec<AgentSpec>) -> Result<(), RenderError> {
+        let tables = Arc::clone(&self.inner.tables.borrow());
+        let mut rendered = tables.agents.clone();
+        for (at, agent) in agents.iter().enumerate() {
+            if agents.iter().take(at).any(|other| other.name == agent.name) {
+                return Err(RenderError::Twice { agent: agent.name.clone() });
+            }
+            let known = |name: &crate::domain::ids::AgentName| {
+                tables.agents.contains_key(name) || agents.iter().any(|agent| agent.name == *name)
+            };
+            rendered.insert(agent.name.clone(), super::render::render(agent, &tables, known)?);
+        }
+        self.change_tables(|tables| tables.agents = rendered);
+        Ok(())
+    }
+
+    /// Sets the prices from now on.
+    pub fn set_prices(&self, prices: PriceBook) {
+        let event = HouseEvent::PricesSet { prices: prices.0.clone() };
+        self.inner.seats.permission().record(event);
+        self.change_tables(|tables| tables.prices = prices);
+    }
+
+    pub(super) fn change_tables(&self, change: impl FnOnce(&mut Tables)) {
+        self.inner.tables.send_modify(|tables| {
+            let mut next = Tables::clone(tables);
+            change(&mut next);
+            *tables = Arc::new(next);
+        });
+    }
+}
+
+fn house_error(trouble: &Trouble) -> StartError {
+    StartError::HouseLog { why: trouble.to_string() }
+}

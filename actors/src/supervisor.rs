@@ -1,0 +1,326 @@
+//! The root: it starts the house's actors, starts them again when they die, and ends them in
+//! order. It holds children and nothing else; all state is theirs or the log's.
+//!
+//! Restarts of one seat are counted; too many within the window end the runtime with a reason,
+//! because whoever embeds it, or the service manager, must decide then.
+
+mod seats;
+pub(crate) mod wing;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    domain::{
+        agent::RestartPolicy,
+        catalog::{SessionFilter, Status},
+        house::HouseEvent,
+        ids::{CredentialName, PoolKind, Timestamp},
+    },
+    limits,
+    owned::Owned,
+    policy::recovery::{self, Next},
+    ports::Catalog,
+    protocol::wing::{Alarm, WingMsg},
+};
+pub(crate) use seats::{Seats, builtin_rules};
+
+/// Where an actor of the house sits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Seat {
+    Ledger,
+    Permission,
+    Gate(CredentialName),
+    Pool(PoolKind),
+    Wing(usize),
+}
+
+/// What the root is told.
+#[derive(Debug)]
+pub(crate) enum RootMsg {
+    /// Start whoever belongs on this seat.
+    Start { seat: Seat, done: Option<oneshot::Sender<()>> },
+    /// Something the whole house must hear.
+    Alarm(Alarm),
+    /// Look for sleepers whose time has come.
+    Scan,
+    /// End everybody, in order.
+    Shutdown { done: oneshot::Sender<Vec<String>> },
+}
+
+/// Why a runtime ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Asked,
+    /// The journal cannot be trusted any more.
+    Poisoned {
+        /// Why.
+        why: String,
+    },
+    /// One of its own actors died too often.
+    Broken {
+        /// Which, and how.
+        why: String,
+    },
+}
+
+/// The root's fixed part.
+pub(crate) struct Root {
+    pub(crate) seats: Arc<Seats>,
+    pub(crate) catalog: Arc<dyn Catalog>,
+    /// Where the runtime's end is said.
+    pub(crate) ended: watch::Sender<Option<Ended>>,
+}
+
+/// The root's changing part.
+#[derive(Default)]
+pub(crate) struct Children {
+    by_actor: BTreeMap<ActorId, Seat>,
+    deaths: BTreeMap<Seat, Vec<Timestamp>>,
+    timers: BTreeMap<Seat, Owned>,
+    scan: Option<Owned>,
+    waking: Option<Owned>,
+    scans: u64,
+    closing: bool,
+}
+
+impl Actor for Root {
+    type Msg = RootMsg;
+    type State = Children;
+    type Arguments = ();
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<RootMsg>,
+        (): (),
+    ) -> Result<Children, ActorProcessingErr> {
+        Ok(Children::default())
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<RootMsg>,
+        message: RootMsg,
+        children: &mut Children,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            RootMsg::Start { seat, done } => {
+                self.start(&myself, children, seat).await;
+                // Whoever waited may have gone.
+                drop(done.map(|done| done.send(())));
+            }
+            RootMsg::Alarm(alarm) => self.alarm(alarm),
+            RootMsg::Scan => self.scan(&myself, children),
+            RootMsg::Shutdown { done } => {
+                children.closing = true;
+                children.timers.clear();
+                children.scan = None;
+                children.waking = None;
+                let order = self.close(&myself, children).await;
+                self.end(Ended::Asked);
+                drop(done.send(order));
+                myself.stop(None);
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<RootMsg>,
+        event: SupervisionEvent,
+        children: &mut Children,
+    ) -> Result<(), ActorProcessingErr> {
+        let (actor, why) = match event {
+            SupervisionEvent::ActorFailed(cell, error) => (cell.get_id(), error.to_string()),
+            SupervisionEvent::ActorTerminated(cell, _, reason) => {
+                (cell.get_id(), reason.unwrap_or_else(|| "stopped".to_owned()))
+            }
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {
+                return Ok(());
+            }
+        };
+        if let Some(seat) = children.by_actor.remove(&actor)
+            && !children.closing
+        {
+            self.died(&myself, children, seat, &why);
+        }
+        Ok(())
+    }
+}
+
+impl Root {
+    async fn start(&self, myself: &ActorRef<RootMsg>, children: &mut Children, seat: Seat) {
+        if children.closing || children.by_actor.values().any(|taken| *taken == seat) {
+            return;
+        }
+        children.timers.remove(&seat);
+        match self.seats.start(&seat, myself.get_cell()).await {
+            Ok(actor) => {
+                children.by_actor.insert(actor, seat);
+                if children.scan.is_none() {
+                    self.scan(myself, children);
+                }
+            }
+            Err(why) => self.died(myself, children, seat, &why),
+        }
+    }
+
+    fn died(
+        &self,
+        myself: &ActorRef<RootMsg>,
+        children: &mut Children,
+        seat: Seat,
+        why: &str,
+    ) {
+        tracing::warn!(?seat, why, "an actor of the house died");
+        self.seats.vacate(&seat);
+        let clock = Arc::clone(self.seats.clock());
+        let now = clock.now();
+        let deaths = children.deaths.entry(seat.clone()).or_default();
+        deaths.push(now);
+        let policy = RestartPolicy { backoff_ms: limits::SEAT_BACKOFF_MS, ..RestartPolicy::default() };
+        let policy = RestartPolicy { panics_max: limits::SEAT_DEATHS_MAX, ..policy };
+        match recovery::after_panic(&policy, deaths, now, clock.random()) {
+            Next::Restart { after_ms } => {
+                let (myself, next) = (myself.clone(), seat.clone());
+                let timer = Owned::spawn(async move {
+                    clock.sleep_until(now.plus_ms(after_ms)).await;
+                    let _ = myself.cast(RootMsg::Start { seat: next, done: None });
+                });
+                children.timers.insert(seat, timer);
+                // Sessions of a wing that died with work in hand are woken by the next scan.
+                children.scans = 0;
+            }
+            Next::Quarantine { panics } => {
+                self.end(Ended::Broken { why: format!("{seat:?} died {panics} times: {why}") });
+            }
+        }
+    }
+
+    fn alarm(&self, alarm: Alarm) {
+        match alarm {
+            Alarm::Poisoned { why } => {
+                tracing::error!(%why, "the journal is poisoned; the runtime stops");
+                self.end(Ended::Poisoned { why });
+            }
+            Alarm::Quarantined { session, reason } => {
+                tracing::error!(%session, %reason, "session quarantined");
+                self.seats.permission().record(HouseEvent::Quarantined { session, reason });
+            }
+        }
+    }
+
+    /// Says why the runtime ends; the first reason counts.
+    fn end(&self, ended: Ended) {
+        self.ended.send_if_modified(|now| {
+            let first = now.is_none();
+            if first {
+                *now = Some(ended);
+            }
+            first
+        });
+    }
+
+    /// Wakes sleepers whose time has come; at times also all that had work in hand and are not
+    /// awake, whatever put them to sleep.
+    fn scan(&self, myself: &ActorRef<RootMsg>, children: &mut Children) {
+        let clock = Arc::clone(self.seats.clock());
+        let now = clock.now();
+        // One at a time: a scan that is still at it does this one's work.
+        if children.waking.as_ref().is_none_or(Owned::is_finished) {
+            let all = children.scans.is_multiple_of(limits::FULL_SCAN_EVERY);
+            children.scans += 1;
+            let (catalog, board) = (Arc::clone(&self.catalog), self.seats.board().clone());
+            children.waking = Some(Owned::spawn(async move {
+                if all {
+                    wake(&catalog, &board, vec![Status::Running], None).await;
+                }
+                wake(&catalog, &board, Vec::new(), Some(now)).await;
+            }));
+        }
+        let myself = myself.clone();
+        children.scan = Some(Owned::spawn(async move {
+            clock.sleep_until(now.plus_ms(limits::WAKE_SCAN_MS)).await;
+            let _ = myself.cast(RootMsg::Scan);
+        }));
+    }
+
+    /// Ends everybody: sessions first, then what they lean on, the ledger last.
+    async fn close(&self, myself: &ActorRef<RootMsg>, children: &mut Children) -> Vec<String> {
+        let clock = Arc::clone(self.seats.clock());
+        let deadline = clock.now().plus_ms(limits::SHUTDOWN_MS);
+        let mut order = Vec::new();
+        let mut wings = Vec::new();
+        for number in 0..limits::WINGS {
+            let (done, ended) = oneshot::channel();
+            if self.seats.to_wing(number, WingMsg::Shutdown { done }) {
+                wings.push(ended);
+            }
+        }
+        for ended in wings {
+            // A wing that does not finish in time is killed with the root, its sessions with it;
+            // their logs say what they had in hand.
+            tokio::select! {
+                biased;
+                _ = ended => {}
+                () = clock.sleep_until(deadline) => {}
+            }
+        }
+        let layers: [fn(&Seat) -> bool; 4] = [
+            |seat| matches!(seat, Seat::Wing(_)),
+            |seat| matches!(seat, Seat::Pool(_)),
+            |seat| matches!(seat, Seat::Gate(_) | Seat::Permission),
+            |seat| matches!(seat, Seat::Ledger),
+        ];
+        for layer in layers {
+            for cell in myself.get_children() {
+                let Some(seat) = children.by_actor.get(&cell.get_id()).cloned() else { continue };
+                if layer(&seat) {
+                    cell.stop(None);
+                    tokio::select! {
+                        biased;
+                        _ = cell.wait(None) => {}
+                        () = clock.sleep_until(deadline) => cell.kill(),
+                    }
+                    self.seats.vacate(&seat);
+                    order.push(format!("{seat:?}"));
+                }
+            }
+        }
+        order
+    }
+}
+
+async fn wake(
+    catalog: &Arc<dyn Catalog>,
+    board: &crate::directory::Switchboard,
+    status: Vec<Status>,
+    wake_by: Option<Timestamp>,
+) {
+    let mut after = None;
+    loop {
+        let rows = limits::WAKE_SCAN_MAX;
+        let filter =
+            SessionFilter { status: status.clone(), wake_by, after, rows, ..Default::default() };
+        let found = match catalog.sessions(filter).await {
+            Ok(found) => found,
+            Err(error) => {
+                // The next scan tries again.
+                tracing::warn!(%error, "look for sleepers");
+                return;
+            }
+        };
+        for row in &found {
+            board.wake(row.session);
+        }
+        after = found.last().map(|row| row.session);
+        if found.len() < rows {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}

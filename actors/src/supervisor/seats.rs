@@ -1,0 +1,258 @@
+//! The seats of the house: who sits where, how each is started, and the ends through which their
+//! addresses are told who sits there now.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dashmap::DashMap;
+use ractor::{Actor, ActorCell, ActorId, ActorRef};
+use tokio::sync::watch;
+
+use crate::{
+    directory::Switchboard,
+    domain::{
+        ids::{CredentialName, PoolKind, SessionId},
+        permission::RuleSet,
+    },
+    gate::{self, Gate},
+    ledger::Ledger,
+    limits,
+    permission::Permission,
+    policy::{
+        budget::Warning,
+        rules::{Desk, Layers, Policy},
+    },
+    ports::{Clock, Journal, JournalError},
+    protocol::{
+        address::{ReplyTo, Singleton},
+        gate::GateHandle,
+        gate::GateMsg,
+        ledger::{LedgerHandle, LedgerMsg},
+        permission::{PermissionHandle, PermissionMsg},
+        tool_pool::{PoolMsg, Slots},
+        wing::{Alarm, WingMsg, Wings},
+    },
+    session::house::House,
+    tool_pool::ToolPool,
+};
+
+use super::{Seat, wing::Wing};
+
+type End<M> = watch::Sender<Option<ActorRef<M>>>;
+
+/// All seats, shared by the root and the runtime's handle.
+pub(crate) struct Seats {
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    boot: u64,
+    desk: Desk,
+    ledger: (End<LedgerMsg>, LedgerHandle),
+    permission: (End<PermissionMsg>, PermissionHandle),
+    gates: DashMap<CredentialName, (End<GateMsg>, GateHandle)>,
+    pools: DashMap<PoolKind, (End<PoolMsg>, Slots)>,
+    wings: Vec<(End<WingMsg>, Singleton<WingMsg>)>,
+    board: Switchboard,
+    layers: watch::Sender<Layers>,
+    policy: watch::Sender<Arc<Policy>>,
+    damaged: watch::Sender<Arc<BTreeMap<SessionId, String>>>,
+    alarm: ReplyTo<Alarm>,
+    on_warning: ReplyTo<(SessionId, Warning)>,
+    house: watch::Sender<Option<Arc<House>>>,
+}
+
+impl Seats {
+    pub(crate) fn new(
+        journal: Arc<dyn Journal>,
+        clock: Arc<dyn Clock>,
+        (boot, layers, desk): (u64, Layers, Desk),
+        alarm: ReplyTo<Alarm>,
+    ) -> Self {
+        let wings: Vec<_> = (0..limits::WINGS).map(|_| Singleton::channel()).collect();
+        let addresses = wings.iter().map(|(_, address)| Singleton::clone(address)).collect();
+        let board = Switchboard::new(Wings(addresses));
+        let warned = board.clone();
+        Self {
+            journal,
+            clock,
+            boot,
+            desk,
+            ledger: LedgerHandle::channel(),
+            permission: PermissionHandle::channel(),
+            gates: DashMap::new(),
+            pools: DashMap::new(),
+            wings,
+            board,
+            layers: watch::Sender::new(layers),
+            policy: watch::Sender::new(Arc::default()),
+            damaged: watch::Sender::new(Arc::default()),
+            alarm,
+            on_warning: ReplyTo::new(move |(_, warning): (SessionId, Warning)| {
+                warn(&warned, &warning);
+            }),
+            house: watch::Sender::new(None),
+        }
+    }
+
+    /// Lets the sessions in: from now on wings can start them.
+    pub(crate) fn furnish(&self, house: Arc<House>) {
+        self.house.send_replace(Some(house));
+    }
+
+    /// Starts whoever belongs on a seat.
+    pub(crate) async fn start(&self, seat: &Seat, root: ActorCell) -> Result<ActorId, String> {
+        match seat {
+            Seat::Ledger => {
+                let alarm = self.alarm.clone();
+                let ledger = Ledger {
+                    journal: Arc::clone(&self.journal),
+                    clock: Arc::clone(&self.clock),
+                    boot: self.boot,
+                    on_warning: self.on_warning.clone(),
+                    on_poison: ReplyTo::new(move |error: JournalError| {
+                        alarm.send(Alarm::Poisoned { why: error.to_string() });
+                    }),
+                };
+                spawn(ledger, root, &self.ledger.0).await
+            }
+            Seat::Permission => {
+                let permission = Permission {
+                    journal: Arc::clone(&self.journal),
+                    clock: Arc::clone(&self.clock),
+                    desk: self.desk,
+                    layers: self.layers.clone(),
+                    policy: self.policy.clone(),
+                    damaged: self.damaged.clone(),
+                    alarm: self.alarm.clone(),
+                };
+                spawn(permission, root, &self.permission.0).await
+            }
+            Seat::Gate(credential) => {
+                let found = self.gates.get(credential).map(|gate| gate.value().clone());
+                let (end, handle) = found.ok_or("no such gate")?;
+                spawn(Gate::new(handle, Arc::clone(&self.clock)), root, &end).await
+            }
+            Seat::Pool(kind) => {
+                let found = self.pools.get(kind).map(|pool| pool.value().clone());
+                let (end, slots) = found.ok_or("no such pool")?;
+                spawn(ToolPool::new(slots), root, &end).await
+            }
+            Seat::Wing(number) => {
+                let house = self.house.borrow().clone().ok_or("the house is not furnished")?;
+                let (end, _) = self.wings.get(*number).ok_or("no such wing")?;
+                let wing = Wing::new(house, self.damaged.subscribe());
+                spawn(wing, root, end).await
+            }
+        }
+    }
+
+    /// Nobody sits there any more. Sessions of a dead wing are dead too, and nobody else says so.
+    pub(crate) fn vacate(&self, seat: &Seat) {
+        match seat {
+            Seat::Ledger => drop(self.ledger.0.send_replace(None)),
+            Seat::Permission => drop(self.permission.0.send_replace(None)),
+            Seat::Gate(credential) => {
+                let found = self.gates.get(credential).map(|gate| gate.value().0.clone());
+                drop(found.map(|end| end.send_replace(None)));
+            }
+            Seat::Pool(kind) => {
+                let found = self.pools.get(kind).map(|pool| pool.value().0.clone());
+                drop(found.map(|end| end.send_replace(None)));
+            }
+            Seat::Wing(number) => {
+                if let Some((end, _)) = self.wings.get(*number) {
+                    drop(end.send_replace(None));
+                    self.board.sweep(*number, self.wings.len());
+                }
+            }
+        }
+    }
+
+    /// The gate of a credential; made if it is new. `true` when its actor must be started.
+    pub(crate) fn gate(&self, credential: &CredentialName, calls: u32) -> (GateHandle, bool) {
+        let known = self.gates.get(credential).map(|gate| gate.value().1.clone());
+        if let Some(handle) = known {
+            return (handle, false);
+        }
+        let (end, handle) = gate::channel(credential.clone(), calls, &self.clock);
+        self.gates.insert(credential.clone(), (end, handle.clone()));
+        (handle, true)
+    }
+
+    /// The pool of a kind; made if it is new. `true` when its actor must be started.
+    pub(crate) fn pool(&self, kind: &PoolKind, slots: u32) -> (Slots, bool) {
+        let known = self.pools.get(kind).map(|pool| pool.value().1.clone());
+        if let Some(slots) = known {
+            return (slots, false);
+        }
+        let (end, handle) = Slots::channel(kind.clone(), slots);
+        self.pools.insert(kind.clone(), (end, handle.clone()));
+        (handle, true)
+    }
+
+    pub(crate) fn to_wing(&self, number: usize, message: WingMsg) -> bool {
+        self.wings.get(number).is_some_and(|(_, wing)| wing.cast(message))
+    }
+
+    pub(crate) const fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub(crate) const fn board(&self) -> &Switchboard {
+        &self.board
+    }
+
+    pub(crate) const fn ledger(&self) -> &LedgerHandle {
+        &self.ledger.1
+    }
+
+    pub(crate) const fn permission(&self) -> &PermissionHandle {
+        &self.permission.1
+    }
+
+    pub(crate) fn policy(&self) -> watch::Receiver<Arc<Policy>> {
+        self.policy.subscribe()
+    }
+
+    pub(crate) fn damaged(&self) -> watch::Receiver<Arc<BTreeMap<SessionId, String>>> {
+        self.damaged.subscribe()
+    }
+}
+
+async fn spawn<A>(
+    actor: A,
+    root: ActorCell,
+    end: &End<A::Msg>,
+) -> Result<ActorId, String>
+where
+    A: Actor<Arguments = ()>,
+{
+    match Actor::spawn_linked(None, actor, (), root).await {
+        Ok((started, _)) => {
+            let id = started.get_id();
+            end.send_replace(Some(started));
+            Ok(id)
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Tells the session whose budget it is that it passed its mark. Nobody waits for it.
+fn warn(board: &Switchboard, warning: &Warning) {
+    let (reply, _) = tokio::sync::oneshot::channel();
+    let input = crate::policy::turn::Input::BudgetWarned {
+        account: warning.account,
+        percent: warning.percent(),
+    };
+    let principal = crate::domain::ids::PrincipalId::from("ledger");
+    let request =
+        crate::protocol::session::Request::Order { input: Box::new(input), principal, reply };
+    board.request(warning.account, request);
+}
+
+/// The rules that come with the runtime: its own tools touch nothing outside.
+pub(crate) fn builtin_rules() -> RuleSet {
+    let allow = crate::policy::turn::builtin::ALL
+        .iter()
+        .map(|name| crate::domain::permission::RulePattern((*name).to_owned()))
+        .collect();
+    RuleSet { deny: Vec::new(), ask: Vec::new(), allow }
+}
