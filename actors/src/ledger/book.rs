@@ -10,7 +10,7 @@
 //!        └─▶ waits ──────▲ (after a settle)   └─▶ refused: the book is dropped
 //! ```
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     domain::{
@@ -68,16 +68,30 @@ impl Waiting {
     fn deadline(&self) -> Timestamp {
         self.since.plus_ms(limits::RESERVE_WAIT_MS)
     }
+}
 
-    /// Whether a later reservation must not take the room this one waits for. Only between model
-    /// calls: what they wait for comes free by itself. A tool call may wait for a child's place,
-    /// and the child needs its own calls to get done.
-    fn bars(&self, later: &Reservation) -> bool {
-        let models = |call: CallId| matches!(call.no, CallNo::Model(_));
-        models(self.reservation.call)
-            && models(later.call)
-            && later.accounts.iter().any(|account| account.session == self.account)
+/// Whose room later reservations must leave to those who wait for it. Only between model calls:
+/// what they wait for comes free by itself. A tool call may wait for a child's place, and the
+/// child needs its own calls to get done.
+#[derive(Debug, Default)]
+struct Barred(HashSet<SessionId>);
+
+impl Barred {
+    fn by(&mut self, one: &Waiting) {
+        if is_model(one.reservation.call) {
+            self.0.insert(one.account);
+        }
     }
+
+    /// The account that bars this reservation.
+    fn bars(&self, reservation: &Reservation) -> Option<SessionId> {
+        let mut path = reservation.accounts.iter().map(|account| account.session);
+        path.find(|account| is_model(reservation.call) && self.0.contains(account))
+    }
+}
+
+const fn is_model(call: CallId) -> bool {
+    matches!(call.no, CallNo::Model(_))
 }
 
 impl Book {
@@ -116,8 +130,9 @@ impl Book {
             waiting.reply = reply;
             return None;
         }
-        let barred = self.waiting.iter().find(|one| one.bars(&reservation)).map(|one| one.account);
-        match (budget::reserve(&self.tree, &reservation), barred) {
+        let mut barred = Barred::default();
+        self.waiting.iter().for_each(|one| barred.by(one));
+        match (budget::reserve(&self.tree, &reservation), barred.bars(&reservation)) {
             (Ruling::Standing, _) => Some((reply, BudgetDecision { call, decision: Ok(()) })),
             (Ruling::Refused(short), _) => {
                 Some((reply, BudgetDecision { call, decision: Err(short) }))
@@ -139,39 +154,40 @@ impl Book {
     /// Books what a call came to, and lets those move up who waited for its room.
     pub(super) fn settle(&mut self, call: CallId, actual: Amount, now: Timestamp) -> Vec<Answer> {
         self.used_at = now;
-        // A call that is over does not wait any more.
+        // A call that is over does not wait any more, and bars nobody.
+        let waited = self.waiting.len();
         self.waiting.retain(|one| one.reservation.call != call);
-        if let Some(event) = budget::settle(&self.tree, call, actual) {
-            self.stage(event);
+        let event = budget::settle(&self.tree, call, actual);
+        if event.is_none() && self.waiting.len() == waited {
+            return Vec::new();
         }
+        event.into_iter().for_each(|event| self.stage(event));
         self.move_up()
     }
 
     fn move_up(&mut self) -> Vec<Answer> {
         let mut answers = Vec::new();
-        let mut still: VecDeque<Waiting> = VecDeque::new();
+        let mut barred = Barred::default();
         for mut one in std::mem::take(&mut self.waiting) {
             let call = one.reservation.call;
-            let barred = still.iter().any(|earlier| earlier.bars(&one.reservation));
-            match budget::reserve(&self.tree, &one.reservation) {
-                Ruling::Granted(event) if !barred => {
+            match (budget::reserve(&self.tree, &one.reservation), barred.bars(&one.reservation)) {
+                (Ruling::Granted(event), None) => {
                     self.askers.insert(call, one.reply);
                     self.stage(event);
                 }
-                Ruling::Granted(_) => still.push_back(one),
-                Ruling::Wait { account } => {
+                (Ruling::Wait { account }, _) | (Ruling::Granted(_), Some(account)) => {
                     one.account = account;
-                    still.push_back(one);
+                    barred.by(&one);
+                    self.waiting.push_back(one);
                 }
-                Ruling::Standing => {
+                (Ruling::Standing, _) => {
                     answers.push((one.reply, BudgetDecision { call, decision: Ok(()) }));
                 }
-                Ruling::Refused(short) => {
+                (Ruling::Refused(short), _) => {
                     answers.push((one.reply, BudgetDecision { call, decision: Err(short) }));
                 }
             }
         }
-        self.waiting = still;
         answers
     }
 
