@@ -189,12 +189,8 @@ async fn factory(jobs: u64, work: Work) -> Duration {
     let count = Count::new(jobs);
     let start = Instant::now();
     for key in 0..jobs as u32 {
-        let job = Job {
-            key,
-            msg: (work, count.clone()),
-            options: JobOptions::default(),
-            accepted: None,
-        };
+        let job =
+            Job { key, msg: (work, count.clone()), options: JobOptions::default(), accepted: None };
         factory.cast(FactoryMessage::Dispatch(job)).expect("the factory lives");
     }
     count.all().await;

@@ -24,10 +24,7 @@ struct Hand {
 
 impl Hand {
     fn new() -> Arc<Self> {
-        Arc::new(Self {
-            now: watch::channel(1_000).0,
-            seed: AtomicU64::new(7),
-        })
+        Arc::new(Self { now: watch::channel(1_000).0, seed: AtomicU64::new(7) })
     }
 
     fn forward_to(&self, at: Timestamp) {

@@ -154,7 +154,9 @@ impl House {
 
     fn grants(&self, of: CallId) -> usize {
         let events = self.log().into_iter().flatten();
-        events.filter(|event| matches!(event, GrantEvent::Granted { call, .. } if *call == of)).count()
+        events
+            .filter(|event| matches!(event, GrantEvent::Granted { call, .. } if *call == of))
+            .count()
     }
 }
 
@@ -487,7 +489,11 @@ async fn a_late_word_on_a_call_that_was_reconciled_changes_nothing() {
     house.restart(2).await;
     house.settle(model_call(2, 1), 4);
     quiet().await;
-    let spent = AccountFigures { account: root(), spent: Amount { model_calls: 1, ..tokens(4) }, reserved: Amount::default() };
+    let spent = AccountFigures {
+        account: root(),
+        spent: Amount { model_calls: 1, ..tokens(4) },
+        reserved: Amount::default(),
+    };
     assert_eq!(house.figures().await.accounts, [spent]);
     let read = log::read_all::<GrantEvent>(&house.port(), LogId::ledger(root())).await.unwrap();
     assert_eq!(read.iter().map(|frame| frame.events.len()).sum::<usize>(), 2);

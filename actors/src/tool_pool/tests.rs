@@ -168,7 +168,10 @@ async fn a_full_queue_refuses_at_the_door() {
     assert_eq!(ask(&slots, call(2, 0), &reply), Err(full));
     pool.kill();
     pool.wait(None).await.unwrap();
-    assert_eq!(ask(&slots, call(2, 0), &reply), Err(Refused::Away { kind: PoolKind::from("test") }));
+    assert_eq!(
+        ask(&slots, call(2, 0), &reply),
+        Err(Refused::Away { kind: PoolKind::from("test") })
+    );
     eventually(|| slots.figures() == Figures { places: 1, taken: 1, waiting: 0 }).await;
 }
 
@@ -176,8 +179,11 @@ async fn a_full_queue_refuses_at_the_door() {
 async fn a_pool_killed_again_and_again_never_lends_more_than_it_has() {
     const SLOTS: usize = 4;
     let (slots, seat, mut pool) = start(u32::try_from(SLOTS).unwrap()).await;
-    let (running, most, done) =
-        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (running, most, done) = (
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicUsize::new(0)),
+        Arc::new(AtomicUsize::new(0)),
+    );
     let mut sessions = tokio::task::JoinSet::new();
     for who in 0..32 {
         let (slots, running) = (slots.clone(), Arc::clone(&running));
