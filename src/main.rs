@@ -1,1 +1,3 @@
+//! The binary: it hands over to the library.
+
 fn main() {}

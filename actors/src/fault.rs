@@ -34,7 +34,7 @@ mod armed {
 
     /// Arms the process; the first call counts.
     pub fn arm(strike: Strike) {
-        let _ = STRIKE.set(strike);
+        STRIKE.get_or_init(|| strike);
     }
 
     /// Passes a point.

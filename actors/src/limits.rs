@@ -71,6 +71,22 @@ pub const COMMIT_FRAMES: usize = 256;
 pub const JOURNAL_QUEUE: usize = 4_096;
 /// Frames read at once when a session wakes.
 pub const READ_FRAMES: usize = 512;
+/// Reading connections of a store: two cores' worth of replay beside as much waiting on the disk.
+pub const STORE_READERS: usize = 4;
+/// Reads queued to them before callers wait: 256 sessions waking behind each reader.
+pub const STORE_READS: usize = 1_024;
+/// Write-ahead log in pages of 4 KiB before it is copied back: 32 MiB; smaller halves the rate.
+pub const STORE_WAL_PAGES: u64 = 8_000;
+/// Pages that a long reader may hold back before the store warns: 64 MiB.
+pub const STORE_WAL_ALARM_PAGES: u64 = 16_384;
+/// Quiet time after which the write-ahead log is copied back although it is short.
+pub const STORE_IDLE_MS: u64 = 1_000;
+/// How long a write waits for another program that holds the file.
+pub const STORE_BUSY_MS: u64 = 5_000;
+/// The same while opening, where a refusal is due within a second.
+pub const STORE_OPEN_BUSY_MS: u64 = 500;
+/// A booked figure as the store sums it, at most: 2^53, so that 1,024 absurd ones still fit.
+pub const STORE_BOOKED_MAX: u64 = 1 << 53;
 
 /// Idle time after which a session leaves memory.
 pub const IDLE_MS: u64 = 60_000;
@@ -130,3 +146,15 @@ pub const WARN_PERCENT: u64 = 80;
 pub const WRAP_TOKENS: u64 = 64;
 /// Output cap assumed when an agent names none.
 pub const OUTPUT_TOKENS: u64 = 8_192;
+
+/// One permission rule in bytes: the longest path, and a line of command, fit.
+pub const RULE_BYTES: usize = 4_096;
+/// Characters of a rule that an error shows.
+pub const RULE_SHOWN: usize = 200;
+/// Reasons in one verdict: it rides in an event, and 16 rules of 4 KiB are a quarter of one.
+pub const REASONS: usize = 16;
+/// Bytes of a shell command that rules look at; a longer one is never allowed by a rule. Commands
+/// that people write are below 2 KiB; the cost of a look grows with its square.
+pub const COMMAND_BYTES: usize = 8 * 1024;
+/// Words of one part of a command that may begin another one.
+pub const COMMAND_WORDS: usize = 64;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     agent::{Rendered, Sampling},
-    budget::{Account, Shortage},
+    budget::{Account, Amount, Shortage},
     conversation::{Block, Reply},
     ids::{
         AgentName, ApprovalNo, Assignment, CheckpointName, EngineId, InputKey, ModelCallNo,
@@ -230,7 +230,13 @@ pub enum Event {
     /// The oldest input not yet begun is being answered.
     TurnStarted { turn: TurnId, key: InputKey, deadline: Timestamp },
     /// A model is about to be called.
-    ModelCallStarted { call: ModelCallNo, turn: TurnId, model: ModelName, bound_tokens: u64 },
+    ModelCallStarted {
+        call: ModelCallNo,
+        turn: TurnId,
+        model: ModelName,
+        bound: Amount,
+        priced: bool,
+    },
     /// A model answered.
     ModelCallFinished { call: ModelCallNo, reply: Box<Reply> },
     /// A model did not.
@@ -266,6 +272,8 @@ pub enum Event {
     ChildFinished { child: SessionId, assignment: Assignment, report: ChildReport },
     /// A deadline was set.
     TimerSet { timer: TimerKind, at: Timestamp },
+    /// The deadline has come.
+    TimerFired { timer: TimerKind },
     /// Somebody wants something stopped.
     CancelRequested { target: CancelTarget, reason: String },
     /// A turn ended.
@@ -326,6 +334,7 @@ impl Event {
             Self::ChildSpawned { .. } => "child_spawned",
             Self::ChildFinished { .. } => "child_finished",
             Self::TimerSet { .. } => "timer_set",
+            Self::TimerFired { .. } => "timer_fired",
             Self::CancelRequested { .. } => "cancel_requested",
             Self::TurnFinished { .. } => "turn_finished",
             Self::EngineState { .. } => "engine_state",

@@ -1,168 +1,303 @@
-//! Budgets as a fold over grants. Remaining room is derived, never stored: at every prefix of the
-//! log, spent + reserved ≤ budget in every account.
+//! The ledger of one session tree, as a pure fold over its grant events: what each account has
+//! spent, what is set aside, and whether one more call fits.
 //!
-//! A minimal form of the decision that the ledger is written against.
+//! Invariants, at every prefix of a log made by [`reserve`] and [`settle`] with figures within their
+//! bounds:
+//!
+//! - spent + reserved ≤ limit, in every account and every limited dimension;
+//! - a call counts once in each account of its path: an open one with the larger of its bound and
+//!   what it has already come to, a closed one with its last figure, assigned and never added;
+//! - live agents are only ever reserved.
+//!
+//! A figure that comes after the call was closed, and is higher, is charged all the same: it is true.
+//!
+//! An open call's part of `spent` is what an earlier settlement of the same call said; the rest of
+//! its bound is `reserved`. So a call that is opened again is not charged twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{
-    budget::{Account, Amount, Dimension, Reservation, Shortage},
-    grant::GrantEvent,
-    ids::{CallId, SessionId},
+use crate::{
+    domain::{
+        budget::{Account, Amount, Budget, Dimension, Reservation, Shortage},
+        grant::GrantEvent,
+        ids::{CallId, SessionId},
+        usage::NanoUsd,
+    },
+    limits,
 };
-use crate::limits;
 
-/// All accounts of one session tree.
-#[derive(Clone, Debug, Default)]
+#[cfg(test)]
+mod tests;
+
+/// The accounts and calls of one tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
+    accounts: BTreeMap<SessionId, Balance>,
+    warned: BTreeSet<(SessionId, Dimension)>,
     open: BTreeMap<CallId, Grant>,
-    balances: BTreeMap<SessionId, Balance>,
+    closed: BTreeMap<CallId, Grant>,
+}
+
+/// What an account stands at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// What calls have come to.
+    pub spent: Amount,
+    /// What is set aside for open calls beyond that.
+    pub reserved: Amount,
+    /// Its limits, as the latest grant named them.
+    pub limit: Budget,
 }
 
 /// Room set aside for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The accounts on its path.
+    /// The accounts of its path, root first, each once.
     pub accounts: Vec<Account>,
-    /// What was set aside.
+    /// The bound.
     pub bound: Amount,
-}
-
-/// One account's state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Balance {
-    /// What ended calls came to.
+    /// What an earlier settlement of the same call said.
     pub spent: Amount,
-    /// What running calls may come to.
-    pub reserved: Amount,
 }
 
-/// A budget has passed its warning mark.
+/// An account has spent most of a limit. Told once per account and dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// Whose budget.
     pub account: SessionId,
     /// In which dimension.
     pub dimension: Dimension,
-    /// The share that is spent, in percent.
-    pub percent: u64,
+    /// Spent so far.
+    pub spent: u64,
+    /// Its limit.
+    pub limit: u64,
 }
 
-/// The answer to a reservation.
+/// What the ledger says to a reservation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ruling {
-    /// There is room; this is to be recorded.
+    /// It fits: this is made durable, applied, and then answered.
     Granted(GrantEvent),
-    /// It was granted before and still is.
+    /// There is nothing to record: the call already has at least this bound, or no account is on
+    /// its path.
     Standing,
-    /// There is none now, but others' reservations hold it.
+    /// It would fit if others gave back what they hold.
     Wait {
-        /// Whose room is short.
+        /// The first account without room, root first.
         account: SessionId,
     },
-    /// There is none and none can come free.
+    /// It cannot fit.
     Refused(Shortage),
 }
 
+impl Warning {
+    /// The share spent, in percent, rounded down.
+    #[must_use]
+    pub fn percent(&self) -> u64 {
+        let share = u128::from(self.spent) * 100 / u128::from(self.limit.max(1));
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+}
+
+impl Grant {
+    /// What the call may still come to beyond what is already spent.
+    const fn reserved(&self) -> Amount {
+        self.bound.minus(self.spent)
+    }
+}
+
 impl Tree {
-    /// Folds one record in; the warnings it causes.
+    /// Folds one event in, and says which accounts have now spent most of a limit.
     pub fn apply(&mut self, event: &GrantEvent) -> Vec<Warning> {
-        let mut warnings = Vec::new();
         match event {
             GrantEvent::Granted { call, accounts, bound } => {
-                let grant = Grant { accounts: accounts.clone(), bound: *bound };
-                for account in accounts {
-                    let balance = self.balances.entry(account.session).or_default();
-                    balance.reserved = balance.reserved.plus(*bound);
+                let spent = self.take(call).map_or(Amount::default(), |before| before.spent);
+                let grant = Grant { accounts: each_once(accounts), bound: *bound, spent };
+                for account in &grant.accounts {
+                    self.accounts.entry(account.session).or_default().limit = account.budget;
                 }
+                self.weigh(&grant, true);
+                let warnings = self.warnings(&grant.accounts);
                 self.open.insert(*call, grant);
+                warnings
             }
             GrantEvent::Settled { call, actual } => {
-                let Some(grant) = self.open.remove(call) else { return warnings };
-                for account in &grant.accounts {
-                    let balance = self.balances.entry(account.session).or_default();
-                    let before = *balance;
-                    balance.reserved = balance.reserved.minus(grant.bound);
-                    balance.spent = balance.spent.plus(*actual);
-                    warnings.extend(passed(account, before, *balance));
+                // Without a grant there is no path to charge; `book` records one first.
+                let Some(before) = self.take(call) else { return Vec::new() };
+                let grant = Grant { spent: spendable(*actual), bound: Amount::default(), ..before };
+                self.weigh(&grant, false);
+                let warnings = self.warnings(&grant.accounts);
+                self.closed.insert(*call, grant);
+                warnings
+            }
+        }
+    }
+
+    /// Calls that hold room.
+    pub fn open_grants(&self) -> impl Iterator<Item = (&CallId, &Grant)> {
+        self.open.iter()
+    }
+
+    /// Every account that was ever named.
+    pub fn balances(&self) -> impl Iterator<Item = (&SessionId, &Balance)> {
+        self.accounts.iter()
+    }
+
+    /// One account.
+    #[must_use]
+    pub fn balance(&self, account: &SessionId) -> Option<&Balance> {
+        self.accounts.get(account)
+    }
+
+    /// Removes a call and its weight from every account of its path.
+    fn take(&mut self, call: &CallId) -> Option<Grant> {
+        let (grant, open) = match self.open.remove(call) {
+            Some(grant) => (grant, true),
+            None => (self.closed.remove(call)?, false),
+        };
+        for account in &grant.accounts {
+            if let Some(balance) = self.accounts.get_mut(&account.session) {
+                balance.spent = balance.spent.minus(grant.spent);
+                if open {
+                    balance.reserved = balance.reserved.minus(grant.reserved());
+                }
+            }
+        }
+        Some(grant)
+    }
+
+    /// Adds a call's weight to every account of its path.
+    fn weigh(&mut self, grant: &Grant, open: bool) {
+        for account in &grant.accounts {
+            let balance = self.accounts.entry(account.session).or_default();
+            balance.spent = balance.spent.plus(grant.spent);
+            if open {
+                balance.reserved = balance.reserved.plus(grant.reserved());
+            }
+        }
+    }
+
+    fn warnings(&mut self, path: &[Account]) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        for account in path {
+            let Some(balance) = self.accounts.get(&account.session) else { continue };
+            for dimension in Dimension::ALL {
+                let Some(limit) = dimension.limit(&balance.limit) else { continue };
+                let spent = dimension.of(&balance.spent);
+                let share = u128::from(spent) * 100;
+                let reached =
+                    spent > 0 && share >= u128::from(limit) * u128::from(limits::WARN_PERCENT);
+                if reached && self.warned.insert((account.session, dimension)) {
+                    warnings.push(Warning { account: account.session, dimension, spent, limit });
                 }
             }
         }
         warnings
     }
 
-    /// The grants that have not been settled.
-    pub fn open_grants(&self) -> impl Iterator<Item = (&CallId, &Grant)> {
-        self.open.iter()
-    }
-
-    /// Every account's state.
-    pub fn balances(&self) -> impl Iterator<Item = (&SessionId, &Balance)> {
-        self.balances.iter()
-    }
-
-    fn balance(&self, account: SessionId) -> Balance {
-        self.balances.get(&account).copied().unwrap_or_default()
+    /// What everybody but `call` weighs on an account.
+    fn others(&self, account: &SessionId, call: &CallId) -> (Amount, Amount) {
+        let balance = self.accounts.get(account).copied().unwrap_or_default();
+        let on_path = |grant: &&Grant| grant.accounts.iter().any(|other| other.session == *account);
+        let open = self.open.get(call).filter(on_path);
+        let closed = self.closed.get(call).filter(on_path);
+        let spent = open.or(closed).map_or(Amount::default(), |grant| grant.spent);
+        let reserved = open.map_or(Amount::default(), Grant::reserved);
+        (balance.spent.minus(spent), balance.reserved.minus(reserved))
     }
 }
 
-fn passed(account: &Account, before: Balance, after: Balance) -> Vec<Warning> {
-    let share = |dimension: Dimension, amount: &Amount| {
-        let limit = dimension.limit(&account.budget).filter(|limit| *limit > 0)?;
-        Some(dimension.of(amount).saturating_mul(100) / limit)
-    };
-    Dimension::ALL
-        .into_iter()
-        .filter_map(|dimension| {
-            let (old, new) = (share(dimension, &before.spent)?, share(dimension, &after.spent)?);
-            let crossed = old < limits::WARN_PERCENT && new >= limits::WARN_PERCENT;
-            crossed.then_some(Warning { account: account.session, dimension, percent: new })
-        })
-        .collect()
-}
-
-/// Rules on a reservation.
+/// Whether a reservation fits every account of its path.
 #[must_use]
 pub fn reserve(tree: &Tree, reservation: &Reservation) -> Ruling {
-    if tree.open.contains_key(&reservation.call) {
+    let accounts = each_once(&reservation.accounts);
+    let open = tree.open.get(&reservation.call);
+    let bound = open.map_or(reservation.bound, |grant| larger(grant.bound, reservation.bound));
+    if accounts.is_empty() || open.is_some_and(|grant| grant.bound == bound) {
         return Ruling::Standing;
     }
+    if !reservation.priced
+        && let Some(account) = accounts.iter().find(|account| account.budget.nano_usd.is_some())
+    {
+        return Ruling::Refused(Shortage::UnknownPrice { account: account.session });
+    }
+    let spent = open
+        .or_else(|| tree.closed.get(&reservation.call))
+        .map_or(Amount::default(), |grant| grant.spent);
+    // What the call weighs from now until it is settled.
+    let weight = larger(bound, spent);
     let mut wait = None;
-    for Account { session: account, budget } in &reservation.accounts {
-        if budget.nano_usd.is_some() && !reservation.priced {
-            return Ruling::Refused(Shortage::UnknownPrice { account: *account });
-        }
-        let balance = tree.balance(*account);
+    for account in &accounts {
+        let (others_spent, others_reserved) = tree.others(&account.session, &reservation.call);
         for dimension in Dimension::ALL {
-            let Some(limit) = dimension.limit(budget) else { continue };
-            let bound = dimension.of(&reservation.bound);
-            let spent = dimension.of(&balance.spent);
-            if bound == 0 {
-                continue;
+            let Some(limit) = dimension.limit(&account.budget) else { continue };
+            let sure = u128::from(dimension.of(&others_spent)) + u128::from(dimension.of(&weight));
+            if sure > u128::from(limit) {
+                return Ruling::Refused(Shortage::Exhausted {
+                    account: account.session,
+                    dimension,
+                    limit,
+                    spent: dimension.of(&others_spent.plus(spent)),
+                    bound: dimension.of(&bound),
+                });
             }
-            if spent.saturating_add(bound) > limit {
-                let account = *account;
-                let short = Shortage::Exhausted { account, dimension, limit, spent, bound };
-                return Ruling::Refused(short);
-            }
-            let held = dimension.of(&balance.reserved);
-            if spent.saturating_add(held).saturating_add(bound) > limit {
-                wait = wait.or(Some(*account));
+            if sure + u128::from(dimension.of(&others_reserved)) > u128::from(limit) {
+                wait = wait.or(Some(account.session));
             }
         }
     }
     match wait {
         Some(account) => Ruling::Wait { account },
-        None => Ruling::Granted(GrantEvent::Granted {
-            call: reservation.call,
-            accounts: reservation.accounts.clone(),
-            bound: reservation.bound,
-        }),
+        None => Ruling::Granted(GrantEvent::Granted { call: reservation.call, accounts, bound }),
     }
 }
 
-/// What is to be recorded when a call has ended; nothing when it holds nothing.
+/// Closes a call with what it came to, as the provider last said. `None` when nothing changes: it is
+/// closed with that figure already, or it never had a grant (see [`book`]).
 #[must_use]
 pub fn settle(tree: &Tree, call: CallId, actual: Amount) -> Option<GrantEvent> {
-    tree.open.contains_key(&call).then_some(GrantEvent::Settled { call, actual })
+    let changes = match (tree.open.get(&call), tree.closed.get(&call)) {
+        (Some(_), _) => true,
+        (None, Some(grant)) => grant.spent != spendable(actual),
+        (None, None) => false,
+    };
+    changes.then_some(GrantEvent::Settled { call, actual })
+}
+
+/// As [`settle`], for a call whose grant may never have been recorded: its path is recorded first,
+/// with nothing set aside, so that a late figure still counts. Both events belong in one frame.
+#[must_use]
+pub fn book(tree: &Tree, call: CallId, accounts: &[Account], actual: Amount) -> Vec<GrantEvent> {
+    let known = tree.open.contains_key(&call) || tree.closed.contains_key(&call);
+    if known {
+        return settle(tree, call, actual).into_iter().collect();
+    }
+    let accounts = each_once(accounts);
+    if accounts.is_empty() || spendable(actual) == Amount::default() {
+        return Vec::new();
+    }
+    let bound = Amount::default();
+    vec![GrantEvent::Granted { call, accounts, bound }, GrantEvent::Settled { call, actual }]
+}
+
+/// An amount without its agents, which are given back and never spent.
+const fn spendable(amount: Amount) -> Amount {
+    Amount { agents: 0, ..amount }
+}
+
+/// The larger in each dimension.
+fn larger(one: Amount, other: Amount) -> Amount {
+    Amount {
+        tokens: one.tokens.max(other.tokens),
+        nano_usd: NanoUsd(one.nano_usd.0.max(other.nano_usd.0)),
+        model_calls: one.model_calls.max(other.model_calls),
+        tool_calls: one.tool_calls.max(other.tool_calls),
+        agents: one.agents.max(other.agents),
+    }
+}
+
+/// A path that names an account twice would charge it twice.
+fn each_once(accounts: &[Account]) -> Vec<Account> {
+    let mut seen = BTreeSet::new();
+    accounts.iter().filter(|account| seen.insert(account.session)).copied().collect()
 }

@@ -1,1 +1,80 @@
-//! stub
+//! What a frame does to the read model. Pure, so that the read model can be rebuilt from the logs.
+
+use crate::domain::{
+    catalog::{Change, SessionRow},
+    event::Event,
+    ids::{Position, TenantId},
+    permission::Subject,
+};
+
+use super::turn::State;
+
+/// The line of a session, from its state after the frame at `position`.
+#[must_use]
+pub fn row(state: &State, tenant: &TenantId, position: Position) -> Option<SessionRow> {
+    let opened = state.opened.as_ref()?;
+    Some(SessionRow {
+        session: state.session,
+        tenant: tenant.clone(),
+        root: opened.lineage.root,
+        parent: state.parent(),
+        agent: opened.rendered.agent.name.clone(),
+        name: state.name.clone(),
+        status: state.status(),
+        waiting_on: state.waiting_on(),
+        wake_at: state.next_wake(),
+        goal: state.goal.clone(),
+        restarts: state.restarts,
+        created_at: state.created_at,
+        updated_at: state.updated_at,
+        position,
+    })
+}
+
+/// The effects of one frame on the read model. `state` is the state after it.
+#[must_use]
+pub fn changes(
+    state: &State,
+    tenant: &TenantId,
+    position: Position,
+    events: &[Event],
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if let Some(row) = row(state, tenant, position) {
+        changes.push(Change::Session(Box::new(row)));
+    }
+    for event in events {
+        if let Some(change) = change(state, event) {
+            changes.push(change);
+        }
+    }
+    // A call that closes takes its question with it, also where no event names the question.
+    if events.iter().any(|event| matches!(event, Event::SessionForked { .. })) {
+        changes.retain(|change| matches!(change, Change::Session(_)));
+    }
+    changes
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "most events change only the session's line")]
+fn change(state: &State, event: &Event) -> Option<Change> {
+    match event {
+        Event::ApprovalRequested { no, ask } => {
+            // Only questions that are still open after the frame belong in the inbox.
+            let open = state.approvals.contains_key(no);
+            debug_assert!(matches!(ask.subject, Subject::ToolCall { .. }) || open);
+            open.then(|| Change::ApprovalOpened { no: *no, ask: ask.clone() })
+        }
+        Event::ApprovalDecided { no, .. } | Event::ApprovalClosed { no, .. } => {
+            Some(Change::ApprovalClosed { no: *no })
+        }
+        Event::UsageSettled { call, model, settlement } => {
+            let agent = state.agent()?.name.clone();
+            let (call, model, settlement) = (*call, model.clone(), *settlement);
+            Some(Change::Usage { call, model, agent, settlement })
+        }
+        Event::Checkpointed { name, at, value } => {
+            Some(Change::Checkpoint { name: name.clone(), at: *at, value: value.clone() })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,131 @@
+//! Cancel, timers and reports of children: everything that ends waiting.
+
+use crate::domain::{
+    budget::Amount,
+    event::{CancelTarget, Event, TimerKind},
+    ids::{Assignment, CallNo, SessionId, ToolCallNo},
+    outcome::{ChildReport, TurnOutcome},
+    tool::ToolOutcome,
+};
+
+use super::{builtin, desk::Desk, input::Rejected, state::Stage};
+
+impl Desk<'_, '_> {
+    pub(super) fn cancel_requested(
+        &mut self,
+        target: CancelTarget,
+        reason: String,
+    ) -> Result<(), Rejected> {
+        if let CancelTarget::Child { child } = target
+            && !self.state.children.contains_key(&child)
+        {
+            return Err(Rejected::NoSuchChild { child });
+        }
+        if self.nothing_to_cancel(target) {
+            return Ok(());
+        }
+        self.emit(Event::CancelRequested { target, reason });
+        if let CancelTarget::Assignment { no } = target
+            && self.state.last_report.as_ref().is_some_and(|(last, _)| *last == no)
+        {
+            // It had ended before the cancel arrived: the parent hears how.
+            self.report_again();
+        }
+        Ok(())
+    }
+
+    /// A cancel that finds nothing open is acknowledged without a record: there is nothing it
+    /// could change, and sending it twice must not write twice.
+    fn nothing_to_cancel(&self, target: CancelTarget) -> bool {
+        let state = &*self.state;
+        match target {
+            CancelTarget::Everything => {
+                let marked = |turn: &super::state::Turn| turn.cancel.is_some();
+                let turn = state.turn.as_ref().is_none_or(marked);
+                turn && state.queue.iter().all(|queued| queued.cancelled.is_some())
+                    && state.calls.values().all(|call| call.cancel.is_some())
+                    && state.live_children() == 0
+            }
+            CancelTarget::Assignment { no } => {
+                let again = state.cancelled.contains_key(&no);
+                again && state.last_report.as_ref().is_none_or(|(last, _)| *last != no)
+            }
+            CancelTarget::Child { child } => state
+                .children
+                .get(&child)
+                .is_none_or(|child| child.open().is_none_or(|(_, task)| task.cancel.is_some())),
+            CancelTarget::Turn { turn } => {
+                state.turn.as_ref().is_none_or(|running| running.id != turn)
+            }
+        }
+    }
+
+    /// Closes cancelled calls that need no abort: not started, or one of our own that only waits.
+    pub(super) fn close_cancelled(&mut self) {
+        let over: Vec<ToolCallNo> = self
+            .state
+            .calls
+            .iter()
+            .filter(|(_, call)| {
+                let idle = !matches!(call.stage, Stage::Started { .. });
+                let turn = self.state.turn.as_ref();
+                let turn_over = turn.is_some_and(|turn| turn.cancel.is_some());
+                let cancelled = call.cancel.is_some() || (turn_over && self.state.in_turn(call));
+                cancelled && (idle || builtin::is_builtin(&call.name))
+            })
+            .map(|(no, _)| *no)
+            .collect();
+        for no in over {
+            self.withdraw(no);
+            self.close(no, ToolOutcome::Cancelled { effect_unknown: false });
+        }
+    }
+
+    /// Ends a cancelled turn once nothing of it is open: no call, and no agent that is being
+    /// cancelled with it.
+    pub(super) fn end_cancelled(&mut self) -> bool {
+        let state = &*self.state;
+        let Some(turn) = &state.turn else { return false };
+        let Some(reason) = turn.cancel.clone() else { return false };
+        let ending = state.children.values().any(|child| {
+            child.assignments.values().any(|task| task.report.is_none() && task.cancel.is_some())
+        });
+        if turn.calling.is_some() || state.turn_calls().next().is_some() || ending {
+            return false;
+        }
+        self.end_turn(turn.id, TurnOutcome::Cancelled { reason });
+        true
+    }
+
+    pub(super) fn child_finished(
+        &mut self,
+        child: SessionId,
+        assignment: Assignment,
+        report: ChildReport,
+    ) {
+        let task = self.state.children.get(&child);
+        let task = task.and_then(|child| child.assignments.get(&assignment));
+        let Some(task) = task.filter(|task| task.report.is_none()) else { return };
+        let call = task.call;
+        self.emit(Event::ChildFinished { child, assignment, report });
+        self.settle(CallNo::Tool(call), Amount { tool_calls: 1, ..Amount::default() }, true);
+    }
+
+    pub(super) fn timer_fired(&mut self) {
+        if self.state.quarantined.is_some() {
+            return;
+        }
+        let now = self.env.now;
+        self.expire_approvals();
+        self.close_waits(true);
+        let Some(turn) = &self.state.turn else { return };
+        let (id, overdue) = (turn.id, turn.deadline <= now && turn.cancel.is_none());
+        let retry = turn.retry_at.is_some_and(|at| at <= now);
+        if overdue {
+            let reason = "the turn's time ran out".to_owned();
+            self.emit(Event::CancelRequested { target: CancelTarget::Turn { turn: id }, reason });
+        } else if retry {
+            self.emit(Event::TimerFired { timer: TimerKind::Retry });
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The desk a step is worked out on: it emits events, folds each at once, and collects what is to
+//! be done once. All decisions are methods of it, a file per subject.
+
+use crate::domain::{
+    budget::Amount,
+    event::{Event, UserInput},
+    ids::{CallNo, InputKey, TurnId},
+    outcome::{ChildOutcome, ChildReport, TurnOutcome},
+    tool::ToolOutcome,
+};
+use crate::limits;
+
+use super::{
+    apply, builtin, pending,
+    input::{Effect, Env, Input, Rejected},
+    prompt,
+    state::{Stage, State},
+};
+use crate::domain::{agent::InputPolicy, event::CancelTarget, ids::ToolCallNo};
+
+pub(super) struct Desk<'s, 'e> {
+    pub(super) state: &'s mut State,
+    pub(super) env: &'s Env<'e>,
+    events: Vec<Event>,
+    once: Vec<Effect>,
+}
+
+impl<'s, 'e> Desk<'s, 'e> {
+    pub(super) const fn new(state: &'s mut State, env: &'s Env<'e>) -> Self {
+        Self { state, env, events: Vec::new(), once: Vec::new() }
+    }
+
+    pub(super) fn finish(self) -> (Vec<Event>, Vec<Effect>) {
+        (self.events, self.once)
+    }
+
+    /// Writes an event and folds it at once.
+    pub(super) fn emit(&mut self, event: Event) {
+        if let Err(impossible) = apply(self.state, &event, self.env.now) {
+            // A step that writes what the fold refuses is a bug here. Going on would write a log
+            // that can never be read again, so the session stops before anything is committed.
+            panic!("the machine wrote an impossible event: {impossible}");
+        }
+        self.events.push(event);
+    }
+
+    /// Asks for something to be done once the events are committed.
+    pub(super) fn once(&mut self, effect: Effect) {
+        self.once.push(effect);
+    }
+
+    pub(super) fn take(&mut self, input: Input) -> Result<(), Rejected> {
+        if self.state.opened.is_none() && !matches!(input, Input::Opened { .. }) {
+            return Err(Rejected::NotOpened);
+        }
+        match input {
+            Input::Opened { creation, fork } => self.opened(*creation, fork)?,
+            Input::Submitted { key, input } => self.submitted(key, *input)?,
+            Input::ModelFinished { call, reply, slots } => self.model_finished(call, *reply, &slots),
+            Input::ModelFailed { call, failure } => self.model_failed(call, failure),
+            Input::BudgetDecided { call, decision } => self.budget_decided(call, decision),
+            Input::SlotGranted { call } => self.slot_granted(call),
+            Input::SlotRefused { call, reason } => self.slot_refused(call, reason),
+            Input::ToolFinished { call, outcome } => self.tool_finished(call, outcome),
+            Input::ApprovalDecided { no, answer } => self.approval_decided(no, answer)?,
+            Input::ChildFinished { child, assignment, report } => {
+                self.child_finished(child, assignment, report);
+            }
+            Input::TimerFired => self.timer_fired(),
+            Input::CancelRequested { target, reason } => self.cancel_requested(target, reason)?,
+            Input::Recovered { panic } => self.recovered(panic),
+            Input::Released { skip } => self.released(skip)?,
+            Input::Invoked { key, name, args, mode, cwd } => {
+                self.invoked(key, (name, args), mode, cwd)?;
+            }
+            Input::Renamed { .. }
+            | Input::Archived { .. }
+            | Input::Checkpointed { .. }
+            | Input::GoalSet { .. } => self.marked(input)?,
+            Input::BudgetWarned { account, percent } => {
+                self.emit(Event::BudgetWarned { account, percent });
+            }
+        }
+        self.advance();
+        Ok(())
+    }
+
+    fn opened(
+        &mut self,
+        creation: crate::domain::event::Creation,
+        fork: Option<crate::domain::event::ForkPoint>,
+    ) -> Result<(), Rejected> {
+        if self.state.opened.is_some() && fork.is_none() {
+            return Err(Rejected::Exists);
+        }
+        let rendered = Box::new(creation.rendered);
+        self.emit(Event::SessionOpened { rendered, lineage: creation.lineage, fork });
+        if let Some(from) = fork {
+            self.emit(Event::SessionForked { from });
+            let open: Vec<ToolCallNo> = self.state.calls.keys().copied().collect();
+            for call in open {
+                self.emit(Event::ToolFinished { call, outcome: ToolOutcome::NotCarried });
+            }
+            if let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) {
+                let reason = "not carried over: forked while it ran".to_owned();
+                self.emit(Event::TurnFinished {
+                    turn,
+                    outcome: TurnOutcome::Cancelled { reason },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn submitted(&mut self, key: InputKey, input: UserInput) -> Result<(), Rejected> {
+        if self.state.inputs.contains_key(&key) {
+            // The same input again. What its turn came to is told again, should it have ended.
+            self.tell_again(&key);
+            return Ok(());
+        }
+        self.open_for_work()?;
+        let bytes = serde_json::to_vec(&input).map_or(usize::MAX, |bytes| bytes.len());
+        if bytes > limits::INPUT_BYTES {
+            return Err(Rejected::TooLarge { bytes, max: limits::INPUT_BYTES });
+        }
+        if self.state.queue.len() >= limits::QUEUE {
+            return Err(Rejected::Busy);
+        }
+        let policy = self.state.agent().map_or(InputPolicy::Queue, |agent| agent.input);
+        let running = self.state.turn.as_ref().map(|turn| turn.id);
+        // A parent's assignment always queues: the parent waits for its end, not for a free moment.
+        let interrupted = match (running, policy, input.assignment) {
+            (Some(_), InputPolicy::Reject, None) => return Err(Rejected::Busy),
+            (Some(turn), InputPolicy::Interrupt, None) => Some(turn),
+            _ => None,
+        };
+        self.emit(Event::InputAccepted { key, input });
+        if let Some(turn) = interrupted {
+            let reason = "interrupted by a newer input".to_owned();
+            self.emit(Event::CancelRequested { target: CancelTarget::Turn { turn }, reason });
+        }
+        Ok(())
+    }
+
+    /// Refuses work for a session that is off the stage or put away.
+    pub(super) fn open_for_work(&self) -> Result<(), Rejected> {
+        if let Some(reason) = &self.state.quarantined {
+            return Err(Rejected::Quarantined { reason: reason.clone() });
+        }
+        if self.state.archived {
+            return Err(Rejected::Archived);
+        }
+        Ok(())
+    }
+
+    fn tell_again(&mut self, key: &InputKey) {
+        let Some(Some(turn)) = self.state.inputs.get(key).copied() else { return };
+        let Some(outcome) = self.state.outcomes.get(&turn).cloned() else { return };
+        self.once(Effect::Finish { turn, key: key.clone(), outcome });
+        self.report_again();
+    }
+
+    /// Tells the parent once more how the last assignment ended.
+    pub(super) fn report_again(&mut self) {
+        if let (Some(parent), Some((assignment, outcome))) =
+            (self.state.parent(), self.state.last_report.clone())
+        {
+            self.report(parent, assignment, ChildOutcome::Turn { outcome });
+        }
+    }
+
+    pub(super) fn report(
+        &mut self,
+        parent: crate::domain::ids::SessionId,
+        assignment: crate::domain::ids::Assignment,
+        outcome: ChildOutcome,
+    ) {
+        let report = ChildReport { outcome, usage: self.state.usage };
+        self.once(Effect::Report { parent, assignment, report });
+    }
+
+    /// Takes every step that needs nothing from outside, until none is left.
+    pub(super) fn advance(&mut self) {
+        if self.state.quarantined.is_some() {
+            return;
+        }
+        self.close_waits(false);
+        self.close_cancelled();
+        loop {
+            let moved = match &self.state.turn {
+                None => self.begin_turn(),
+                Some(turn) if turn.cancel.is_some() => self.end_cancelled(),
+                Some(turn) if turn.last_word.is_some() => self.end_completed(),
+                Some(_) if pending::wants_model(self.state) => self.begin_model_call(),
+                Some(_) => false,
+            };
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn begin_turn(&mut self) -> bool {
+        let Some(queued) = self.state.queue.front() else { return false };
+        let key = queued.key.clone();
+        let turn_ms = self.state.agent().map_or(limits::TURN_MS, |agent| agent.limits.turn_ms);
+        let deadline = self.env.now.plus_ms(turn_ms);
+        self.emit(Event::TurnStarted { turn: self.state.next.turn, key, deadline });
+        true
+    }
+
+    fn end_completed(&mut self) -> bool {
+        let Some(turn) = &self.state.turn else { return false };
+        let Some(last) = turn.last_word.clone() else { return false };
+        let outcome = match last.stop {
+            crate::domain::conversation::Stop::Refusal => {
+                TurnOutcome::Failed { reason: format!("the model refused: {}", last.text) }
+            }
+            stop => TurnOutcome::Completed {
+                text: last.text,
+                truncated: stop == crate::domain::conversation::Stop::MaxTokens,
+            },
+        };
+        self.end_turn(turn.id, outcome);
+        true
+    }
+
+    /// Ends the turn and tells whoever waits.
+    pub(super) fn end_turn(&mut self, turn: TurnId, outcome: TurnOutcome) {
+        let Some(running) = &self.state.turn else { return };
+        let (key, assignment) = (running.key.clone(), running.assignment);
+        self.emit(Event::TurnFinished { turn, outcome: outcome.clone() });
+        if let (Some(parent), Some(assignment)) = (self.state.parent(), assignment) {
+            self.report(parent, assignment, ChildOutcome::Turn { outcome: outcome.clone() });
+        }
+        self.once(Effect::Finish { turn, key, outcome });
+    }
+
+    /// Tells the ledger what a call came to, if it counts.
+    pub(super) fn settle(&mut self, call: CallNo, actual: Amount, assigns: bool) {
+        let accounts = match call {
+            CallNo::Model(_) => prompt::accounts(self.state, &prompt::MODEL),
+            CallNo::Tool(_) if assigns => prompt::accounts(self.state, &prompt::ASSIGN),
+            CallNo::Tool(_) => prompt::accounts(self.state, &prompt::TOOL),
+        };
+        if !accounts.is_empty() {
+            self.once(Effect::Settle { call, accounts, actual });
+        }
+    }
+
+    /// Gives back a place that was granted and is not needed.
+    pub(super) fn free_place(&mut self, call: ToolCallNo) {
+        self.settle(CallNo::Tool(call), Amount::default(), true);
+    }
+
+    /// Closes a tool call: one event, the ledger, and the host if it asked.
+    pub(super) fn close(&mut self, no: ToolCallNo, outcome: ToolOutcome) {
+        let Some(call) = self.state.calls.get(&no) else { return };
+        let started = matches!(call.stage, Stage::Started { .. });
+        let assigns = builtin::assigns(&call.name);
+        let host = match &call.by {
+            crate::domain::event::Caller::Host { key, .. } => Some(key.clone()),
+            crate::domain::event::Caller::Model { .. } => None,
+        };
+        self.emit(Event::ToolFinished { call: no, outcome: outcome.clone() });
+        // A call that assigned work holds its place until the agent has ended.
+        if !(assigns && started) {
+            let actual = Amount { tool_calls: u64::from(started), ..Amount::default() };
+            self.settle(CallNo::Tool(no), actual, assigns);
+        }
+        if let Some(key) = host {
+            self.once(Effect::FinishCall { call: no, key, outcome });
+        }
+    }
+
+    fn marked(&mut self, input: Input) -> Result<(), Rejected> {
+        match input {
+            Input::Renamed { name } => {
+                if name.is_empty() || name.len() > 200 {
+                    let what = "a session's name has 1 to 200 bytes".to_owned();
+                    return Err(Rejected::BadValue { what });
+                }
+                self.emit(Event::SessionRenamed { name });
+            }
+            Input::Archived { archived } => {
+                if archived && (self.state.turn.is_some() || self.state.live_children() > 0) {
+                    return Err(Rejected::Busy);
+                }
+                if archived != self.state.archived {
+                    self.emit(Event::SessionArchived { archived });
+                }
+            }
+            Input::Checkpointed { name, at, value } => {
+                self.emit(Event::Checkpointed { name, at, value });
+            }
+            Input::GoalSet { goal } => self.emit(Event::GoalSet { goal }),
+            _ => {}
+        }
+        Ok(())
+    }
+
+}

@@ -1,0 +1,292 @@
+//! What goes into the machine and what comes out of it.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    domain::{
+        agent::Rendered,
+        budget::{Account, Amount, Shortage},
+        conversation::Reply,
+        event::{
+            CancelTarget, Creation, Event, ForkPoint, Goal, ModelFailure, UserInput,
+        },
+        ids::{
+            AgentName, ApprovalNo, Assignment, CallNo, CheckpointName, InputKey, ModelCallNo,
+            PoolKind, Position, PrincipalId, SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
+        },
+        outcome::{ChildReport, TurnOutcome},
+        permission::{Answer, Ask, Mode, Rule},
+        tool::{Args, ToolOutcome},
+        usage::PriceBook,
+    },
+    policy::rules::Policy,
+};
+
+/// Everything outside the log that a decision may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Env<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// A random number, for jitter.
+    pub random: u64,
+    /// Who acts.
+    pub by: &'a PrincipalId,
+    /// The rules in force.
+    pub policy: &'a Policy,
+    /// Agents that can be spawned, with their tools as they are now.
+    pub agents: &'a BTreeMap<AgentName, Rendered>,
+    /// Prices.
+    pub prices: &'a PriceBook,
+}
+
+/// Something that reached the session.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// It is opened.
+    Opened {
+        /// Agent and lineage.
+        creation: Box<Creation>,
+        /// The frame it continues, for a fork.
+        fork: Option<ForkPoint>,
+    },
+    /// Somebody says something.
+    Submitted {
+        /// Under this key.
+        key: InputKey,
+        /// What.
+        input: Box<UserInput>,
+    },
+    /// A model answered; `slots` says for each tool it asks for whether a slot is held.
+    ModelFinished {
+        /// The call.
+        call: ModelCallNo,
+        /// The answer.
+        reply: Box<Reply>,
+        /// Slots already held, in the order of the tool uses.
+        slots: Vec<bool>,
+    },
+    /// A model did not answer.
+    ModelFailed {
+        /// The call.
+        call: ModelCallNo,
+        /// Why.
+        failure: ModelFailure,
+    },
+    /// The ledger answered.
+    BudgetDecided {
+        /// The call it was asked for.
+        call: CallNo,
+        /// Its answer.
+        decision: Result<(), Shortage>,
+    },
+    /// A slot is held for this call, and its reservation is granted.
+    SlotGranted {
+        /// The call.
+        call: ToolCallNo,
+    },
+    /// A tool's pool cannot take the call.
+    SlotRefused {
+        /// The call.
+        call: ToolCallNo,
+        /// Why.
+        reason: String,
+    },
+    /// A tool closed.
+    ToolFinished {
+        /// The call.
+        call: ToolCallNo,
+        /// How.
+        outcome: ToolOutcome,
+    },
+    /// A person answered.
+    ApprovalDecided {
+        /// The question.
+        no: ApprovalNo,
+        /// The answer.
+        answer: Answer,
+    },
+    /// A child reports.
+    ChildFinished {
+        /// Which.
+        child: SessionId,
+        /// Which assignment.
+        assignment: Assignment,
+        /// How it ended.
+        report: ChildReport,
+    },
+    /// Something may have fallen due.
+    TimerFired,
+    /// Somebody wants something stopped.
+    CancelRequested {
+        /// What.
+        target: CancelTarget,
+        /// Why.
+        reason: String,
+    },
+    /// The session was woken.
+    Recovered {
+        /// The text of the panic it died of, if it did.
+        panic: Option<String>,
+    },
+    /// A person lets it back.
+    Released {
+        /// Whether the failed step is closed instead of made again.
+        skip: bool,
+    },
+    /// The host wants one tool run.
+    Invoked {
+        /// Under this key.
+        key: InputKey,
+        /// Which tool.
+        name: ToolName,
+        /// With what.
+        args: Args,
+        /// A stricter mode.
+        mode: Option<Mode>,
+        /// Where.
+        cwd: Option<String>,
+    },
+    /// A new name.
+    Renamed {
+        /// The name.
+        name: String,
+    },
+    /// Put away, or taken out.
+    Archived {
+        /// Which of the two.
+        archived: bool,
+    },
+    /// A place to come back to.
+    Checkpointed {
+        /// Its name.
+        name: CheckpointName,
+        /// The last frame.
+        at: Position,
+        /// The caller's own value.
+        value: String,
+    },
+    /// A goal, or none.
+    GoalSet {
+        /// The goal.
+        goal: Option<Goal>,
+    },
+    /// A budget passed its mark.
+    BudgetWarned {
+        /// Whose.
+        account: SessionId,
+        /// Which mark.
+        percent: u64,
+    },
+}
+
+/// Something to be done. The first group stands until an event ends it and is read off the state;
+/// the second is done once.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the variant's line says what its fields are")]
+pub enum Effect {
+    /// Commit these events; everything after this waits for it.
+    Append { events: Vec<Event> },
+
+    /// Ask the ledger for room for this call.
+    Reserve { call: CallNo },
+    /// Call the model of the running turn.
+    CallModel { call: ModelCallNo },
+    /// Stop calling it.
+    AbortModel { call: ModelCallNo },
+    /// Show a question to a person.
+    AskPermission { no: ApprovalNo, ask: Box<Ask> },
+    /// Get a slot, and room in the budgets first where tool calls are counted.
+    AcquireSlot { call: ToolCallNo, pool: PoolKind, reserve: bool },
+    /// Run a started tool.
+    RunTool { call: ToolCallNo, run: Run },
+    /// Stop running it.
+    AbortTool { call: ToolCallNo },
+    /// See to it that the child exists, has this assignment, and reports how it ended.
+    SpawnChild { child: SessionId, assignment: Assignment },
+    /// See to it that the child's assignment ends.
+    CancelChild { child: SessionId, assignment: Assignment, reason: String },
+    /// Wake the machine at this time; replaces an earlier one.
+    SetTimer { at: Timestamp },
+
+    /// Tell the ledger what a call came to.
+    Settle { call: CallNo, accounts: Vec<Account>, actual: Amount },
+    /// Tell whoever waits how a turn ended.
+    Finish { turn: TurnId, key: InputKey, outcome: TurnOutcome },
+    /// Tell the host how its tool call closed.
+    FinishCall { call: ToolCallNo, key: InputKey, outcome: ToolOutcome },
+    /// Tell the parent how an assignment ended.
+    Report { parent: SessionId, assignment: Assignment, report: ChildReport },
+    /// Keep a rule for every session.
+    Remember { rule: Rule },
+    /// Leave the stage.
+    Quarantine { reason: String },
+}
+
+/// Whether a tool is run for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// By the incarnation that started it.
+    First,
+    /// By a later one: a verifiable tool asks the world first.
+    Again,
+}
+
+/// Why an input was refused. Nothing was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// It is busy and its agent refuses input meanwhile, or too much waits already.
+    #[error("the session is busy; send it again when its turn has ended")]
+    Busy,
+    /// It is off the stage.
+    #[error("the session is quarantined ({reason}); release it first")]
+    Quarantined {
+        /// Why.
+        reason: String,
+    },
+    /// It is not off the stage.
+    #[error("the session is not quarantined; there is nothing to release")]
+    NotQuarantined,
+    /// It was put away.
+    #[error("the session is archived; unarchive it first")]
+    Archived,
+    /// It has no first event.
+    #[error("the session does not exist")]
+    NotOpened,
+    /// It has one already.
+    #[error("the session exists already")]
+    Exists,
+    /// Too large.
+    #[error("the input has {bytes} bytes, at most {max} are taken; put large content into a blob")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The cap.
+        max: usize,
+    },
+    /// No such question is open.
+    #[error("approval {no} is not open; it was answered, withdrawn, or never asked")]
+    NoSuchApproval {
+        /// Which.
+        no: ApprovalNo,
+    },
+    /// Its time has run out.
+    #[error("approval {no} expired at {at}")]
+    Expired {
+        /// Which.
+        no: ApprovalNo,
+        /// When.
+        at: Timestamp,
+    },
+    /// No such child.
+    #[error("{child} is not a child of this session")]
+    NoSuchChild {
+        /// Which.
+        child: SessionId,
+    },
+    /// The value is not usable.
+    #[error("{what}")]
+    BadValue {
+        /// What was expected.
+        what: String,
+    },
+}

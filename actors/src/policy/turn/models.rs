@@ -1,0 +1,193 @@
+//! Model calls: begun, answered, failed, made again, booked.
+
+use crate::{
+    domain::{
+        budget::Shortage,
+        conversation::{Reply, ReplyBlock},
+        event::{Caller, Event, FailureKind, ModelFailure, TimerKind},
+        ids::{CallNo, ModelCallNo, ModelName},
+        outcome::TurnOutcome,
+        tool::ToolOutcome,
+        usage::Settlement,
+    },
+    limits,
+    policy::recovery,
+};
+
+use super::{builtin, desk::Desk, pending, prompt, state::Stage, state::State};
+
+impl Desk<'_, '_> {
+    /// Begins a model call, unless a budget on the path must be asked first.
+    pub(super) fn begin_model_call(&mut self) -> bool {
+        let Some(turn) = &self.state.turn else { return false };
+        let steps = self.state.agent().map_or(limits::STEPS, |agent| agent.limits.steps);
+        if turn.steps >= steps && turn.attempts == 0 {
+            let reason = format!("{steps} model calls in one turn without an end");
+            self.end_turn(turn.id, TurnOutcome::Failed { reason });
+            return true;
+        }
+        if !prompt::accounts(self.state, &prompt::MODEL).is_empty() {
+            return false;
+        }
+        self.call_model();
+        true
+    }
+
+    fn call_model(&mut self) {
+        let Some(turn) = &self.state.turn else { return };
+        let (bound, priced) = prompt::model_bound(self.state, self.env.prices, self.env.now);
+        self.emit(Event::ModelCallStarted {
+            call: self.state.next.model,
+            turn: turn.id,
+            model: turn.model.clone(),
+            bound,
+            priced,
+        });
+    }
+
+    pub(super) fn budget_decided(&mut self, call: CallNo, decision: Result<(), Shortage>) {
+        match call {
+            CallNo::Model(no) => {
+                let wanted = no == self.state.next.model
+                    && self.state.quarantined.is_none()
+                    && pending::wants_model(self.state);
+                match decision {
+                    Ok(()) if wanted => self.call_model(),
+                    // Nobody wants it any more; a call that was begun is settled when it ends.
+                    Ok(()) if no >= self.state.next.model => {
+                        self.settle(call, crate::domain::budget::Amount::default(), false);
+                    }
+                    Err(shortage) if wanted => self.exhausted(shortage),
+                    Ok(()) | Err(_) => {}
+                }
+            }
+            CallNo::Tool(no) => {
+                let Some(asked) = self.state.calls.get(&no) else {
+                    // It closed while the ledger was asked. What it came to is in the log: a
+                    // place that was never used goes back.
+                    let used = self.state.children.values().any(|child| {
+                        child.assignments.values().any(|task| task.call == no)
+                    });
+                    if decision.is_ok() && !used {
+                        self.free_place(no);
+                    }
+                    return;
+                };
+                let waits = matches!(asked.stage, Stage::Wanted | Stage::Approved { .. });
+                let assigns = builtin::assigns(&asked.name);
+                match decision {
+                    Ok(()) if waits && assigns => self.assign_if_allowed(no),
+                    Ok(()) => {}
+                    Err(shortage) if waits => {
+                        let reason = format!("limit reached: {shortage}");
+                        self.emit(Event::BudgetExhausted { shortage });
+                        self.close(no, ToolOutcome::Refused { reason });
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+
+    fn exhausted(&mut self, shortage: Shortage) {
+        let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) else { return };
+        let reason = shortage.to_string();
+        self.emit(Event::BudgetExhausted { shortage });
+        self.end_turn(turn, TurnOutcome::BudgetExhausted { reason });
+    }
+
+    pub(super) fn model_finished(&mut self, call: ModelCallNo, reply: Reply, slots: &[bool]) {
+        let calling = self.state.turn.as_ref().and_then(|turn| turn.calling.clone());
+        let Some(calling) = calling.filter(|calling| calling.call == call) else {
+            return self.late_usage(call, &reply);
+        };
+        let model = reply.served_by.clone().unwrap_or_else(|| calling.model.clone());
+        let settlement = self.settlement(&reply, &model, &calling.model).unwrap_or_else(|| {
+            // A reply without usage is booked at its bound: nobody knows better.
+            prompt::unsettled(&calling.bound, calling.priced)
+        });
+        let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) else { return };
+        let wanted: Vec<_> = reply
+            .blocks
+            .iter()
+            .filter_map(|block| match block {
+                ReplyBlock::ToolUse { name, args } => Some((name.clone(), args.clone())),
+                ReplyBlock::Said { .. } => None,
+            })
+            .collect();
+        self.emit(Event::ModelCallFinished { call, reply: Box::new(reply) });
+        self.book(call, calling.model, settlement);
+        let mut calls = Vec::new();
+        for (name, args) in wanted {
+            let call = self.state.next.tool;
+            self.emit(Event::ToolRequested { call, name, args, by: Caller::Model { turn } });
+            calls.push(call);
+        }
+        for (at, call) in calls.into_iter().enumerate() {
+            if at >= limits::CALLS_PER_REPLY {
+                let max = limits::CALLS_PER_REPLY;
+                let reason = format!("more than {max} tool calls in one message");
+                self.close(call, ToolOutcome::Refused { reason });
+            } else {
+                self.gate(call, slots.get(at).copied().unwrap_or(false));
+            }
+        }
+    }
+
+    fn settlement(
+        &self,
+        reply: &Reply,
+        served_by: &ModelName,
+        asked: &ModelName,
+    ) -> Option<Settlement> {
+        let usage = reply.usage?;
+        let price = self
+            .env
+            .prices
+            .price(served_by, self.env.now)
+            .or_else(|| self.env.prices.price(asked, self.env.now));
+        Some(Settlement::Exact { usage, cost: price.map(|price| price.cost(&usage)) })
+    }
+
+    /// A call that was booked at its bound turned out to have a usage after all.
+    fn late_usage(&mut self, call: ModelCallNo, reply: &Reply) {
+        let Some(model) = self.state.unsettled.get(&call).cloned() else { return };
+        if let Some(settlement) = self.settlement(reply, &model, &model) {
+            self.book(call, model, settlement);
+        }
+    }
+
+    pub(super) fn book(&mut self, call: ModelCallNo, model: ModelName, settlement: Settlement) {
+        self.emit(Event::UsageSettled { call, model, settlement });
+        self.settle(CallNo::Model(call), State::booked(&settlement), false);
+    }
+
+    pub(super) fn model_failed(&mut self, call: ModelCallNo, failure: ModelFailure) {
+        let Some(turn) = &self.state.turn else { return };
+        let (id, cancelled, attempts) = (turn.id, turn.cancel.is_some(), turn.attempts);
+        let Some(calling) = turn.calling.clone().filter(|calling| calling.call == call) else {
+            return;
+        };
+        let settlement = if failure.unbilled {
+            Settlement::Free
+        } else {
+            prompt::unsettled(&calling.bound, calling.priced)
+        };
+        self.emit(Event::ModelCallFailed { call, failure: failure.clone() });
+        self.book(call, calling.model, settlement);
+        if cancelled || failure.kind == FailureKind::Lost {
+            return;
+        }
+        let retries =
+            self.state.agent().map_or(limits::MODEL_RETRIES, |agent| agent.limits.retries);
+        if failure.retryable && attempts < retries {
+            let pause = recovery::retry_pause(attempts, failure.retry_after_ms, self.env.random);
+            let at = self.env.now.plus_ms(pause);
+            self.emit(Event::TimerSet { timer: TimerKind::Retry, at });
+        } else {
+            let tries = attempts + 1;
+            let reason = format!("the model call failed {tries} times: {}", failure.message);
+            self.end_turn(id, TurnOutcome::Failed { reason });
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Waking up: what a session does about the work it finds in its log.
+
+use crate::{
+    domain::{
+        event::{Event, FailureKind, ModelFailure, RestartCause},
+        ids::{Assignment, ToolCallNo},
+        outcome::{ChildOutcome, TurnOutcome},
+        permission::Decision,
+        tool::{EffectClass, ToolOutcome},
+    },
+    policy::recovery::{self, Next},
+};
+
+use super::{
+    builtin,
+    desk::Desk,
+    input::{Effect, Rejected},
+    state::Stage,
+};
+
+impl Desk<'_, '_> {
+    pub(super) fn recovered(&mut self, panic: Option<String>) {
+        if self.state.quarantined.is_some() {
+            return self.tell_quarantine();
+        }
+        let panicked = panic.is_some();
+        // A session that left memory in peace had nothing running; one that had died in mid-work.
+        let cause = panic
+            .map(|message| RestartCause::Panic { message })
+            .or_else(|| self.has_running_work().then_some(RestartCause::Process));
+        if let Some(cause) = cause {
+            self.emit(Event::SessionRestarted { cause });
+        }
+        self.lose_model_call();
+        if panicked && self.too_many_panics() {
+            return;
+        }
+        self.judge_started_tools();
+        self.settle_recent();
+        self.report_again();
+        self.expire_approvals();
+    }
+
+    fn has_running_work(&self) -> bool {
+        let calling = self.state.turn.as_ref().is_some_and(|turn| turn.calling.is_some());
+        calling
+            || self.state.calls.values().any(|call| {
+                matches!(call.stage, Stage::Started { .. }) && !builtin::is_builtin(&call.name)
+            })
+    }
+
+    /// A model call in flight is lost: booked at its bound, and made again under a new number.
+    fn lose_model_call(&mut self) {
+        let calling = self.state.turn.as_ref().and_then(|turn| turn.calling.clone());
+        let Some(calling) = calling else { return };
+        let failure = ModelFailure {
+            kind: FailureKind::Lost,
+            message: "a crash took the call".to_owned(),
+            retryable: true,
+            retry_after_ms: None,
+            unbilled: false,
+        };
+        self.model_failed(calling.call, failure);
+    }
+
+    fn too_many_panics(&mut self) -> bool {
+        let policy = self.state.agent().map(|agent| agent.restart).unwrap_or_default();
+        let next =
+            recovery::after_panic(&policy, &self.state.panics, self.env.now, self.env.random);
+        let Next::Quarantine { panics } = next else { return false };
+        let doing = self.state.waiting_on().unwrap_or_else(|| "waking up".to_owned());
+        let reason = format!("{panics} panics without progress, at: {doing}");
+        self.emit(Event::SessionQuarantined { reason: reason.clone() });
+        self.once(Effect::Quarantine { reason });
+        self.tell_quarantine();
+        true
+    }
+
+    /// Tells the parent that this session is off the stage, for every assignment it still owes.
+    fn tell_quarantine(&mut self) {
+        let (Some(parent), Some(reason)) = (self.state.parent(), self.state.quarantined.clone())
+        else {
+            return;
+        };
+        let running = self.state.turn.iter().filter_map(|turn| turn.assignment);
+        let queued = self.state.queue.iter().filter_map(|queued| queued.input.assignment);
+        let owed: Vec<Assignment> = running.chain(queued).collect();
+        for assignment in owed {
+            let outcome = ChildOutcome::Quarantined { reason: reason.clone() };
+            self.report(parent, assignment, outcome);
+        }
+    }
+
+    /// A started tool without a result follows its effect class, and permission as it is now.
+    fn judge_started_tools(&mut self) {
+        let started: Vec<(ToolCallNo, EffectClass, bool)> = self
+            .state
+            .calls
+            .iter()
+            .filter(|(_, call)| {
+                matches!(call.stage, Stage::Started { .. }) && !builtin::is_builtin(&call.name)
+            })
+            .map(|(no, call)| {
+                let spec = self.state.tool(&call.name);
+                let effect = spec.map_or(EffectClass::Once, |tool| tool.effect);
+                (*no, effect, call.cancel.is_some())
+            })
+            .collect();
+        for (no, effect, cancelled) in started {
+            let unknown = effect != EffectClass::Pure;
+            if cancelled {
+                self.close(no, ToolOutcome::Cancelled { effect_unknown: unknown });
+            } else if effect == EffectClass::Once || self.decide(no).decision == Decision::Deny {
+                self.close(no, ToolOutcome::OutcomeUnknown);
+            }
+        }
+    }
+
+    /// What was settled last may not have reached the ledger.
+    fn settle_recent(&mut self) {
+        let recent: Vec<_> = self.state.recent.iter().copied().collect();
+        for (call, actual, assigns) in recent {
+            self.settle(call, actual, assigns);
+        }
+    }
+
+    pub(super) fn released(&mut self, skip: bool) -> Result<(), Rejected> {
+        if self.state.quarantined.is_none() {
+            return Err(Rejected::NotQuarantined);
+        }
+        self.emit(Event::SessionReleased { skip, by: self.env.by.clone() });
+        if skip {
+            self.skip_step();
+        }
+        self.judge_started_tools();
+        Ok(())
+    }
+
+    fn skip_step(&mut self) {
+        let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) else { return };
+        let open: Vec<(ToolCallNo, bool)> = self
+            .state
+            .turn_calls()
+            .map(|(no, call)| (*no, matches!(call.stage, Stage::Started { .. })))
+            .collect();
+        for (no, started) in open {
+            self.withdraw(no);
+            let outcome = if started {
+                ToolOutcome::OutcomeUnknown
+            } else {
+                ToolOutcome::Cancelled { effect_unknown: false }
+            };
+            self.close(no, outcome);
+        }
+        let reason = "the step that failed was skipped on release".to_owned();
+        self.end_turn(turn, TurnOutcome::Failed { reason });
+    }
+}

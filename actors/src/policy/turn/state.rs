@@ -1,0 +1,479 @@
+//! What a session is after its log: the fold's result, and the questions one may ask of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use crate::domain::{
+    agent::{AgentSpec, Rendered, Sampling},
+    budget::{Account, Amount},
+    catalog::Status,
+    conversation::Message,
+    event::{Caller, Creation, ForkPoint, Goal, Lineage, UserInput},
+    ids::{
+        AgentName, ApprovalNo, Assignment, CallNo, InputKey, ModelCallNo, ModelName, SessionId,
+        Timestamp, ToolCallNo, ToolName, TurnId,
+    },
+    outcome::{ChildReport, TurnOutcome},
+    permission::{Ask, Authority, Basis, Mode, Request, RuleSet},
+    tool::{Args, ToolSpec},
+    usage::{Settlement, Usage},
+};
+
+/// A session after its log.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Which session.
+    pub session: SessionId,
+    /// Its first event, once there is one.
+    pub opened: Option<Arc<Opened>>,
+    /// Its tools now.
+    pub tools: Arc<Vec<ToolSpec>>,
+    /// What the model has read and said.
+    pub conversation: Vec<Arc<Message>>,
+    /// Bytes of the conversation, for bounds.
+    pub conversation_bytes: u64,
+    /// Every input ever accepted, and the turn that answered it.
+    pub inputs: BTreeMap<InputKey, Option<TurnId>>,
+    /// Inputs not yet begun.
+    pub queue: VecDeque<Queued>,
+    /// The running turn.
+    pub turn: Option<Turn>,
+    /// How turns ended.
+    pub outcomes: BTreeMap<TurnId, TurnOutcome>,
+    /// Open tool calls.
+    pub calls: BTreeMap<ToolCallNo, ToolCall>,
+    /// Calls the host asked for, by key; the outcome once closed.
+    pub host_calls: BTreeMap<InputKey, HostCall>,
+    /// Open approvals.
+    pub approvals: BTreeMap<ApprovalNo, Ask>,
+    /// Children, with everything they were ever assigned.
+    pub children: BTreeMap<SessionId, Child>,
+    /// Rules that answers left in this session.
+    pub answers: RuleSet,
+    /// Whether somebody answered "all".
+    pub waived: bool,
+    /// Model calls whose booking is only a bound, and that bound's model.
+    pub unsettled: BTreeMap<ModelCallNo, ModelName>,
+    /// Exact usage of all calls.
+    pub usage: Usage,
+    /// The latest bookings, told to the ledger again on recovery; whether each assigned work.
+    pub recent: VecDeque<(CallNo, Amount, bool)>,
+    /// Panics since the last progress.
+    pub panics: Vec<Timestamp>,
+    /// Restarts so far.
+    pub restarts: u64,
+    /// Why it is off the stage.
+    pub quarantined: Option<String>,
+    /// Assignments cancelled before they arrived, or after.
+    pub cancelled: BTreeMap<Assignment, String>,
+    /// The last assignment that ended, for the parent.
+    pub last_report: Option<(Assignment, TurnOutcome)>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Whether it was put away.
+    pub archived: bool,
+    /// Its goal.
+    pub goal: Option<Goal>,
+    /// Numbers to give out next.
+    pub next: Next,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The session's first event.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The pinned agent.
+    pub rendered: Rendered,
+    /// Where it comes from.
+    pub lineage: Lineage,
+    /// Which log it continues.
+    pub fork: Option<ForkPoint>,
+}
+
+/// Numbers to give out next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// For turns.
+    pub turn: TurnId,
+    /// For model calls.
+    pub model: ModelCallNo,
+    /// For tool calls.
+    pub tool: ToolCallNo,
+    /// For approvals.
+    pub approval: ApprovalNo,
+}
+
+/// An input that waits.
+#[derive(Clone, Debug)]
+pub struct Queued {
+    /// Its key.
+    pub key: InputKey,
+    /// What it says.
+    pub input: UserInput,
+    /// Why it will be cancelled when its turn comes.
+    pub cancelled: Option<String>,
+}
+
+/// A running turn.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// Its number.
+    pub id: TurnId,
+    /// The input it answers.
+    pub key: InputKey,
+    /// It ends by then.
+    pub deadline: Timestamp,
+    /// Its model.
+    pub model: ModelName,
+    /// How it samples.
+    pub sampling: Sampling,
+    /// A stricter mode.
+    pub mode: Option<Mode>,
+    /// The parent's assignment it carries out.
+    pub assignment: Option<Assignment>,
+    /// The open model call.
+    pub calling: Option<Calling>,
+    /// Model calls begun.
+    pub steps: u32,
+    /// Failed attempts at the current step.
+    pub attempts: u32,
+    /// When a failed call is made again.
+    pub retry_at: Option<Timestamp>,
+    /// Calls of the latest reply, in order, with what the model will read of them.
+    pub batch: Vec<(ToolCallNo, Option<crate::domain::conversation::Block>)>,
+    /// Whether asks are waived until the turn ends.
+    pub waived: bool,
+    /// Why it is being cancelled.
+    pub cancel: Option<String>,
+    /// The last reply, once the turn needs nothing more of the model.
+    pub last_word: Option<LastWord>,
+}
+
+/// An open model call.
+#[derive(Clone, Debug)]
+pub struct Calling {
+    /// Its number.
+    pub call: ModelCallNo,
+    /// The model called.
+    pub model: ModelName,
+    /// At most this.
+    pub bound: Amount,
+    /// Whether the money part of the bound is known.
+    pub priced: bool,
+}
+
+/// A reply that asked for no tools.
+#[derive(Clone, Debug)]
+pub struct LastWord {
+    /// Its text.
+    pub text: String,
+    /// Why it stopped.
+    pub stop: crate::domain::conversation::Stop,
+}
+
+/// An open tool call.
+#[derive(Clone, Debug)]
+pub struct ToolCall {
+    /// Which tool.
+    pub name: ToolName,
+    /// With what; an answer may have edited it.
+    pub args: Args,
+    /// Who asked.
+    pub by: Caller,
+    /// How far it is.
+    pub stage: Stage,
+    /// Whether it is to be stopped.
+    pub cancel: Option<String>,
+}
+
+/// How far a tool call is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Allowed by rules, not started: waits for a slot or a reservation.
+    Wanted,
+    /// A person is asked.
+    Asking {
+        /// Which question.
+        no: ApprovalNo,
+    },
+    /// A person said yes: waits for a slot or a reservation.
+    Approved {
+        /// Which question.
+        no: ApprovalNo,
+    },
+    /// Started.
+    Started {
+        /// On what ground.
+        basis: Basis,
+        /// Until when.
+        deadline: Timestamp,
+    },
+}
+
+/// A call the host asked for.
+#[derive(Clone, Debug)]
+pub struct HostCall {
+    /// Its number.
+    pub call: ToolCallNo,
+    /// How it closed.
+    pub outcome: Option<crate::domain::tool::ToolOutcome>,
+}
+
+/// A child.
+#[derive(Clone, Debug)]
+pub struct Child {
+    /// Its agent.
+    pub agent: AgentName,
+    /// All that is needed to create it.
+    pub creation: Arc<Creation>,
+    /// What it was assigned.
+    pub assignments: BTreeMap<Assignment, Task>,
+}
+
+/// One assignment of a child.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// The call that assigned it.
+    pub call: ToolCallNo,
+    /// What is to be done.
+    pub input: UserInput,
+    /// How it ended.
+    pub report: Option<ChildReport>,
+    /// Whether the model has read that.
+    pub told: bool,
+    /// Why it is being cancelled.
+    pub cancel: Option<String>,
+}
+
+impl Child {
+    /// The open assignment, if there is one; the latest if there are several.
+    #[must_use]
+    pub fn open(&self) -> Option<(Assignment, &Task)> {
+        self.assignments
+            .iter()
+            .rev()
+            .find(|(_, task)| task.report.is_none())
+            .map(|(no, task)| (*no, task))
+    }
+}
+
+impl State {
+    /// Before the first event.
+    #[must_use]
+    pub fn new(session: SessionId) -> Self {
+        Self {
+            session,
+            opened: None,
+            tools: Arc::default(),
+            conversation: Vec::new(),
+            conversation_bytes: 0,
+            inputs: BTreeMap::new(),
+            queue: VecDeque::new(),
+            turn: None,
+            outcomes: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            host_calls: BTreeMap::new(),
+            approvals: BTreeMap::new(),
+            children: BTreeMap::new(),
+            answers: RuleSet::default(),
+            waived: false,
+            unsettled: BTreeMap::new(),
+            usage: Usage::default(),
+            recent: VecDeque::new(),
+            panics: Vec::new(),
+            restarts: 0,
+            quarantined: None,
+            cancelled: BTreeMap::new(),
+            last_report: None,
+            name: None,
+            archived: false,
+            goal: None,
+            next: Next {
+                turn: TurnId(1),
+                model: ModelCallNo(1),
+                tool: ToolCallNo(1),
+                approval: ApprovalNo(1),
+            },
+            created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+        }
+    }
+
+    /// The pinned agent, once opened.
+    #[must_use]
+    pub fn agent(&self) -> Option<&AgentSpec> {
+        self.opened.as_ref().map(|opened| &opened.rendered.agent)
+    }
+
+    /// A tool of the closed set.
+    #[must_use]
+    pub fn tool(&self, name: &ToolName) -> Option<&ToolSpec> {
+        self.tools.iter().find(|tool| tool.name == *name)
+    }
+
+    /// Every account on the path, root first, its own last. A root always has one, because the
+    /// tree's limit on live agents is kept there.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<Account> {
+        let Some(opened) = &self.opened else { return Vec::new() };
+        let mut accounts = opened.lineage.accounts.clone();
+        let mut budget = opened.rendered.agent.budget;
+        if opened.lineage.parent.is_none() {
+            let total = u64::from(opened.lineage.total);
+            budget.agents = Some(budget.agents.map_or(total, |agents| agents.min(total)));
+        }
+        if !budget.is_unlimited() {
+            accounts.push(Account { session: self.session, budget });
+        }
+        accounts
+    }
+
+    /// Every link of its authority, root first, its own last.
+    #[must_use]
+    pub fn authority(&self) -> Vec<Authority> {
+        let Some(opened) = &self.opened else { return Vec::new() };
+        let mut links = opened.lineage.authority.clone();
+        links.push(opened.rendered.agent.authority.clone());
+        links
+    }
+
+    /// The root of its tree.
+    #[must_use]
+    pub fn root(&self) -> SessionId {
+        self.opened.as_ref().map_or(self.session, |opened| opened.lineage.root)
+    }
+
+    /// Its parent.
+    #[must_use]
+    pub fn parent(&self) -> Option<SessionId> {
+        self.opened.as_ref()?.lineage.parent.as_ref().map(|link| link.session)
+    }
+
+    /// Children with an open assignment.
+    #[must_use]
+    pub fn live_children(&self) -> usize {
+        self.children.values().filter(|child| child.open().is_some()).count()
+    }
+
+    /// How a call's request looks to permission.
+    #[must_use]
+    pub fn request(call: &ToolCall) -> Request {
+        let cwd = match &call.by {
+            Caller::Host { cwd, .. } => cwd.clone(),
+            Caller::Model { .. } => None,
+        };
+        Request { tool: call.name.clone(), args: call.args.clone(), cwd }
+    }
+
+    /// Whether a call belongs to the running turn.
+    #[must_use]
+    pub fn in_turn(&self, call: &ToolCall) -> bool {
+        match (&call.by, &self.turn) {
+            (Caller::Model { turn }, Some(running)) => running.id == *turn,
+            (Caller::Model { .. }, None) | (Caller::Host { .. }, _) => false,
+        }
+    }
+
+    /// Open calls of the running turn.
+    pub fn turn_calls(&self) -> impl Iterator<Item = (&ToolCallNo, &ToolCall)> {
+        self.calls.iter().filter(|(_, call)| self.in_turn(call))
+    }
+
+    /// When something falls due although nobody speaks to the session.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        if self.quarantined.is_some() {
+            return None;
+        }
+        let expiries = self.approvals.values().map(|ask| ask.expires_at);
+        let turn = self.turn.iter().filter(|turn| turn.cancel.is_none());
+        let turn = turn.flat_map(|turn| [Some(turn.deadline), turn.retry_at]).flatten();
+        let waits = self.calls.values().filter_map(|call| match &call.stage {
+            Stage::Started { deadline, .. } if super::builtin::is_builtin(&call.name) => {
+                Some(*deadline)
+            }
+            Stage::Started { .. }
+            | Stage::Wanted
+            | Stage::Asking { .. }
+            | Stage::Approved { .. } => None,
+        });
+        expiries.chain(turn).chain(waits).min()
+    }
+
+    /// What it is doing, in one word.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        if self.quarantined.is_some() {
+            return Status::Quarantined;
+        }
+        let asking = |call: &ToolCall| matches!(call.stage, Stage::Asking { .. });
+        let working = self.turn.as_ref().is_some_and(|turn| {
+            turn.calling.is_some() || turn.cancel.is_some() || turn.batch.is_empty()
+        });
+        let working = working
+            || self.live_children() > 0
+            || self.calls.values().any(|call| !asking(call))
+            || (self.turn.is_none() && !self.queue.is_empty());
+        if working {
+            Status::Running
+        } else if !self.calls.is_empty() || self.turn.is_some() {
+            Status::Waiting
+        } else if self.archived {
+            Status::Archived
+        } else {
+            Status::Idle
+        }
+    }
+
+    /// What it waits on, in words.
+    #[must_use]
+    pub fn waiting_on(&self) -> Option<String> {
+        if let Some(reason) = &self.quarantined {
+            return Some(format!("release: {reason}"));
+        }
+        if let Some(ask) = self.approvals.values().next() {
+            let more = self.approvals.len() - 1;
+            let what = match &ask.subject {
+                crate::domain::permission::Subject::ToolCall { request, .. } => {
+                    request.tool.as_str()
+                }
+                crate::domain::permission::Subject::Plan { .. } => "a plan",
+                crate::domain::permission::Subject::Budget { .. } => "more budget",
+                crate::domain::permission::Subject::Question { .. } => "a question",
+            };
+            return Some(format!("approval of {what}, {more} more"));
+        }
+        let turn = self.turn.as_ref();
+        if let Some(turn) = turn
+            && turn.calling.is_some()
+        {
+            return Some(format!("model {}", turn.model));
+        }
+        if let Some(call) = self.calls.values().next() {
+            return Some(format!("tool {}", call.name));
+        }
+        if self.live_children() > 0 {
+            return Some(format!("{} children", self.live_children()));
+        }
+        turn.map(|turn| {
+            if turn.retry_at.is_some() { "a retry".to_owned() } else { "budget".to_owned() }
+        })
+    }
+
+    /// Names of the tools, for a message.
+    #[must_use]
+    pub fn tool_names(&self) -> BTreeSet<&str> {
+        self.tools.iter().map(|tool| tool.name.as_str()).collect()
+    }
+
+    /// What a booking came to, for the ledger.
+    #[must_use]
+    pub fn booked(settlement: &Settlement) -> Amount {
+        crate::policy::replay::model_amount(settlement)
+    }
+}

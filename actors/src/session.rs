@@ -1,0 +1,218 @@
+//! One session, one actor. It owns its folded state, the writing end of its log, and the tasks
+//! that call its model and run its tools. It translates a message into an input, lets the machine
+//! decide, commits the events, and performs the effects, in that order.
+//!
+//! While a frame is being written no other input is taken, so the state never runs ahead of the
+//! log by more than the frame in flight; should that one fail, the actor stops and its successor
+//! folds the log anew. Nothing here awaits the disk, the network or another actor.
+//!
+//! ```text
+//!   loading ──log folded──▶ live ──nothing to do, doors empty──▶ stops (asleep)
+//!      │                     │ panic ─────────────▶ failed: its wing starts it again
+//!      └─missing, damaged    └ fenced, store gone ▶ stops with that reason
+//! ```
+
+pub(crate) mod house;
+
+mod live;
+mod load;
+mod model_task;
+mod perform;
+mod tool_task;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use crate::{
+    domain::ids::SessionId,
+    owned::Owned,
+    policy::turn::Rejected,
+    protocol::{
+        session::{Doors, LoadFailed, LoadResult, Request, SessionMsg},
+        wing::{Alarm, WingMsg, refuse},
+    },
+};
+use house::House;
+use live::Live;
+
+/// The actor's fixed part.
+pub(crate) struct Session {
+    pub(crate) house: Arc<House>,
+}
+
+/// What an incarnation is started with.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) session: SessionId,
+    /// Whether it may come into being.
+    pub(crate) may_create: bool,
+    /// The panic its predecessor died of.
+    pub(crate) panic: Option<String>,
+    pub(crate) doors: Doors,
+}
+
+/// The actor's changing part. Boxed: an idle session should cost little.
+pub(crate) enum Stage {
+    Loading(Box<Loading>),
+    Live(Box<Live>),
+}
+
+pub(crate) struct Loading {
+    start: Start,
+    _task: Owned,
+    waiting: VecDeque<SessionMsg>,
+}
+
+/// Reasons with which a session stops by itself; its wing reads them.
+pub(crate) mod left {
+    /// It had nothing to do.
+    pub(crate) const ASLEEP: &str = "asleep";
+    /// Somebody else owns its log.
+    pub(crate) const FENCED: &str = "fenced";
+    /// The journal does not answer.
+    pub(crate) const SUSPENDED: &str = "suspended";
+    /// It does not exist.
+    pub(crate) const MISSING: &str = "missing";
+    /// Its log is damaged.
+    pub(crate) const DAMAGED: &str = "damaged";
+    /// The runtime is going down.
+    pub(crate) const SHUTDOWN: &str = "shutdown";
+}
+
+impl Actor for Session {
+    type Msg = SessionMsg;
+    type State = Stage;
+    type Arguments = Start;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        start: Start,
+    ) -> Result<Stage, ActorProcessingErr> {
+        Ok(self.loading(myself, start, VecDeque::new()))
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        message: SessionMsg,
+        stage: &mut Stage,
+    ) -> Result<(), ActorProcessingErr> {
+        match stage {
+            Stage::Live(live) => live.handle(message),
+            Stage::Loading(loading) => {
+                if let SessionMsg::Loaded(result) = message {
+                    let waiting = std::mem::take(&mut loading.waiting);
+                    if let Some(next) = self.loaded(&myself, &loading.start, *result, waiting) {
+                        *stage = next;
+                    }
+                } else if !matches!(message, SessionMsg::Tick) {
+                    loading.waiting.push_back(message);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    fn loading(
+        &self,
+        myself: ActorRef<SessionMsg>,
+        start: Start,
+        waiting: VecDeque<SessionMsg>,
+    ) -> Stage {
+        let task = load::load(Arc::clone(&self.house), start.session, start.may_create);
+        let task = Owned::watched(task, move |ended| {
+            // The session may have been stopped meanwhile; then nobody needs its log.
+            let _ = myself.cast(SessionMsg::Loaded(Box::new(load::result(ended))));
+        });
+        Stage::Loading(Box::new(Loading { start, _task: task, waiting }))
+    }
+
+    fn loaded(
+        &self,
+        myself: &ActorRef<SessionMsg>,
+        start: &Start,
+        result: LoadResult,
+        waiting: VecDeque<SessionMsg>,
+    ) -> Option<Stage> {
+        let failed = match result {
+            Ok(loaded) => {
+                let house = Arc::clone(&self.house);
+                let doors = start.doors.clone();
+                let mut live = Live::new(house, myself.clone(), doors, loaded);
+                live.recover(start.panic.clone());
+                for message in waiting {
+                    live.handle(message);
+                }
+                return Some(Stage::Live(Box::new(live)));
+            }
+            Err(failed) => failed,
+        };
+        // Somebody who may bring it into being came while the first look found nothing.
+        if matches!(failed, LoadFailed::Missing) && waiting.iter().any(creates) {
+            let start = Start {
+                session: start.session,
+                may_create: true,
+                panic: None,
+                doors: start.doors.clone(),
+            };
+            return Some(self.loading(myself.clone(), start, waiting));
+        }
+        self.give_up(myself, start.session, &failed, waiting);
+        None
+    }
+
+    fn give_up(
+        &self,
+        myself: &ActorRef<SessionMsg>,
+        session: SessionId,
+        failed: &LoadFailed,
+        waiting: VecDeque<SessionMsg>,
+    ) {
+        let reason = match failed {
+            LoadFailed::Missing => left::MISSING,
+            LoadFailed::Damaged(why) => {
+                let reason = why.clone();
+                self.house.board.to_wing(session, WingMsg::Quarantined { session, reason });
+                left::DAMAGED
+            }
+            LoadFailed::Unavailable(_) => left::SUSPENDED,
+            LoadFailed::Poisoned(why) => {
+                self.house.alarm.send(Alarm::Poisoned { why: why.clone() });
+                left::SUSPENDED
+            }
+        };
+        for message in waiting {
+            if let SessionMsg::Request(counted) = message {
+                match failed {
+                    LoadFailed::Missing => refuse(counted.body, Rejected::NotOpened),
+                    LoadFailed::Damaged(why) => {
+                        refuse(counted.body, Rejected::Quarantined { reason: why.clone() });
+                    }
+                    // The reply port closes; whoever asked asks again until its own deadline.
+                    LoadFailed::Unavailable(_) | LoadFailed::Poisoned(_) => {}
+                }
+            }
+        }
+        myself.stop(Some(reason.to_owned()));
+    }
+}
+
+fn creates(message: &SessionMsg) -> bool {
+    match message {
+        SessionMsg::Request(counted) => matches!(counted.body, Request::Open { .. }),
+        SessionMsg::Mail(counted) => counted.body.creates(),
+        SessionMsg::Loaded(_)
+        | SessionMsg::Appended(_)
+        | SessionMsg::ModelEnded { .. }
+        | SessionMsg::ModelPanicked { .. }
+        | SessionMsg::ToolEnded { .. }
+        | SessionMsg::BudgetDecided { .. }
+        | SessionMsg::Slot { .. }
+        | SessionMsg::Timer(_)
+        | SessionMsg::Tick => false,
+    }
+}

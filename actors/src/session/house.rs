@@ -1,0 +1,73 @@
+//! What every session shares: ports, tables, and the addresses of the house's other actors.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::watch;
+
+use crate::{
+    bus::Bus,
+    directory::Switchboard,
+    domain::{
+        agent::{AgentSpec, Rendered},
+        ids::{AgentName, CredentialName, ModelName, PoolKind, ProviderName},
+        usage::PriceBook,
+    },
+    policy::rules::Policy,
+    ports::{Blobs, Clock, Journal, ModelProvider, ProviderTable, Services, ToolTable},
+    protocol::{
+        address::ReplyTo,
+        gate::GateHandle,
+        ledger::LedgerHandle,
+        permission::PermissionHandle,
+        tool_pool::Slots,
+        wing::Alarm,
+    },
+};
+
+/// The shared part of all sessions.
+pub(crate) struct House {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) bus: Bus,
+    pub(crate) board: Switchboard,
+    pub(crate) ledger: LedgerHandle,
+    pub(crate) permission: PermissionHandle,
+    pub(crate) policy: watch::Receiver<Arc<Policy>>,
+    pub(crate) tables: watch::Receiver<Arc<Tables>>,
+    pub(crate) services: Services,
+    pub(crate) alarm: ReplyTo<Alarm>,
+    pub(crate) idle_ms: u64,
+}
+
+/// What can be registered while the runtime runs.
+#[derive(Clone, Default)]
+pub(crate) struct Tables {
+    pub(crate) agents: BTreeMap<AgentName, Rendered>,
+    pub(crate) prices: PriceBook,
+    pub(crate) tools: ToolTable,
+    pub(crate) providers: ProviderTable,
+    /// Who serves models that name no provider.
+    pub(crate) default_provider: Option<ProviderName>,
+    pub(crate) gates: BTreeMap<CredentialName, GateHandle>,
+    pub(crate) pools: BTreeMap<PoolKind, Slots>,
+}
+
+impl Tables {
+    /// Who serves this agent's model. Never another vendor by accident: an agent that names a
+    /// provider gets that one or none.
+    pub(crate) fn provider(
+        &self,
+        agent: &AgentSpec,
+        model: &ModelName,
+    ) -> Result<Arc<dyn ModelProvider>, String> {
+        let name = agent.provider.as_ref().or(self.default_provider.as_ref());
+        let Some(name) = name else {
+            return Err(format!("no provider serves model {model}: none is configured"));
+        };
+        self.providers.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = self.providers.keys().map(ProviderName::as_str).collect();
+            format!("provider {name} is not configured; there is: {}", known.join(", "))
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading a session's log in a task of its own: claim, fold, verify. A log that cannot be read
+//! whole is not read at all.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::{
+    domain::{
+        event::{Event, ForkPoint},
+        frame::{DecodeError, LogId, Verifier},
+        ids::{Position, PrincipalId, SessionId, TenantId},
+    },
+    fault, limits,
+    log::{self, ReadError, Writer},
+    owned::Ended,
+    policy::turn::{self, State},
+    ports::{Journal, JournalError},
+    protocol::session::{LoadFailed, LoadResult, Loaded},
+};
+
+use super::house::House;
+
+/// Claims and folds a session's log, within its deadline.
+pub(super) async fn load(house: Arc<House>, session: SessionId, may_create: bool) -> LoadResult {
+    let clock = Arc::clone(&house.clock);
+    let deadline = clock.now().plus_ms(limits::LOAD_MS);
+    tokio::select! {
+        biased;
+        result = claim_and_fold(&house, session, may_create) => result,
+        () = clock.sleep_until(deadline) => {
+            Err(LoadFailed::Unavailable("reading the log took too long".to_owned()))
+        }
+    }
+}
+
+/// How the task ended, as a result.
+pub(super) fn result(ended: Ended<LoadResult>) -> LoadResult {
+    match ended {
+        Ended::Value(result) => result,
+        // A log that makes the fold panic is as unreadable as one with a damaged row.
+        Ended::Panicked(text) => Err(LoadFailed::Damaged(format!("folding it panicked: {text}"))),
+        Ended::Aborted => Err(LoadFailed::Unavailable("reading the log was broken off".to_owned())),
+    }
+}
+
+async fn claim_and_fold(house: &House, session: SessionId, may_create: bool) -> LoadResult {
+    let log = LogId::session(session);
+    let journal = &house.journal;
+    if !may_create {
+        let (tail, _) = journal.tail(log).await.map_err(store)?;
+        if tail == Position(0) {
+            return Err(LoadFailed::Missing);
+        }
+    }
+    let claim = journal.claim(log).await.map_err(store)?;
+    fault::point("wake.claimed");
+    let folded = fold(journal, session, Some(claim.tail), 0).await.map_err(read)?;
+    if folded.verifier.chain() != claim.chain {
+        return Err(LoadFailed::Damaged("its last frame is not the one its owner saw".to_owned()));
+    }
+    fault::point("wake.folded");
+    let writer = Writer::new(log, claim, folded.tenant, folded.principal);
+    Ok(Loaded { state: Box::new(folded.state), writer })
+}
+
+struct Folded {
+    state: State,
+    tenant: TenantId,
+    principal: PrincipalId,
+    verifier: Verifier,
+}
+
+/// Folds a log up to a frame; a fork's log begins with the frames it was cut from.
+fn fold(
+    journal: &Arc<dyn Journal>,
+    session: SessionId,
+    upto: Option<Position>,
+    depth: u32,
+) -> BoxFuture<'_, Result<Folded, ReadError>> {
+    Box::pin(async move {
+        let log = LogId::session(session);
+        let mut state = match base(journal, log).await? {
+            Some(point) if depth < limits::FORK_DEPTH => {
+                fold(journal, point.session, Some(point.at), depth + 1).await?.state
+            }
+            _ => State::new(session),
+        };
+        state.session = session;
+        let mut tenant = TenantId::from("");
+        let mut principal = PrincipalId::from("");
+        let verifier = log::read::<Event>(journal, log, upto, |frame| {
+            let (position, at) = (frame.envelope.position, frame.envelope.at);
+            if position == Position(1) {
+                tenant = frame.envelope.tenant;
+                principal = frame.envelope.principal;
+            }
+            turn::fold(&mut state, &frame.events, at)
+                .map_err(|impossible| DecodeError::Impossible {
+                    log,
+                    position,
+                    why: impossible.to_string(),
+                })
+        })
+        .await?;
+        Ok(Folded { state, tenant, principal, verifier })
+    })
+}
+
+/// The state of a session as of a frame, without owning it: for forks and for readers.
+pub(crate) async fn state_at(
+    journal: &Arc<dyn Journal>,
+    session: SessionId,
+    upto: Option<Position>,
+) -> Result<State, ReadError> {
+    fold(journal, session, upto, 0).await.map(|folded| folded.state)
+}
+
+async fn base(journal: &Arc<dyn Journal>, log: LogId) -> Result<Option<ForkPoint>, ReadError> {
+    let first = journal.read(log, Position(0), 1).await?;
+    let Some(first) = first.first() else { return Ok(None) };
+    let events = Verifier::new(log).decode::<Event>(first)?;
+    Ok(events.iter().find_map(|event| match event {
+        Event::SessionOpened { fork, .. } => *fork,
+        _ => None,
+    }))
+}
+
+fn store(error: JournalError) -> LoadFailed {
+    match error {
+        JournalError::Unavailable { why } => LoadFailed::Unavailable(why),
+        JournalError::Poisoned { why } => LoadFailed::Poisoned(why),
+        JournalError::Damaged { .. } => LoadFailed::Damaged(error.to_string()),
+    }
+}
+
+fn read(error: ReadError) -> LoadFailed {
+    match error {
+        ReadError::Journal(error) => store(error),
+        ReadError::Decode(_) | ReadError::Short { .. } => LoadFailed::Damaged(error.to_string()),
+    }
+}

@@ -1,0 +1,198 @@
+//! The read model: it says what the frames said last, and nothing that no frame said.
+
+use super::sample::{booked, change, claim, frame, line, opened, row, session, settled};
+use crate::{
+    domain::{
+        catalog::{Change, SessionFilter, SessionRow, Status, Totals, TotalsOf},
+        event::Goal,
+        frame::LogId,
+        ids::{ApprovalNo, Position, SessionId, TenantId, Timestamp},
+        usage::{NanoUsd, Settlement, Usage},
+    },
+    ports::{Catalog, Journal},
+};
+
+/// Writes one frame of a session with these changes.
+async fn tell<S: Journal>(store: &S, n: u128, changes: Vec<Change>) {
+    let mut writer = claim(store, LogId::session(session(n))).await;
+    change(store, &mut writer, "told", changes).await;
+}
+
+async fn list<S: Catalog>(store: &S, filter: SessionFilter) -> Vec<SessionId> {
+    let rows = store.sessions(filter).await.expect("sessions");
+    rows.into_iter().map(|row| row.session).collect()
+}
+
+pub(super) async fn a_session_line_is_replaced_by_the_next<S: Journal + Catalog>(store: &S) {
+    assert_eq!(store.session(session(1)).await, Ok(None));
+    let mut told = row(1);
+    tell(store, 1, vec![line(&told)]).await;
+    assert_eq!(store.session(session(1)).await, Ok(Some(told.clone())));
+    told.name = Some("the \"play\"".to_owned());
+    told.status = Status::Waiting;
+    told.waiting_on = Some("an answer".to_owned());
+    told.wake_at = Some(Timestamp(77));
+    told.goal = Some(Goal { objective: "end well".to_owned(), token_budget: Some(9) });
+    told.parent = Some(session(3));
+    told.restarts = 4;
+    told.position = Position(2);
+    tell(store, 1, vec![line(&told)]).await;
+    assert_eq!(store.session(session(1)).await, Ok(Some(told.clone())));
+    assert_eq!(store.sessions(SessionFilter::default()).await, Ok(vec![told]));
+}
+
+pub(super) async fn lines_are_filtered_and_come_in_pages<S: Journal + Catalog>(store: &S) {
+    for n in [5, 3, 1, 4, 2] {
+        let mut told = row(n);
+        told.status = if n == 4 { Status::Archived } else { Status::Idle };
+        if n == 5 {
+            told.status = Status::Running;
+            told.tenant = TenantId("other".to_owned());
+            told.root = session(1);
+        }
+        tell(store, n, vec![line(&told)]).await;
+    }
+    let all = SessionFilter::default;
+    let ids = |ns: &[u128]| ns.iter().map(|n| session(*n)).collect::<Vec<_>>();
+    assert_eq!(list(store, all()).await, ids(&[1, 2, 3, 5]), "0 rows asked means the usual");
+    assert_eq!(list(store, SessionFilter { archived: true, ..all() }).await, ids(&[1, 2, 3, 4, 5]));
+    let status = vec![Status::Archived, Status::Running];
+    assert_eq!(list(store, SessionFilter { status, ..all() }).await, ids(&[4, 5]));
+    let tenant = Some(TenantId("other".to_owned()));
+    assert_eq!(list(store, SessionFilter { tenant, ..all() }).await, ids(&[5]));
+    let root = Some(session(1));
+    assert_eq!(list(store, SessionFilter { root, ..all() }).await, ids(&[1, 5]));
+    assert_eq!(list(store, SessionFilter { rows: 2, ..all() }).await, ids(&[1, 2]));
+    let after = Some(session(2));
+    assert_eq!(list(store, SessionFilter { rows: 2, after, ..all() }).await, ids(&[3, 5]));
+}
+
+pub(super) async fn sleepers_are_found_by_their_time<S: Journal + Catalog>(store: &S) {
+    for (n, wake_at) in [(1, Some(100)), (2, None), (3, Some(50)), (4, Some(101))] {
+        let told = SessionRow { wake_at: wake_at.map(Timestamp), ..row(n) };
+        tell(store, n, vec![line(&told)]).await;
+    }
+    let by = |at| SessionFilter { wake_by: Some(Timestamp(at)), ..SessionFilter::default() };
+    assert_eq!(list(store, by(49)).await, []);
+    assert_eq!(list(store, by(100)).await, [session(1), session(3)]);
+    tell(store, 3, vec![line(&row(3))]).await;
+    assert_eq!(list(store, by(100)).await, [session(1)], "woken, it waits for nothing");
+}
+
+pub(super) async fn an_approval_is_listed_until_it_closes<S: Journal + Catalog>(store: &S) {
+    tell(store, 1, vec![line(&row(1)), opened(1, 10), opened(2, 10)]).await;
+    let numbers = || async {
+        let open = store.approvals(None).await.expect("approvals");
+        open.into_iter().map(|row| row.id.no.0).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers().await, [1, 2]);
+    let Change::ApprovalOpened { ask, .. } = opened(1, 10) else { unreachable!("just made") };
+    let open = store.approvals(None).await.expect("approvals");
+    let first = open.first().expect("one is open");
+    assert_eq!((&first.ask, first.id.session), (&*ask, session(1)));
+    assert_eq!((first.tenant.as_str(), first.agent.as_str()), ("tenant", "writer"));
+    tell(store, 1, vec![Change::ApprovalClosed { no: ApprovalNo(1) }]).await;
+    assert_eq!(numbers().await, [2]);
+    tell(store, 1, vec![Change::ApprovalClosed { no: ApprovalNo(1) }]).await;
+    tell(store, 1, vec![opened(3, 9), Change::ApprovalClosed { no: ApprovalNo(3) }]).await;
+    assert_eq!(numbers().await, [2], "closing twice is closing once");
+}
+
+pub(super) async fn approvals_come_by_expiry_and_by_tenant<S: Journal + Catalog>(store: &S) {
+    for (n, tenant, expires_at) in [(1, "a", 30), (2, "b", 10), (3, "a", 20)] {
+        let told = SessionRow { tenant: tenant.into(), ..row(n) };
+        tell(store, n, vec![line(&told), opened(1, expires_at)]).await;
+    }
+    let asked = |tenant: Option<&str>| {
+        let listed = store.approvals(tenant.map(Into::into));
+        async move {
+            let rows = listed.await.expect("approvals");
+            rows.into_iter().map(|row| row.id.session).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(asked(None).await, [session(2), session(3), session(1)]);
+    assert_eq!(asked(Some("a")).await, [session(3), session(1)]);
+    assert_eq!(asked(Some("nobody")).await, []);
+}
+
+pub(super) async fn a_later_word_on_a_call_replaces_the_earlier<S: Journal + Catalog>(store: &S) {
+    let cost_max = Some(NanoUsd(900));
+    let lost = Settlement::Unsettled { tokens_max: 500, cost_max };
+    tell(store, 1, vec![line(&row(1)), settled(1, "m", "a", lost)]).await;
+    let totals = store.totals(TotalsOf::Runtime).await.expect("totals");
+    let expected = Totals {
+        unsettled_calls: 1,
+        unsettled_tokens_max: 500,
+        unsettled_cost_max: NanoUsd(900),
+        ..Totals::default()
+    };
+    assert_eq!(totals, expected);
+    tell(store, 1, vec![booked(1, "m", "a", 7)]).await;
+    tell(store, 1, vec![booked(1, "m", "a", 7)]).await;
+    let totals = store.totals(TotalsOf::Runtime).await.expect("totals");
+    let usage = Usage { input: 10, cache_read: 3, cache_write: 2, output: 7, reasoning: 1 };
+    assert_eq!(totals, Totals { calls: 1, usage, cost: NanoUsd(35), ..Totals::default() });
+    tell(store, 1, vec![settled(1, "m", "a", Settlement::Free)]).await;
+    assert_eq!(store.totals(TotalsOf::Runtime).await, Ok(Totals::default()));
+}
+
+pub(super) async fn totals_are_by_session_subtree_model_agent_and_all<S: Journal + Catalog>(
+    store: &S,
+) {
+    // 1 ─ 2 ─ 3, and 4 apart; each books its number as output.
+    for (n, parent) in [(1, None), (2, Some(1)), (3, Some(2)), (4, None)] {
+        let told = SessionRow {
+            parent: parent.map(session),
+            root: session(if n == 4 { 4 } else { 1 }),
+            ..row(n)
+        };
+        let model = if n % 2 == 0 { "even" } else { "odd" };
+        let agent = if n == 1 { "lead" } else { "hand" };
+        let output = u64::try_from(n).expect("it is small");
+        tell(store, n, vec![line(&told), booked(1, model, agent, output)]).await;
+    }
+    let unpriced = Settlement::Exact { usage: Usage::default(), cost: None };
+    tell(store, 4, vec![settled(2, "odd", "hand", unpriced)]).await;
+    for (of, output, calls, unpriced) in [
+        (TotalsOf::Runtime, 10, 5, 1),
+        (TotalsOf::Session(session(2)), 2, 1, 0),
+        (TotalsOf::Subtree(session(1)), 6, 3, 0),
+        (TotalsOf::Subtree(session(2)), 5, 2, 0),
+        (TotalsOf::Subtree(session(4)), 4, 2, 1),
+        (TotalsOf::Model("odd".into()), 4, 3, 1),
+        (TotalsOf::Agent("hand".into()), 9, 4, 1),
+        (TotalsOf::Session(session(99)), 0, 0, 0),
+    ] {
+        let totals = store.totals(of.clone()).await.expect("totals");
+        let found = (totals.usage.output, totals.calls, totals.unpriced_calls);
+        assert_eq!(found, (output, calls, unpriced), "{of:?}");
+        assert_eq!(totals.cost, NanoUsd(output * 5), "{of:?}");
+    }
+}
+
+pub(super) async fn checkpoints_come_oldest_first<S: Journal + Catalog>(store: &S) {
+    let point = |name: &str, at, value: &str| Change::Checkpoint {
+        name: name.into(),
+        at: Position(at),
+        value: value.to_owned(),
+    };
+    tell(store, 1, vec![line(&row(1)), point("b", 7, "late"), point("a", 9, "later")]).await;
+    tell(store, 1, vec![point("c", 2, "{\"early\":true}"), point("b", 5, "moved")]).await;
+    tell(store, 2, vec![line(&row(2)), point("b", 1, "another's")]).await;
+    let rows = store.checkpoints(session(1)).await.expect("checkpoints");
+    let found: Vec<_> =
+        rows.iter().map(|row| (row.name.as_str(), row.at.0, row.value.as_str())).collect();
+    assert_eq!(found, [("c", 2, "{\"early\":true}"), ("b", 5, "moved"), ("a", 9, "later")]);
+    assert_eq!(store.checkpoints(session(3)).await, Ok(Vec::new()));
+}
+
+pub(super) async fn a_fenced_frame_changes_nothing_in_the_catalog<S: Journal + Catalog>(store: &S) {
+    let former = claim(store, LogId::session(session(1))).await;
+    tell(store, 1, vec![line(&row(1))]).await;
+    let stolen = SessionRow { name: Some("stolen".to_owned()), ..row(1) };
+    let changes = vec![line(&stolen), booked(1, "m", "a", 1), opened(1, 1)];
+    store.append(frame(&former, "late", changes)).await.expect_err("it is fenced");
+    assert_eq!(store.session(session(1)).await, Ok(Some(row(1))));
+    assert_eq!(store.totals(TotalsOf::Runtime).await, Ok(Totals::default()));
+    assert_eq!(store.approvals(None).await, Ok(Vec::new()));
+}

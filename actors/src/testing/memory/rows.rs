@@ -1,0 +1,147 @@
+//! The read model in memory, in the same order and with the same meaning as the durable one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    domain::{
+        catalog::{
+            ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Status, Totals,
+            TotalsOf, UsageRow,
+        },
+        frame::{LogId, LogKind},
+        ids::{ApprovalId, CheckpointName, ModelCallNo, SessionId, TenantId},
+        permission::Ask,
+    },
+    limits,
+};
+
+/// What the catalog knows.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    sessions: BTreeMap<SessionId, SessionRow>,
+    approvals: BTreeMap<ApprovalId, Ask>,
+    usage: BTreeMap<(SessionId, ModelCallNo), UsageRow>,
+    checkpoints: BTreeMap<(SessionId, CheckpointName), CheckpointRow>,
+}
+
+impl Rows {
+    /// Applies a frame's changes.
+    pub(super) fn follow(&mut self, log: LogId, changes: Vec<Change>) {
+        for change in changes {
+            match log.kind {
+                LogKind::Session => self.apply(SessionId(log.id), change),
+                LogKind::Ledger | LogKind::House => {
+                    // Such a log speaks for no session but may replace a session's line.
+                    if let Change::Session(row) = change {
+                        self.sessions.insert(row.session, *row);
+                    }
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, session: SessionId, change: Change) {
+        match change {
+            Change::Session(row) => {
+                self.sessions.insert(row.session, *row);
+            }
+            Change::ApprovalOpened { no, ask } => {
+                self.approvals.insert(ApprovalId { session, no }, *ask);
+            }
+            Change::ApprovalClosed { no } => {
+                self.approvals.remove(&ApprovalId { session, no });
+            }
+            Change::Usage { call, model, agent, settlement } => {
+                let root = self.sessions.get(&session).map_or(session, |row| row.root);
+                let row = UsageRow { session, root, call, model, agent, settlement };
+                self.usage.insert((session, call), row);
+            }
+            Change::Checkpoint { name, at, value } => {
+                let row = CheckpointRow { session, name: name.clone(), at, value };
+                self.checkpoints.insert((session, name), row);
+            }
+        }
+    }
+
+    pub(super) fn session(&self, session: SessionId) -> Option<SessionRow> {
+        self.sessions.get(&session).cloned()
+    }
+
+    pub(super) fn sessions(&self, filter: &SessionFilter) -> Vec<SessionRow> {
+        let rows = if filter.rows == 0 { limits::LIST_ROWS } else { filter.rows };
+        self.sessions.values().filter(|row| matches(filter, row)).take(rows).cloned().collect()
+    }
+
+    pub(super) fn approvals(&self, tenant: Option<&TenantId>) -> Vec<ApprovalRow> {
+        let line = |(id, ask): (&ApprovalId, &Ask)| {
+            let session = self.sessions.get(&id.session);
+            ApprovalRow {
+                id: *id,
+                tenant: session.map_or_else(|| "".into(), |row| row.tenant.clone()),
+                agent: session.map_or_else(|| "".into(), |row| row.agent.clone()),
+                ask: ask.clone(),
+            }
+        };
+        let mut found: Vec<_> = self
+            .approvals
+            .iter()
+            .map(line)
+            .filter(|row| tenant.is_none_or(|tenant| row.tenant == *tenant))
+            .collect();
+        // A stable sort: equal expiries stay in the order of their ids.
+        found.sort_by_key(|row| row.ask.expires_at);
+        found
+    }
+
+    pub(super) fn totals(&self, of: &TotalsOf) -> Totals {
+        let below = match of {
+            TotalsOf::Subtree(session) => self.below(*session),
+            TotalsOf::Runtime | TotalsOf::Session(_) | TotalsOf::Model(_) | TotalsOf::Agent(_) => {
+                BTreeSet::new()
+            }
+        };
+        let wanted = |row: &&UsageRow| match of {
+            TotalsOf::Runtime => true,
+            TotalsOf::Session(session) => row.session == *session,
+            TotalsOf::Subtree(_) => below.contains(&row.session),
+            TotalsOf::Model(model) => row.model == *model,
+            TotalsOf::Agent(agent) => row.agent == *agent,
+        };
+        let mut totals = Totals::default();
+        self.usage.values().filter(wanted).for_each(|row| totals.add(&row.settlement));
+        totals
+    }
+
+    fn below(&self, session: SessionId) -> BTreeSet<SessionId> {
+        let mut below = BTreeSet::from([session]);
+        loop {
+            let is_child = |row: &&SessionRow| row.parent.is_some_and(|up| below.contains(&up));
+            let children = self.sessions.values().filter(is_child).map(|row| row.session);
+            let more: Vec<_> = children.filter(|child| !below.contains(child)).collect();
+            if more.is_empty() {
+                return below;
+            }
+            below.extend(more);
+        }
+    }
+
+    pub(super) fn checkpoints(&self, session: SessionId) -> Vec<CheckpointRow> {
+        let of_session = self.checkpoints.values().filter(|row| row.session == session);
+        let mut found: Vec<_> = of_session.cloned().collect();
+        found.sort_by_key(|row| row.at);
+        found
+    }
+}
+
+fn matches(filter: &SessionFilter, row: &SessionRow) -> bool {
+    let status = if filter.status.is_empty() {
+        filter.archived || row.status != Status::Archived
+    } else {
+        filter.status.contains(&row.status)
+    };
+    status
+        && filter.tenant.as_ref().is_none_or(|tenant| row.tenant == *tenant)
+        && filter.root.is_none_or(|root| row.root == root)
+        && filter.wake_by.is_none_or(|by| row.wake_at.is_some_and(|at| at <= by))
+        && filter.after.is_none_or(|after| row.session > after)
+}

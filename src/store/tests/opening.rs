@@ -1,0 +1,114 @@
+//! Every refusal to open is quick, typed, and says who or what stands in the way.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::store::open::check_version;
+
+/// The refusal, and its text with those of its causes.
+fn refusal(path: &Path) -> (OpenError, String) {
+    let begun = Instant::now();
+    let error = Store::open(path, StoreOptions::default()).expect_err("it must be refused");
+    assert!(begun.elapsed() < Duration::from_secs(1), "it is refused within a second");
+    let text = error.to_string();
+    (error, text)
+}
+
+fn sql(path: &Path, sql: &str) {
+    Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
+
+#[test]
+fn a_second_runtime_is_told_which_process_holds_the_store() {
+    let (_folder, path) = folder();
+    let first = open(&path);
+    let (error, text) = refusal(&path);
+    assert!(matches!(error, OpenError::Held { pid: Some(pid), .. } if pid == std::process::id()));
+    assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
+    drop(first);
+    drop(open(&path));
+}
+
+#[test]
+fn a_newer_form_is_refused_and_left_as_it_is() {
+    let (_folder, path) = folder();
+    drop(open(&path));
+    sql(&path, "PRAGMA user_version = 99");
+    let (error, text) = refusal(&path);
+    assert!(matches!(error, OpenError::TooNew { found: 99, known: 1, .. }));
+    assert!(text.contains("newer"), "{text}");
+    sql(&path, "PRAGMA user_version = 1");
+    drop(open(&path));
+}
+
+#[test]
+fn what_is_no_database_or_not_ours_is_refused_and_left_as_it_is() {
+    let (_folder, path) = folder();
+    let letter = "Dear diary, this is not a database. ".repeat(100);
+    std::fs::write(&path, &letter).unwrap();
+    let (error, text) = refusal(&path);
+    assert!(matches!(error, OpenError::NotOurs { .. }), "{error:?}");
+    assert!(text.contains("choose another file"), "{text}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), letter);
+
+    let (_folder, path) = folder_of_another_program();
+    assert!(matches!(refusal(&path).0, OpenError::NotOurs { .. }));
+}
+
+fn folder_of_another_program() -> (TempDir, PathBuf) {
+    let (folder, path) = folder();
+    sql(&path, "CREATE TABLE invoice(no INTEGER)");
+    (folder, path)
+}
+
+#[test]
+fn a_missing_folder_is_named() {
+    let (folder, _path) = folder();
+    let (error, text) = refusal(&folder.path().join("nowhere").join("green.db"));
+    assert!(matches!(error, OpenError::NoFolder { .. }));
+    assert!(text.contains("nowhere"), "{text}");
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_refused() {
+    // Nobody, not even root, creates files there.
+    let (error, text) = refusal(Path::new("/proc/green.db"));
+    assert!(matches!(error, OpenError::ReadOnly { .. }), "{error:?}");
+    assert!(text.contains("cannot be written"), "{text}");
+}
+
+#[test]
+fn a_lock_of_another_program_is_reported_in_time() {
+    let (_folder, path) = folder();
+    drop(open(&path));
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+    let (error, text) = refusal(&path);
+    assert!(matches!(error, OpenError::Busy { .. }), "{error:?}");
+    assert!(text.contains("close"), "{text}");
+    drop(other);
+    drop(open(&path));
+}
+
+#[test]
+fn an_sqlite_with_the_reset_defect_is_refused() {
+    assert!(check_version(3_051_003, "3.51.3").is_ok());
+    let error = check_version(3_040_001, "3.40.1").expect_err("too old");
+    assert!(error.to_string().contains("3.40.1"));
+}
+
+#[test]
+fn the_settings_that_durability_rests_on_are_in_force() {
+    let (_folder, path) = folder();
+    let (_lock, conn) = crate::store::open::writer(&path).unwrap();
+    let number = |name: &str| -> i64 {
+        conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
+    };
+    let mode: String = conn.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+    assert_eq!(number("synchronous"), 2, "FULL");
+    assert_eq!(number("foreign_keys"), 1);
+    assert_eq!(number("trusted_schema"), 0);
+    assert_eq!(number("cell_size_check"), 1);
+    assert_eq!(number("user_version"), 1);
+}
