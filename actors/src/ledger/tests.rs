@@ -19,7 +19,7 @@ use crate::{
         usage::Settlement,
     },
     log::{self, Writer},
-    protocol::ledger::{AccountFigures, LedgerFigures, LedgerHandle},
+    protocol::ledger::{LedgerFigures, LedgerHandle},
 };
 
 mod memory;
@@ -121,8 +121,7 @@ impl House {
     }
 
     async fn hear(&mut self) -> BudgetDecision {
-        let patience = Duration::from_secs(10);
-        tokio::time::timeout(patience, self.decisions.recv()).await.unwrap().unwrap()
+        in_time(self.decisions.recv()).await.unwrap()
     }
 
     async fn granted(&mut self, call: CallId) {
@@ -135,11 +134,15 @@ impl House {
 
     /// The tree's balance once the ledger has loaded it.
     async fn figures(&self) -> LedgerFigures {
-        loop {
-            if let Some(figures) = self.ledger.figures(root()).await {
-                return figures;
+        in_time(async {
+            loop {
+                if let Some(figures) = self.ledger.figures(root()).await {
+                    return figures;
+                }
+                tokio::task::yield_now().await;
             }
-        }
+        })
+        .await
     }
 
     async fn balance(&self) -> (u64, u64) {
@@ -174,6 +177,12 @@ async fn spawn(
         on_poison: hooks.1.clone(),
     };
     Actor::spawn(None, ledger, ()).await.unwrap().0
+}
+
+/// A test that hangs ends here.
+#[expect(clippy::disallowed_methods, reason = "the bound of a test's patience is real time")]
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), what).await.expect("it never happened")
 }
 
 /// Lets every task run until none of them can go on; tests here run on one thread.
@@ -423,7 +432,7 @@ async fn a_warning_is_told_once_its_settlement_is_durable() {
     assert!(house.warnings.try_recv().is_err());
     house.journal.set(Mood::Working);
     let (of, warning) = house.warnings.recv().await.unwrap();
-    assert_eq!((of, warning.account, warning.percent), (root(), root(), 85));
+    assert_eq!((of, warning.account, warning.percent()), (root(), root(), 85));
 }
 
 #[tokio::test]
@@ -449,7 +458,7 @@ async fn write_session(journal: &Arc<Memory>, of: u128, events: &[Event]) {
 
 fn started(no: u32) -> Event {
     let (call, turn, model) = (ModelCallNo(no), TurnId(1), ModelName::from("m"));
-    Event::ModelCallStarted { call, turn, model, bound_tokens: 10 }
+    Event::ModelCallStarted { call, turn, model, bound: tokens(10), priced: true }
 }
 
 fn booked(no: u32, tokens_max: u64) -> Event {
@@ -481,20 +490,29 @@ async fn a_tree_is_reconciled_with_its_sessions_logs_when_it_is_loaded() {
 }
 
 #[tokio::test]
+async fn a_call_whose_grant_was_never_recorded_is_charged_all_the_same() {
+    let house = House::new().await;
+    let accounts = reservation(model_call(2, 1), 1_000, 0).accounts;
+    assert!(house.ledger.settle(root(), model_call(2, 1), accounts, tokens(7)));
+    assert_eq!(house.balance().await, (7, 0));
+    quiet().await;
+    assert_eq!(house.log().len(), 1, "its path and its figure are one frame");
+}
+
+#[tokio::test]
 async fn a_late_word_on_a_call_that_was_reconciled_changes_nothing() {
     let mut house = House::new().await;
     house.ask(model_call(2, 1), 1_000, 10);
     house.granted(model_call(2, 1)).await;
     write_session(&house.journal, 2, &[started(1), booked(1, 4)]).await;
     house.restart(2).await;
-    house.settle(model_call(2, 1), 4);
+    let accounts = reservation(model_call(2, 1), 1_000, 0).accounts;
+    let actual = Amount { model_calls: 1, ..tokens(4) };
+    assert!(house.ledger.settle(root(), model_call(2, 1), accounts, actual));
+    let figures = house.figures().await;
+    let [account] = figures.accounts.as_slice() else { panic!("one account: {figures:?}") };
+    assert_eq!((account.spent, account.reserved), (actual, Amount::default()));
     quiet().await;
-    let spent = AccountFigures {
-        account: root(),
-        spent: Amount { model_calls: 1, ..tokens(4) },
-        reserved: Amount::default(),
-    };
-    assert_eq!(house.figures().await.accounts, [spent]);
     let read = log::read_all::<GrantEvent>(&house.port(), LogId::ledger(root())).await.unwrap();
     assert_eq!(read.iter().map(|frame| frame.events.len()).sum::<usize>(), 2);
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::address::{ReplyTo, Singleton};
 use crate::{
     domain::{
-        budget::{Account, Amount, Reservation, Shortage},
+        budget::{Account, Amount, Budget, Reservation, Shortage},
         grant::GrantEvent,
         ids::{CallId, Position, SessionId},
     },
@@ -39,8 +39,10 @@ pub struct AccountFigures {
     pub account: SessionId,
     /// What ended calls came to.
     pub spent: Amount,
-    /// What running calls may come to.
+    /// What running calls may come to beyond that.
     pub reserved: Amount,
+    /// Its limits.
+    pub limit: Budget,
 }
 
 /// A tree's accounts as a face shows them.
