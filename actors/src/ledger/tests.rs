@@ -1,3 +1,6 @@
+//! The ledger over a journal that can hang, lose its answers and refuse: nothing is told before it
+//! is durable, and nothing is granted twice or above a limit.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,

@@ -1,3 +1,5 @@
+//! The pool under crowds, absent requesters and repeated deaths: turns are fair, slots come back.
+
 use std::{
     collections::BTreeSet,
     sync::{
