@@ -315,6 +315,10 @@ impl Actor for Ledger {
         books: &mut Books,
     ) -> Result<(), ActorProcessingErr> {
         match message {
+            // Without a budget on its path there is nothing to set aside, and no log to begin.
+            LedgerMsg::Reserve { reservation, reply } if reservation.accounts.is_empty() => {
+                tell([(reply, BudgetDecision { call: reservation.call, decision: Ok(()) })]);
+            }
             LedgerMsg::Reserve { reservation, reply } => {
                 let root = reservation.root;
                 self.ask(&myself, books, root, Ask::Reserve(reservation, reply));

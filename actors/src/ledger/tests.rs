@@ -346,6 +346,18 @@ async fn what_can_never_fit_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn without_a_budget_nothing_is_written() {
+    let mut house = House::new().await;
+    let call = model_call(2, 1);
+    let reservation = Reservation { accounts: vec![], ..reservation(call, 0, 10) };
+    assert!(house.ledger.reserve(reservation, house.reply.clone()));
+    assert!(house.ledger.settle(root(), call, vec![], tokens(5)));
+    house.granted(call).await;
+    quiet().await;
+    assert_eq!(house.journal.tail(LogId::ledger(root())).await.unwrap().1.0, 0, "never claimed");
+}
+
+#[tokio::test]
 async fn a_wait_ends_at_its_deadline_also_when_its_session_asks_again() {
     let mut house = House::new().await;
     house.ask(model_call(2, 1), 100, 80);
