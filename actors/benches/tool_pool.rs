@@ -2,6 +2,12 @@
 //! ractor's `Factory`. The same jobs, the same eight places; prints the ratios. Run it with
 //! `cargo bench -p greenroom-actors --features testing --bench tool_pool`.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a bench measures real time, prints, and drives from a worker thread"
+)]
+
 use std::{
     hint::black_box,
     sync::{
@@ -14,11 +20,7 @@ use std::{
 use greenroom_actors::{
     domain::ids::{CallId, PoolKind, SessionId, Token, ToolCallNo},
     owned::Owned,
-    protocol::{
-        address::ReplyTo,
-        lease::Lease,
-        tool_pool::{Granted, Slots},
-    },
+    protocol::{address::ReplyTo, lease::Lease, tool_pool::Granted},
     tool_pool,
 };
 use ractor::{
@@ -189,12 +191,8 @@ async fn factory(jobs: u64, work: Work) -> Duration {
     let count = Count::new(jobs);
     let start = Instant::now();
     for key in 0..jobs as u32 {
-        let job = Job {
-            key,
-            msg: (work, count.clone()),
-            options: JobOptions::default(),
-            accepted: None,
-        };
+        let job =
+            Job { key, msg: (work, count.clone()), options: JobOptions::default(), accepted: None };
         factory.cast(FactoryMessage::Dispatch(job)).expect("the factory lives");
     }
     count.all().await;
@@ -214,7 +212,6 @@ async fn rate<F: Future<Output = Duration>>(jobs: u64, one: impl Fn(u64) -> F) -
 }
 
 #[tokio::main(flavor = "multi_thread")]
-#[allow(clippy::disallowed_methods, reason = "the driver itself must run on a worker thread")]
 async fn main() {
     tokio::spawn(compare()).await.expect("no contender panics");
 }

@@ -21,7 +21,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::{
     domain::{
-        budget::{Amount, Reservation},
+        budget::{Account, Amount, Reservation},
         ids::{CallId, Position, SessionId, Timestamp},
     },
     fault, limits,
@@ -84,7 +84,7 @@ enum State {
 /// What came while its tree was being loaded.
 enum Ask {
     Reserve(Box<Reservation>, ReplyTo<BudgetDecision>),
-    Settle(CallId, Amount),
+    Settle(CallId, Vec<Account>, Amount),
 }
 
 impl Ledger {
@@ -113,7 +113,9 @@ impl Ledger {
             Ask::Reserve(reservation, reply) => {
                 tell(book.reserve(reservation, reply, now));
             }
-            Ask::Settle(call, actual) => tell(book.settle(call, actual, now)),
+            Ask::Settle(call, accounts, actual) => {
+                tell(book.settle(call, &accounts, actual, now));
+            }
         }
     }
 
@@ -155,7 +157,7 @@ impl Ledger {
         }
         let mut book = Book::new(loaded.writer, loaded.tree, self.clock.now());
         for event in loaded.reconciled {
-            book.stage(event);
+            book.stage(vec![event]);
         }
         for ask in asks {
             self.perform(&mut book, ask);
@@ -313,14 +315,18 @@ impl Actor for Ledger {
         books: &mut Books,
     ) -> Result<(), ActorProcessingErr> {
         match message {
+            // Without a budget on its path there is nothing to set aside, and no log to begin.
+            LedgerMsg::Reserve { reservation, reply } if reservation.accounts.is_empty() => {
+                tell([(reply, BudgetDecision { call: reservation.call, decision: Ok(()) })]);
+            }
             LedgerMsg::Reserve { reservation, reply } => {
                 let root = reservation.root;
                 self.ask(&myself, books, root, Ask::Reserve(reservation, reply));
             }
             // Without a budget on its path nothing was reserved, and there is nothing to book.
             LedgerMsg::Settle { accounts, .. } if accounts.is_empty() => {}
-            LedgerMsg::Settle { root, call, accounts: _, actual } => {
-                self.ask(&myself, books, root, Ask::Settle(call, actual));
+            LedgerMsg::Settle { root, call, accounts, actual } => {
+                self.ask(&myself, books, root, Ask::Settle(call, accounts, actual));
             }
             LedgerMsg::Figures { root, reply } => {
                 let figures = match books.books.get(&root).map(|place| &place.state) {

@@ -99,9 +99,9 @@ pub const RESERVE_WAIT_MS: u64 = 600_000;
 /// Ledger records in one frame: a grant with a path of 5 accounts is some 1.4 KB, so 256 stay below
 /// `FRAME_BYTES`; and it is one group commit's worth.
 pub const LEDGER_BATCH: usize = 256;
-/// Reservations of one tree in the ledger's memory, waiting or being written: 16 for each agent of
+/// Reservations of one tree in the ledger's memory, waiting or being written: 4 for each agent of
 /// a tree of `TOTAL`. What comes above that is dropped; its session asks again.
-pub const LEDGER_QUEUE: usize = 16_384;
+pub const LEDGER_QUEUE: usize = 4_096;
 /// How often the root looks for sleepers whose time has come.
 pub const WAKE_SCAN_MS: u64 = 500;
 /// Sleepers woken per scan.

@@ -1,3 +1,5 @@
+//! The gate under a clock that a test moves: turns, deadlines, pauses, restarts.
+
 use std::{sync::atomic::AtomicU64, time::Duration};
 
 use futures_util::future::BoxFuture;
@@ -24,10 +26,7 @@ struct Hand {
 
 impl Hand {
     fn new() -> Arc<Self> {
-        Arc::new(Self {
-            now: watch::channel(1_000).0,
-            seed: AtomicU64::new(7),
-        })
+        Arc::new(Self { now: watch::channel(1_000).0, seed: AtomicU64::new(7) })
     }
 
     fn forward_to(&self, at: Timestamp) {
@@ -92,6 +91,7 @@ impl House {
     }
 
     /// A task that waits at the gate and hands on who got a lease.
+    #[expect(clippy::disallowed_methods, reason = "a test needs the task's result")]
     fn task(
         &self,
         who: u128,
@@ -119,17 +119,23 @@ impl House {
     }
 }
 
+/// A test that hangs ends here.
+#[expect(clippy::disallowed_methods, reason = "the bound of a test's patience is real time")]
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), what).await.expect("it never happened")
+}
+
 async fn eventually(what: impl Fn() -> bool) {
     let wait = async {
         while !what() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("it never became true");
+    in_time(wait).await;
 }
 
 async fn next(leases: &mut mpsc::Receiver<(u128, Lease)>) -> (u128, Lease) {
-    tokio::time::timeout(Duration::from_secs(10), leases.recv()).await.unwrap().unwrap()
+    in_time(leases.recv()).await.unwrap()
 }
 
 #[tokio::test]

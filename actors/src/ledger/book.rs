@@ -10,11 +10,11 @@
 //!        └─▶ waits ──────▲ (after a settle)   └─▶ refused: the book is dropped
 //! ```
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     domain::{
-        budget::{Amount, Reservation, Shortage},
+        budget::{Account, Amount, Reservation, Shortage},
         frame::EncodeError,
         grant::GrantEvent,
         ids::{CallId, CallNo, Position, SessionId, Timestamp},
@@ -36,13 +36,20 @@ pub(super) struct Book {
     tree: Tree,
     /// Decided, not durable, in the order of the decisions. The first `in_flight` are being
     /// written.
-    staged: VecDeque<(GrantEvent, Vec<Warning>)>,
+    staged: VecDeque<Staged>,
     in_flight: usize,
     /// Who hears of a staged grant.
     askers: HashMap<CallId, ReplyTo<BudgetDecision>>,
     /// Reservations that wait for room, oldest first.
     waiting: VecDeque<Waiting>,
     used_at: Timestamp,
+}
+
+/// One decision: its records go into one frame.
+#[derive(Debug)]
+struct Staged {
+    events: Vec<GrantEvent>,
+    warnings: Vec<Warning>,
 }
 
 #[derive(Debug)]
@@ -68,16 +75,30 @@ impl Waiting {
     fn deadline(&self) -> Timestamp {
         self.since.plus_ms(limits::RESERVE_WAIT_MS)
     }
+}
 
-    /// Whether a later reservation must not take the room this one waits for. Only between model
-    /// calls: what they wait for comes free by itself. A tool call may wait for a child's place,
-    /// and the child needs its own calls to get done.
-    fn bars(&self, later: &Reservation) -> bool {
-        let models = |call: CallId| matches!(call.no, CallNo::Model(_));
-        models(self.reservation.call)
-            && models(later.call)
-            && later.accounts.iter().any(|account| account.session == self.account)
+/// Whose room later reservations must leave to those who wait for it. Only between model calls:
+/// what they wait for comes free by itself. A tool call may wait for a child's place, and the
+/// child needs its own calls to get done.
+#[derive(Debug, Default)]
+struct Barred(HashSet<SessionId>);
+
+impl Barred {
+    fn by(&mut self, one: &Waiting) {
+        if is_model(one.reservation.call) {
+            self.0.insert(one.account);
+        }
     }
+
+    /// The account that bars this reservation.
+    fn bars(&self, reservation: &Reservation) -> Option<SessionId> {
+        let mut path = reservation.accounts.iter().map(|account| account.session);
+        path.find(|account| is_model(reservation.call) && self.0.contains(account))
+    }
+}
+
+const fn is_model(call: CallId) -> bool {
+    matches!(call.no, CallNo::Model(_))
 }
 
 impl Book {
@@ -93,10 +114,12 @@ impl Book {
         }
     }
 
-    /// Records an event that needs no answer.
-    pub(super) fn stage(&mut self, event: GrantEvent) {
-        let warnings = self.tree.apply(&event);
-        self.staged.push_back((event, warnings));
+    /// Counts a decision from now on, and has it written.
+    pub(super) fn stage(&mut self, events: Vec<GrantEvent>) {
+        if !events.is_empty() {
+            let warnings = events.iter().flat_map(|event| self.tree.apply(event)).collect();
+            self.staged.push_back(Staged { events, warnings });
+        }
     }
 
     /// Decides on a reservation; an answer only where nothing has to be written for it.
@@ -116,8 +139,9 @@ impl Book {
             waiting.reply = reply;
             return None;
         }
-        let barred = self.waiting.iter().find(|one| one.bars(&reservation)).map(|one| one.account);
-        match (budget::reserve(&self.tree, &reservation), barred) {
+        let mut barred = Barred::default();
+        self.waiting.iter().for_each(|one| barred.by(one));
+        match (budget::reserve(&self.tree, &reservation), barred.bars(&reservation)) {
             (Ruling::Standing, _) => Some((reply, BudgetDecision { call, decision: Ok(()) })),
             (Ruling::Refused(short), _) => {
                 Some((reply, BudgetDecision { call, decision: Err(short) }))
@@ -126,7 +150,7 @@ impl Book {
             (Ruling::Granted(_) | Ruling::Wait { .. }, _) if self.is_full() => None,
             (Ruling::Granted(event), None) => {
                 self.askers.insert(call, reply);
-                self.stage(event);
+                self.stage(vec![event]);
                 None
             }
             (Ruling::Wait { account }, _) | (Ruling::Granted(_), Some(account)) => {
@@ -137,41 +161,48 @@ impl Book {
     }
 
     /// Books what a call came to, and lets those move up who waited for its room.
-    pub(super) fn settle(&mut self, call: CallId, actual: Amount, now: Timestamp) -> Vec<Answer> {
+    pub(super) fn settle(
+        &mut self,
+        call: CallId,
+        accounts: &[Account],
+        actual: Amount,
+        now: Timestamp,
+    ) -> Vec<Answer> {
         self.used_at = now;
-        // A call that is over does not wait any more.
+        // A call that is over does not wait any more, and bars nobody.
+        let waited = self.waiting.len();
         self.waiting.retain(|one| one.reservation.call != call);
-        if let Some(event) = budget::settle(&self.tree, call, actual) {
-            self.stage(event);
+        let events = budget::book(&self.tree, call, accounts, actual);
+        if events.is_empty() && self.waiting.len() == waited {
+            return Vec::new();
         }
+        self.stage(events);
         self.move_up()
     }
 
     fn move_up(&mut self) -> Vec<Answer> {
         let mut answers = Vec::new();
-        let mut still: VecDeque<Waiting> = VecDeque::new();
+        let mut barred = Barred::default();
         for mut one in std::mem::take(&mut self.waiting) {
             let call = one.reservation.call;
-            let barred = still.iter().any(|earlier| earlier.bars(&one.reservation));
-            match budget::reserve(&self.tree, &one.reservation) {
-                Ruling::Granted(event) if !barred => {
+            match (budget::reserve(&self.tree, &one.reservation), barred.bars(&one.reservation)) {
+                (Ruling::Granted(event), None) => {
                     self.askers.insert(call, one.reply);
-                    self.stage(event);
+                    self.stage(vec![event]);
                 }
-                Ruling::Granted(_) => still.push_back(one),
-                Ruling::Wait { account } => {
+                (Ruling::Wait { account }, _) | (Ruling::Granted(_), Some(account)) => {
                     one.account = account;
-                    still.push_back(one);
+                    barred.by(&one);
+                    self.waiting.push_back(one);
                 }
-                Ruling::Standing => {
+                (Ruling::Standing, _) => {
                     answers.push((one.reply, BudgetDecision { call, decision: Ok(()) }));
                 }
-                Ruling::Refused(short) => {
+                (Ruling::Refused(short), _) => {
                     answers.push((one.reply, BudgetDecision { call, decision: Err(short) }));
                 }
             }
         }
-        self.waiting = still;
         answers
     }
 
@@ -208,16 +239,16 @@ impl Book {
         if self.in_flight > 0 || self.staged.is_empty() {
             return Ok(None);
         }
-        let mut records = self.staged.len().min(limits::LEDGER_BATCH);
+        let mut decisions = self.staged.len().min(limits::LEDGER_BATCH);
         loop {
-            let events: Vec<&GrantEvent> =
-                self.staged.iter().take(records).map(|(event, _)| event).collect();
+            let first = self.staged.iter().take(decisions);
+            let events: Vec<&GrantEvent> = first.flat_map(|one| &one.events).collect();
             match self.writer.frame(&events, Vec::new(), Some(mark.to_owned()), now) {
                 // Long paths: fewer of them in one frame.
-                Err(EncodeError::FrameTooLarge { .. }) if records > 1 => records /= 2,
+                Err(EncodeError::FrameTooLarge { .. }) if decisions > 1 => decisions /= 2,
                 Err(error) => return Err(error),
                 Ok(append) => {
-                    self.in_flight = records;
+                    self.in_flight = decisions;
                     return Ok(Some(append));
                 }
             }
@@ -228,12 +259,14 @@ impl Book {
     pub(super) fn committed(&mut self, at: Position) -> Durable {
         self.writer.tail = at;
         let mut durable = Durable::default();
-        for (event, warnings) in self.staged.drain(..std::mem::take(&mut self.in_flight)) {
-            durable.warnings.extend(warnings);
-            if let GrantEvent::Granted { call, .. } = event
-                && let Some(reply) = self.askers.remove(&call)
-            {
-                durable.answers.push((reply, BudgetDecision { call, decision: Ok(()) }));
+        for one in self.staged.drain(..std::mem::take(&mut self.in_flight)) {
+            durable.warnings.extend(one.warnings);
+            for event in one.events {
+                if let GrantEvent::Granted { call, .. } = event
+                    && let Some(reply) = self.askers.remove(&call)
+                {
+                    durable.answers.push((reply, BudgetDecision { call, decision: Ok(()) }));
+                }
             }
         }
         durable
@@ -244,6 +277,7 @@ impl Book {
             account: *account,
             spent: balance.spent,
             reserved: balance.reserved,
+            limit: balance.limit,
         });
         LedgerFigures {
             accounts: accounts.collect(),

@@ -91,7 +91,9 @@ async fn reconcile(
                     tracing::warn!(%session, why, "grants of a damaged session stay reserved");
                     continue;
                 }
-                other => return Err(other),
+                other @ (Trouble::Fenced | Trouble::Unavailable(_) | Trouble::Poisoned(_)) => {
+                    return Err(other);
+                }
             },
         };
         for no in calls {

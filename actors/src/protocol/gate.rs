@@ -71,7 +71,9 @@ pub enum GateRefused {
         credential: CredentialName,
     },
     /// The runtime is going down.
-    #[error("{call} at the gate of {credential}: the gate has closed; the runtime is shutting down")]
+    #[error(
+        "{call} at the gate of {credential}: the gate has closed; the runtime is shutting down"
+    )]
     Closed {
         /// The call.
         call: CallId,

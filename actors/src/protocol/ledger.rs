@@ -11,7 +11,7 @@ use super::address::{ReplyTo, Singleton};
 pub(crate) use super::trouble::Trouble;
 use crate::{
     domain::{
-        budget::{Account, Amount, Reservation, Shortage},
+        budget::{Account, Amount, Budget, Reservation, Shortage},
         grant::GrantEvent,
         ids::{CallId, Position, SessionId},
     },
@@ -40,8 +40,10 @@ pub struct AccountFigures {
     pub account: SessionId,
     /// What ended calls came to.
     pub spent: Amount,
-    /// What running calls may come to.
+    /// What running calls may come to beyond that.
     pub reserved: Amount,
+    /// Its limits.
+    pub limit: Budget,
 }
 
 /// A tree's accounts as a face shows them.
