@@ -1,0 +1,5 @@
+//! The store as a whole against a real disk that fails and a process that dies.
+
+mod child;
+mod faults;
+mod kill;
