@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 const FILE: &str = "GREENROOM_CHILD_STORE";
 const FRAMES: &str = "GREENROOM_CHILD_FRAMES";
+const HOLDS: &str = "GREENROOM_CHILD_HOLDS";
 const ABORT_AT: &str = "GREENROOM_CHILD_ABORT_AT";
 /// Sessions a child writes at once, so that groups hold several frames.
 pub const SESSIONS: u128 = 8;
@@ -62,6 +63,9 @@ fn acts_when_told() {
             }
         }));
     }
+    if env::var_os(HOLDS).is_some() {
+        return hold(Path::new(&path));
+    }
     let frames = env::var(FRAMES).map_or(u64::MAX, |frames| frames.parse().unwrap());
     let store = Arc::new(Store::open(Path::new(&path), StoreOptions::default()).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -74,6 +78,14 @@ fn acts_when_told() {
         tokio::time::timeout(LIFE, futures_util::future::join_all(all)).await.unwrap();
     });
     say("end");
+}
+
+/// Holds the database as another program would, until it is killed.
+fn hold(path: &Path) {
+    let conn = rusqlite::Connection::open(path).unwrap();
+    conn.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+    say("holds");
+    std::thread::sleep(LIFE);
 }
 
 async fn write(store: Arc<Store>, n: u128, frames: u64) {
@@ -141,6 +153,8 @@ pub struct Orders {
     pub frames: Option<u64>,
     /// Aborts itself when it passes this commit.
     pub abort_at: Option<u64>,
+    /// Locks the file as another program would, instead of writing.
+    pub holds: bool,
     /// A library loaded before all others, and the file that tells it what to do.
     pub preload: Option<(PathBuf, PathBuf)>,
 }
@@ -157,6 +171,9 @@ impl Writing {
         if let Some(nth) = orders.abort_at {
             command.env(ABORT_AT, nth.to_string());
         }
+        if orders.holds {
+            command.env(HOLDS, "1");
+        }
         if let Some((library, control)) = &orders.preload {
             command.env("LD_PRELOAD", library).env("GREENROOM_FAULT", control);
         }
@@ -164,6 +181,11 @@ impl Writing {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (acknowledged, said) = (BTreeMap::new(), Vec::new());
         Self { path: path.to_owned(), child, lines, acknowledged, said }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Listens until it has said something that `enough` is looking for; `false` when it ended.
