@@ -197,7 +197,9 @@ impl Writing {
                 let (session, position) = ack.split_once(' ').unwrap();
                 self.acknowledged.insert(session.parse().unwrap(), position.parse().unwrap());
             } else if !line.is_empty() {
-                self.said.push(line.clone());
+                // A full disk is reported again and again; once is enough to read.
+                let again = line.starts_with("unavailable") && self.said.last() == Some(&line);
+                self.said.extend((!again).then(|| line.clone()));
             }
             if enough(&line) {
                 return true;

@@ -1,6 +1,6 @@
 /* Loaded before libc into a child process: makes the disk fail on demand. What fails is the word in
  * the file named by GREENROOM_FAULT, read again at every call, so that a test turns it on and off:
- *   sync      syncing the write-ahead log fails
+ *   sync      syncing the write-ahead log fails, and what it held since the last sync is lost
  *   write     writing the write-ahead log fails
  *   full      the write-ahead log gets half of a write, then there is no space
  *   sync-back syncing the database itself fails, as when the log is copied back
@@ -50,16 +50,19 @@ ssize_t write(int fd, const void *from, size_t size) { return put(fd, from, size
 ssize_t pwrite(int fd, const void *from, size_t size, off_t at) { return put(fd, from, size, at, 1); }
 ssize_t pwrite64(int fd, const void *from, size_t size, off_t at) { return put(fd, from, size, at, 1); }
 
-static int fails(int fd) {
-  return (is(fd, ".db-wal") && told("sync")) || (is(fd, ".db") && told("sync-back"));
+static int sync_with(long call, int fd) {
+  static off_t synced = 0;
+  if (is(fd, ".db") && told("sync-back")) { errno = EIO; return -1; }
+  if (is(fd, ".db-wal")) {
+    if (told("sync")) {
+      if (ftruncate(fd, synced) != 0) abort();
+      errno = EIO;
+      return -1;
+    }
+    synced = lseek(fd, 0, SEEK_END);
+  }
+  return (int)syscall(call, fd);
 }
 
-int fsync(int fd) {
-  if (fails(fd)) { errno = EIO; return -1; }
-  return (int)syscall(SYS_fsync, fd);
-}
-
-int fdatasync(int fd) {
-  if (fails(fd)) { errno = EIO; return -1; }
-  return (int)syscall(SYS_fdatasync, fd);
-}
+int fsync(int fd) { return sync_with(SYS_fsync, fd); }
+int fdatasync(int fd) { return sync_with(SYS_fdatasync, fd); }
