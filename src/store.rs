@@ -7,9 +7,11 @@
 mod blob;
 mod catalog;
 mod columns;
+mod door;
 mod lock;
 mod log;
 mod open;
+mod ports;
 mod readers;
 #[cfg(test)]
 mod tests;
@@ -17,35 +19,24 @@ mod trouble;
 mod writer;
 
 use std::{
-    fmt,
-    future::Future,
     path::Path,
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{SyncSender, sync_channel},
-    },
+    sync::{Mutex, PoisonError, mpsc::sync_channel},
     thread::{self, JoinHandle},
 };
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
     domain::{
-        catalog::{
-            ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
-        },
-        conversation::BlobRef,
-        frame::{LogId, StoredFrame},
-        ids::{Position, SessionId, TenantId, Token},
+        catalog::Change,
+        frame::LogId,
+        ids::{Position, SessionId},
     },
     limits,
-    ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError},
+    ports::{AppendError, JournalError},
 };
-use rusqlite::Connection;
-use tokio::sync::Semaphore;
 
+use door::{Door, Queue};
 pub use open::OpenError;
-use readers::Read;
-use trouble::Trouble;
 use writer::{Job, Poison, Writer};
 
 /// How a store is opened.
@@ -74,51 +65,6 @@ struct Threads {
     readers: Vec<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
     lock: Option<lock::Lock>,
-}
-
-/// The way in, shared with every request under way.
-#[derive(Clone, Debug)]
-struct Door {
-    writes: Queue<Job>,
-    reads: Queue<Read>,
-    poison: Poison,
-}
-
-/// A bounded queue to threads: callers wait for a permit without blocking, then the send cannot.
-struct Queue<T> {
-    permits: Arc<Semaphore>,
-    sender: Arc<Mutex<Option<SyncSender<T>>>>,
-}
-
-impl<T> Clone for Queue<T> {
-    fn clone(&self) -> Self {
-        Self { permits: Arc::clone(&self.permits), sender: Arc::clone(&self.sender) }
-    }
-}
-
-impl<T> fmt::Debug for Queue<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").field("places", &self.permits.available_permits()).finish()
-    }
-}
-
-impl<T> Queue<T> {
-    fn new(places: usize, sender: SyncSender<T>) -> Self {
-        let sender = Arc::new(Mutex::new(Some(sender)));
-        Self { permits: Arc::new(Semaphore::new(places)), sender }
-    }
-
-    /// Whether it went in; it does not once the queue is shut.
-    fn send(&self, item: T) -> bool {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
-        sender.as_ref().is_some_and(|sender| sender.try_send(item).is_ok())
-    }
-
-    /// Lets nobody in any more; what is inside is still served.
-    fn shut(&self) {
-        self.permits.close();
-        drop(self.sender.lock().unwrap_or_else(PoisonError::into_inner).take());
-    }
 }
 
 impl Store {
@@ -198,7 +144,7 @@ impl Store {
     /// Runs SQL on the writing connection, to bring about what a test needs.
     #[cfg(test)]
     async fn raw(&self, sql: &'static str) {
-        let run = move |conn: &Connection| Ok(conn.execute_batch(sql)?);
+        let run = move |conn: &rusqlite::Connection| Ok(conn.execute_batch(sql)?);
         self.door.clone().write(run).await.unwrap();
     }
 }
@@ -206,140 +152,5 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-impl Door {
-    async fn write<T: Send + 'static>(
-        self,
-        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
-    ) -> Result<T, AppendError> {
-        let permit = Arc::clone(&self.writes.permits).acquire_owned().await;
-        let permit = permit.map_err(|_shut| self.gone())?;
-        let (job, answer) = writer::job(permit, work);
-        if !self.writes.send(job) {
-            return Err(self.gone().into());
-        }
-        answer.await.unwrap_or_else(|_lost| Err(self.gone().into()))
-    }
-
-    async fn read<T: Send + 'static>(
-        self,
-        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
-    ) -> Result<T, JournalError> {
-        if let Some(poisoned) = self.poison.error() {
-            return Err(poisoned);
-        }
-        let permit = Arc::clone(&self.reads.permits).acquire_owned().await;
-        let permit = permit.map_err(|_shut| self.gone())?;
-        let (read, answer) = readers::read(permit, work);
-        if !self.reads.send(read) {
-            return Err(self.gone());
-        }
-        let answer = answer.await.unwrap_or_else(|_lost| {
-            let why = "the read panicked".to_owned();
-            Err(JournalError::Unavailable { why }.into())
-        });
-        // What was read while a commit failed may not be durable.
-        match self.poison.error() {
-            Some(poisoned) => Err(poisoned),
-            None => answer.map_err(journal),
-        }
-    }
-
-    /// Why nobody answers.
-    fn gone(&self) -> JournalError {
-        self.poison.error().unwrap_or_else(|| {
-            if self.writes.permits.is_closed() {
-                return JournalError::Unavailable { why: "the store is closed".to_owned() };
-            }
-            // A panicking writer loses its answers a moment before the poison is set.
-            JournalError::Poisoned { why: "the writer is gone".to_owned() }
-        })
-    }
-}
-
-/// The error of a request that is never fenced.
-fn journal(error: AppendError) -> JournalError {
-    match error {
-        AppendError::Journal(error) => error,
-        AppendError::Fenced { .. } => JournalError::Unavailable { why: error.to_string() },
-    }
-}
-
-async fn unfenced<T>(
-    answer: impl Future<Output = Result<T, AppendError>>,
-) -> Result<T, JournalError> {
-    answer.await.map_err(journal)
-}
-
-impl Journal for Store {
-    fn claim(&self, log: LogId) -> BoxFuture<'static, Result<Claim, JournalError>> {
-        Box::pin(unfenced(self.door.clone().write(move |conn| log::claim(conn, log))))
-    }
-
-    fn append(&self, append: Append) -> BoxFuture<'static, Result<Position, AppendError>> {
-        Box::pin(self.door.clone().write(move |conn| log::append(conn, &append)))
-    }
-
-    fn read(
-        &self,
-        log: LogId,
-        after: Position,
-        rows: usize,
-    ) -> BoxFuture<'static, Result<Vec<StoredFrame>, JournalError>> {
-        Box::pin(self.door.clone().read(move |conn| log::read(conn, log, after, rows)))
-    }
-
-    fn tail(&self, log: LogId) -> BoxFuture<'static, Result<(Position, Token), JournalError>> {
-        Box::pin(self.door.clone().read(move |conn| log::tail(conn, log)))
-    }
-}
-
-impl Catalog for Store {
-    fn sessions(
-        &self,
-        filter: SessionFilter,
-    ) -> BoxFuture<'static, Result<Vec<SessionRow>, JournalError>> {
-        Box::pin(self.door.clone().read(move |conn| catalog::sessions(conn, &filter)))
-    }
-
-    fn session(
-        &self,
-        session: SessionId,
-    ) -> BoxFuture<'static, Result<Option<SessionRow>, JournalError>> {
-        Box::pin(self.door.clone().read(move |conn| catalog::session(conn, session)))
-    }
-
-    fn approvals(
-        &self,
-        tenant: Option<TenantId>,
-    ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>> {
-        Box::pin(self.door.clone().read(move |conn| catalog::approvals(conn, tenant.as_ref())))
-    }
-
-    fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
-        Box::pin(self.door.clone().read(move |conn| catalog::totals(conn, &of)))
-    }
-
-    fn checkpoints(
-        &self,
-        session: SessionId,
-    ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>> {
-        Box::pin(self.door.clone().read(move |conn| catalog::checkpoints(conn, session)))
-    }
-}
-
-impl Blobs for Store {
-    fn put(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
-        Box::pin(unfenced(self.door.clone().write(move |conn| {
-            let name = blob::name(&bytes);
-            blob::put(conn, &name, &bytes)?;
-            Ok(name)
-        })))
-    }
-
-    fn get(&self, blob: BlobRef) -> BoxFuture<'static, Result<Option<Vec<u8>>, JournalError>> {
-        Box::pin(self.door.clone().read(move |conn| blob::get(conn, &blob)))
     }
 }

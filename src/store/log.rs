@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     catalog,
     columns::{Whole, id, kind},
-    trouble::{Trouble, of_log},
+    trouble::Trouble,
 };
 
 /// A log's own row.
@@ -28,7 +28,8 @@ struct LogRow {
 
 fn log_row(conn: &Connection, log: LogId) -> Result<Option<LogRow>, Trouble> {
     let sql = "SELECT num, token, tail, chain, applied FROM log WHERE kind = ?1 AND id = ?2";
-    conn.prepare_cached(sql)?
+    let row = conn
+        .prepare_cached(sql)?
         .query_row(params![kind(log), id(log)], |row| {
             Ok(LogRow {
                 num: row.get(0)?,
@@ -38,14 +39,18 @@ fn log_row(conn: &Connection, log: LogId) -> Result<Option<LogRow>, Trouble> {
                 applied: Position(row.get::<_, Whole>(4)?.0),
             })
         })
-        .optional()
-        .map_err(of_log(log))
+        .optional()?;
+    Ok(row)
 }
 
 /// Raises the token. The log's row and its last frame must agree: an owner is never promised a
 /// tail that is not there.
 pub(super) fn claim(conn: &Connection, log: LogId) -> Result<Claim, Trouble> {
     let Some(row) = log_row(conn, log)? else {
+        if catalog::remembers(conn, log)? {
+            let why = "it is gone, but the catalog knows frames of it".to_owned();
+            return Err(Trouble::Damaged { log, why });
+        }
         conn.prepare_cached(
             "INSERT INTO log(kind, id, token, tail, chain, applied) VALUES (?1, ?2, 1, 0, ?3, 0)",
         )?
@@ -71,8 +76,7 @@ fn ends_at(
     let last: Option<(Whole, [u8; 32])> = conn
         .prepare_cached(sql)?
         .query_row([num], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
-        .map_err(of_log(log))?;
+        .optional()?;
     let (position, last) = last.map_or((0, Chain::START.0), |(at, chain)| (at.0, chain));
     if position == tail.0 && last == chain.0 {
         return Ok(());
@@ -141,10 +145,9 @@ pub(super) fn read(
                WHERE l.kind = ?1 AND l.id = ?2 AND f.position > ?3 ORDER BY f.position LIMIT ?4";
     let mut statement = conn.prepare_cached(sql)?;
     let limit = Whole(rows as u64);
-    let found = statement
-        .query_map(params![kind(log), id(log), Whole(after.0), limit], |row| frame(log, row))
-        .map_err(of_log(log))?;
-    found.collect::<Result<_, _>>().map_err(of_log(log))
+    let wanted = params![kind(log), id(log), Whole(after.0), limit];
+    let found = statement.query_map(wanted, |row| frame(log, row))?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
 fn frame(log: LogId, row: &Row<'_>) -> rusqlite::Result<StoredFrame> {

@@ -72,16 +72,23 @@ pub(super) fn unavailable(error: &rusqlite::Error) -> JournalError {
     JournalError::Unavailable { why }
 }
 
-/// A value that cannot be read concerns its log; everything else concerns the store.
-pub(super) fn of_log(log: LogId) -> impl Fn(rusqlite::Error) -> Trouble {
-    move |error| match &error {
+/// While working on a log, a value that cannot be read and a page that makes no sense are damage of
+/// that log; everything else concerns the store.
+pub(super) fn within(log: LogId) -> impl Fn(Trouble) -> Trouble {
+    move |trouble| match trouble {
+        Trouble::Sqlite(error) if is_damage(&error) => {
+            Trouble::Damaged { log, why: error.to_string() }
+        }
+        other => other,
+    }
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    match error {
         rusqlite::Error::FromSqlConversionFailure(..)
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)
-        | rusqlite::Error::Utf8Error(..) => Trouble::Damaged { log, why: error.to_string() },
-        _ if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
-            Trouble::Damaged { log, why: error.to_string() }
-        }
-        _ => Trouble::Sqlite(error),
+        | rusqlite::Error::Utf8Error(..) => true,
+        _ => error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt),
     }
 }

@@ -43,45 +43,36 @@ impl Poison {
     }
 }
 
-pub(super) type Answer = Box<dyn FnOnce(Option<JournalError>) + Send>;
+type Answer = Box<dyn FnOnce(Option<JournalError>) + Send>;
 
-/// Work done in a savepoint, whose caller waits for the commit.
+/// Something to write whose caller waits for the commit.
+pub(super) trait Work: Send {
+    /// Does it, inside a savepoint.
+    fn run(self: Box<Self>, conn: &Connection) -> Worked;
+
+    /// Tells its caller that it will not be done.
+    fn refuse(self: Box<Self>, why: JournalError);
+}
+
+/// Work that was done, or tried: whether it stays, and how its caller hears of the commit.
 pub(super) struct Worked {
     keep: bool,
     class: Option<Class>,
     answer: Answer,
 }
 
-pub(super) type Work = Box<dyn FnOnce(Result<&Connection, JournalError>) -> Option<Worked> + Send>;
-
-/// A request to the writer. Its permit is its place in the bounded queue.
-pub(super) enum Job {
-    /// Something to write.
-    Write {
-        /// What.
-        work: Work,
-        /// Its place.
-        _permit: OwnedSemaphorePermit,
-    },
-    /// Everything before this is committed; end.
-    Close,
+struct Write<T, F> {
+    reply: oneshot::Sender<Result<T, AppendError>>,
+    write: F,
 }
 
-/// A writing job and where its answer arrives.
-pub(super) fn job<T: Send + 'static>(
-    permit: OwnedSemaphorePermit,
-    write: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
-) -> (Job, oneshot::Receiver<Result<T, AppendError>>) {
-    let (reply, answer) = oneshot::channel();
-    let work: Work = Box::new(move |conn| {
-        let conn = match conn {
-            Ok(conn) => conn,
-            Err(refusal) => {
-                // Whoever asked may have gone; then nobody misses the answer.
-                let _ = reply.send(Err(refusal.into()));
-                return None;
-            }
-        };
+impl<T, F> Work for Write<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection) -> Result<T, Trouble> + Send,
+{
+    fn run(self: Box<Self>, conn: &Connection) -> Worked {
+        let Self { reply, write } = *self;
         let done = write(conn);
         let class = match &done {
             Err(Trouble::Sqlite(error)) => Some(class(error)),
@@ -95,11 +86,38 @@ pub(super) fn job<T: Send + 'static>(
                 Some(error) => Err(error.into()),
                 None => done.map_err(AppendError::from),
             };
+            // Whoever asked may have gone; then nobody misses the answer.
             let _ = reply.send(answer);
         });
-        Some(Worked { keep, class, answer })
-    });
-    (Job::Write { work, _permit: permit }, answer)
+        Worked { keep, class, answer }
+    }
+
+    fn refuse(self: Box<Self>, why: JournalError) {
+        // As above.
+        let _ = self.reply.send(Err(why.into()));
+    }
+}
+
+/// A request to the writer. Its permit is its place in the bounded queue.
+pub(super) enum Job {
+    /// Something to write.
+    Write {
+        /// What.
+        work: Box<dyn Work>,
+        /// Its place.
+        permit: OwnedSemaphorePermit,
+    },
+    /// Everything before this is committed; end.
+    Close,
+}
+
+/// A writing job and where its answer arrives.
+pub(super) fn job<T: Send + 'static>(
+    permit: OwnedSemaphorePermit,
+    write: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+) -> (Job, oneshot::Receiver<Result<T, AppendError>>) {
+    let (reply, answer) = oneshot::channel();
+    (Job::Write { work: Box::new(Write { reply, write }), permit }, answer)
 }
 
 /// The writer's state on its thread.
@@ -129,22 +147,8 @@ impl Writer {
 
     fn serve(&mut self) {
         while let Some(first) = self.next() {
-            let mut group = Vec::new();
-            let mut closing = false;
-            let mut waiting = Some(first);
-            while let Some(job) = waiting.take() {
-                match job {
-                    Job::Write { work, _permit } => group.push((work, _permit)),
-                    Job::Close => {
-                        closing = true;
-                        break;
-                    }
-                }
-                if group.len() < limits::COMMIT_FRAMES {
-                    waiting = self.jobs.try_recv().ok();
-                }
-            }
-            self.commit(group.into_iter().map(|(work, _permit)| work).collect());
+            let (group, closing) = self.group(first);
+            self.commit(group);
             if closing {
                 break;
             }
@@ -152,6 +156,25 @@ impl Writer {
         if self.poison.error().is_none() {
             self.copy_back("TRUNCATE");
         }
+    }
+
+    /// What is committed together: all that waits, up to the limit. Their places in the queue come
+    /// free, so that the next group gathers while this one is synced.
+    fn group(&self, first: Job) -> (Vec<Box<dyn Work>>, bool) {
+        let mut group = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Write { work, permit } => {
+                    group.push(work);
+                    drop(permit);
+                }
+                Job::Close => return (group, true),
+            }
+            let room = group.len() < limits::COMMIT_FRAMES;
+            next = if room { self.jobs.try_recv().ok() } else { None };
+        }
+        (group, false)
     }
 
     /// The next request; while there is none, the write-ahead log is copied back once.
@@ -166,7 +189,7 @@ impl Writer {
         self.jobs.recv().ok()
     }
 
-    fn commit(&mut self, group: Vec<Work>) {
+    fn commit(&mut self, group: Vec<Box<dyn Work>>) {
         if group.is_empty() {
             return;
         }
@@ -176,7 +199,7 @@ impl Writer {
         };
         if let Err(refusal) = begun {
             for work in group {
-                work(Err(refusal.clone()));
+                work.refuse(refusal.clone());
             }
             return;
         }
@@ -184,7 +207,7 @@ impl Writer {
         let mut aborted = None;
         for work in group {
             if let Some(refusal) = &aborted {
-                work(Err(JournalError::clone(refusal)));
+                work.refuse(JournalError::clone(refusal));
                 continue;
             }
             match self.one(work) {
@@ -209,16 +232,14 @@ impl Writer {
 
     /// One piece of work in a savepoint, so that its failure takes no neighbour with it. An error
     /// says that the whole transaction is lost.
-    fn one(&self, work: Work) -> Result<Answer, (Option<Answer>, JournalError)> {
+    fn one(&self, work: Box<dyn Work>) -> Result<Answer, (Option<Answer>, JournalError)> {
         let run = |sql: &str| self.conn.prepare_cached(sql)?.execute([]);
         if let Err(error) = run("SAVEPOINT job") {
             let refusal = unavailable(&error);
-            work(Err(refusal.clone()));
+            work.refuse(refusal.clone());
             return Err((None, refusal));
         }
-        let Some(Worked { keep, class, answer }) = work(Ok(&self.conn)) else {
-            unreachable!("work that is given a connection is worked")
-        };
+        let Worked { keep, class, answer } = work.run(&self.conn);
         if class == Some(Class::Io) {
             let refusal = self.poison.set("the disk failed under a write".to_owned());
             return Err((Some(answer), refusal));

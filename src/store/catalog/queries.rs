@@ -1,0 +1,194 @@
+//! What can be asked of the read model. Every answer is bounded by the caller's rows or by what is
+//! open.
+
+use greenroom_actors::{
+    domain::{
+        catalog::{
+            ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Status, Totals, TotalsOf,
+        },
+        ids::{ApprovalId, ApprovalNo, Position, SessionId, TenantId, Timestamp},
+        usage::{NanoUsd, Usage},
+    },
+    limits,
+};
+use rusqlite::{
+    Connection, OptionalExtension as _, Row, ToSql, params_from_iter,
+    types::{FromSql, FromSqlError, FromSqlResult, ValueRef},
+};
+
+use crate::store::{
+    columns::{Json, Parsed, Whole},
+    trouble::Trouble,
+};
+
+const SESSION: &str = "SELECT id, tenant, root, parent, agent, name, status, waiting_on, wake_at, \
+                       goal, restarts, created_at, updated_at, position FROM session";
+
+struct Word(Status);
+
+impl FromSql for Word {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let word = value.as_str()?;
+        [Status::Idle, Status::Running, Status::Waiting, Status::Quarantined, Status::Archived]
+            .into_iter()
+            .find(|status| status.word() == word)
+            .map(Self)
+            .ok_or(FromSqlError::InvalidType)
+    }
+}
+
+fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
+    Ok(SessionRow {
+        session: row.get::<_, Parsed<_>>(0)?.0,
+        tenant: row.get::<_, String>(1)?.into(),
+        root: row.get::<_, Parsed<_>>(2)?.0,
+        parent: row.get::<_, Option<Parsed<_>>>(3)?.map(|parent| parent.0),
+        agent: row.get::<_, String>(4)?.into(),
+        name: row.get(5)?,
+        status: row.get::<_, Word>(6)?.0,
+        waiting_on: row.get(7)?,
+        wake_at: row.get::<_, Option<i64>>(8)?.map(Timestamp),
+        goal: row.get::<_, Option<Json<_>>>(9)?.map(|goal| goal.0),
+        restarts: row.get::<_, Whole>(10)?.0,
+        created_at: Timestamp(row.get(11)?),
+        updated_at: Timestamp(row.get(12)?),
+        position: Position(row.get::<_, Whole>(13)?.0),
+    })
+}
+
+/// One session's line.
+pub(in crate::store) fn session(
+    conn: &Connection,
+    session: SessionId,
+) -> Result<Option<SessionRow>, Trouble> {
+    let sql = format!("{SESSION} WHERE id = ?1");
+    Ok(conn.prepare_cached(&sql)?.query_row([session.to_string()], session_row).optional()?)
+}
+
+/// Lines of sessions, in the order of their ids.
+pub(in crate::store) fn sessions(
+    conn: &Connection,
+    filter: &SessionFilter,
+) -> Result<Vec<SessionRow>, Trouble> {
+    let mut wanted: Vec<&str> = Vec::new();
+    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+    if let Some(tenant) = &filter.tenant {
+        wanted.push("tenant = ?");
+        values.push(Box::new(tenant.as_str().to_owned()));
+    }
+    if let Some(root) = filter.root {
+        wanted.push("root = ?");
+        values.push(Box::new(root.to_string()));
+    }
+    let marks = format!("status IN ({})", vec!["?"; filter.status.len()].join(", "));
+    if !filter.status.is_empty() {
+        wanted.push(&marks);
+        values.extend(filter.status.iter().map(|status| Box::new(status.word()) as Box<dyn ToSql>));
+    } else if !filter.archived {
+        wanted.push("status <> 'archived'");
+    }
+    if let Some(by) = filter.wake_by {
+        wanted.push("wake_at <= ?");
+        values.push(Box::new(by.0));
+    }
+    if let Some(after) = filter.after {
+        wanted.push("id > ?");
+        values.push(Box::new(after.to_string()));
+    }
+    let wanted = if wanted.is_empty() { "TRUE".to_owned() } else { wanted.join(" AND ") };
+    let rows = if filter.rows == 0 { limits::LIST_ROWS } else { filter.rows };
+    values.push(Box::new(Whole(rows as u64)));
+    let sql = format!("{SESSION} WHERE {wanted} ORDER BY id LIMIT ?");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let found = statement.query_map(params_from_iter(values), session_row)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Open approvals, oldest expiry first. One whose session has no line yet is shown to whoever asks
+/// for all tenants: an approval must not hide.
+pub(in crate::store) fn approvals(
+    conn: &Connection,
+    tenant: Option<&TenantId>,
+) -> Result<Vec<ApprovalRow>, Trouble> {
+    let sql = "SELECT a.session, a.no, coalesce(s.tenant, ''), coalesce(s.agent, ''), a.ask \
+               FROM approval a LEFT JOIN session s ON s.id = a.session \
+               WHERE ?1 IS NULL OR s.tenant = ?1 ORDER BY a.expires_at, a.session, a.no";
+    let mut statement = conn.prepare_cached(sql)?;
+    let found = statement.query_map([tenant.map(TenantId::as_str)], |row| {
+        Ok(ApprovalRow {
+            id: ApprovalId { session: row.get::<_, Parsed<_>>(0)?.0, no: ApprovalNo(row.get(1)?) },
+            tenant: row.get::<_, String>(2)?.into(),
+            agent: row.get::<_, String>(3)?.into(),
+            ask: row.get::<_, Json<_>>(4)?.0,
+        })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+const TOTALS: &str = "SELECT coalesce(sum(kind = 'exact'), 0), coalesce(sum(input), 0), \
+    coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0), coalesce(sum(output), 0), \
+    coalesce(sum(reasoning), 0), coalesce(sum(cost), 0), \
+    coalesce(sum(kind = 'exact' AND cost IS NULL), 0), coalesce(sum(kind = 'unsettled'), 0), \
+    coalesce(sum(tokens_max), 0), coalesce(sum(cost_max), 0) FROM usage WHERE ";
+
+/// Sums of what was booked.
+pub(in crate::store) fn totals(conn: &Connection, of: &TotalsOf) -> Result<Totals, Trouble> {
+    let (wanted, value) = match of {
+        TotalsOf::Runtime => ("?1 IS NULL", None),
+        TotalsOf::Session(session) => ("session = ?1", Some(session.to_string())),
+        // UNION, not UNION ALL: a damaged parent link must not make it walk in circles.
+        TotalsOf::Subtree(session) => (
+            "session IN (WITH RECURSIVE below(id) AS (SELECT ?1 UNION \
+             SELECT s.id FROM session s JOIN below b ON s.parent = b.id) SELECT id FROM below)",
+            Some(session.to_string()),
+        ),
+        TotalsOf::Model(model) => ("model = ?1", Some(model.as_str().to_owned())),
+        TotalsOf::Agent(agent) => ("agent = ?1", Some(agent.as_str().to_owned())),
+    };
+    let sql = format!("{TOTALS}{wanted}");
+    let totals = conn.prepare_cached(&sql)?.query_row([value], |row| {
+        let figure = |column: usize| row.get::<_, Whole>(column).map(|figure| figure.0);
+        Ok(Totals {
+            calls: figure(0)?,
+            usage: Usage {
+                input: figure(1)?,
+                cache_read: figure(2)?,
+                cache_write: figure(3)?,
+                output: figure(4)?,
+                reasoning: figure(5)?,
+            },
+            cost: NanoUsd(figure(6)?),
+            unpriced_calls: figure(7)?,
+            unsettled_calls: figure(8)?,
+            unsettled_tokens_max: figure(9)?,
+            unsettled_cost_max: NanoUsd(figure(10)?),
+        })
+    })?;
+    Ok(totals)
+}
+
+/// A session's checkpoints, oldest first.
+pub(in crate::store) fn checkpoints(
+    conn: &Connection,
+    session: SessionId,
+) -> Result<Vec<CheckpointRow>, Trouble> {
+    let sql = "SELECT name, at, value FROM checkpoint WHERE session = ?1 ORDER BY at, name";
+    let mut statement = conn.prepare_cached(sql)?;
+    let found = statement.query_map([session.to_string()], |row| {
+        Ok(CheckpointRow {
+            session,
+            name: row.get::<_, String>(0)?.into(),
+            at: Position(row.get::<_, Whole>(1)?.0),
+            value: row.get(2)?,
+        })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Sessions whose part of the read model has not followed their log.
+pub(in crate::store) fn stale(conn: &Connection) -> Result<Vec<SessionId>, Trouble> {
+    let sql = "SELECT id FROM log WHERE applied < tail AND kind = 'session' ORDER BY id";
+    let mut statement = conn.prepare_cached(sql)?;
+    let found = statement.query_map([], |row| Ok(row.get::<_, Parsed<_>>(0)?.0))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,91 @@
+//! The ports that the store implements, each a piece of work sent through the door.
+
+use futures_util::future::BoxFuture;
+use greenroom_actors::{
+    domain::{
+        catalog::{ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf},
+        conversation::BlobRef,
+        frame::{LogId, StoredFrame},
+        ids::{Position, SessionId, TenantId, Token},
+    },
+    ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError},
+};
+use rusqlite::Connection;
+
+use super::{Store, blob, catalog, door::unfenced, log, trouble::within};
+
+impl Journal for Store {
+    fn claim(&self, log: LogId) -> BoxFuture<'static, Result<Claim, JournalError>> {
+        let work = move |conn: &Connection| log::claim(conn, log).map_err(within(log));
+        Box::pin(unfenced(self.door.clone().write(work)))
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let log = append.envelope.log;
+        let work = move |conn: &Connection| log::append(conn, &append).map_err(within(log));
+        Box::pin(self.door.clone().write(work))
+    }
+
+    fn read(
+        &self,
+        log: LogId,
+        after: Position,
+        rows: usize,
+    ) -> BoxFuture<'static, Result<Vec<StoredFrame>, JournalError>> {
+        let work = move |conn: &Connection| log::read(conn, log, after, rows).map_err(within(log));
+        Box::pin(self.door.clone().read(work))
+    }
+
+    fn tail(&self, log: LogId) -> BoxFuture<'static, Result<(Position, Token), JournalError>> {
+        let work = move |conn: &Connection| log::tail(conn, log).map_err(within(log));
+        Box::pin(self.door.clone().read(work))
+    }
+}
+
+impl Catalog for Store {
+    fn sessions(
+        &self,
+        filter: SessionFilter,
+    ) -> BoxFuture<'static, Result<Vec<SessionRow>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::sessions(conn, &filter)))
+    }
+
+    fn session(
+        &self,
+        session: SessionId,
+    ) -> BoxFuture<'static, Result<Option<SessionRow>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::session(conn, session)))
+    }
+
+    fn approvals(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::approvals(conn, tenant.as_ref())))
+    }
+
+    fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::totals(conn, &of)))
+    }
+
+    fn checkpoints(
+        &self,
+        session: SessionId,
+    ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::checkpoints(conn, session)))
+    }
+}
+
+impl Blobs for Store {
+    fn put(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
+        Box::pin(unfenced(self.door.clone().write(move |conn| {
+            let name = blob::name(&bytes);
+            blob::put(conn, &name, &bytes)?;
+            Ok(name)
+        })))
+    }
+
+    fn get(&self, blob: BlobRef) -> BoxFuture<'static, Result<Option<Vec<u8>>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| blob::get(conn, &blob)))
+    }
+}

@@ -1,0 +1,3 @@
+//! The one integration binary: real files, real processes, real signals.
+
+mod store;
