@@ -95,8 +95,7 @@ impl Actor for Permission {
         myself: ActorRef<PermissionMsg>,
         (): (),
     ) -> Result<Desktop, ActorProcessingErr> {
-        let mut desktop =
-            Desktop { house: None, task: None, queue: VecDeque::new(), flight: None };
+        let mut desktop = Desktop { house: None, task: None, queue: VecDeque::new(), flight: None };
         self.reload(&myself, &mut desktop);
         Ok(desktop)
     }
@@ -170,12 +169,7 @@ impl Permission {
         }
     }
 
-    fn trouble(
-        &self,
-        myself: &ActorRef<PermissionMsg>,
-        desktop: &mut Desktop,
-        trouble: &Trouble,
-    ) {
+    fn trouble(&self, myself: &ActorRef<PermissionMsg>, desktop: &mut Desktop, trouble: &Trouble) {
         tracing::warn!(error = %trouble, "house log");
         if let Trouble::Poisoned(why) | Trouble::Damaged(why) = trouble {
             self.alarm.send(Alarm::Poisoned { why: why.clone() });

@@ -4,19 +4,17 @@
 use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use crate::domain::model::{ModelEvent, ModelRequest};
 use crate::domain::{
-    agent::Sampling,
     catalog::{ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf},
-    conversation::{BlobRef, Message, Reply},
+    conversation::BlobRef,
     event::ModelFailure,
     frame::{Chain, Envelope, LogId, StoredFrame},
     ids::{
-        AgentName, CallId, CredentialName, ModelName, Position, PrincipalId, ProviderName,
-        SessionId, TenantId, Timestamp, Token, ToolName, TurnId,
+        CallId, CredentialName, ModelName, Position, PrincipalId, ProviderName, SessionId,
+        TenantId, Timestamp, Token, ToolName,
     },
     tool::{Args, Overlay, ToolOutcome, ToolSpec},
 };

@@ -34,8 +34,8 @@ use crate::{
     },
 };
 use house::House;
-pub(crate) use load::state_at;
 use live::Live;
+pub(crate) use load::state_at;
 
 /// The actor's fixed part.
 pub(crate) struct Session {
@@ -180,7 +180,10 @@ impl Session {
                 self.house.board.to_wing(session, WingMsg::Quarantined { session, reason });
                 left::DAMAGED
             }
-            LoadFailed::Unavailable(_) => left::SUSPENDED,
+            LoadFailed::Unavailable(why) => {
+                tracing::warn!(%session, %why, "the log cannot be read for now");
+                left::SUSPENDED
+            }
             LoadFailed::Poisoned(why) => {
                 self.house.alarm.send(Alarm::Poisoned { why: why.clone() });
                 left::SUSPENDED

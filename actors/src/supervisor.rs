@@ -110,7 +110,9 @@ impl Actor for Root {
             RootMsg::Start { seat, done } => {
                 self.start(&myself, children, seat).await;
                 // Whoever waited may have gone.
-                drop(done.map(|done| done.send(())));
+                if let Some(done) = done {
+                    let _ = done.send(());
+                }
             }
             RootMsg::Alarm(alarm) => self.alarm(alarm),
             RootMsg::Scan => self.scan(&myself, children),
@@ -169,20 +171,15 @@ impl Root {
         }
     }
 
-    fn died(
-        &self,
-        myself: &ActorRef<RootMsg>,
-        children: &mut Children,
-        seat: Seat,
-        why: &str,
-    ) {
+    fn died(&self, myself: &ActorRef<RootMsg>, children: &mut Children, seat: Seat, why: &str) {
         tracing::warn!(?seat, why, "an actor of the house died");
         self.seats.vacate(&seat);
         let clock = Arc::clone(self.seats.clock());
         let now = clock.now();
         let deaths = children.deaths.entry(seat.clone()).or_default();
         deaths.push(now);
-        let policy = RestartPolicy { backoff_ms: limits::SEAT_BACKOFF_MS, ..RestartPolicy::default() };
+        let policy =
+            RestartPolicy { backoff_ms: limits::SEAT_BACKOFF_MS, ..RestartPolicy::default() };
         let policy = RestartPolicy { panics_max: limits::SEAT_DEATHS_MAX, ..policy };
         match recovery::after_panic(&policy, deaths, now, clock.random()) {
             Next::Restart { after_ms } => {

@@ -2,5 +2,6 @@
 //! and the laws that every implementation of a port must pass.
 
 pub mod clock;
+pub mod harness;
 pub mod laws;
 pub mod memory;

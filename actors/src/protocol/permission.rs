@@ -1,8 +1,6 @@
 //! Permission as sessions and faces see it: it keeps the rules of the house and publishes them as
 //! a snapshot; sessions decide by that snapshot, and faces hear of questions through it.
 
-use std::sync::Arc;
-
 use ractor::ActorRef;
 use tokio::sync::{oneshot, watch};
 
@@ -92,6 +90,3 @@ impl PermissionHandle {
         let _ = self.0.cast(PermissionMsg::Record { event: Box::new(event), reply: None });
     }
 }
-
-/// Who is off the stage without being able to say so, shared with the wings.
-pub(crate) type Damaged = watch::Receiver<Arc<std::collections::BTreeMap<SessionId, String>>>;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::{
-    domain::ids::{SessionId, Timestamp},
+    domain::ids::SessionId,
     policy::turn::Rejected,
     protocol::{
         address::Singleton,
@@ -90,13 +90,4 @@ pub(crate) fn refuse(request: Request, why: Rejected) {
         Request::CallOutcome { reply, .. } => drop(reply.send(Err(why))),
         Request::Checkpoint { reply, .. } => drop(reply.send(Err(why))),
     }
-}
-
-/// A session's restart, as its next incarnation is told.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Rebirth {
-    /// The panic it died of.
-    pub(crate) panic: Option<String>,
-    /// When.
-    pub(crate) at: Timestamp,
 }

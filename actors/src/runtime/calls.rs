@@ -9,9 +9,7 @@ use tokio::sync::oneshot;
 use crate::{
     domain::{
         agent::{AgentSpec, Rendered},
-        catalog::{
-            ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
-        },
+        catalog::{ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf},
         event::{CancelTarget, Creation, Event, ForkPoint, Goal, Lineage, UserInput},
         frame::LogId,
         house::HouseEvent,
@@ -340,10 +338,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn approvals(
-        &self,
-        tenant: Option<TenantId>,
-    ) -> Result<Vec<ApprovalRow>, CallError> {
+    pub async fn approvals(&self, tenant: Option<TenantId>) -> Result<Vec<ApprovalRow>, CallError> {
         Ok(self.inner.catalog.approvals(tenant).await?)
     }
 

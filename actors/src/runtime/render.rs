@@ -82,10 +82,7 @@ pub(super) fn render(
 ) -> Result<Rendered, RenderError> {
     let name = || agent.name.clone();
     if agent.engine.as_str() != "loop" {
-        return Err(RenderError::UnknownEngine {
-            agent: name(),
-            engine: agent.engine.to_string(),
-        });
+        return Err(RenderError::UnknownEngine { agent: name(), engine: agent.engine.to_string() });
     }
     if let Err(error) = rules::check(&agent.authority.rules) {
         return Err(RenderError::BadRule { agent: name(), why: error.to_string() });

@@ -17,12 +17,7 @@ use crate::{
     limits, permission,
     policy::rules::{Desk, Layers, Policy},
     ports::{Blobs, Catalog, Clock, Journal, ModelProvider, Services, Tool},
-    protocol::{
-        address::ReplyTo,
-        permission::PermissionMsg,
-        trouble::Trouble,
-        wing::Alarm,
-    },
+    protocol::{address::ReplyTo, permission::PermissionMsg, trouble::Trouble, wing::Alarm},
     session::house::{House, Tables},
     supervisor::{Root, RootMsg, Seat, Seats, builtin_rules},
 };
@@ -204,7 +199,17 @@ impl Runtime {
         let Deps { journal, catalog, blobs, clock } = deps;
         let principal = options.principal.clone();
         let inner = Inner {
-            seats, root, journal, catalog, blobs, clock, bus, tables, options, ended, principal,
+            seats,
+            root,
+            journal,
+            catalog,
+            blobs,
+            clock,
+            bus,
+            tables,
+            options,
+            ended,
+            principal,
         };
         let runtime = Self { inner: Arc::new(inner) };
         runtime.fill(agents, tools, providers).await?;

@@ -15,12 +15,8 @@ use crate::{
     policy::rules::Policy,
     ports::{Blobs, Clock, Journal, ModelProvider, ProviderTable, Services, ToolTable},
     protocol::{
-        address::ReplyTo,
-        gate::GateHandle,
-        ledger::LedgerHandle,
-        permission::PermissionHandle,
-        tool_pool::Slots,
-        wing::Alarm,
+        address::ReplyTo, gate::GateHandle, ledger::LedgerHandle, permission::PermissionHandle,
+        tool_pool::Slots, wing::Alarm,
     },
 };
 

@@ -14,8 +14,8 @@ use crate::{
         conversation::ReplyBlock,
         event::{Event, FailureKind, ModelFailure},
         ids::{
-            Assignment, CallNo, InputKey, ModelCallNo, Position, PrincipalId, SessionId,
-            Timestamp, ToolCallNo, TurnId,
+            Assignment, CallNo, InputKey, ModelCallNo, Position, PrincipalId, SessionId, Timestamp,
+            ToolCallNo, TurnId,
         },
         outcome::{ChildOutcome, ChildReport, TurnOutcome},
         tool::ToolOutcome,
@@ -241,9 +241,7 @@ impl Live {
                 let ended = turn.and_then(|turn| Some((turn, self.state.outcomes.get(&turn)?)));
                 match (ended, &self.state.quarantined) {
                     (Some((turn, outcome)), _) => Ok((turn, outcome.clone())),
-                    (None, Some(reason)) => {
-                        Err(Rejected::Quarantined { reason: reason.clone() })
-                    }
+                    (None, Some(reason)) => Err(Rejected::Quarantined { reason: reason.clone() }),
                     (None, None) => {
                         return self.waiters.entry(key).or_default().push(reply);
                     }
@@ -533,9 +531,7 @@ impl Live {
         self.running.remove(&CallNo::Model(call));
         self.timers.overdue.remove(&CallNo::Model(call));
         self.enqueue(match result {
-            Ok(reply) => {
-                Input::ModelFinished { call, reply: Box::new(reply), slots: Vec::new() }
-            }
+            Ok(reply) => Input::ModelFinished { call, reply: Box::new(reply), slots: Vec::new() },
             Err(failure) => Input::ModelFailed { call, failure },
         });
     }

@@ -95,12 +95,9 @@ fn fold(
                 tenant = frame.envelope.tenant;
                 principal = frame.envelope.principal;
             }
-            turn::fold(&mut state, &frame.events, at)
-                .map_err(|impossible| DecodeError::Impossible {
-                    log,
-                    position,
-                    why: impossible.to_string(),
-                })
+            turn::fold(&mut state, &frame.events, at).map_err(|impossible| {
+                DecodeError::Impossible { log, position, why: impossible.to_string() }
+            })
         })
         .await?;
         Ok(Folded { state, tenant, principal, verifier })

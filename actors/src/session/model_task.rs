@@ -103,7 +103,9 @@ async fn pack(house: &House, mut reply: Reply) -> Result<Reply, ModelFailure> {
     if bytes <= REPLY_INLINE {
         return Ok(reply);
     }
-    let message = format!("the reply has {bytes} bytes that cannot be kept apart, at most {REPLY_INLINE} fit");
+    let message = format!(
+        "the reply has {bytes} bytes that cannot be kept apart, at most {REPLY_INLINE} fit"
+    );
     Err(failure(FailureKind::Malformed, message, false))
 }
 

@@ -211,9 +211,7 @@ impl Live {
             let message = match ended {
                 Ended::Value(result) => SessionMsg::ModelEnded { call, result: Box::new(result) },
                 Ended::Panicked(message) => SessionMsg::ModelPanicked { message },
-                Ended::Aborted => {
-                    SessionMsg::ModelEnded { call, result: Box::new(Err(aborted())) }
-                }
+                Ended::Aborted => SessionMsg::ModelEnded { call, result: Box::new(Err(aborted())) },
             };
             let _ = myself.cast(message);
         });
@@ -259,10 +257,8 @@ impl Live {
                 "tool {} is not registered in this runtime",
                 asked.name
             ));
-            return self.enqueue(Input::ToolFinished {
-                call,
-                outcome: ToolOutcome::Failed { output },
-            });
+            return self
+                .enqueue(Input::ToolFinished { call, outcome: ToolOutcome::Failed { output } });
         };
         let effect = self.state.tool(&asked.name).map_or(EffectClass::Once, |tool| tool.effect);
         let (cancel, seen) = Cancel::channel();
@@ -294,8 +290,7 @@ impl Live {
             idempotency_key: id.to_string(),
             tenant: self.writer.tenant.clone(),
             principal: self.writer.principal.clone(),
-            cwd: asked
-                .and_then(|call| crate::policy::turn::State::request(call).cwd),
+            cwd: asked.and_then(|call| crate::policy::turn::State::request(call).cwd),
             deadline,
             cancel,
             progress: Progress::new(Arc::new(move |label| {

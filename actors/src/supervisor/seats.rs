@@ -217,11 +217,7 @@ impl Seats {
     }
 }
 
-async fn spawn<A>(
-    actor: A,
-    root: ActorCell,
-    end: &End<A::Msg>,
-) -> Result<ActorId, String>
+async fn spawn<A>(actor: A, root: ActorCell, end: &End<A::Msg>) -> Result<ActorId, String>
 where
     A: Actor<Arguments = ()>,
 {

@@ -204,12 +204,7 @@ impl Wing {
         }
     }
 
-    async fn wake(
-        &self,
-        myself: &ActorRef<WingMsg>,
-        children: &mut Children,
-        session: SessionId,
-    ) {
+    async fn wake(&self, myself: &ActorRef<WingMsg>, children: &mut Children, session: SessionId) {
         let known = children.children.get(&session);
         let busy = known.is_some_and(|child| child.live.is_some() || child.timer.is_some());
         let damaged = self.damaged.borrow().contains_key(&session);
@@ -219,12 +214,7 @@ impl Wing {
     }
 
     /// Starts an incarnation and hands over what waits for it.
-    async fn start(
-        &self,
-        myself: &ActorRef<WingMsg>,
-        children: &mut Children,
-        session: SessionId,
-    ) {
+    async fn start(&self, myself: &ActorRef<WingMsg>, children: &mut Children, session: SessionId) {
         let child = children.children.entry(session).or_default();
         child.generation += 1;
         child.timer = None;

@@ -194,8 +194,8 @@ impl Fold {
         state.next.turn = turn.next();
         state.inputs.insert(queued.key.clone(), Some(turn));
         let Queued { key, input, cancelled } = queued;
-        let cancelled = cancelled
-            .or_else(|| input.assignment.and_then(|no| state.cancelled.get(&no).cloned()));
+        let cancelled =
+            cancelled.or_else(|| input.assignment.and_then(|no| state.cancelled.get(&no).cloned()));
         let mut blocks = news_of_children(&mut state.children);
         blocks.extend(input.blocks);
         say(state, Message { speaker: Speaker::User, blocks });

@@ -160,5 +160,4 @@ impl Desk<'_, '_> {
             self.emit(Event::ApprovalClosed { no, why: Closed::Withdrawn });
         }
     }
-
 }

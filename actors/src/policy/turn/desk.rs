@@ -11,9 +11,9 @@ use crate::domain::{
 use crate::limits;
 
 use super::{
-    apply, builtin, pending,
+    apply, builtin,
     input::{Effect, Env, Input, Rejected},
-    prompt,
+    pending, prompt,
     state::{Stage, State},
 };
 use crate::domain::{agent::InputPolicy, event::CancelTarget, ids::ToolCallNo};
@@ -56,7 +56,9 @@ impl<'s, 'e> Desk<'s, 'e> {
         match input {
             Input::Opened { creation, fork } => self.opened(*creation, fork)?,
             Input::Submitted { key, input } => self.submitted(key, *input)?,
-            Input::ModelFinished { call, reply, slots } => self.model_finished(call, *reply, &slots),
+            Input::ModelFinished { call, reply, slots } => {
+                self.model_finished(call, *reply, &slots)
+            }
             Input::ModelFailed { call, failure } => self.model_failed(call, failure),
             Input::BudgetDecided { call, decision } => self.budget_decided(call, decision),
             Input::SlotGranted { call } => self.slot_granted(call),
@@ -103,10 +105,7 @@ impl<'s, 'e> Desk<'s, 'e> {
             }
             if let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) {
                 let reason = "not carried over: forked while it ran".to_owned();
-                self.emit(Event::TurnFinished {
-                    turn,
-                    outcome: TurnOutcome::Cancelled { reason },
-                });
+                self.emit(Event::TurnFinished { turn, outcome: TurnOutcome::Cancelled { reason } });
             }
         }
         Ok(())
@@ -298,5 +297,4 @@ impl<'s, 'e> Desk<'s, 'e> {
         }
         Ok(())
     }
-
 }

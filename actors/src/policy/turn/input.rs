@@ -7,9 +7,7 @@ use crate::{
         agent::Rendered,
         budget::{Account, Amount, Shortage},
         conversation::Reply,
-        event::{
-            CancelTarget, Creation, Event, ForkPoint, Goal, ModelFailure, UserInput,
-        },
+        event::{CancelTarget, Creation, Event, ForkPoint, Goal, ModelFailure, UserInput},
         ids::{
             AgentName, ApprovalNo, Assignment, CallNo, CheckpointName, InputKey, ModelCallNo,
             PoolKind, Position, PrincipalId, SessionId, Timestamp, ToolCallNo, ToolName, TurnId,

@@ -65,9 +65,11 @@ impl Desk<'_, '_> {
                 let Some(asked) = self.state.calls.get(&no) else {
                     // It closed while the ledger was asked. What it came to is in the log: a
                     // place that was never used goes back.
-                    let used = self.state.children.values().any(|child| {
-                        child.assignments.values().any(|task| task.call == no)
-                    });
+                    let used = self
+                        .state
+                        .children
+                        .values()
+                        .any(|child| child.assignments.values().any(|task| task.call == no));
                     if decision.is_ok() && !used {
                         self.free_place(no);
                     }

@@ -66,13 +66,7 @@ fn model(state: &State, effects: &mut Vec<Effect>) {
     }
 }
 
-fn tool(
-    state: &State,
-    no: ToolCallNo,
-    call: &ToolCall,
-    run: Run,
-    effects: &mut Vec<Effect>,
-) {
+fn tool(state: &State, no: ToolCallNo, call: &ToolCall, run: Run, effects: &mut Vec<Effect>) {
     let orphan = matches!(call.by, Caller::Model { .. }) && !state.in_turn(call);
     let waits = matches!(call.stage, Stage::Wanted | Stage::Approved { .. });
     if builtin::is_builtin(&call.name) {

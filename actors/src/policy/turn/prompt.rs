@@ -7,8 +7,8 @@ use crate::{
     domain::{
         agent::Sampling,
         budget::{Account, Amount, Dimension, Reservation},
-        model::ModelRequest,
         ids::{Assignment, CallId, CallNo, InputKey, ModelCallNo, SessionId, Timestamp},
+        model::ModelRequest,
         usage::{NanoUsd, PriceBook, Settlement},
     },
     limits,

@@ -460,9 +460,11 @@ impl State {
         if self.live_children() > 0 {
             return Some(format!("{} children", self.live_children()));
         }
-        turn.map(|turn| {
-            if turn.retry_at.is_some() { "a retry".to_owned() } else { "budget".to_owned() }
-        })
+        turn.map(
+            |turn| {
+                if turn.retry_at.is_some() { "a retry".to_owned() } else { "budget".to_owned() }
+            },
+        )
     }
 
     /// Names of the tools, for a message.

@@ -89,8 +89,7 @@ impl Desk<'_, '_> {
             Caller::Host { mode, .. } => *mode,
             Caller::Model { .. } => turn.and_then(|turn| turn.mode),
         };
-        let effect =
-            self.state.tool(&call.name).map_or(EffectClass::Once, |tool| tool.effect);
+        let effect = self.state.tool(&call.name).map_or(EffectClass::Once, |tool| tool.effect);
         let standing = rules::Standing {
             authority: &self.state.authority(),
             answers: &self.state.answers,
@@ -159,9 +158,11 @@ impl Desk<'_, '_> {
     }
 
     pub(super) fn slot_refused(&mut self, no: ToolCallNo, reason: String) {
-        let waits = self.state.calls.get(&no).is_some_and(|call| {
-            matches!(call.stage, Stage::Wanted | Stage::Approved { .. })
-        });
+        let waits = self
+            .state
+            .calls
+            .get(&no)
+            .is_some_and(|call| matches!(call.stage, Stage::Wanted | Stage::Approved { .. }));
         if waits {
             self.close(no, ToolOutcome::Refused { reason });
         }

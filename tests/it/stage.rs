@@ -1,0 +1,55 @@
+//! The stage of the integration tests: a real SQLite file in a folder of its own, the real clock,
+//! and a scripted model. `crash` throws everything in memory away, as a process death would.
+
+use std::{path::PathBuf, sync::Arc};
+
+use greenroom::{
+    clock::SystemClock,
+    store::{Store, StoreOptions},
+};
+use greenroom_actors::{Runtime, runtime::Deps, testing::harness::Harness};
+use tempfile::TempDir;
+
+pub struct Stage {
+    pub folder: TempDir,
+    pub harness: Harness,
+    pub store: Arc<Store>,
+    pub runtime: Runtime,
+}
+
+pub fn deps(store: &Arc<Store>) -> Deps {
+    Deps {
+        journal: Arc::clone(store) as _,
+        catalog: Arc::clone(store) as _,
+        blobs: Arc::clone(store) as _,
+        clock: Arc::new(SystemClock),
+    }
+}
+
+pub fn open(path: &PathBuf) -> Arc<Store> {
+    Arc::new(Store::open(path, StoreOptions::default()).expect("open the store"))
+}
+
+impl Stage {
+    /// Starts with this script; `arrange` adds agents and tools.
+    pub async fn set(script: &str, arrange: impl FnOnce(Harness) -> Harness) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = open(&folder.path().join("greenroom.db"));
+        let harness = arrange(Harness::scripted(deps(&store), script));
+        let runtime = harness.start().await;
+        Self { folder, harness, store, runtime }
+    }
+
+    /// Everything in memory dies; the file is opened anew and a new runtime starts on it.
+    pub async fn crash(self) -> Self {
+        let Self { folder, mut harness, store, runtime } = self;
+        drop(runtime);
+        let path = folder.path().join("greenroom.db");
+        store.close();
+        drop(store);
+        let store = open(&path);
+        harness.deps = deps(&store);
+        let runtime = harness.start().await;
+        Self { folder, harness, store, runtime }
+    }
+}
