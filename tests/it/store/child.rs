@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     env,
     io::{BufRead as _, BufReader, Lines, Write as _},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{
@@ -28,6 +29,7 @@ use uuid::Uuid;
 
 const FILE: &str = "GREENROOM_CHILD_STORE";
 const FRAMES: &str = "GREENROOM_CHILD_FRAMES";
+const OPENS: &str = "GREENROOM_CHILD_OPENS";
 const HOLDS: &str = "GREENROOM_CHILD_HOLDS";
 const ABORT_AT: &str = "GREENROOM_CHILD_ABORT_AT";
 /// Sessions a child writes at once, so that groups hold several frames.
@@ -65,6 +67,12 @@ fn acts_when_told() {
     }
     if env::var_os(HOLDS).is_some() {
         return hold(Path::new(&path));
+    }
+    if env::var_os(OPENS).is_some() {
+        let opened = Store::open(Path::new(&path), StoreOptions::default());
+        return say(
+            &opened.map_or_else(|refused| format!("refused: {refused}"), |_| "opened".into())
+        );
     }
     let frames = env::var(FRAMES).map_or(u64::MAX, |frames| frames.parse().unwrap());
     let store = Arc::new(Store::open(Path::new(&path), StoreOptions::default()).unwrap());
@@ -155,6 +163,8 @@ pub struct Orders {
     pub abort_at: Option<u64>,
     /// Locks the file as another program would, instead of writing.
     pub holds: bool,
+    /// Only opens the store, as a user without rights of its own, and says what came of it.
+    pub opens: bool,
     /// A library loaded before all others, and the file that tells it what to do.
     pub preload: Option<(PathBuf, PathBuf)>,
 }
@@ -173,6 +183,13 @@ impl Writing {
         }
         if orders.holds {
             command.env(HOLDS, "1");
+        }
+        if orders.opens {
+            command.env(OPENS, "1");
+            // Root may write anywhere; whoever else runs this has no more rights than the modes.
+            if rustix::process::geteuid().is_root() {
+                command.uid(65_534).gid(65_534);
+            }
         }
         if let Some((library, control)) = &orders.preload {
             command.env("LD_PRELOAD", library).env("GREENROOM_FAULT", control);
