@@ -37,7 +37,7 @@ use greenroom_actors::{
 
 use door::{Door, Queue};
 pub use open::OpenError;
-use writer::{Job, Poison, Writer};
+use writer::{Poison, Writer};
 
 /// How a store is opened.
 #[derive(Clone, Copy, Debug)]
@@ -73,14 +73,14 @@ impl Store {
     /// # Errors
     /// When the file cannot be kept safe; the error names the holder and the way out.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, OpenError> {
+        let path = &open::real(path);
         let (lock, conn) = open::writer(path)?;
         let readers = (0..options.readers.max(1))
             .map(|_no| open::reader(path))
             .collect::<Result<Vec<_>, _>>()?;
         let thread = |source| OpenError::Thread { path: path.to_owned(), source };
         let poison = Poison::default();
-        // One more than there are permits: the request to close needs none.
-        let (write, jobs) = sync_channel(limits::JOURNAL_QUEUE + 1);
+        let (write, jobs) = sync_channel(limits::JOURNAL_QUEUE);
         let (read, reads) = sync_channel(limits::STORE_READS);
         let writer = Writer::new(conn, jobs, poison.clone());
         let writer = thread::Builder::new()
@@ -100,16 +100,16 @@ impl Store {
     /// Commits what was accepted, copies the write-ahead log back and lets the file go. Requests
     /// from then on are refused. Blocks for as long as the disk takes.
     pub fn close(&self) {
-        self.door.writes.send(Job::Close);
-        self.door.writes.shut();
+        // Readers first: a reading snapshot would stop the last copy back.
         self.door.reads.shut();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        // Readers first: a reading snapshot would stop the last copy back. A thread that panicked
-        // has said so through the poison.
         for reader in threads.readers.drain(..) {
+            // A thread that panicked has told its callers.
             let _ = reader.join();
         }
+        self.door.writes.shut();
         if let Some(writer) = threads.writer.take() {
+            // As above.
             let _ = writer.join();
         }
         drop(threads.lock.take());
