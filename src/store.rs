@@ -24,16 +24,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use futures_util::future::BoxFuture;
-use greenroom_actors::{
-    domain::{
-        catalog::Change,
-        frame::LogId,
-        ids::{Position, SessionId},
-    },
-    limits,
-    ports::{AppendError, JournalError},
-};
+use greenroom_actors::limits;
 
 use door::{Door, Queue};
 pub use open::OpenError;
@@ -113,32 +104,6 @@ impl Store {
             let _ = writer.join();
         }
         drop(threads.lock.take());
-    }
-
-    /// Sessions whose part of the catalog has not followed their log and must be replaced.
-    ///
-    /// # Errors
-    /// As `Catalog`.
-    pub async fn stale_sessions(&self) -> Result<Vec<SessionId>, JournalError> {
-        self.door.clone().read(catalog::stale).await
-    }
-
-    /// Replaces what the catalog says about a session by what all its frames up to `upto` do to
-    /// it. Refused as fenced when the log has grown meanwhile: read it again.
-    ///
-    /// # Errors
-    /// As `Journal::append`.
-    pub fn replace_catalog(
-        &self,
-        session: SessionId,
-        upto: Position,
-        changes: Vec<Change>,
-    ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        let door = self.door.clone();
-        Box::pin(door.write(move |conn| {
-            catalog::replace(conn, session, &changes)?;
-            log::followed_anew(conn, LogId::session(session), upto)
-        }))
     }
 
     /// Runs SQL on the writing connection, to bring about what a test needs.

@@ -156,7 +156,8 @@ impl Runtime {
         Policy::compile(&options.layers, options.desk)
             .map_err(|error| StartError::Rules { why: error.to_string() })?;
         let house_log = permission::load(Arc::clone(&deps.journal)).await;
-        let boot = house_log.map_err(|trouble| house_error(&trouble))?.fold.boots + 1;
+        let house_log = house_log.map_err(|trouble| house_error(&trouble))?.fold;
+        let (boot, known_prices) = (house_log.boots + 1, house_log.prices);
 
         let (root_end, root_address) = watch::channel(None::<ActorRef<RootMsg>>);
         let alarm = ReplyTo::new(move |alarm: Alarm| {
@@ -213,6 +214,9 @@ impl Runtime {
         };
         let runtime = Self { inner: Arc::new(inner) };
         runtime.fill(agents, tools, providers).await?;
+        if runtime.inner.tables.borrow().prices.0 != known_prices {
+            runtime.set_prices(runtime.inner.tables.borrow().prices.clone());
+        }
         Ok(runtime)
     }
 
@@ -232,10 +236,32 @@ impl Runtime {
             self.add_tool(tool).await?;
         }
         self.add_agents(agents)?;
+        self.catch_up().await;
         for wing in 0..limits::WINGS {
             self.seat(Seat::Wing(wing)).await;
         }
         Ok(())
+    }
+
+    /// The catalog follows the logs again where it fell behind, before anything is decided by it.
+    /// A session whose log cannot be read stays as it is there, and is refused when it wakes.
+    async fn catch_up(&self) {
+        let stale = match self.inner.catalog.stale().await {
+            Ok(stale) => stale,
+            Err(error) => return tracing::warn!(%error, "look for a catalog that fell behind"),
+        };
+        for session in stale {
+            let followed = match crate::session::changes(&self.inner.journal, session).await {
+                Ok((upto, changes)) => {
+                    let replaced = self.inner.catalog.replace(session, upto, changes).await;
+                    replaced.map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = followed {
+                tracing::warn!(%session, %error, "rebuild the catalog");
+            }
+        }
     }
 
     /// The boot is recorded, which also proves that the house log can be written and that the

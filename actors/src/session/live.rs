@@ -58,6 +58,8 @@ pub(crate) struct Live {
     waiters: BTreeMap<InputKey, Vec<Answer<(TurnId, TurnOutcome)>>>,
     call_waiters: BTreeMap<InputKey, Vec<Answer<ToolOutcome>>>,
     touched_at: Timestamp,
+    /// Whether the wing knows that this incarnation has come to work.
+    settled: bool,
     stopped: bool,
 }
 
@@ -73,7 +75,6 @@ pub(super) struct Timers {
     pub(super) due: Option<(Timestamp, Owned)>,
     pub(super) ask_again: Option<Owned>,
     pub(super) sweep: Option<Owned>,
-    pub(super) append: Option<Owned>,
     pub(super) overdue: BTreeMap<CallNo, Owned>,
 }
 
@@ -139,6 +140,7 @@ impl Live {
             waiters: BTreeMap::new(),
             call_waiters: BTreeMap::new(),
             touched_at,
+            settled: false,
             stopped: false,
         }
     }
@@ -382,18 +384,28 @@ impl Live {
             }
         };
         fault::point("append.before_send");
-        let append = self.house.journal.append(append);
+        let (write, clock) = (self.house.journal.append(append), Arc::clone(&self.house.clock));
+        let late = at.plus_ms(limits::APPEND_MS);
+        let write = async move {
+            tokio::select! {
+                biased;
+                result = write => result.map_err(trouble),
+                // Whether the frame is in the log is not known; the next owner will find out.
+                () = clock.sleep_until(late) => {
+                    Err(Trouble::Unavailable("the journal does not answer".to_owned()))
+                }
+            }
+        };
         let myself = self.myself.clone();
-        let task = Owned::watched(append, move |ended| {
+        let task = Owned::watched(write, move |ended| {
             let result = match ended {
-                Ended::Value(result) => result.map_err(trouble),
+                Ended::Value(result) => result,
                 Ended::Panicked(why) => Err(Trouble::Poisoned(why)),
                 Ended::Aborted => return,
             };
             // The session has gone: its successor reads the frame from the log.
             let _ = myself.cast(SessionMsg::Appended(result));
         });
-        self.timers.append = Some(self.after(limits::APPEND_MS, Timer::AppendLate));
         self.flight = Some(Flight {
             _task: task,
             events: events.into(),
@@ -405,7 +417,6 @@ impl Live {
     }
 
     fn appended(&mut self, result: Result<Position, Trouble>) {
-        self.timers.append = None;
         let Some(flight) = self.flight.take() else { return };
         let position = match result {
             Ok(position) => position,
@@ -451,6 +462,9 @@ impl Live {
     }
 
     fn settled(&mut self) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
         let session = self.state.session;
         self.house.board.to_wing(session, WingMsg::Settled { session });
     }
@@ -510,7 +524,12 @@ impl Live {
         let started = |no: &ToolCallNo| {
             calls.get(no).is_some_and(|call| matches!(call.stage, Stage::Started { .. }))
         };
-        self.leases.retain(|no, _| started(no));
+        let asking = |no: &ToolCallNo| {
+            calls.get(no).is_none_or(|call| matches!(call.stage, Stage::Asking { .. }))
+        };
+        // A slot given to a call that waits for it is kept until the machine has heard of it; an
+        // agent that waits for a person holds none.
+        self.leases.retain(|no, _| !asking(no));
         self.again.retain(|no, _| started(no));
         self.granted.retain(|no| calls.contains_key(no));
         let calling =
@@ -550,11 +569,6 @@ impl Live {
             }
             Timer::Overdue(CallNo::Model(call)) => {
                 self.enqueue(Input::ModelFailed { call, failure: aborted() });
-            }
-            Timer::AppendLate => {
-                // Whether the frame is in the log is not known; the next owner will find out.
-                tracing::warn!(session = %self.state.session, "the journal does not answer");
-                self.stop(left::SUSPENDED);
             }
         }
     }

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     domain::{
+        catalog::Change,
         event::{Event, ForkPoint},
         frame::{DecodeError, LogId, Verifier},
         ids::{Position, PrincipalId, SessionId, TenantId},
@@ -14,7 +15,10 @@ use crate::{
     fault, limits,
     log::{self, ReadError, Writer},
     owned::Ended,
-    policy::turn::{self, State},
+    policy::{
+        catalog,
+        turn::{self, State},
+    },
     ports::{Journal, JournalError},
     protocol::session::{LoadFailed, LoadResult, Loaded},
 };
@@ -111,6 +115,30 @@ pub(crate) async fn state_at(
     upto: Option<Position>,
 ) -> Result<State, ReadError> {
     fold(journal, session, upto, 0).await.map(|folded| folded.state)
+}
+
+/// What a session's whole log does to the catalog, and up to where it was read.
+pub(crate) async fn changes(
+    journal: &Arc<dyn Journal>,
+    session: SessionId,
+) -> Result<(Position, Vec<Change>), ReadError> {
+    let log = LogId::session(session);
+    let mut state = match base(journal, log).await? {
+        Some(point) => fold(journal, point.session, Some(point.at), 1).await?.state,
+        None => State::new(session),
+    };
+    state.session = session;
+    let mut all = Vec::new();
+    let verifier = log::read::<Event>(journal, log, None, |frame| {
+        let (position, at) = (frame.envelope.position, frame.envelope.at);
+        turn::fold(&mut state, &frame.events, at).map_err(|impossible| {
+            DecodeError::Impossible { log, position, why: impossible.to_string() }
+        })?;
+        all.extend(catalog::changes(&state, &frame.envelope.tenant, position, &frame.events));
+        Ok(())
+    })
+    .await?;
+    Ok((verifier.position(), all))
 }
 
 async fn base(journal: &Arc<dyn Journal>, log: LogId) -> Result<Option<ForkPoint>, ReadError> {
