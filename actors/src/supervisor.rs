@@ -114,7 +114,7 @@ impl Actor for Root {
                     let _ = done.send(());
                 }
             }
-            RootMsg::Alarm(alarm) => self.alarm(alarm),
+            RootMsg::Alarm(alarm) => self.alarm(&myself, alarm),
             RootMsg::Scan => self.scan(&myself, children),
             RootMsg::Shutdown { done } => {
                 children.closing = true;
@@ -162,8 +162,16 @@ impl Root {
         children.timers.remove(&seat);
         match self.seats.start(&seat, myself.get_cell()).await {
             Ok(actor) => {
+                // With the last wing everybody can be woken, and after a wing's death its sessions
+                // are awake no more: look at all of them at once.
+                let look = match seat {
+                    Seat::Wing(number) => children.scan.is_some() || number + 1 == limits::WINGS,
+                    Seat::Ledger | Seat::Permission | Seat::Gate(_) | Seat::Pool(_) => false,
+                };
                 children.by_actor.insert(actor, seat);
-                if children.scan.is_none() {
+                if look {
+                    children.scans = 0;
+                    children.waking = None;
                     self.scan(myself, children);
                 }
             }
@@ -189,20 +197,22 @@ impl Root {
                     let _ = myself.cast(RootMsg::Start { seat: next, done: None });
                 });
                 children.timers.insert(seat, timer);
-                // Sessions of a wing that died with work in hand are woken by the next scan.
-                children.scans = 0;
             }
             Next::Quarantine { panics } => {
                 self.end(Ended::Broken { why: format!("{seat:?} died {panics} times: {why}") });
+                myself.stop(Some("broken".to_owned()));
             }
         }
     }
 
-    fn alarm(&self, alarm: Alarm) {
+    fn alarm(&self, myself: &ActorRef<RootMsg>, alarm: Alarm) {
         match alarm {
             Alarm::Poisoned { why } => {
                 tracing::error!(%why, "the journal is poisoned; the runtime stops");
                 self.end(Ended::Poisoned { why });
+                // Nothing that is done from here on could be recorded, so nothing is: everybody
+                // ends with the root, calls and tools included.
+                myself.stop(Some("poisoned".to_owned()));
             }
             Alarm::Quarantined { session, reason } => {
                 tracing::error!(%session, %reason, "session quarantined");

@@ -131,7 +131,8 @@ impl Runtime {
     pub async fn spawn(&self, agent: &AgentSpec, tenant: TenantId) -> Result<SessionId, CallError> {
         let tables = Arc::clone(&self.inner.tables.borrow());
         let known = |name: &AgentName| tables.agents.contains_key(name);
-        let rendered = render::render(agent, &tables, known)?;
+        let policy = Arc::clone(&self.inner.seats.policy().borrow());
+        let rendered = render::render(agent, &tables, &policy, known)?;
         self.acting().open_rendered(rendered, tenant).await
     }
 

@@ -343,6 +343,7 @@ impl Runtime {
     /// When one of them cannot be used; then none is registered.
     pub fn add_agents(&self, agents: Vec<AgentSpec>) -> Result<(), RenderError> {
         let tables = Arc::clone(&self.inner.tables.borrow());
+        let policy = Arc::clone(&self.inner.seats.policy().borrow());
         let mut rendered = tables.agents.clone();
         for (at, agent) in agents.iter().enumerate() {
             if agents.iter().take(at).any(|other| other.name == agent.name) {
@@ -351,7 +352,8 @@ impl Runtime {
             let known = |name: &crate::domain::ids::AgentName| {
                 tables.agents.contains_key(name) || agents.iter().any(|agent| agent.name == *name)
             };
-            rendered.insert(agent.name.clone(), super::render::render(agent, &tables, known)?);
+            rendered
+                .insert(agent.name.clone(), super::render::render(agent, &tables, &policy, known)?);
         }
         self.change_tables(|tables| tables.agents = rendered);
         Ok(())
