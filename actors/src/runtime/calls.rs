@@ -24,7 +24,7 @@ use crate::{
     limits, log,
     policy::{
         rules::Layers,
-        turn::{Input, Rejected},
+        turn::{Input, Rejected, State},
     },
     ports::JournalError,
     protocol::{
@@ -325,6 +325,14 @@ impl Runtime {
         })
         .await?;
         Ok(frames)
+    }
+
+    /// What a session is after its log, folded without waking it.
+    ///
+    /// # Errors
+    /// When the log cannot be read or does not verify.
+    pub async fn state(&self, session: SessionId) -> Result<State, CallError> {
+        Ok(state_at(&self.inner.journal, session, None).await?)
     }
 
     /// Lines of sessions.

@@ -12,7 +12,7 @@ use crate::{
     bus::{Frame, Note},
     domain::{
         conversation::ReplyBlock,
-        event::{Event, FailureKind, ModelFailure},
+        event::{Event, FailureKind, ForkPoint, ModelFailure},
         ids::{
             Assignment, CallNo, InputKey, ModelCallNo, Position, PrincipalId, SessionId, Timestamp,
             ToolCallNo, TurnId,
@@ -36,7 +36,7 @@ use crate::{
     },
 };
 
-use super::{house::House, left};
+use super::{Start, house::House, left};
 
 /// A session at work.
 pub(crate) struct Live {
@@ -147,7 +147,8 @@ impl Live {
 
     /// The first input of every incarnation that finds a log.
     pub(super) fn recover(&mut self, panic: Option<String>) {
-        if self.state.opened.is_some() {
+        // A fork that is being opened has a state but no log yet: nothing to recover.
+        if self.writer.tail > Position(0) {
             self.enqueue(Input::Recovered { panic });
             self.pump();
         }
@@ -633,6 +634,22 @@ impl Live {
             clock.sleep_until(at).await;
             let _ = myself.cast(SessionMsg::Timer(timer));
         })
+    }
+
+    /// Whether nothing has been written or is about to be.
+    pub(super) fn is_blank(&self) -> bool {
+        self.state.opened.is_none() && self.flight.is_none() && self.queue.is_empty()
+    }
+
+    /// What a new start of this very incarnation needs, to go on from another log's frame.
+    pub(super) fn start_again(&self, base: ForkPoint) -> Start {
+        Start {
+            session: self.id(),
+            may_create: true,
+            panic: None,
+            base: Some(base),
+            doors: self.doors.clone(),
+        }
     }
 
     /// Whether a frame is in flight.

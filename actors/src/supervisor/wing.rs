@@ -223,6 +223,7 @@ impl Wing {
             session,
             may_create: child.waiting.iter().any(Delivery::creates),
             panic: child.panic.clone(),
+            base: None,
             doors: doors.clone(),
         };
         let actor = Session { house: Arc::clone(&self.house) };

@@ -229,7 +229,7 @@ impl Fold {
             return self.cannot("a call of that turn is open");
         }
         if let Some(assignment) = running.assignment {
-            state.last_report = Some((assignment, outcome.clone()));
+            state.reports.insert(assignment, turn);
         }
         state.outcomes.insert(turn, outcome.clone());
         Ok(())

@@ -69,8 +69,8 @@ pub struct State {
     pub quarantined: Option<String>,
     /// Assignments cancelled before they arrived, or after.
     pub cancelled: BTreeMap<Assignment, String>,
-    /// The last assignment that ended, for the parent.
-    pub last_report: Option<(Assignment, TurnOutcome)>,
+    /// Assignments that have ended, and the turns that carried them out.
+    pub reports: BTreeMap<Assignment, TurnId>,
     /// Its name.
     pub name: Option<String>,
     /// Whether it was put away.
@@ -290,7 +290,7 @@ impl State {
             restarts: 0,
             quarantined: None,
             cancelled: BTreeMap::new(),
-            last_report: None,
+            reports: BTreeMap::new(),
             name: None,
             archived: false,
             goal: None,

@@ -44,7 +44,7 @@ pub(super) fn cut(state: &mut State) {
     state.restarts = 0;
     state.quarantined = None;
     state.cancelled.clear();
-    state.last_report = None;
+    state.reports.clear();
     state.inputs.clear();
     state.queue.clear();
     state.host_calls.clear();
