@@ -14,6 +14,8 @@
 
 pub(crate) mod house;
 
+mod commit;
+mod door;
 mod live;
 mod load;
 mod model_task;
