@@ -23,7 +23,10 @@ use crate::{
     owned::Owned,
     policy::recovery::{self, Next},
     ports::Catalog,
-    protocol::wing::{Alarm, WingMsg},
+    protocol::{
+        address::tell,
+        wing::{Alarm, WingMsg},
+    },
 };
 pub(crate) use seats::{Seats, builtin_rules};
 
@@ -111,7 +114,7 @@ impl Actor for Root {
                 self.start(&myself, children, seat).await;
                 // Whoever waited may have gone.
                 if let Some(done) = done {
-                    let _ = done.send(());
+                    done.send(()).ok();
                 }
             }
             RootMsg::Alarm(alarm) => self.alarm(&myself, alarm),
@@ -194,7 +197,7 @@ impl Root {
                 let (myself, next) = (myself.clone(), seat.clone());
                 let timer = Owned::spawn(async move {
                     clock.sleep_until(now.plus_ms(after_ms)).await;
-                    let _ = myself.cast(RootMsg::Start { seat: next, done: None });
+                    tell(&myself, RootMsg::Start { seat: next, done: None });
                 });
                 children.timers.insert(seat, timer);
             }
@@ -252,7 +255,7 @@ impl Root {
         let myself = myself.clone();
         children.scan = Some(Owned::spawn(async move {
             clock.sleep_until(now.plus_ms(limits::WAKE_SCAN_MS)).await;
-            let _ = myself.cast(RootMsg::Scan);
+            tell(&myself, RootMsg::Scan);
         }));
     }
 

@@ -15,6 +15,7 @@ use crate::{
     policy::{catalog, turn::Effect},
     ports::{AppendError, JournalError},
     protocol::{
+        address::tell,
         session::SessionMsg,
         trouble::Trouble,
         wing::{Alarm, WingMsg},
@@ -66,7 +67,7 @@ impl Live {
                 Ended::Aborted => return,
             };
             // The session has gone: its successor reads the frame from the log.
-            let _ = myself.cast(SessionMsg::Appended(result));
+            tell(&myself, SessionMsg::Appended(result));
         });
         self.flight = Some(Flight {
             _task: task,

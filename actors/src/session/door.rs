@@ -162,7 +162,15 @@ impl Live {
                     Rejected::Quarantined { reason } => ChildOutcome::Quarantined { reason },
                     // Busy passes; the parent's sweep brings the assignment again.
                     Rejected::Busy => return,
-                    other => ChildOutcome::Turn {
+                    other @ (Rejected::NotQuarantined
+                    | Rejected::Archived
+                    | Rejected::NotOpened
+                    | Rejected::Exists
+                    | Rejected::TooLarge { .. }
+                    | Rejected::NoSuchApproval { .. }
+                    | Rejected::Expired { .. }
+                    | Rejected::NoSuchChild { .. }
+                    | Rejected::BadValue { .. }) => ChildOutcome::Turn {
                         outcome: TurnOutcome::Failed { reason: other.to_string() },
                     },
                 };

@@ -23,6 +23,7 @@ use crate::{
     owned::Owned,
     policy::turn::{self, Effect, Env, Input, Run, State, builtin, prompt, state::Stage},
     protocol::{
+        address::tell,
         lease::Lease,
         session::{Answer, Doors, Loaded, SessionMsg, Timer},
     },
@@ -219,13 +220,10 @@ impl Live {
             Err(rejected) => return self.refuse(work.answer, rejected),
         };
         self.drop_unused();
-        let events = match effects.first() {
-            Some(Effect::Append { .. }) => match effects.remove(0) {
-                Effect::Append { events } => events,
-                _ => Vec::new(),
-            },
-            _ => Vec::new(),
-        };
+        let mut events = Vec::new();
+        if let Some(Effect::Append { events: caused }) = effects.first_mut() {
+            events = std::mem::take(caused);
+        }
         if events.is_empty() {
             self.answer(work.answer);
             self.perform_all(effects);
@@ -343,7 +341,7 @@ impl Live {
         let (clock, myself) = (Arc::clone(&self.house.clock), self.myself.clone());
         Owned::spawn(async move {
             clock.sleep_until(at).await;
-            let _ = myself.cast(SessionMsg::Timer(timer));
+            tell(&myself, SessionMsg::Timer(timer));
         })
     }
 
