@@ -162,12 +162,23 @@ impl Root {
         children.timers.remove(&seat);
         match self.seats.start(&seat, myself.get_cell()).await {
             Ok(actor) => {
+                let wing = matches!(seat, Seat::Wing(_));
                 children.by_actor.insert(actor, seat);
-                if children.scan.is_none() {
-                    self.scan(myself, children);
+                if wing {
+                    self.wing_started(myself, children);
                 }
             }
             Err(why) => self.died(myself, children, seat, &why),
+        }
+    }
+
+    /// Nobody could be woken in a wing that was not there, so the next scan is a full one; once
+    /// all wings are there it is now.
+    fn wing_started(&self, myself: &ActorRef<RootMsg>, children: &mut Children) {
+        children.scans = 0;
+        let wings = children.by_actor.values().filter(|seat| matches!(seat, Seat::Wing(_)));
+        if wings.count() == limits::WINGS {
+            self.scan(myself, children);
         }
     }
 
@@ -189,8 +200,6 @@ impl Root {
                     let _ = myself.cast(RootMsg::Start { seat: next, done: None });
                 });
                 children.timers.insert(seat, timer);
-                // Sessions of a wing that died with work in hand are woken by the next scan.
-                children.scans = 0;
             }
             Next::Quarantine { panics } => {
                 self.end(Ended::Broken { why: format!("{seat:?} died {panics} times: {why}") });
