@@ -5,7 +5,7 @@ mod calls;
 mod render;
 mod start;
 
-pub use calls::{CallError, TreeNode};
+pub use calls::{CallError, HouseFigures, TreeNode};
 pub use render::RenderError;
 pub use start::{Deps, Options, Setup, StartError};
 

@@ -1,5 +1,7 @@
 //! The one integration binary: real files, real processes, real signals.
 
 mod heart;
+mod props;
+mod restart;
 mod stage;
 mod store;

@@ -57,7 +57,8 @@ use crate::{
 /// # Errors
 /// When whoever asked must be told no; then nothing has changed.
 pub fn step(state: &mut State, env: &Env<'_>, input: Input) -> Result<Vec<Effect>, Rejected> {
-    let recovering = matches!(input, Input::Recovered { .. });
+    // Off the stage nothing runs, so what a release finds started an earlier incarnation started.
+    let recovering = matches!(input, Input::Recovered { .. } | Input::Released { .. });
     let before = if recovering { Vec::new() } else { pending(state, Run::First) };
     let mut desk = Desk::new(state, env);
     desk.take(input)?;

@@ -117,7 +117,11 @@ impl Actor for Wing {
             WingMsg::Settled { session } => {
                 if let Some(child) = children.children.get_mut(&session) {
                     child.early_deaths = 0;
-                    child.panic = None;
+                    // News of a death overtakes messages: what this incarnation said before it
+                    // died must not make its panic forgotten.
+                    if child.live.is_some() {
+                        child.panic = None;
+                    }
                 }
             }
             WingMsg::Quarantined { session, reason } => {

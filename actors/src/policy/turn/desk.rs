@@ -4,7 +4,7 @@
 use crate::domain::{
     budget::Amount,
     event::{Event, UserInput},
-    ids::{CallNo, InputKey, TurnId},
+    ids::{Assignment, CallNo, InputKey, TurnId},
     outcome::{ChildOutcome, ChildReport, TurnOutcome},
     tool::ToolOutcome,
 };
@@ -114,10 +114,7 @@ impl<'s, 'e> Desk<'s, 'e> {
     fn submitted(&mut self, key: InputKey, input: UserInput) -> Result<(), Rejected> {
         if self.state.inputs.contains_key(&key) {
             // The same input again. What its turn came to is told again, should it have ended.
-            self.tell_again(&key);
-            if let Some(no) = input.assignment {
-                self.report_again(no);
-            }
+            self.tell_again(&key, input.assignment);
             return Ok(());
         }
         self.open_for_work()?;
@@ -155,9 +152,20 @@ impl<'s, 'e> Desk<'s, 'e> {
         Ok(())
     }
 
-    fn tell_again(&mut self, key: &InputKey) {
-        let Some(Some(turn)) = self.state.inputs.get(key).copied() else { return };
-        let Some(outcome) = self.state.outcomes.get(&turn).cloned() else { return };
+    fn tell_again(&mut self, key: &InputKey, assignment: Option<Assignment>) {
+        let turn = self.state.inputs.get(key).copied().flatten();
+        let ended = turn.and_then(|turn| Some((turn, self.state.outcomes.get(&turn)?.clone())));
+        let Some((turn, outcome)) = ended else {
+            // Off the stage it will not end, and its parent asks because it has not heard.
+            if self.state.quarantined.is_some() {
+                self.tell_quarantine();
+            }
+            return;
+        };
+        // This very assignment, not the last one: several reports may have been lost together.
+        if let (Some(parent), Some(assignment)) = (self.state.parent(), assignment) {
+            self.report(parent, assignment, ChildOutcome::Turn { outcome: outcome.clone() });
+        }
         self.once(Effect::Finish { turn, key: key.clone(), outcome });
     }
 

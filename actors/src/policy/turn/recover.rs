@@ -24,6 +24,8 @@ impl Desk<'_, '_> {
             return self.tell_quarantine();
         }
         let panicked = panic.is_some();
+        // Named before recovery closes anything: this is the step it died at.
+        let doing = self.state.waiting_on();
         // A session that left memory in peace had nothing running; one that had died in mid-work.
         let cause = panic
             .map(|message| RestartCause::Panic { message })
@@ -32,7 +34,7 @@ impl Desk<'_, '_> {
             self.emit(Event::SessionRestarted { cause });
         }
         self.lose_model_call();
-        if panicked && self.too_many_panics() {
+        if panicked && self.too_many_panics(doing) {
             return;
         }
         self.judge_started_tools();
@@ -65,12 +67,12 @@ impl Desk<'_, '_> {
         self.model_failed(calling.call, failure);
     }
 
-    fn too_many_panics(&mut self) -> bool {
+    fn too_many_panics(&mut self, doing: Option<String>) -> bool {
         let policy = self.state.agent().map(|agent| agent.restart).unwrap_or_default();
         let next =
             recovery::after_panic(&policy, &self.state.panics, self.env.now, self.env.random);
         let Next::Quarantine { panics } = next else { return false };
-        let doing = self.state.waiting_on().unwrap_or_else(|| "waking up".to_owned());
+        let doing = doing.unwrap_or_else(|| "waking up".to_owned());
         let reason = format!("{panics} panics without progress, at: {doing}");
         self.emit(Event::SessionQuarantined { reason: reason.clone() });
         self.once(Effect::Quarantine { reason });
@@ -79,7 +81,7 @@ impl Desk<'_, '_> {
     }
 
     /// Tells the parent that this session is off the stage, for every assignment it still owes.
-    fn tell_quarantine(&mut self) {
+    pub(super) fn tell_quarantine(&mut self) {
         let (Some(parent), Some(reason)) = (self.state.parent(), self.state.quarantined.clone())
         else {
             return;
