@@ -162,7 +162,13 @@ impl Root {
         children.timers.remove(&seat);
         match self.seats.start(&seat, myself.get_cell()).await {
             Ok(actor) => {
+                let wing = matches!(seat, Seat::Wing(_));
                 children.by_actor.insert(actor, seat);
+                if wing {
+                    // Sessions of the one before died in the middle of their work; a scan that ran
+                    // while the seat was empty has woken none of them.
+                    children.scans = 0;
+                }
                 if children.scan.is_none() {
                     self.scan(myself, children);
                 }
@@ -176,11 +182,13 @@ impl Root {
         self.seats.vacate(&seat);
         let clock = Arc::clone(self.seats.clock());
         let now = clock.now();
-        let deaths = children.deaths.entry(seat.clone()).or_default();
-        deaths.push(now);
         let policy =
             RestartPolicy { backoff_ms: limits::SEAT_BACKOFF_MS, ..RestartPolicy::default() };
         let policy = RestartPolicy { panics_max: limits::SEAT_DEATHS_MAX, ..policy };
+        let deaths = children.deaths.entry(seat.clone()).or_default();
+        // A death of long ago neither counts nor lengthens the pause.
+        deaths.retain(|at| now.since_ms(*at) < policy.window_ms);
+        deaths.push(now);
         match recovery::after_panic(&policy, deaths, now, clock.random()) {
             Next::Restart { after_ms } => {
                 let (myself, next) = (myself.clone(), seat.clone());
@@ -189,8 +197,6 @@ impl Root {
                     let _ = myself.cast(RootMsg::Start { seat: next, done: None });
                 });
                 children.timers.insert(seat, timer);
-                // Sessions of a wing that died with work in hand are woken by the next scan.
-                children.scans = 0;
             }
             Next::Quarantine { panics } => {
                 self.end(Ended::Broken { why: format!("{seat:?} died {panics} times: {why}") });
