@@ -618,8 +618,8 @@ impl Live {
         for reply in std::mem::take(&mut self.call_waiters).into_values().flatten() {
             drop(reply.send(Err(refused())));
         }
-        let (session, reason) = (self.state.session, reason.to_owned());
-        self.house.board.to_wing(session, WingMsg::Quarantined { session, reason });
+        // Its own log says so, and its own release ends it: the house has nothing to keep.
+        tracing::error!(session = %self.state.session, %reason, "quarantined");
     }
 
     /// Sends this session a timer message after a while; dropping the task forgets it.
