@@ -1,5 +1,7 @@
 //! The one integration binary: real files, real processes, real signals.
 
 mod heart;
+mod isolation;
+mod props;
 mod stage;
 mod store;
