@@ -191,11 +191,13 @@ impl Root {
         self.seats.vacate(&seat);
         let clock = Arc::clone(self.seats.clock());
         let now = clock.now();
-        let deaths = children.deaths.entry(seat.clone()).or_default();
-        deaths.push(now);
         let policy =
             RestartPolicy { backoff_ms: limits::SEAT_BACKOFF_MS, ..RestartPolicy::default() };
         let policy = RestartPolicy { panics_max: limits::SEAT_DEATHS_MAX, ..policy };
+        let deaths = children.deaths.entry(seat.clone()).or_default();
+        // A death of long ago neither counts nor lengthens the pause.
+        deaths.retain(|at| now.since_ms(*at) < policy.window_ms);
+        deaths.push(now);
         match recovery::after_panic(&policy, deaths, now, clock.random()) {
             Next::Restart { after_ms } => {
                 let (myself, next) = (myself.clone(), seat.clone());
