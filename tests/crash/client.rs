@@ -60,6 +60,8 @@ pub(crate) struct Client {
     chance: Chance,
     /// Whether new jobs are begun.
     pub(crate) busy: bool,
+    /// Whether it always says yes and never changes its mind: for the control run.
+    pub(crate) gentle: bool,
     /// Answers to orders of the driver's own.
     pub(crate) answers: BTreeMap<u64, Reply>,
     /// Refusals, in words, counted.
@@ -90,6 +92,7 @@ impl Client {
             look_at: 0,
             chance: Chance::new(seed),
             busy: true,
+            gentle: false,
             answers: BTreeMap::new(),
             refusals: BTreeMap::new(),
             ended: 0,
@@ -183,7 +186,7 @@ impl Client {
         let inputs = if self.chance.percent(25) { 2 } else { 1 };
         let key = |at: u64| InputKey(format!("job-{no}-{at}"));
         let cancelled = matches!(load::ROOTS[at], "lead" | "worker" | "asker" | "board");
-        let cancel_at = (cancelled && self.chance.percent(25))
+        let cancel_at = (cancelled && !self.gentle && self.chance.percent(25))
             .then(|| now + self.chance.below(400));
         let job = Job {
             agent: load::ROOTS[at],
@@ -284,6 +287,7 @@ impl Client {
                 continue;
             }
             let answer = match self.chance.below(10) {
+                _ if self.gentle => Answer::Once,
                 0 => Answer::Reject,
                 1 => Answer::Comment { text: "rather not".to_owned() },
                 2 | 3 => Answer::Edit { args: Args(r#"{"note":"edited","delay_ms":9}"#.to_owned()) },

@@ -83,6 +83,8 @@ pub(crate) struct Stage {
 fn role(name: &str, args: &[&Path]) -> io::Result<Role> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg(name).args(args).stdin(Stdio::null()).stdout(Stdio::piped());
+    // The script panics on purpose, in both processes; its text is enough.
+    command.env("RUST_BACKTRACE", "0").stderr(Stdio::null());
     let mut child = command.spawn()?;
     let out = child.stdout.take().ok_or_else(|| io::Error::other("no pipe to a role"))?;
     let mut out = BufReader::new(out);
@@ -132,6 +134,7 @@ impl Stage {
         let log = OpenOptions::new().create(true).append(true).open(self.path("runtime.log"))?;
         let mut command = self.command(abort)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(log));
+        command.env("RUST_BACKTRACE", "0");
         let started = self.now();
         let mut child = command.spawn()?;
         let none = || io::Error::other("no pipe to a runtime");

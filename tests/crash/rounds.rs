@@ -102,6 +102,7 @@ pub(crate) fn run(plan: &Plan) -> Result<usize, Trouble> {
 /// A run without kills must be clean; then each checker must flag what is planted.
 fn self_test(seed: u64, tally: &mut Tally) -> Result<(), Trouble> {
     let mut stage = Stage::set(load::SCRIPT, seed)?;
+    stage.client.gentle = true;
     stage.start(None)?;
     let enough = load::ROOTS.len() as u64 + 4;
     let until = stage.now() + HEAL_MS;

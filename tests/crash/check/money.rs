@@ -132,7 +132,13 @@ fn read_model(facts: &Facts, booked: &Bookings, found: &mut Found) {
                 Settlement::Unsettled { tokens_max, .. } => *tokens_max,
                 Settlement::Exact { .. } | Settlement::Free => 0,
             };
+            let kind = match booking {
+                Settlement::Exact { .. } => "exact",
+                Settlement::Unsettled { .. } => "unsettled",
+                Settlement::Free => "free",
+            };
             row.model == model.as_str()
+                && row.kind == kind
                 && figures == told
                 && u64::try_from(row.tokens_max) == Ok(bound)
         });

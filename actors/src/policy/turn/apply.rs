@@ -385,9 +385,10 @@ impl Fold {
         if let Stage::Asking { no } = call.stage {
             state.approvals.remove(&no);
         }
-        let started = u64::from(matches!(call.stage, Stage::Started { .. }));
-        if !builtin::assigns(&call.name) || started == 0 {
-            let actual = Amount { tool_calls: started, ..Amount::default() };
+        let started = matches!(call.stage, Stage::Started { .. });
+        if !builtin::assigns(&call.name) || !started {
+            let tool_calls = builtin::counts(&call.name, started);
+            let actual = Amount { tool_calls, ..Amount::default() };
             booked(state, CallNo::Tool(no), actual, builtin::assigns(&call.name));
         }
         if let Some(read) = builtin::awaited(state, &call.name, &call.args)
