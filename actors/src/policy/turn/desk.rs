@@ -293,6 +293,7 @@ impl<'s, 'e> Desk<'s, 'e> {
         let Some(call) = self.state.calls.get(&no) else { return };
         let started = matches!(call.stage, Stage::Started { .. });
         let assigns = builtin::assigns(&call.name);
+        let tool_calls = builtin::counts(&call.name, started);
         let host = match &call.by {
             crate::domain::event::Caller::Host { key, .. } => Some(key.clone()),
             crate::domain::event::Caller::Model { .. } => None,
@@ -300,7 +301,7 @@ impl<'s, 'e> Desk<'s, 'e> {
         self.emit(Event::ToolFinished { call: no, outcome: outcome.clone() });
         // A call that assigned work holds its place until the agent has ended.
         if !(assigns && started) {
-            let actual = Amount { tool_calls: u64::from(started), ..Amount::default() };
+            let actual = Amount { tool_calls, ..Amount::default() };
             self.settle(CallNo::Tool(no), actual, assigns);
         }
         if let Some(key) = host {
