@@ -105,6 +105,11 @@ pub(super) fn agents() -> BTreeMap<AgentName, Rendered> {
 impl Play {
     /// A root session of this agent.
     pub(super) fn of(agent: AgentSpec) -> Self {
+        Self::blank().with(Self::opening(agent))
+    }
+
+    /// What opens it.
+    pub(super) fn opening(agent: AgentSpec) -> Input {
         let lineage = Lineage {
             root: me(),
             parent: None,
@@ -114,7 +119,7 @@ impl Play {
             accounts: Vec::new(),
             authority: Vec::new(),
         };
-        Self::blank().with(opened(agent, lineage))
+        opened(agent, lineage)
     }
 
     /// The same as a child of another.
