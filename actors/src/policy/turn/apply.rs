@@ -324,6 +324,9 @@ impl Fold {
                 let ask = self.known(state.approvals.remove(no), "open approval")?;
                 if let Some(rule) = remember {
                     state.answers.push(rule.clone());
+                    if *answer == Answer::Always && !state.always.contains(rule) {
+                        state.always.push(rule.clone());
+                    }
                 }
                 self.decided(state, *no, answer, &ask.subject)
             }
@@ -570,6 +573,7 @@ fn cut(state: &mut State) {
     state.children.clear();
     state.approvals.clear();
     state.answers = crate::domain::permission::RuleSet::default();
+    state.always.clear();
     state.waived = false;
     state.usage = crate::domain::usage::Usage::default();
     state.unsettled.clear();

@@ -40,6 +40,7 @@ impl Desk<'_, '_> {
         self.judge_started_tools();
         self.settle_recent();
         self.report_again();
+        self.remember_again();
         self.expire_approvals();
     }
 
@@ -123,6 +124,13 @@ impl Desk<'_, '_> {
         let recent: Vec<_> = self.state.recent.iter().copied().collect();
         for (call, actual, assigns) in recent {
             self.settle(call, actual, assigns);
+        }
+    }
+
+    /// A rule for every session may not have reached the house log before a crash.
+    fn remember_again(&mut self) {
+        for rule in self.state.always.clone() {
+            self.once(Effect::Remember { rule });
         }
     }
 
