@@ -1,5 +1,6 @@
 //! The one integration binary: real files, real processes, real signals.
 
+mod approvals;
 mod heart;
 mod props;
 mod restart;
