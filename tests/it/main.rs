@@ -1,6 +1,7 @@
 //! The one integration binary: real files, real processes, real signals.
 
 mod approvals;
+mod cancel;
 mod heart;
 mod props;
 mod restart;
