@@ -2,6 +2,7 @@
 
 mod approvals;
 mod cancel;
+mod children;
 mod heart;
 mod props;
 mod restart;
