@@ -34,12 +34,14 @@ impl Desk<'_, '_> {
             self.emit(Event::SessionRestarted { cause });
         }
         self.lose_model_call();
+        self.settle_recent();
         if panicked && self.too_many_panics(doing) {
             return;
         }
         self.judge_started_tools();
-        self.settle_recent();
-        self.report_again();
+        if let Some(last) = self.state.reports.last_key_value().map(|(no, _)| *no) {
+            self.report_again(last);
+        }
         self.remember_again();
         self.expire_approvals();
     }
@@ -73,6 +75,7 @@ impl Desk<'_, '_> {
         let Next::Quarantine { panics } = next else { return false };
         let doing = doing.unwrap_or_else(|| "waking up".to_owned());
         let reason = format!("{panics} panics without progress, at: {doing}");
+        self.release_room();
         self.emit(Event::SessionQuarantined { reason: reason.clone() });
         self.once(Effect::Quarantine { reason });
         self.tell_quarantine();
@@ -147,11 +150,14 @@ impl Desk<'_, '_> {
     }
 
     fn skip_step(&mut self) {
-        let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) else { return };
+        // Of the host's calls only those that ran can be the step that failed.
         let open: Vec<(ToolCallNo, bool)> = self
             .state
-            .turn_calls()
-            .map(|(no, call)| (*no, matches!(call.stage, Stage::Started { .. })))
+            .calls
+            .iter()
+            .map(|(no, call)| (no, call, matches!(call.stage, Stage::Started { .. })))
+            .filter(|(_, call, started)| *started || self.state.in_turn(call))
+            .map(|(no, _, started)| (*no, started))
             .collect();
         for (no, started) in open {
             self.withdraw(no);
@@ -162,6 +168,7 @@ impl Desk<'_, '_> {
             };
             self.close(no, outcome);
         }
+        let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) else { return };
         let reason = "the step that failed was skipped on release".to_owned();
         self.end_turn(turn, TurnOutcome::Failed { reason });
     }
