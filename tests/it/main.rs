@@ -7,6 +7,7 @@ mod heart;
 mod isolation;
 mod props;
 mod restart;
+mod sessions;
 mod stage;
 mod store;
 mod workshop;

@@ -8,11 +8,11 @@ use super::*;
 /// Every level calls the tool, and spawns the next one.
 const LADDER: &str = r#"
 agent l3
-    call look {"level": 3}
+    call Bash {"command": "rm -r scenery"}
   then
     say {last}
 agent *
-    call look {"level": "any"}
+    call Bash {"command": "rm -r scenery"}
     call spawn_agent {"agent": "NEXT", "task": "t"}
   then
     call await_agents
@@ -37,7 +37,7 @@ async fn ladder(
         harness.options.layers.user = user;
         let levels = [("l0", vec!["l1"]), ("l1", vec!["l2"]), ("l2", vec!["l3"]), ("l3", vec![])];
         for (level, (name, routes)) in levels.iter().enumerate() {
-            let mut agent = agent(name, &["look"], routes);
+            let mut agent = agent(name, &["Bash"], routes);
             agent.authority = authority(level);
             harness = harness.agent(agent);
         }
@@ -48,14 +48,14 @@ async fn ladder(
     (stage, root)
 }
 
-/// How `look` closed at each level, from the root down.
+/// How `Bash` closed at each level, from the root down.
 async fn looked(stage: &Stage, root: SessionId) -> Vec<ToolOutcome> {
     let (mut outcomes, mut at) = (Vec::new(), Some(root));
     while let Some(session) = at {
         let events = events(&stage.runtime, session).await;
         is_whole(&events);
         let call = events.iter().find_map(|event| match event {
-            Event::ToolRequested { call, name, .. } if name.as_str() == "look" => Some(*call),
+            Event::ToolRequested { call, name, .. } if name.as_str() == "Bash" => Some(*call),
             _ => None,
         });
         outcomes.extend(events.iter().find_map(|event| match event {
@@ -70,14 +70,14 @@ async fn looked(stage: &Stage, root: SessionId) -> Vec<ToolOutcome> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deny_holds_at_every_depth_and_in_every_mode() {
     for mode in MODES {
-        let prop = Prop::new("look", EffectClass::Pure);
-        let open = || Authority { mode, rules: rules(&["look"], &[], &[]) };
-        let (stage, root) = ladder(&prop, rules(&["look"], &[], &["look"]), |_| open()).await;
+        let prop = Prop::new("Bash", EffectClass::Pure);
+        let open = || Authority { mode, rules: rules(&["Bash"], &[], &[]) };
+        let (stage, root) = ladder(&prop, rules(&["Bash"], &[], &["Bash(rm *)"]), |_| open()).await;
         ended(&stage.runtime, root, "k").await;
         let outcomes = looked(&stage, root).await;
         assert_eq!(outcomes.len(), 4, "{mode:?}");
         for outcome in &outcomes {
-            assert!(refusal(outcome).contains("deny look"), "{mode:?}: {outcome:?}");
+            assert!(refusal(outcome).contains("deny Bash(rm *)"), "{mode:?}: {outcome:?}");
         }
         assert!(prop.keys().is_empty(), "{mode:?}");
     }
@@ -86,10 +86,10 @@ async fn a_deny_holds_at_every_depth_and_in_every_mode() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_agent_may_not_no_agent_below_it_may() {
     // Level 1 may not look, and everybody below it claims that it may.
-    let prop = Prop::new("look", EffectClass::Once);
-    let (stage, root) = ladder(&prop, rules(&["look"], &[], &[]), |level| match level {
-        1 => Authority { rules: rules(&[], &[], &["look"]), ..Authority::default() },
-        _ => Authority { mode: Mode::BypassPermissions, rules: rules(&["look"], &[], &[]) },
+    let prop = Prop::new("Bash", EffectClass::Once);
+    let (stage, root) = ladder(&prop, rules(&["Bash"], &[], &[]), |level| match level {
+        1 => Authority { rules: rules(&[], &[], &["Bash"]), ..Authority::default() },
+        _ => Authority { mode: Mode::BypassPermissions, rules: rules(&["Bash"], &[], &[]) },
     })
     .await;
     ended(&stage.runtime, root, "k").await;
@@ -101,7 +101,7 @@ async fn what_an_agent_may_not_no_agent_below_it_may() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stricter_mode_above_holds_below() {
     for (mode, why) in [(Mode::Plan, "mode plan"), (Mode::DontAsk, "mode dont_ask")] {
-        let prop = Prop::new("look", EffectClass::Once);
+        let prop = Prop::new("Bash", EffectClass::Once);
         let (stage, root) = ladder(&prop, RuleSet::default(), |level| {
             let mode = if level == 0 { mode } else { Mode::BypassPermissions };
             Authority { mode, rules: RuleSet::default() }
@@ -117,7 +117,7 @@ async fn a_stricter_mode_above_holds_below() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_child_that_would_not_ask_asks_where_its_parent_would() {
-    let prop = Prop::new("look", EffectClass::Once);
+    let prop = Prop::new("Bash", EffectClass::Once);
     let (stage, root) = ladder(&prop, RuleSet::default(), |level| {
         let mode = if level == 0 { Mode::Default } else { Mode::BypassPermissions };
         Authority { mode, rules: RuleSet::default() }
@@ -141,7 +141,7 @@ async fn a_child_that_would_not_ask_asks_where_its_parent_would() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_for_everything_in_a_parent_opens_nothing_in_its_child() {
-    let prop = Prop::new("look", EffectClass::Once);
+    let prop = Prop::new("Bash", EffectClass::Once);
     let (stage, root) = ladder(&prop, RuleSet::default(), |_| Authority::default()).await;
     let open = asked(&stage.runtime, 2).await;
     let own = open.iter().find(|id| id.session == root).expect("the root asks");
