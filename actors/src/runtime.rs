@@ -5,11 +5,15 @@ mod calls;
 mod reading;
 mod render;
 mod start;
+#[cfg(feature = "testing")]
+mod strike;
 
 pub use calls::CallError;
-pub use reading::{Reading, TreeNode};
+pub use reading::{HouseFigures, Reading, TreeNode};
 pub use render::RenderError;
 pub use start::{Deps, Options, Setup, StartError};
+#[cfg(feature = "testing")]
+pub use strike::Victim;
 
 use std::sync::Arc;
 

@@ -23,7 +23,10 @@ use crate::{
     owned::Owned,
     policy::recovery::{self, Next},
     ports::Catalog,
-    protocol::wing::{Alarm, WingMsg},
+    protocol::{
+        address::tell,
+        wing::{Alarm, WingMsg},
+    },
 };
 pub(crate) use seats::{Seats, builtin_rules};
 
@@ -111,10 +114,10 @@ impl Actor for Root {
                 self.start(&myself, children, seat).await;
                 // Whoever waited may have gone.
                 if let Some(done) = done {
-                    let _ = done.send(());
+                    done.send(()).ok();
                 }
             }
-            RootMsg::Alarm(alarm) => self.alarm(alarm),
+            RootMsg::Alarm(alarm) => self.alarm(&myself, alarm),
             RootMsg::Scan => self.scan(&myself, children),
             RootMsg::Shutdown { done } => {
                 children.closing = true;
@@ -162,12 +165,24 @@ impl Root {
         children.timers.remove(&seat);
         match self.seats.start(&seat, myself.get_cell()).await {
             Ok(actor) => {
+                let wing = matches!(seat, Seat::Wing(_));
                 children.by_actor.insert(actor, seat);
-                if children.scan.is_none() {
-                    self.scan(myself, children);
+                if wing {
+                    self.wing_started(myself, children);
                 }
             }
             Err(why) => self.died(myself, children, seat, &why),
+        }
+    }
+
+    /// Nobody could be woken in a wing that was not there, so the next scan is a full one; once
+    /// all wings are there it is now.
+    fn wing_started(&self, myself: &ActorRef<RootMsg>, children: &mut Children) {
+        children.scans = 0;
+        children.waking = None;
+        let wings = children.by_actor.values().filter(|seat| matches!(seat, Seat::Wing(_)));
+        if wings.count() == limits::WINGS {
+            self.scan(myself, children);
         }
     }
 
@@ -176,33 +191,37 @@ impl Root {
         self.seats.vacate(&seat);
         let clock = Arc::clone(self.seats.clock());
         let now = clock.now();
-        let deaths = children.deaths.entry(seat.clone()).or_default();
-        deaths.push(now);
         let policy =
             RestartPolicy { backoff_ms: limits::SEAT_BACKOFF_MS, ..RestartPolicy::default() };
         let policy = RestartPolicy { panics_max: limits::SEAT_DEATHS_MAX, ..policy };
+        let deaths = children.deaths.entry(seat.clone()).or_default();
+        // A death of long ago neither counts nor lengthens the pause.
+        deaths.retain(|at| now.since_ms(*at) < policy.window_ms);
+        deaths.push(now);
         match recovery::after_panic(&policy, deaths, now, clock.random()) {
             Next::Restart { after_ms } => {
                 let (myself, next) = (myself.clone(), seat.clone());
                 let timer = Owned::spawn(async move {
                     clock.sleep_until(now.plus_ms(after_ms)).await;
-                    let _ = myself.cast(RootMsg::Start { seat: next, done: None });
+                    tell(&myself, RootMsg::Start { seat: next, done: None });
                 });
                 children.timers.insert(seat, timer);
-                // Sessions of a wing that died with work in hand are woken by the next scan.
-                children.scans = 0;
             }
             Next::Quarantine { panics } => {
                 self.end(Ended::Broken { why: format!("{seat:?} died {panics} times: {why}") });
+                myself.stop(Some("broken".to_owned()));
             }
         }
     }
 
-    fn alarm(&self, alarm: Alarm) {
+    fn alarm(&self, myself: &ActorRef<RootMsg>, alarm: Alarm) {
         match alarm {
             Alarm::Poisoned { why } => {
                 tracing::error!(%why, "the journal is poisoned; the runtime stops");
                 self.end(Ended::Poisoned { why });
+                // Nothing that is done from here on could be recorded, so nothing is: everybody
+                // ends with the root, calls and tools included.
+                myself.stop(Some("poisoned".to_owned()));
             }
             Alarm::Quarantined { session, reason } => {
                 tracing::error!(%session, %reason, "session quarantined");
@@ -242,7 +261,7 @@ impl Root {
         let myself = myself.clone();
         children.scan = Some(Owned::spawn(async move {
             clock.sleep_until(now.plus_ms(limits::WAKE_SCAN_MS)).await;
-            let _ = myself.cast(RootMsg::Scan);
+            tell(&myself, RootMsg::Scan);
         }));
     }
 

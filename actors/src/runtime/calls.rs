@@ -111,7 +111,8 @@ impl Runtime {
     pub async fn spawn(&self, agent: &AgentSpec, tenant: TenantId) -> Result<SessionId, CallError> {
         let tables = Arc::clone(&self.inner.tables.borrow());
         let known = |name: &AgentName| tables.agents.contains_key(name);
-        let rendered = render::render(agent, &tables, known)?;
+        let policy = Arc::clone(&self.inner.seats.policy().borrow());
+        let rendered = render::render(agent, &tables, &policy, known)?;
         self.acting().open_rendered(rendered, tenant).await
     }
 
@@ -203,7 +204,9 @@ impl Runtime {
         let damaged = self.inner.seats.damaged().borrow().contains_key(&session);
         if damaged {
             let by = self.inner.principal.clone();
-            return self.record(HouseEvent::Released { session, skip, by }).await;
+            self.record(HouseEvent::Released { session, skip, by }).await?;
+            self.inner.seats.board().wake(session);
+            return Ok(());
         }
         self.acting().order(session, Input::Released { skip }).await
     }
@@ -289,6 +292,16 @@ impl Runtime {
     /// The accounts of a tree: spent and reserved.
     pub async fn accounts(&self, root: SessionId) -> Option<LedgerFigures> {
         self.inner.seats.ledger().figures(root).await
+    }
+
+    /// Lets a session that is awake panic, as a defect in it would; `false` when it is not awake.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn panic_session(&self, session: SessionId, message: &str) -> bool {
+        let Some(entry) = self.inner.seats.board().entry(session) else { return false };
+        let message =
+            crate::protocol::session::SessionMsg::ModelPanicked { message: message.to_owned() };
+        entry.actor.cast(message).is_ok()
     }
 
     /// How many sessions are in memory.

@@ -1,7 +1,7 @@
 //! What can be read: from a running runtime, or from its store alone, while another process runs on
 //! it or none does. Nothing here writes, wakes or claims.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
@@ -11,11 +11,14 @@ use crate::{
         conversation::BlobRef,
         event::Event,
         frame::LogId,
-        ids::{Position, SessionId, TenantId},
+        ids::{CredentialName, PoolKind, Position, SessionId, TenantId},
         outcome::TurnOutcome,
     },
     limits, log,
+    policy::turn::State,
     ports::{Blobs, Catalog, Journal},
+    protocol::lease::Figures,
+    session::state_at,
 };
 
 use super::{CallError, Deps, Runtime};
@@ -35,6 +38,15 @@ pub struct TreeNode {
     pub subtree: Totals,
     /// Its children.
     pub children: Vec<TreeNode>,
+}
+
+/// How full what is shared is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HouseFigures {
+    /// Slots of each tool pool.
+    pub pools: BTreeMap<PoolKind, Figures>,
+    /// Calls at each credential's gate.
+    pub gates: BTreeMap<CredentialName, Figures>,
 }
 
 /// A store as a reader sees it: what is committed.
@@ -264,6 +276,23 @@ impl Runtime {
         let mut tree = self.reading().tree(root).await?;
         self.look(&mut tree);
         Ok(tree)
+    }
+
+    /// What a session is after its log, folded without waking it.
+    ///
+    /// # Errors
+    /// When the log cannot be read or does not verify.
+    pub async fn state(&self, session: SessionId) -> Result<State, CallError> {
+        Ok(state_at(&self.inner.journal, session, None).await?)
+    }
+
+    /// How full the pools and the gates are.
+    #[must_use]
+    pub fn figures(&self) -> HouseFigures {
+        let tables = Arc::clone(&self.inner.tables.borrow());
+        let pools = tables.pools.iter().map(|(kind, pool)| (kind.clone(), pool.figures()));
+        let gates = tables.gates.iter().map(|(name, gate)| (name.clone(), gate.figures()));
+        HouseFigures { pools: pools.collect(), gates: gates.collect() }
     }
 
     fn look(&self, node: &mut TreeNode) {
