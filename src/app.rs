@@ -124,7 +124,7 @@ impl App {
         let store = self.store;
         // The last copy back takes as long as the disk takes. A close that panicked has left the
         // store as a crash would, which is safe.
-        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        let _closed = tokio::task::spawn_blocking(move || store.close()).await;
         order.push("store".to_owned());
         order
     }

@@ -173,7 +173,7 @@ fn start_logs(environment: &Environment, quiet: bool) {
     });
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // Somebody who embeds this has set logs up already.
-    let _ = logs.with_target(false).try_init();
+    let _set = logs.with_target(false).try_init();
     let loud = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();

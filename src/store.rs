@@ -115,12 +115,12 @@ impl Store {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for reader in threads.readers.drain(..) {
             // A thread that panicked has told its callers.
-            let _ = reader.join();
+            let _said = reader.join();
         }
         self.door.writes.shut();
         if let Some(writer) = threads.writer.take() {
             // As above.
-            let _ = writer.join();
+            let _said = writer.join();
         }
         drop(threads.lock.take());
     }

@@ -86,7 +86,7 @@ fn script(seed: u64) -> String {
     let mut text = format!("agent {LEAD}\n  stream 16 every 20ms\n  say Places, please.\n");
     for (name, what, _) in TRADES {
         // Writing to a text cannot fail.
-        let _ = writeln!(
+        let _written = writeln!(
             text,
             "  call spawn_agent {{\"agent\": \"{name}\", \"task\": \"Is everything ready? Check: {what}.\"}}"
         );
@@ -106,7 +106,7 @@ fn script(seed: u64) -> String {
         };
         let (before, after) = (panic(in_first_step), panic(!in_first_step));
         let (start, pace) = (100 + dice.below(900), 30 + dice.below(60));
-        let _ = write!(
+        let _written = write!(
             text,
             "agent {name}\n  wait {start}ms\n{before}  think Where did I write that down?\n  call \
              {BOOK} {{\"what\": \"{what}\"}}\n then\n  stream 6 every {pace}ms\n{after}  say \

@@ -182,7 +182,7 @@ pub(super) async fn log(
             let room =
                 screen.width.map_or(usize::MAX, |width| width.saturating_sub(head.chars().count()));
             // Writing to a text cannot fail.
-            let _ = writeln!(
+            let _written = writeln!(
                 text,
                 "{}",
                 format!("{head}{}", cut(&progress::detail(event), room)).trim_end()

@@ -72,7 +72,7 @@ impl Screen {
 
     /// Prints a remark. That nobody reads remarks is no failure.
     pub(super) fn remark(text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _written = writeln!(io::stderr().lock(), "{text}");
     }
 
     /// Prints an error with what caused it.
@@ -81,7 +81,7 @@ impl Screen {
         let mut cause = error.source();
         while let Some(error) = cause {
             // Writing to a text cannot fail.
-            let _ = write!(text, "\n  because: {error}");
+            let _written = write!(text, "\n  because: {error}");
             cause = error.source();
         }
         Self::remark(&text);

@@ -1,5 +1,7 @@
 //! Every refusal to open is quick, typed, and says who or what stands in the way.
 
+#![expect(clippy::disallowed_methods, reason = "the time a refusal takes is what is measured")]
+
 use std::time::{Duration, Instant};
 
 use super::*;
