@@ -53,6 +53,7 @@ fn walk(node: &Value, restarts: &mut u64, agents: &mut u64) {
     }
 }
 
+#[expect(clippy::zombie_processes, reason = "the caller waits for it")]
 /// Starts a demo and returns once its stderr has said this.
 fn demo_until(store: &str, what: &str) -> (Child, BufReader<std::process::ChildStderr>) {
     let mut child = greenroom(&["demo", "--seed", "5", "--store", store])

@@ -100,9 +100,9 @@ pub(super) async fn run(
         order = app.shutdown() => tracing::info!(?order, "ended"),
         () = interrupted() => std::process::exit(130),
     }
-    let store = store.display();
+    let (me, store) = (me(), store.display());
     Screen::remark(&format!(
-        "what was in hand is in the log; go on with:\n  greenroom demo --store {store}"
+        "what was in hand is in the log; go on with:\n  {me} demo --store {store}"
     ));
     result
 }
@@ -188,12 +188,12 @@ async fn finish(
         let mut text = format!("\n{}\n", tree::draw(screen, &[tree]));
         if !restarted.is_empty() {
             let restarted = screen.paint(Tone::Busy, &restarted.join(", "));
-            text += &format!("restarted: {restarted}; nobody else noticed\n");
+            text += &format!("restarted: {restarted}\n");
         }
-        let store = store.display();
+        let (me, store) = (me(), store.display());
         text += &format!(
-            "\nGo on:\n  greenroom log lights --store {store}\n  greenroom tree --store {store}\n  \
-             greenroom demo --store {store}    (kill it, start it again: it goes on)"
+            "\nGo on (kill the last one, start it again: it goes on where it was):\n  \
+             {me} log lights --store {store}\n  {me} tree --store {store}\n  {me} demo --store {store}"
         );
         Screen::print(&text)?;
     }
@@ -203,6 +203,11 @@ async fn finish(
 async fn read_tree(runtime: &Runtime, root: SessionId) -> Result<Shown, CallError> {
     let node = runtime.tree(root).await?;
     tree::shown(&runtime.reading(), node).await
+}
+
+/// This program, as it was called: under `cargo run` it is on no path.
+fn me() -> String {
+    std::env::args().next().unwrap_or_else(|| "greenroom".to_owned())
 }
 
 fn stopped(why: &Ended) -> String {

@@ -153,7 +153,7 @@ pub(super) fn sum(totals: &Totals) -> String {
     );
     if totals.unsettled_calls > 0 {
         text += &format!(
-            "\n       {} calls broke off before their usage was known: at most {} tokens, {}",
+            "\n       {} calls broke off; their usage is at most {} tokens, {}",
             totals.unsettled_calls,
             grouped(totals.unsettled_tokens_max),
             totals.unsettled_cost_max,

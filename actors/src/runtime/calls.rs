@@ -25,7 +25,6 @@ use crate::{
     },
     ports::JournalError,
     protocol::{
-        ledger::LedgerFigures,
         permission::PermissionMsg,
         session::{Answer as Reply, Request},
     },
@@ -289,11 +288,6 @@ impl Runtime {
         Ok(fork)
     }
 
-    /// The accounts of a tree: spent and reserved.
-    pub async fn accounts(&self, root: SessionId) -> Option<LedgerFigures> {
-        self.inner.seats.ledger().figures(root).await
-    }
-
     /// Lets a session that is awake panic, as a defect in it would; `false` when it is not awake.
     #[cfg(feature = "testing")]
     #[must_use]
@@ -302,12 +296,6 @@ impl Runtime {
         let message =
             crate::protocol::session::SessionMsg::ModelPanicked { message: message.to_owned() };
         entry.actor.cast(message).is_ok()
-    }
-
-    /// How many sessions are in memory.
-    #[must_use]
-    pub fn awake(&self) -> usize {
-        self.inner.seats.board().len()
     }
 
     /// Puts other rules of the user and the project in force, at once and for every session.

@@ -17,7 +17,7 @@ use crate::{
     limits, log,
     policy::turn::State,
     ports::{Blobs, Catalog, Journal},
-    protocol::lease::Figures,
+    protocol::{lease::Figures, ledger::LedgerFigures},
     session::state_at,
 };
 
@@ -293,6 +293,17 @@ impl Runtime {
         let pools = tables.pools.iter().map(|(kind, pool)| (kind.clone(), pool.figures()));
         let gates = tables.gates.iter().map(|(name, gate)| (name.clone(), gate.figures()));
         HouseFigures { pools: pools.collect(), gates: gates.collect() }
+    }
+
+    /// The accounts of a tree: spent and reserved.
+    pub async fn accounts(&self, root: SessionId) -> Option<LedgerFigures> {
+        self.inner.seats.ledger().figures(root).await
+    }
+
+    /// How many sessions are in memory.
+    #[must_use]
+    pub fn awake(&self) -> usize {
+        self.inner.seats.board().len()
     }
 
     fn look(&self, node: &mut TreeNode) {
