@@ -2,6 +2,7 @@
 
 mod heart;
 mod isolation;
+mod ledger;
 mod props;
 mod stage;
 mod store;
