@@ -48,6 +48,9 @@ pub const QUEUE: usize = 64;
 pub const WAKE_QUEUE: usize = 1_024;
 /// Tool calls in one model message: more is a runaway.
 pub const CALLS_PER_REPLY: usize = 128;
+/// Tool calls in one message that are read at all: what comes above `CALLS_PER_REPLY` is refused one
+/// by one in the frame of the reply, at some 230 bytes each, and half a frame is left for that.
+pub const CALLS_READ: usize = 1_024;
 /// Open tool calls asked for by the host in one session.
 pub const HOST_CALLS: usize = 64;
 
@@ -63,6 +66,11 @@ pub const PREVIEW_BYTES: usize = 4 * 1024;
 pub const BLOB_BYTES: usize = 64 * 1024 * 1024;
 /// A user's input text: half of an event, so that its envelope fits beside it.
 pub const INPUT_BYTES: usize = 128 * 1024;
+/// A reason for a cancel, or a vendor's words about a failure: it is repeated in the event of every
+/// queued turn that it ends, and `QUEUE` of them must fit into one frame.
+pub const REASON_BYTES: usize = 2_048;
+/// A session's name: one line of a list.
+pub const NAME_BYTES: usize = 200;
 /// A model's reply in bytes, all blocks together: 128k output tokens are about 0.6 MiB.
 pub const REPLY_BYTES: usize = 4 * 1024 * 1024;
 

@@ -23,7 +23,10 @@ use crate::{
     owned::Owned,
     policy::recovery::{self, Next},
     ports::Catalog,
-    protocol::wing::{Alarm, WingMsg},
+    protocol::{
+        address::tell,
+        wing::{Alarm, WingMsg},
+    },
 };
 pub(crate) use seats::{Seats, builtin_rules};
 
@@ -111,10 +114,10 @@ impl Actor for Root {
                 self.start(&myself, children, seat).await;
                 // Whoever waited may have gone.
                 if let Some(done) = done {
-                    let _ = done.send(());
+                    done.send(()).ok();
                 }
             }
-            RootMsg::Alarm(alarm) => self.alarm(alarm),
+            RootMsg::Alarm(alarm) => self.alarm(&myself, alarm),
             RootMsg::Scan => self.scan(&myself, children),
             RootMsg::Shutdown { done } => {
                 children.closing = true;
@@ -165,15 +168,21 @@ impl Root {
                 let wing = matches!(seat, Seat::Wing(_));
                 children.by_actor.insert(actor, seat);
                 if wing {
-                    // Sessions of the one before died in the middle of their work; a scan that ran
-                    // while the seat was empty has woken none of them.
-                    children.scans = 0;
-                }
-                if children.scan.is_none() {
-                    self.scan(myself, children);
+                    self.wing_started(myself, children);
                 }
             }
             Err(why) => self.died(myself, children, seat, &why),
+        }
+    }
+
+    /// Nobody could be woken in a wing that was not there, so the next scan is a full one; once
+    /// all wings are there it is now.
+    fn wing_started(&self, myself: &ActorRef<RootMsg>, children: &mut Children) {
+        children.scans = 0;
+        children.waking = None;
+        let wings = children.by_actor.values().filter(|seat| matches!(seat, Seat::Wing(_)));
+        if wings.count() == limits::WINGS {
+            self.scan(myself, children);
         }
     }
 
@@ -194,21 +203,25 @@ impl Root {
                 let (myself, next) = (myself.clone(), seat.clone());
                 let timer = Owned::spawn(async move {
                     clock.sleep_until(now.plus_ms(after_ms)).await;
-                    let _ = myself.cast(RootMsg::Start { seat: next, done: None });
+                    tell(&myself, RootMsg::Start { seat: next, done: None });
                 });
                 children.timers.insert(seat, timer);
             }
             Next::Quarantine { panics } => {
                 self.end(Ended::Broken { why: format!("{seat:?} died {panics} times: {why}") });
+                myself.stop(Some("broken".to_owned()));
             }
         }
     }
 
-    fn alarm(&self, alarm: Alarm) {
+    fn alarm(&self, myself: &ActorRef<RootMsg>, alarm: Alarm) {
         match alarm {
             Alarm::Poisoned { why } => {
                 tracing::error!(%why, "the journal is poisoned; the runtime stops");
                 self.end(Ended::Poisoned { why });
+                // Nothing that is done from here on could be recorded, so nothing is: everybody
+                // ends with the root, calls and tools included.
+                myself.stop(Some("poisoned".to_owned()));
             }
             Alarm::Quarantined { session, reason } => {
                 tracing::error!(%session, %reason, "session quarantined");
@@ -248,7 +261,7 @@ impl Root {
         let myself = myself.clone();
         children.scan = Some(Owned::spawn(async move {
             clock.sleep_until(now.plus_ms(limits::WAKE_SCAN_MS)).await;
-            let _ = myself.cast(RootMsg::Scan);
+            tell(&myself, RootMsg::Scan);
         }));
     }
 

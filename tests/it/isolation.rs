@@ -24,8 +24,8 @@ use greenroom_actors::{
 };
 
 use crate::{
-    props::{Count, Prop, Sink, Still, agent, done, tool, until, wall},
     stage::Stage,
+    workshop::{Count, Prop, Sink, Still, agent, done, tool, until, wall},
 };
 
 const WORK: &str = r#"

@@ -27,8 +27,8 @@ use greenroom_actors::{
 };
 
 use crate::{
-    props::{Count, Watched, agent, done, tool, until},
     stage::Stage,
+    workshop::{Count, Watched, agent, done, tool, until},
 };
 
 /// What the ledger holds of a tree, after each of its frames: no account above its limit.

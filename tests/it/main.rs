@@ -4,5 +4,7 @@ mod heart;
 mod isolation;
 mod ledger;
 mod props;
+mod restart;
 mod stage;
 mod store;
+mod workshop;

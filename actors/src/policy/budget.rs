@@ -232,16 +232,26 @@ pub fn reserve(tree: &Tree, reservation: &Reservation) -> Ruling {
         for dimension in Dimension::ALL {
             let Some(limit) = dimension.limit(&account.budget) else { continue };
             let sure = u128::from(dimension.of(&others_spent)) + u128::from(dimension.of(&weight));
-            if sure > u128::from(limit) {
+            let all = sure + u128::from(dimension.of(&others_reserved));
+            // A place among the living comes free only when an agent ends, and that agent may be
+            // waiting for this very one: so a full house is said at once.
+            let full = dimension == Dimension::Agents && all > u128::from(limit);
+            if full || sure > u128::from(limit) {
                 return Ruling::Refused(Shortage::Exhausted {
                     account: account.session,
                     dimension,
                     limit,
-                    spent: dimension.of(&others_spent.plus(spent)),
+                    spent: match dimension {
+                        Dimension::Agents => dimension.of(&others_reserved),
+                        Dimension::Tokens
+                        | Dimension::Money
+                        | Dimension::ModelCalls
+                        | Dimension::ToolCalls => dimension.of(&others_spent.plus(spent)),
+                    },
                     bound: dimension.of(&bound),
                 });
             }
-            if sure + u128::from(dimension.of(&others_reserved)) > u128::from(limit) {
+            if all > u128::from(limit) {
                 wait = wait.or(Some(account.session));
             }
         }

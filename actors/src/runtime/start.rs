@@ -17,7 +17,12 @@ use crate::{
     limits, permission,
     policy::rules::{Desk, Layers, Policy},
     ports::{Blobs, Catalog, Clock, Journal, ModelProvider, Services, Tool},
-    protocol::{address::ReplyTo, permission::PermissionMsg, trouble::Trouble, wing::Alarm},
+    protocol::{
+        address::{ReplyTo, tell},
+        permission::PermissionMsg,
+        trouble::Trouble,
+        wing::Alarm,
+    },
     session::house::{House, Tables},
     supervisor::{Root, RootMsg, Seat, Seats, builtin_rules},
 };
@@ -163,7 +168,7 @@ impl Runtime {
         let alarm = ReplyTo::new(move |alarm: Alarm| {
             if let Some(root) = root_address.borrow().clone() {
                 // A root that has gone has said why.
-                let _ = root.cast(RootMsg::Alarm(alarm));
+                tell(&root, RootMsg::Alarm(alarm));
             }
         });
         let rules = (boot, options.layers.clone(), options.desk);
@@ -345,6 +350,7 @@ impl Runtime {
     /// When one of them cannot be used; then none is registered.
     pub fn add_agents(&self, agents: Vec<AgentSpec>) -> Result<(), RenderError> {
         let tables = Arc::clone(&self.inner.tables.borrow());
+        let policy = Arc::clone(&self.inner.seats.policy().borrow());
         let mut rendered = tables.agents.clone();
         for (at, agent) in agents.iter().enumerate() {
             if agents.iter().take(at).any(|other| other.name == agent.name) {
@@ -353,7 +359,8 @@ impl Runtime {
             let known = |name: &crate::domain::ids::AgentName| {
                 tables.agents.contains_key(name) || agents.iter().any(|agent| agent.name == *name)
             };
-            rendered.insert(agent.name.clone(), super::render::render(agent, &tables, known)?);
+            rendered
+                .insert(agent.name.clone(), super::render::render(agent, &tables, &policy, known)?);
         }
         self.change_tables(|tables| tables.agents = rendered);
         Ok(())

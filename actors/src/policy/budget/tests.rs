@@ -177,8 +177,16 @@ fn agents_are_reserved_and_given_back_never_spent() {
     let one = Amount { agents: 1, ..Amount::default() };
     let mut tree = Tree::default();
     granted(&mut tree, &reservation(1, &path, one));
-    let wait = Ruling::Wait { account: session(1) };
-    assert_eq!(reserve(&tree, &reservation(2, &path, one)), wait);
+    // Whoever holds the place may be waiting for this agent, so nobody waits for a place.
+    let full = reserve(&tree, &reservation(2, &path, one));
+    let told = Shortage::Exhausted {
+        account: session(1),
+        dimension: Dimension::Agents,
+        limit: 1,
+        spent: 1,
+        bound: 1,
+    };
+    assert_eq!(full, Ruling::Refused(told));
     settled(&mut tree, 1, one);
     assert_eq!(tree.balance(&session(1)).unwrap().spent, Amount::default());
     granted(&mut tree, &reservation(2, &path, one));
