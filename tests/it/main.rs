@@ -13,6 +13,7 @@ mod cancel;
 mod children;
 mod heart;
 mod isolation;
+mod ledger;
 mod props;
 mod restart;
 mod sessions;
