@@ -24,20 +24,11 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use futures_util::future::BoxFuture;
-use greenroom_actors::{
-    domain::{
-        catalog::Change,
-        frame::LogId,
-        ids::{Position, SessionId},
-    },
-    limits,
-    ports::{AppendError, JournalError},
-};
+use greenroom_actors::limits;
 
 use door::{Door, Queue};
 pub use open::OpenError;
-use writer::{Job, Poison, Writer};
+use writer::{Poison, Writer};
 
 /// How a store is opened.
 #[derive(Clone, Copy, Debug)]
@@ -73,14 +64,14 @@ impl Store {
     /// # Errors
     /// When the file cannot be kept safe; the error names the holder and the way out.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, OpenError> {
+        let path = &open::real(path);
         let (lock, conn) = open::writer(path)?;
         let readers = (0..options.readers.max(1))
             .map(|_no| open::reader(path))
             .collect::<Result<Vec<_>, _>>()?;
         let thread = |source| OpenError::Thread { path: path.to_owned(), source };
         let poison = Poison::default();
-        // One more than there are permits: the request to close needs none.
-        let (write, jobs) = sync_channel(limits::JOURNAL_QUEUE + 1);
+        let (write, jobs) = sync_channel(limits::JOURNAL_QUEUE);
         let (read, reads) = sync_channel(limits::STORE_READS);
         let writer = Writer::new(conn, jobs, poison.clone());
         let writer = thread::Builder::new()
@@ -100,45 +91,19 @@ impl Store {
     /// Commits what was accepted, copies the write-ahead log back and lets the file go. Requests
     /// from then on are refused. Blocks for as long as the disk takes.
     pub fn close(&self) {
-        self.door.writes.send(Job::Close);
-        self.door.writes.shut();
+        // Readers first: a reading snapshot would stop the last copy back.
         self.door.reads.shut();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        // Readers first: a reading snapshot would stop the last copy back. A thread that panicked
-        // has said so through the poison.
         for reader in threads.readers.drain(..) {
+            // A thread that panicked has told its callers.
             let _ = reader.join();
         }
+        self.door.writes.shut();
         if let Some(writer) = threads.writer.take() {
+            // As above.
             let _ = writer.join();
         }
         drop(threads.lock.take());
-    }
-
-    /// Sessions whose part of the catalog has not followed their log and must be replaced.
-    ///
-    /// # Errors
-    /// As `Catalog`.
-    pub async fn stale_sessions(&self) -> Result<Vec<SessionId>, JournalError> {
-        self.door.clone().read(catalog::stale).await
-    }
-
-    /// Replaces what the catalog says about a session by what all its frames up to `upto` do to
-    /// it. Refused as fenced when the log has grown meanwhile: read it again.
-    ///
-    /// # Errors
-    /// As `Journal::append`.
-    pub fn replace_catalog(
-        &self,
-        session: SessionId,
-        upto: Position,
-        changes: Vec<Change>,
-    ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        let door = self.door.clone();
-        Box::pin(door.write(move |conn| {
-            catalog::replace(conn, session, &changes)?;
-            log::followed_anew(conn, LogId::session(session), upto)
-        }))
     }
 
     /// Runs SQL on the writing connection, to bring about what a test needs.

@@ -23,7 +23,7 @@ use crate::{
     policy::rules::{Desk, Layers, Policy},
     ports::{AppendError, Clock, Journal, JournalError},
     protocol::{
-        address::ReplyTo,
+        address::{ReplyTo, tell},
         permission::{HouseFold, HouseLoaded, PermissionMsg},
         trouble::Trouble,
         wing::Alarm,
@@ -148,7 +148,7 @@ impl Permission {
                 Ended::Panicked(text) => Err(Trouble::Damaged(text)),
                 Ended::Aborted => return,
             };
-            let _ = myself.cast(PermissionMsg::Loaded { result });
+            tell(&myself, PermissionMsg::Loaded { result });
         });
         desktop.house = None;
         desktop.task = Some(task);
@@ -182,7 +182,7 @@ impl Permission {
         let (clock, myself) = (Arc::clone(&self.clock), myself.clone());
         desktop.task = Some(Owned::spawn(async move {
             clock.sleep_until(clock.now().plus_ms(limits::SUSPEND_MS)).await;
-            let _ = myself.cast(PermissionMsg::Retry);
+            tell(&myself, PermissionMsg::Retry);
         }));
     }
 
@@ -236,7 +236,7 @@ impl Permission {
                 Ended::Panicked(why) => Err(Trouble::Poisoned(why)),
                 Ended::Aborted => return,
             };
-            let _ = myself.cast(PermissionMsg::Appended { result });
+            tell(&myself, PermissionMsg::Appended { result });
         }));
         desktop.flight = Some(entry);
     }

@@ -137,6 +137,18 @@ pub trait Catalog: Send + Sync + 'static {
         &self,
         session: SessionId,
     ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>>;
+
+    /// Sessions whose part has not followed their log and must be replaced.
+    fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>>;
+
+    /// Replaces what is said about a session by what all its frames up to `upto` do to it. Fenced
+    /// when the log has grown meanwhile: read it again.
+    fn replace(
+        &self,
+        session: SessionId,
+        upto: Position,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'static, Result<Position, AppendError>>;
 }
 
 /// Large values by the hash of their content.
@@ -288,6 +300,17 @@ impl fmt::Debug for Progress {
 }
 
 /// Values the host offers to its tools, by name and type.
+///
+/// ```
+/// use greenroom_actors::ports::{ServiceError, Services};
+///
+/// let services = Services::default().with("answer", 42_u32)?;
+/// assert_eq!(services.get::<u32>("answer").as_deref(), Some(&42));
+/// assert!(services.get::<String>("answer").is_none(), "of another type");
+/// let reserved = services.with("services", ()).unwrap_err();
+/// assert!(matches!(reserved, ServiceError::Reserved { .. }));
+/// # Ok::<(), ServiceError>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Services(Arc<BTreeMap<String, Arc<dyn Any + Send + Sync>>>);
 

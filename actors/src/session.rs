@@ -14,6 +14,8 @@
 
 pub(crate) mod house;
 
+mod commit;
+mod door;
 mod live;
 mod load;
 mod model_task;
@@ -25,17 +27,18 @@ use std::{collections::VecDeque, sync::Arc};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::{
-    domain::ids::SessionId,
+    domain::{event::ForkPoint, ids::SessionId},
     owned::Owned,
     policy::turn::Rejected,
     protocol::{
+        address::tell,
         session::{Doors, LoadFailed, LoadResult, Request, SessionMsg},
         wing::{Alarm, WingMsg, refuse},
     },
 };
 use house::House;
 use live::Live;
-pub(crate) use load::state_at;
+pub(crate) use load::{changes, state_at};
 
 /// The actor's fixed part.
 pub(crate) struct Session {
@@ -50,6 +53,8 @@ pub(crate) struct Start {
     pub(crate) may_create: bool,
     /// The panic its predecessor died of.
     pub(crate) panic: Option<String>,
+    /// The frame it goes on from, for a fork that is being opened.
+    pub(crate) base: Option<ForkPoint>,
     pub(crate) doors: Doors,
 }
 
@@ -101,7 +106,15 @@ impl Actor for Session {
         stage: &mut Stage,
     ) -> Result<(), ActorProcessingErr> {
         match stage {
-            Stage::Live(live) => live.handle(message),
+            Stage::Live(live) => {
+                // A fork begins with what another log says, so that log is read first.
+                if let Some(base) = forks(&message).filter(|_| live.is_blank()) {
+                    let start = live.start_again(base);
+                    *stage = self.loading(myself, start, VecDeque::from([message]));
+                } else {
+                    live.handle(message);
+                }
+            }
             Stage::Loading(loading) => {
                 if let SessionMsg::Loaded(result) = message {
                     let waiting = std::mem::take(&mut loading.waiting);
@@ -124,10 +137,11 @@ impl Session {
         start: Start,
         waiting: VecDeque<SessionMsg>,
     ) -> Stage {
-        let task = load::load(Arc::clone(&self.house), start.session, start.may_create);
+        let (session, base) = (start.session, start.base);
+        let task = load::load(Arc::clone(&self.house), session, start.may_create, base);
         let task = Owned::watched(task, move |ended| {
             // The session may have been stopped meanwhile; then nobody needs its log.
-            let _ = myself.cast(SessionMsg::Loaded(Box::new(load::result(ended))));
+            tell(&myself, SessionMsg::Loaded(Box::new(load::result(ended))));
         });
         Stage::Loading(Box::new(Loading { start, _task: task, waiting }))
     }
@@ -141,6 +155,13 @@ impl Session {
     ) -> Option<Stage> {
         let failed = match result {
             Ok(loaded) => {
+                if loaded.state.opened.is_none()
+                    && start.base.is_none()
+                    && let Some(base) = waiting.iter().find_map(forks)
+                {
+                    let start = start.again(Some(base));
+                    return Some(self.loading(myself.clone(), start, waiting));
+                }
                 let house = Arc::clone(&self.house);
                 let doors = start.doors.clone();
                 let mut live = Live::new(house, myself.clone(), doors, loaded);
@@ -154,12 +175,7 @@ impl Session {
         };
         // Somebody who may bring it into being came while the first look found nothing.
         if matches!(failed, LoadFailed::Missing) && waiting.iter().any(creates) {
-            let start = Start {
-                session: start.session,
-                may_create: true,
-                panic: None,
-                doors: start.doors.clone(),
-            };
+            let start = start.again(waiting.iter().find_map(forks));
             return Some(self.loading(myself.clone(), start, waiting));
         }
         self.give_up(myself, start.session, &failed, waiting);
@@ -202,6 +218,27 @@ impl Session {
             }
         }
         myself.stop(Some(reason.to_owned()));
+    }
+}
+
+impl Start {
+    /// The same session, which may come into being now.
+    fn again(&self, base: Option<ForkPoint>) -> Self {
+        let doors = self.doors.clone();
+        Self { session: self.session, may_create: true, panic: None, base, doors }
+    }
+}
+
+/// The frame that a message wants its session to go on from.
+fn forks(message: &SessionMsg) -> Option<ForkPoint> {
+    let SessionMsg::Request(counted) = message else { return None };
+    match &counted.body {
+        Request::Open { fork, .. } => *fork,
+        Request::Submit { .. }
+        | Request::Outcome { .. }
+        | Request::Order { .. }
+        | Request::CallOutcome { .. }
+        | Request::Checkpoint { .. } => None,
     }
 }
 

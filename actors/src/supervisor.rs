@@ -23,7 +23,10 @@ use crate::{
     owned::Owned,
     policy::recovery::{self, Next},
     ports::Catalog,
-    protocol::wing::{Alarm, WingMsg},
+    protocol::{
+        address::tell,
+        wing::{Alarm, WingMsg},
+    },
 };
 pub(crate) use seats::{Seats, builtin_rules};
 
@@ -111,10 +114,10 @@ impl Actor for Root {
                 self.start(&myself, children, seat).await;
                 // Whoever waited may have gone.
                 if let Some(done) = done {
-                    let _ = done.send(());
+                    done.send(()).ok();
                 }
             }
-            RootMsg::Alarm(alarm) => self.alarm(alarm),
+            RootMsg::Alarm(alarm) => self.alarm(&myself, alarm),
             RootMsg::Scan => self.scan(&myself, children),
             RootMsg::Shutdown { done } => {
                 children.closing = true;
@@ -162,8 +165,16 @@ impl Root {
         children.timers.remove(&seat);
         match self.seats.start(&seat, myself.get_cell()).await {
             Ok(actor) => {
+                // With the last wing everybody can be woken, and after a wing's death its sessions
+                // are awake no more: look at all of them at once.
+                let look = match seat {
+                    Seat::Wing(number) => children.scan.is_some() || number + 1 == limits::WINGS,
+                    Seat::Ledger | Seat::Permission | Seat::Gate(_) | Seat::Pool(_) => false,
+                };
                 children.by_actor.insert(actor, seat);
-                if children.scan.is_none() {
+                if look {
+                    children.scans = 0;
+                    children.waking = None;
                     self.scan(myself, children);
                 }
             }
@@ -186,23 +197,25 @@ impl Root {
                 let (myself, next) = (myself.clone(), seat.clone());
                 let timer = Owned::spawn(async move {
                     clock.sleep_until(now.plus_ms(after_ms)).await;
-                    let _ = myself.cast(RootMsg::Start { seat: next, done: None });
+                    tell(&myself, RootMsg::Start { seat: next, done: None });
                 });
                 children.timers.insert(seat, timer);
-                // Sessions of a wing that died with work in hand are woken by the next scan.
-                children.scans = 0;
             }
             Next::Quarantine { panics } => {
                 self.end(Ended::Broken { why: format!("{seat:?} died {panics} times: {why}") });
+                myself.stop(Some("broken".to_owned()));
             }
         }
     }
 
-    fn alarm(&self, alarm: Alarm) {
+    fn alarm(&self, myself: &ActorRef<RootMsg>, alarm: Alarm) {
         match alarm {
             Alarm::Poisoned { why } => {
                 tracing::error!(%why, "the journal is poisoned; the runtime stops");
                 self.end(Ended::Poisoned { why });
+                // Nothing that is done from here on could be recorded, so nothing is: everybody
+                // ends with the root, calls and tools included.
+                myself.stop(Some("poisoned".to_owned()));
             }
             Alarm::Quarantined { session, reason } => {
                 tracing::error!(%session, %reason, "session quarantined");
@@ -242,7 +255,7 @@ impl Root {
         let myself = myself.clone();
         children.scan = Some(Owned::spawn(async move {
             clock.sleep_until(now.plus_ms(limits::WAKE_SCAN_MS)).await;
-            let _ = myself.cast(RootMsg::Scan);
+            tell(&myself, RootMsg::Scan);
         }));
     }
 

@@ -109,7 +109,8 @@ impl Door {
     /// Why nobody answers.
     fn gone(&self) -> JournalError {
         self.poison.error().unwrap_or_else(|| {
-            if self.writes.permits.is_closed() {
+            // Closing shuts the readers first.
+            if self.reads.permits.is_closed() {
                 return JournalError::Unavailable { why: "the store is closed".to_owned() };
             }
             // A panicking writer loses its answers a moment before the poison is set.

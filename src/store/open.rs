@@ -112,6 +112,16 @@ pub(super) fn check_version(number: i32, name: &str) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// The file behind links: two names of one file must not have two locks.
+pub(super) fn real(path: &Path) -> PathBuf {
+    let of_new = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(of_new).unwrap_or_else(|| path.to_owned())
+}
+
 /// The lock and the one writing connection, migrated and clean.
 pub(super) fn writer(path: &Path) -> Result<(Lock, Connection), OpenError> {
     check_version(rusqlite::version_number(), rusqlite::version())?;

@@ -3,7 +3,9 @@
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
     domain::{
-        catalog::{ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf},
+        catalog::{
+            ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
+        },
         conversation::BlobRef,
         frame::{LogId, StoredFrame},
         ids::{Position, SessionId, TenantId, Token},
@@ -73,6 +75,22 @@ impl Catalog for Store {
         session: SessionId,
     ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>> {
         Box::pin(self.door.clone().read(move |conn| catalog::checkpoints(conn, session)))
+    }
+
+    fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {
+        Box::pin(self.door.clone().read(catalog::stale))
+    }
+
+    fn replace(
+        &self,
+        session: SessionId,
+        upto: Position,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        Box::pin(self.door.clone().write(move |conn| {
+            catalog::replace(conn, session, &changes)?;
+            log::followed_anew(conn, LogId::session(session), upto)
+        }))
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) fn read<T: Send + 'static>(
     let work = Box::new(move |conn: &Connection| {
         // Nobody waits for the answer of a read whose caller has gone: it is not even run.
         if !reply.is_closed() {
+            // It may go meanwhile.
             let _ = reply.send(read(conn).map_err(AppendError::from));
         }
     });
@@ -48,7 +49,8 @@ pub(super) fn start(
                 // before the work begins.
                 let next = reads.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 let Ok(next) = next else { return };
-                // A read changes nothing, so the connection is whole whatever happened in it.
+                // A read changes nothing, so the connection is whole whatever happened in it;
+                // its caller hears that there is no answer.
                 let _ = catch_unwind(AssertUnwindSafe(|| (next.work)(&conn)));
             }
         })

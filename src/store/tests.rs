@@ -17,11 +17,12 @@ use futures_util::{future::join_all, poll};
 use greenroom_actors::{
     domain::{
         catalog::{Change, SessionFilter, SessionRow, Status, TotalsOf},
-        ids::{Timestamp, Token},
+        frame::LogId,
+        ids::{Position, SessionId, Timestamp, Token},
         usage::Settlement,
     },
     log::{self, Writer as LogWriter},
-    ports::{Append, Blobs as _, Catalog as _, Journal},
+    ports::{Append, AppendError, Blobs as _, Catalog as _, Journal, JournalError},
     testing::laws,
 };
 use rusqlite::Connection;
@@ -163,17 +164,17 @@ async fn a_catalog_that_fails_stops_no_append_and_is_rebuilt() {
     let both = vec![row(1, 1), free(1)];
     writer.tail = store.append(next(&writer, "one", both.clone())).await.unwrap();
     other.tail = store.append(next(&other, "of another", vec![row(2, 1)])).await.unwrap();
-    assert_eq!(store.stale_sessions().await.unwrap(), [session(1)]);
+    assert_eq!(store.stale().await.unwrap(), [session(1)]);
     assert_eq!(store.session(session(1)).await.unwrap(), None, "all of a frame's changes or none");
     store.raw("ALTER TABLE hidden RENAME TO usage").await;
     // Later frames are followed, but the session stays marked until it has been rebuilt.
     writer.tail = store.append(next(&writer, "two", vec![row(1, 2)])).await.unwrap();
-    assert_eq!(store.stale_sessions().await.unwrap(), [session(1)]);
-    let early = store.replace_catalog(session(1), Position(1), both.clone()).await;
+    assert_eq!(store.stale().await.unwrap(), [session(1)]);
+    let early = store.replace(session(1), Position(1), both.clone()).await;
     assert!(matches!(early, Err(AppendError::Fenced { tail: Position(2), .. })));
     let all = vec![row(1, 1), free(1), row(1, 2)];
-    assert_eq!(store.replace_catalog(session(1), Position(2), all).await, Ok(Position(2)));
-    assert_eq!(store.stale_sessions().await.unwrap(), []);
+    assert_eq!(store.replace(session(1), Position(2), all).await, Ok(Position(2)));
+    assert_eq!(store.stale().await.unwrap(), []);
     assert_eq!(store.session(session(1)).await.unwrap().unwrap().position, Position(2));
     assert_eq!(texts(&store, house(1)).await.unwrap(), ["one", "two"]);
 }

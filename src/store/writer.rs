@@ -99,16 +99,9 @@ where
 }
 
 /// A request to the writer. Its permit is its place in the bounded queue.
-pub(super) enum Job {
-    /// Something to write.
-    Write {
-        /// What.
-        work: Box<dyn Work>,
-        /// Its place.
-        permit: OwnedSemaphorePermit,
-    },
-    /// Everything before this is committed; end.
-    Close,
+pub(super) struct Job {
+    work: Box<dyn Work>,
+    permit: OwnedSemaphorePermit,
 }
 
 /// A writing job and where its answer arrives.
@@ -117,7 +110,7 @@ pub(super) fn job<T: Send + 'static>(
     write: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
 ) -> (Job, oneshot::Receiver<Result<T, AppendError>>) {
     let (reply, answer) = oneshot::channel();
-    (Job::Write { work: Box::new(Write { reply, write }), permit }, answer)
+    (Job { work: Box::new(Write { reply, write }), permit }, answer)
 }
 
 /// The writer's state on its thread.
@@ -136,7 +129,7 @@ impl Writer {
         Self { conn, jobs, poison, dirty: false, alarmed: false }
     }
 
-    /// Runs until closed. A panic poisons the store: its callers hear it, nobody hangs.
+    /// Runs until its queue is shut and empty. A panic poisons the store: its callers hear it, nobody hangs.
     pub(super) fn run(mut self) {
         let poison = self.poison.clone();
         // The connection is not used after a panic, so no broken state is seen.
@@ -147,34 +140,24 @@ impl Writer {
 
     fn serve(&mut self) {
         while let Some(first) = self.next() {
-            let (group, closing) = self.group(first);
+            let group = self.group(first);
             self.commit(group);
-            if closing {
-                break;
-            }
         }
-        if self.poison.error().is_none() {
-            self.copy_back("TRUNCATE");
-        }
+        self.copy_back("TRUNCATE");
     }
 
     /// What is committed together: all that waits, up to the limit. Their places in the queue come
     /// free, so that the next group gathers while this one is synced.
-    fn group(&self, first: Job) -> (Vec<Box<dyn Work>>, bool) {
+    fn group(&self, first: Job) -> Vec<Box<dyn Work>> {
         let mut group = Vec::new();
         let mut next = Some(first);
-        while let Some(job) = next {
-            match job {
-                Job::Write { work, permit } => {
-                    group.push(work);
-                    drop(permit);
-                }
-                Job::Close => return (group, true),
-            }
+        while let Some(Job { work, permit }) = next {
+            group.push(work);
+            drop(permit);
             let room = group.len() < limits::COMMIT_FRAMES;
             next = if room { self.jobs.try_recv().ok() } else { None };
         }
-        (group, false)
+        group
     }
 
     /// The next request; while there is none, the write-ahead log is copied back once.
@@ -190,9 +173,6 @@ impl Writer {
     }
 
     fn commit(&mut self, group: Vec<Box<dyn Work>>) {
-        if group.is_empty() {
-            return;
-        }
         let begun = match self.poison.error() {
             Some(poisoned) => Err(poisoned),
             None => self.conn.execute_batch("BEGIN IMMEDIATE").map_err(|e| unavailable(&e)),
@@ -235,7 +215,7 @@ impl Writer {
     fn one(&self, work: Box<dyn Work>) -> Result<Answer, (Option<Answer>, JournalError)> {
         let run = |sql: &str| self.conn.prepare_cached(sql)?.execute([]);
         if let Err(error) = run("SAVEPOINT job") {
-            let refusal = unavailable(&error);
+            let refusal = self.refusal(&error);
             work.refuse(refusal.clone());
             return Err((None, refusal));
         }
@@ -252,7 +232,14 @@ impl Writer {
         let ended = if keep { Ok(0) } else { run("ROLLBACK TO job") };
         match ended.and_then(|_rows| run("RELEASE job")) {
             Ok(_rows) => Ok(answer),
-            Err(error) => Err((Some(answer), unavailable(&error))),
+            Err(error) => Err((Some(answer), self.refusal(&error))),
+        }
+    }
+
+    fn refusal(&self, error: &rusqlite::Error) -> JournalError {
+        match class(error) {
+            Class::Io => self.poison.set(format!("the disk failed under a write: {error}")),
+            Class::Full | Class::Busy | Class::Other => unavailable(error),
         }
     }
 
@@ -302,16 +289,17 @@ impl Writer {
     /// Copies the write-ahead log into the database. A reader may stop it, and so may a full disk;
     /// both pass. A failed sync does not.
     fn copy_back(&mut self, how: &str) {
+        self.dirty = false;
+        if self.poison.error().is_some() {
+            return;
+        }
         let sql = format!("PRAGMA wal_checkpoint({how})");
         match self.conn.query_row(&sql, [], |_row| Ok(())) {
-            Ok(()) => self.dirty = false,
+            Ok(()) => {}
             Err(error) if class(&error) == Class::Io => {
                 self.poison.set(format!("the write-ahead log was not copied back: {error}"));
             }
-            Err(error) => {
-                self.dirty = false;
-                tracing::warn!(%error, how, "write-ahead log was not copied back");
-            }
+            Err(error) => tracing::warn!(%error, how, "write-ahead log was not copied back"),
         }
     }
 }

@@ -270,7 +270,10 @@ impl Stage {
             busy = self.busy()?;
         }
         stuck.extend(busy.iter().map(|(session, doing)| format!("busy: {session} {doing}")));
-        for root in self.client.roots.clone() {
+        // What is not over holds room, rightly.
+        let roots = if stuck.is_empty() { self.client.roots.clone() } else { Vec::new() };
+        for root in roots {
+            let until = self.now() + START_MS;
             stuck.extend(self.unreserve(root, until)?);
         }
         stuck.extend(self.shut_down()?);

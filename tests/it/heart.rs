@@ -1,7 +1,9 @@
 //! Sessions at work: turns, tools, subagents.
 
 use greenroom_actors::{
-    domain::{agent::AgentSpec, catalog::TotalsOf, outcome::TurnOutcome},
+    domain::{
+        agent::AgentSpec, catalog::TotalsOf, event::UserInput, ids::InputKey, outcome::TurnOutcome,
+    },
     testing::harness::{ended, events, say},
 };
 
@@ -44,4 +46,24 @@ async fn a_lead_and_two_workers_finish_and_everything_is_booked() {
     let totals = stage.runtime.totals(TotalsOf::Subtree(lead)).await.expect("totals");
     assert_eq!(totals.calls, 5, "three of the lead, one of each worker");
     assert_eq!(totals.unsettled_calls, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fork_goes_on_with_the_conversation_it_was_cut_from() {
+    const TALK: &str = "agent talker\n  say You said {input}.\n";
+    let stage =
+        Stage::set(TALK, |harness| harness.agent(AgentSpec::new("talker", "scripted"))).await;
+    let first = say(&stage.runtime, "talker", "k1", "one").await;
+    ended(&stage.runtime, first, "k1").await;
+    let row = stage.runtime.tree(first).await.expect("the session").row;
+    let fork = stage.runtime.fork(first, row.position).await.expect("a fork");
+    let key = InputKey::from("k2");
+    stage.runtime.submit(fork, key, UserInput::text("two")).await.expect("an input");
+    ended(&stage.runtime, fork, "k2").await;
+    let state = stage.runtime.state(fork).await.expect("its state");
+    let said: Vec<String> = state.conversation.iter().map(|message| message.text()).collect();
+    assert_eq!(said, ["one", "You said one.", "two", "You said two."]);
+    let stage = stage.crash().await;
+    let again = stage.runtime.state(fork).await.expect("its state");
+    assert_eq!(again.conversation, state.conversation, "the same after a restart");
 }

@@ -4,3 +4,4 @@ mod child;
 mod faults;
 mod holder;
 mod kill;
+mod readonly;

@@ -186,6 +186,9 @@ pub enum Shortage {
 impl std::fmt::Display for Shortage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Exhausted { account, dimension: Dimension::Agents, limit, spent, .. } => {
+                write!(f, "{spent} of at most {limit} agents are at work below {account}")
+            }
             Self::Exhausted { account, dimension, limit, spent, bound } => write!(
                 f,
                 "budget of {account}: {spent} of {limit} {dimension:?} spent, the next call may need {bound}"

@@ -1,5 +1,15 @@
 //! A value that must never be printed. It has no `Debug`, `Display` or `Serialize`, so the compiler
 //! refuses to log it; the one way in is `expose`, which is easy to search for.
+//!
+//! ```compile_fail
+//! let key = greenroom_actors::domain::secret::Secret::new("k".to_owned());
+//! println!("{key:?}");
+//! ```
+//!
+//! ```compile_fail
+//! let key = greenroom_actors::domain::secret::Secret::new("k".to_owned());
+//! serde_json::to_string(&key);
+//! ```
 
 /// A secret text, such as an API key.
 #[derive(Clone)]

@@ -318,23 +318,23 @@ async fn a_reservation_waits_for_room_that_others_hold_and_then_gets_it() {
 }
 
 #[tokio::test]
-async fn a_spawn_that_waits_for_a_place_does_not_bar_the_calls_that_free_it() {
+async fn a_tool_call_that_waits_for_room_does_not_bar_the_calls_that_free_it() {
     let mut house = House::new().await;
-    let budget = Budget { tokens: Some(100), agents: Some(1), ..Budget::default() };
-    let spawn = |no| Reservation {
+    let budget = Budget { tokens: Some(100), tool_calls: Some(1), ..Budget::default() };
+    let tool = |no| Reservation {
         call: CallId::tool(root(), ToolCallNo(no)),
         root: root(),
         accounts: vec![Account { session: root(), budget }],
-        bound: Amount { agents: 1, ..Amount::default() },
+        bound: Amount { tool_calls: 1, ..Amount::default() },
         priced: true,
     };
-    assert!(house.ledger.reserve(spawn(1), house.reply.clone()));
-    house.granted(spawn(1).call).await;
-    assert!(house.ledger.reserve(spawn(2), house.reply.clone()));
+    assert!(house.ledger.reserve(tool(1), house.reply.clone()));
+    house.granted(tool(1).call).await;
+    assert!(house.ledger.reserve(tool(2), house.reply.clone()));
     house.ask(model_call(2, 1), 100, 10);
     house.granted(model_call(2, 1)).await;
-    house.settle(spawn(1).call, 0);
-    house.granted(spawn(2).call).await;
+    house.settle(tool(1).call, 0);
+    house.granted(tool(2).call).await;
 }
 
 #[tokio::test]

@@ -205,6 +205,15 @@ impl Tree {
         let reserved = open.map_or(Amount::default(), Grant::reserved);
         (balance.spent.minus(spent), balance.reserved.minus(reserved))
     }
+
+    /// Tool calls that others hold and will not give back: one that assigned work is held until
+    /// its agent has ended, and counts then.
+    fn held_by_agents(&self, account: &SessionId, call: &CallId) -> u64 {
+        let on_path = |grant: &Grant| grant.accounts.iter().any(|other| other.session == *account);
+        let others = self.open.iter().filter(|(other, _)| *other != call);
+        let assigned = others.filter(|(_, grant)| grant.bound.agents > 0 && on_path(grant));
+        assigned.map(|(_, grant)| grant.reserved().tool_calls).sum()
+    }
 }
 
 /// Whether a reservation fits every account of its path.
@@ -232,16 +241,34 @@ pub fn reserve(tree: &Tree, reservation: &Reservation) -> Ruling {
         for dimension in Dimension::ALL {
             let Some(limit) = dimension.limit(&account.budget) else { continue };
             let sure = u128::from(dimension.of(&others_spent)) + u128::from(dimension.of(&weight));
-            if sure > u128::from(limit) {
+            let all = sure + u128::from(dimension.of(&others_reserved));
+            // What an agent holds comes free only when it ends, and it may be waiting for this
+            // very room: so a full house is said at once.
+            let full = all > u128::from(limit)
+                && match dimension {
+                    Dimension::Agents => true,
+                    Dimension::ToolCalls => {
+                        let held = tree.held_by_agents(&account.session, &reservation.call);
+                        sure + u128::from(held) > u128::from(limit)
+                    }
+                    Dimension::Tokens | Dimension::Money | Dimension::ModelCalls => false,
+                };
+            if full || sure > u128::from(limit) {
                 return Ruling::Refused(Shortage::Exhausted {
                     account: account.session,
                     dimension,
                     limit,
-                    spent: dimension.of(&others_spent.plus(spent)),
+                    spent: match dimension {
+                        Dimension::Agents => dimension.of(&others_reserved),
+                        Dimension::Tokens
+                        | Dimension::Money
+                        | Dimension::ModelCalls
+                        | Dimension::ToolCalls => dimension.of(&others_spent.plus(spent)),
+                    },
                     bound: dimension.of(&bound),
                 });
             }
-            if sure + u128::from(dimension.of(&others_reserved)) > u128::from(limit) {
+            if all > u128::from(limit) {
                 wait = wait.or(Some(account.session));
             }
         }

@@ -51,6 +51,8 @@ pub(crate) struct HouseFold {
     pub(crate) quarantined: std::collections::BTreeMap<SessionId, String>,
     /// How often a runtime has started here.
     pub(crate) boots: u64,
+    /// Prices last in force.
+    pub(crate) prices: Vec<crate::domain::usage::DatedPrice>,
 }
 
 impl HouseFold {
@@ -58,7 +60,7 @@ impl HouseFold {
     pub(crate) fn apply(&mut self, event: &HouseEvent) {
         match event {
             HouseEvent::Booted { .. } => self.boots += 1,
-            HouseEvent::PricesSet { .. } => {}
+            HouseEvent::PricesSet { prices } => self.prices.clone_from(prices),
             HouseEvent::RuleStanding { rule, .. } => self.standing.push(rule.clone()),
             HouseEvent::Quarantined { session, reason } => {
                 self.quarantined.insert(*session, reason.clone());

@@ -62,8 +62,6 @@ pub(crate) enum Timer {
     Sweep,
     /// An aborted task has not ended.
     Overdue(CallNo),
-    /// The journal has not answered.
-    AppendLate,
 }
 
 /// What was read.

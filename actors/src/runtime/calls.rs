@@ -24,7 +24,7 @@ use crate::{
     limits, log,
     policy::{
         rules::Layers,
-        turn::{Input, Rejected},
+        turn::{Input, Rejected, State},
     },
     ports::JournalError,
     protocol::{
@@ -131,7 +131,8 @@ impl Runtime {
     pub async fn spawn(&self, agent: &AgentSpec, tenant: TenantId) -> Result<SessionId, CallError> {
         let tables = Arc::clone(&self.inner.tables.borrow());
         let known = |name: &AgentName| tables.agents.contains_key(name);
-        let rendered = render::render(agent, &tables, known)?;
+        let policy = Arc::clone(&self.inner.seats.policy().borrow());
+        let rendered = render::render(agent, &tables, &policy, known)?;
         self.acting().open_rendered(rendered, tenant).await
     }
 
@@ -324,6 +325,14 @@ impl Runtime {
         })
         .await?;
         Ok(frames)
+    }
+
+    /// What a session is after its log, folded without waking it.
+    ///
+    /// # Errors
+    /// When the log cannot be read or does not verify.
+    pub async fn state(&self, session: SessionId) -> Result<State, CallError> {
+        Ok(state_at(&self.inner.journal, session, None).await?)
     }
 
     /// Lines of sessions.

@@ -5,9 +5,14 @@ use crate::{
     domain::{
         agent::{AgentSpec, Rendered},
         ids::{AgentName, ToolName},
+        permission::RuleSet,
+        tool::EffectClass,
     },
     limits,
-    policy::{rules, turn::builtin},
+    policy::{
+        rules::{self, Policy, Standing},
+        turn::builtin,
+    },
     session::house::Tables,
 };
 
@@ -78,6 +83,7 @@ pub enum RenderError {
 pub(super) fn render(
     agent: &AgentSpec,
     tables: &Tables,
+    policy: &Policy,
     is_known: impl Fn(&AgentName) -> bool,
 ) -> Result<Rendered, RenderError> {
     let name = || agent.name.clone();
@@ -109,6 +115,15 @@ pub(super) fn render(
     if !agent.routes.is_empty() {
         tools.extend(builtin::specs(&agent.routes));
     }
+    // A tool that is denied whatever its arguments is not shown to the model at all.
+    let standing = Standing {
+        authority: std::slice::from_ref(&agent.authority),
+        answers: &RuleSet::default(),
+        asks_waived: false,
+        mode: None,
+        effect: EffectClass::Once,
+    };
+    tools.retain(|tool| !rules::hidden(policy, &standing, &tool.name));
     let rendered = Rendered { agent: agent.clone(), tools };
     let bytes = serde_json::to_vec(&rendered).map_or(usize::MAX, |bytes| bytes.len());
     if bytes > limits::AGENT_BYTES {

@@ -17,7 +17,12 @@ use crate::{
     limits, permission,
     policy::rules::{Desk, Layers, Policy},
     ports::{Blobs, Catalog, Clock, Journal, ModelProvider, Services, Tool},
-    protocol::{address::ReplyTo, permission::PermissionMsg, trouble::Trouble, wing::Alarm},
+    protocol::{
+        address::{ReplyTo, tell},
+        permission::PermissionMsg,
+        trouble::Trouble,
+        wing::Alarm,
+    },
     session::house::{House, Tables},
     supervisor::{Root, RootMsg, Seat, Seats, builtin_rules},
 };
@@ -156,13 +161,14 @@ impl Runtime {
         Policy::compile(&options.layers, options.desk)
             .map_err(|error| StartError::Rules { why: error.to_string() })?;
         let house_log = permission::load(Arc::clone(&deps.journal)).await;
-        let boot = house_log.map_err(|trouble| house_error(&trouble))?.fold.boots + 1;
+        let house_log = house_log.map_err(|trouble| house_error(&trouble))?.fold;
+        let (boot, known_prices) = (house_log.boots + 1, house_log.prices);
 
         let (root_end, root_address) = watch::channel(None::<ActorRef<RootMsg>>);
         let alarm = ReplyTo::new(move |alarm: Alarm| {
             if let Some(root) = root_address.borrow().clone() {
                 // A root that has gone has said why.
-                let _ = root.cast(RootMsg::Alarm(alarm));
+                tell(&root, RootMsg::Alarm(alarm));
             }
         });
         let rules = (boot, options.layers.clone(), options.desk);
@@ -213,6 +219,9 @@ impl Runtime {
         };
         let runtime = Self { inner: Arc::new(inner) };
         runtime.fill(agents, tools, providers).await?;
+        if runtime.inner.tables.borrow().prices.0 != known_prices {
+            runtime.set_prices(runtime.inner.tables.borrow().prices.clone());
+        }
         Ok(runtime)
     }
 
@@ -232,10 +241,32 @@ impl Runtime {
             self.add_tool(tool).await?;
         }
         self.add_agents(agents)?;
+        self.catch_up().await;
         for wing in 0..limits::WINGS {
             self.seat(Seat::Wing(wing)).await;
         }
         Ok(())
+    }
+
+    /// The catalog follows the logs again where it fell behind, before anything is decided by it.
+    /// A session whose log cannot be read stays as it is there, and is refused when it wakes.
+    async fn catch_up(&self) {
+        let stale = match self.inner.catalog.stale().await {
+            Ok(stale) => stale,
+            Err(error) => return tracing::warn!(%error, "look for a catalog that fell behind"),
+        };
+        for session in stale {
+            let followed = match crate::session::changes(&self.inner.journal, session).await {
+                Ok((upto, changes)) => {
+                    let replaced = self.inner.catalog.replace(session, upto, changes).await;
+                    replaced.map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = followed {
+                tracing::warn!(%session, %error, "rebuild the catalog");
+            }
+        }
     }
 
     /// The boot is recorded, which also proves that the house log can be written and that the
@@ -317,6 +348,7 @@ impl Runtime {
     /// When one of them cannot be used; then none is registered.
     pub fn add_agents(&self, agents: Vec<AgentSpec>) -> Result<(), RenderError> {
         let tables = Arc::clone(&self.inner.tables.borrow());
+        let policy = Arc::clone(&self.inner.seats.policy().borrow());
         let mut rendered = tables.agents.clone();
         for (at, agent) in agents.iter().enumerate() {
             if agents.iter().take(at).any(|other| other.name == agent.name) {
@@ -325,7 +357,8 @@ impl Runtime {
             let known = |name: &crate::domain::ids::AgentName| {
                 tables.agents.contains_key(name) || agents.iter().any(|agent| agent.name == *name)
             };
-            rendered.insert(agent.name.clone(), super::render::render(agent, &tables, known)?);
+            rendered
+                .insert(agent.name.clone(), super::render::render(agent, &tables, &policy, known)?);
         }
         self.change_tables(|tables| tables.agents = rendered);
         Ok(())

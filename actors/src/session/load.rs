@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     domain::{
+        catalog::Change,
         event::{Event, ForkPoint},
         frame::{DecodeError, LogId, Verifier},
         ids::{Position, PrincipalId, SessionId, TenantId},
@@ -14,7 +15,10 @@ use crate::{
     fault, limits,
     log::{self, ReadError, Writer},
     owned::Ended,
-    policy::turn::{self, State},
+    policy::{
+        catalog,
+        turn::{self, State},
+    },
     ports::{Journal, JournalError},
     protocol::session::{LoadFailed, LoadResult, Loaded},
 };
@@ -22,12 +26,17 @@ use crate::{
 use super::house::House;
 
 /// Claims and folds a session's log, within its deadline.
-pub(super) async fn load(house: Arc<House>, session: SessionId, may_create: bool) -> LoadResult {
+pub(super) async fn load(
+    house: Arc<House>,
+    session: SessionId,
+    may_create: bool,
+    base: Option<ForkPoint>,
+) -> LoadResult {
     let clock = Arc::clone(&house.clock);
     let deadline = clock.now().plus_ms(limits::LOAD_MS);
     tokio::select! {
         biased;
-        result = claim_and_fold(&house, session, may_create) => result,
+        result = claim_and_fold(&house, session, may_create, base) => result,
         () = clock.sleep_until(deadline) => {
             Err(LoadFailed::Unavailable("reading the log took too long".to_owned()))
         }
@@ -44,7 +53,12 @@ pub(super) fn result(ended: Ended<LoadResult>) -> LoadResult {
     }
 }
 
-async fn claim_and_fold(house: &House, session: SessionId, may_create: bool) -> LoadResult {
+async fn claim_and_fold(
+    house: &House,
+    session: SessionId,
+    may_create: bool,
+    base: Option<ForkPoint>,
+) -> LoadResult {
     let log = LogId::session(session);
     let journal = &house.journal;
     if !may_create {
@@ -55,7 +69,12 @@ async fn claim_and_fold(house: &House, session: SessionId, may_create: bool) -> 
     }
     let claim = journal.claim(log).await.map_err(store)?;
     fault::point("wake.claimed");
-    let folded = fold(journal, session, Some(claim.tail), 0).await.map_err(read)?;
+    let mut folded = fold(journal, session, Some(claim.tail), 0).await.map_err(read)?;
+    if let (Position(0), Some(point)) = (claim.tail, base) {
+        let shared = fold(journal, point.session, Some(point.at), 1).await.map_err(read)?;
+        folded.state = shared.state;
+        folded.state.session = session;
+    }
     if folded.verifier.chain() != claim.chain {
         return Err(LoadFailed::Damaged("its last frame is not the one its owner saw".to_owned()));
     }
@@ -113,14 +132,37 @@ pub(crate) async fn state_at(
     fold(journal, session, upto, 0).await.map(|folded| folded.state)
 }
 
+/// What a session's whole log does to the catalog, and up to where it was read.
+pub(crate) async fn changes(
+    journal: &Arc<dyn Journal>,
+    session: SessionId,
+) -> Result<(Position, Vec<Change>), ReadError> {
+    let log = LogId::session(session);
+    let mut state = match base(journal, log).await? {
+        Some(point) => fold(journal, point.session, Some(point.at), 1).await?.state,
+        None => State::new(session),
+    };
+    state.session = session;
+    let mut all = Vec::new();
+    let verifier = log::read::<Event>(journal, log, None, |frame| {
+        let (position, at) = (frame.envelope.position, frame.envelope.at);
+        turn::fold(&mut state, &frame.events, at).map_err(|impossible| {
+            DecodeError::Impossible { log, position, why: impossible.to_string() }
+        })?;
+        all.extend(catalog::changes(&state, &frame.envelope.tenant, position, &frame.events));
+        Ok(())
+    })
+    .await?;
+    Ok((verifier.position(), all))
+}
+
 async fn base(journal: &Arc<dyn Journal>, log: LogId) -> Result<Option<ForkPoint>, ReadError> {
     let first = journal.read(log, Position(0), 1).await?;
     let Some(first) = first.first() else { return Ok(None) };
     let events = Verifier::new(log).decode::<Event>(first)?;
-    Ok(events.iter().find_map(|event| match event {
-        Event::SessionOpened { fork, .. } => *fork,
-        _ => None,
-    }))
+    Ok(events
+        .iter()
+        .find_map(|event| if let Event::SessionOpened { fork, .. } = event { *fork } else { None }))
 }
 
 fn store(error: JournalError) -> LoadFailed {

@@ -26,6 +26,7 @@ use crate::{
         turn::Rejected,
     },
     protocol::{
+        address::tell,
         session::{Doors, Entry, Mail, SessionMsg},
         wing::{Alarm, Delivery, WingMsg, refuse},
     },
@@ -223,6 +224,7 @@ impl Wing {
             session,
             may_create: child.waiting.iter().any(Delivery::creates),
             panic: child.panic.clone(),
+            base: None,
             doors: doors.clone(),
         };
         let actor = Session { house: Arc::clone(&self.house) };
@@ -287,7 +289,7 @@ impl Wing {
         let (clock, myself) = (Arc::clone(&self.house.clock), myself.clone());
         let timer = Owned::spawn(async move {
             clock.sleep_until(at).await;
-            let _ = myself.cast(WingMsg::Restart { session, generation });
+            tell(&myself, WingMsg::Restart { session, generation });
         });
         children.children.entry(session).or_default().timer = Some(timer);
     }
@@ -351,7 +353,7 @@ impl Wing {
         for session in children.by_actor.values() {
             if let Some(entry) = self.house.board.entry(*session) {
                 // One that has gone meanwhile needs no tick.
-                let _ = entry.actor.cast(SessionMsg::Tick);
+                tell(&entry.actor, SessionMsg::Tick);
             }
         }
         let every = limits::TICK_MS.min(self.house.idle_ms.max(1));
@@ -359,7 +361,7 @@ impl Wing {
         let (clock, myself) = (Arc::clone(&self.house.clock), myself.clone());
         children.tick = Some(Owned::spawn(async move {
             clock.sleep_until(at).await;
-            let _ = myself.cast(WingMsg::Tick);
+            tell(&myself, WingMsg::Tick);
         }));
     }
 
@@ -377,7 +379,7 @@ impl Wing {
         }
         if live == 0 {
             // Whoever waited may have given up.
-            let _ = done.send(0);
+            done.send(0).ok();
         } else {
             children.closing = Some((done, live));
         }
@@ -388,7 +390,7 @@ impl Wing {
         if children.by_actor.is_empty()
             && let Some((done, live)) = children.closing.take()
         {
-            let _ = done.send(live);
+            done.send(live).ok();
         }
     }
 }

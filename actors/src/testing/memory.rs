@@ -18,7 +18,9 @@ use tokio::sync::watch;
 use self::rows::Rows;
 use crate::{
     domain::{
-        catalog::{ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf},
+        catalog::{
+            ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
+        },
         conversation::BlobRef,
         frame::{Chain, LogId, StoredFrame, hex},
         ids::{Position, SessionId, TenantId, Token},
@@ -236,7 +238,7 @@ impl Journal for MemoryStore {
         Box::pin(async move {
             let mut held = store.held.subscribe();
             // The sender lives in `store`, so this ends when the hold does.
-            let _ = held.wait_for(|held| !held).await;
+            drop(held.wait_for(|held| !held).await);
             store.state().append(append)
         })
     }
@@ -295,6 +297,32 @@ impl Catalog for MemoryStore {
         session: SessionId,
     ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>> {
         self.with(move |state| Ok(state.rows.checkpoints(session)))
+    }
+
+    fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {
+        // Frames and rows move under one lock here, so nothing falls behind.
+        self.with(|_state| Ok(Vec::new()))
+    }
+
+    fn replace(
+        &self,
+        session: SessionId,
+        upto: Position,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let store = self.clone();
+        Box::pin(async move {
+            let mut state = store.state();
+            let log = LogId::session(session);
+            let (tail, token) =
+                state.logs.get(&log).map(|log| (log.tail, log.token)).unwrap_or_default();
+            if tail != upto {
+                return Err(AppendError::Fenced { expected: upto, tail, token });
+            }
+            state.rows.forget(session);
+            state.rows.follow(log, changes);
+            Ok(upto)
+        })
     }
 }
 

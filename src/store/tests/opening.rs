@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::store::open::check_version;
+use crate::store::open::{check_version, writer};
 
 /// The refusal, and its text with those of its causes.
 fn refusal(path: &Path) -> (OpenError, String) {
@@ -27,6 +27,20 @@ fn a_second_runtime_is_told_which_process_holds_the_store() {
     assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
     drop(first);
     drop(open(&path));
+}
+
+#[test]
+fn another_name_of_the_same_file_does_not_get_round_the_lock() {
+    let (folder, path) = folder();
+    let first = open(&path);
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let linked = folder.path().join("linked");
+    std::os::unix::fs::symlink(folder.path(), &linked).unwrap();
+    for name in [link, linked.join("green.db"), folder.path().join(".").join("green.db")] {
+        assert!(matches!(refusal(&name).0, OpenError::Held { .. }), "{}", name.display());
+    }
+    drop(first);
 }
 
 #[test]
@@ -100,7 +114,7 @@ fn an_sqlite_with_the_reset_defect_is_refused() {
 #[test]
 fn the_settings_that_durability_rests_on_are_in_force() {
     let (_folder, path) = folder();
-    let (_lock, conn) = crate::store::open::writer(&path).unwrap();
+    let (_lock, conn) = writer(&path).unwrap();
     let number = |name: &str| -> i64 {
         conn.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap()
     };

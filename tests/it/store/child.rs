@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     env,
     io::{BufRead as _, BufReader, Lines, Write as _},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{
@@ -28,10 +29,11 @@ use uuid::Uuid;
 
 const FILE: &str = "GREENROOM_CHILD_STORE";
 const FRAMES: &str = "GREENROOM_CHILD_FRAMES";
+const OPENS: &str = "GREENROOM_CHILD_OPENS";
 const HOLDS: &str = "GREENROOM_CHILD_HOLDS";
 const ABORT_AT: &str = "GREENROOM_CHILD_ABORT_AT";
 /// Sessions a child writes at once, so that groups hold several frames.
-pub const SESSIONS: u128 = 8;
+pub(super) const SESSIONS: u128 = 8;
 /// A child that its parent forgot ends by itself.
 const LIFE: Duration = Duration::from_secs(60);
 
@@ -65,6 +67,12 @@ fn acts_when_told() {
     }
     if env::var_os(HOLDS).is_some() {
         return hold(Path::new(&path));
+    }
+    if env::var_os(OPENS).is_some() {
+        let opened = Store::open(Path::new(&path), StoreOptions::default());
+        return say(
+            &opened.map_or_else(|refused| format!("refused: {refused}"), |_| "opened".into())
+        );
     }
     let frames = env::var(FRAMES).map_or(u64::MAX, |frames| frames.parse().unwrap());
     let store = Arc::new(Store::open(Path::new(&path), StoreOptions::default()).unwrap());
@@ -136,32 +144,34 @@ async fn stays_poisoned(store: &Store, writer: &Writer) {
 }
 
 /// A running child and what it has said.
-pub struct Writing {
+pub(super) struct Writing {
     path: PathBuf,
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     /// The last acknowledged position of each session.
-    pub acknowledged: BTreeMap<u128, u64>,
+    pub(super) acknowledged: BTreeMap<u128, u64>,
     /// Everything else it said.
-    pub said: Vec<String>,
+    pub(super) said: Vec<String>,
 }
 
 /// What a child is told besides its file.
 #[derive(Debug, Default)]
-pub struct Orders {
+pub(super) struct Orders {
     /// Frames per session before it idles.
-    pub frames: Option<u64>,
+    pub(super) frames: Option<u64>,
     /// Aborts itself when it passes this commit.
-    pub abort_at: Option<u64>,
+    pub(super) abort_at: Option<u64>,
     /// Locks the file as another program would, instead of writing.
-    pub holds: bool,
+    pub(super) holds: bool,
+    /// Only opens the store, as a user without rights of its own, and says what came of it.
+    pub(super) opens: bool,
     /// A library loaded before all others, and the file that tells it what to do.
-    pub preload: Option<(PathBuf, PathBuf)>,
+    pub(super) preload: Option<(PathBuf, PathBuf)>,
 }
 
 impl Writing {
     /// Starts a child that writes to this file.
-    pub fn start(path: &Path, orders: &Orders) -> Self {
+    pub(super) fn start(path: &Path, orders: &Orders) -> Self {
         let mut command = Command::new(env::current_exe().unwrap());
         command.args(["--exact", "store::child::acts_when_told", "--nocapture"]);
         command.env(FILE, path).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -174,6 +184,13 @@ impl Writing {
         if orders.holds {
             command.env(HOLDS, "1");
         }
+        if orders.opens {
+            command.env(OPENS, "1");
+            // Root may write anywhere; whoever else runs this has no more rights than the modes.
+            if rustix::process::geteuid().is_root() {
+                command.uid(65_534).gid(65_534);
+            }
+        }
         if let Some((library, control)) = &orders.preload {
             command.env("LD_PRELOAD", library).env("GREENROOM_FAULT", control);
         }
@@ -184,12 +201,12 @@ impl Writing {
     }
 
     /// Its process id.
-    pub fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Listens until it has said something that `enough` is looking for; `false` when it ended.
-    pub fn listen(&mut self, mut enough: impl FnMut(&str) -> bool) -> bool {
+    pub(super) fn listen(&mut self, mut enough: impl FnMut(&str) -> bool) -> bool {
         for line in self.lines.by_ref() {
             // The last line of a killed child may be cut; it is then no acknowledgement.
             let Ok(line) = line else { return false };
@@ -209,7 +226,7 @@ impl Writing {
     }
 
     /// Listens to this many acknowledgements.
-    pub fn acks(&mut self, count: usize) {
+    pub(super) fn acks(&mut self, count: usize) {
         let mut heard = 0;
         let found = self.listen(|line| {
             heard += usize::from(line.starts_with("ack "));
@@ -219,13 +236,13 @@ impl Writing {
     }
 
     /// Kills it with SIGKILL and takes in what it still managed to say.
-    pub fn kill(mut self) -> Ended {
+    pub(super) fn kill(mut self) -> Ended {
         self.child.kill().unwrap();
         self.end()
     }
 
     /// Waits for its own end.
-    pub fn end(mut self) -> Ended {
+    pub(super) fn end(mut self) -> Ended {
         self.listen(|_line| false);
         self.child.wait().unwrap();
         Ended { path: self.path, acknowledged: self.acknowledged, said: self.said }
@@ -233,16 +250,16 @@ impl Writing {
 }
 
 /// A child that is no more.
-pub struct Ended {
+pub(super) struct Ended {
     path: PathBuf,
     acknowledged: BTreeMap<u128, u64>,
     /// What it said besides acknowledgements.
-    pub said: Vec<String>,
+    pub(super) said: Vec<String>,
 }
 
 impl Ended {
     /// Opens the store again and demands every acknowledged frame; returns how many there were.
-    pub fn check(&self) -> u64 {
+    pub(super) fn check(&self) -> u64 {
         let wrong: Vec<_> = self.said.iter().filter(|line| line.starts_with("wrong")).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -21,16 +21,17 @@ impl Desk<'_, '_> {
         {
             return Err(Rejected::NoSuchChild { child });
         }
+        if let CancelTarget::Assignment { no } = target
+            && self.state.reports.contains_key(&no)
+        {
+            // It had ended before the cancel arrived: the parent hears how.
+            self.report_again(no);
+            return Ok(());
+        }
         if self.nothing_to_cancel(target) {
             return Ok(());
         }
         self.emit(Event::CancelRequested { target, reason });
-        if let CancelTarget::Assignment { no } = target
-            && self.state.last_report.as_ref().is_some_and(|(last, _)| *last == no)
-        {
-            // It had ended before the cancel arrived: the parent hears how.
-            self.report_again();
-        }
         Ok(())
     }
 
@@ -46,10 +47,7 @@ impl Desk<'_, '_> {
                     && state.calls.values().all(|call| call.cancel.is_some())
                     && state.live_children() == 0
             }
-            CancelTarget::Assignment { no } => {
-                let again = state.cancelled.contains_key(&no);
-                again && state.last_report.as_ref().is_none_or(|(last, _)| *last != no)
-            }
+            CancelTarget::Assignment { no } => state.cancelled.contains_key(&no),
             CancelTarget::Child { child } => state
                 .children
                 .get(&child)

@@ -115,6 +115,9 @@ impl<'s, 'e> Desk<'s, 'e> {
         if self.state.inputs.contains_key(&key) {
             // The same input again. What its turn came to is told again, should it have ended.
             self.tell_again(&key);
+            if let Some(no) = input.assignment {
+                self.report_again(no);
+            }
             return Ok(());
         }
         self.open_for_work()?;
@@ -156,14 +159,13 @@ impl<'s, 'e> Desk<'s, 'e> {
         let Some(Some(turn)) = self.state.inputs.get(key).copied() else { return };
         let Some(outcome) = self.state.outcomes.get(&turn).cloned() else { return };
         self.once(Effect::Finish { turn, key: key.clone(), outcome });
-        self.report_again();
     }
 
-    /// Tells the parent once more how the last assignment ended.
-    pub(super) fn report_again(&mut self) {
-        if let (Some(parent), Some((assignment, outcome))) =
-            (self.state.parent(), self.state.last_report.clone())
-        {
+    /// Tells the parent once more how an assignment ended, if it has.
+    pub(super) fn report_again(&mut self, assignment: crate::domain::ids::Assignment) {
+        let turn = self.state.reports.get(&assignment);
+        let outcome = turn.and_then(|turn| self.state.outcomes.get(turn)).cloned();
+        if let (Some(parent), Some(outcome)) = (self.state.parent(), outcome) {
             self.report(parent, assignment, ChildOutcome::Turn { outcome });
         }
     }

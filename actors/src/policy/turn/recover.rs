@@ -37,7 +37,9 @@ impl Desk<'_, '_> {
         }
         self.judge_started_tools();
         self.settle_recent();
-        self.report_again();
+        if let Some(last) = self.state.reports.last_key_value().map(|(no, _)| *no) {
+            self.report_again(last);
+        }
         self.expire_approvals();
     }
 

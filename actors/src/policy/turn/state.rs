@@ -8,7 +8,6 @@ use std::{
 use crate::domain::{
     agent::{AgentSpec, Rendered, Sampling},
     budget::{Account, Amount},
-    catalog::Status,
     conversation::Message,
     event::{Caller, Creation, ForkPoint, Goal, Lineage, UserInput},
     ids::{
@@ -20,6 +19,8 @@ use crate::domain::{
     tool::{Args, ToolSpec},
     usage::{Settlement, Usage},
 };
+
+mod standing;
 
 /// A session after its log.
 #[derive(Clone, Debug)]
@@ -68,8 +69,8 @@ pub struct State {
     pub quarantined: Option<String>,
     /// Assignments cancelled before they arrived, or after.
     pub cancelled: BTreeMap<Assignment, String>,
-    /// The last assignment that ended, for the parent.
-    pub last_report: Option<(Assignment, TurnOutcome)>,
+    /// Assignments that have ended, and the turns that carried them out.
+    pub reports: BTreeMap<Assignment, TurnId>,
     /// Its name.
     pub name: Option<String>,
     /// Whether it was put away.
@@ -289,7 +290,7 @@ impl State {
             restarts: 0,
             quarantined: None,
             cancelled: BTreeMap::new(),
-            last_report: None,
+            reports: BTreeMap::new(),
             name: None,
             archived: false,
             goal: None,
@@ -382,89 +383,6 @@ impl State {
     /// Open calls of the running turn.
     pub fn turn_calls(&self) -> impl Iterator<Item = (&ToolCallNo, &ToolCall)> {
         self.calls.iter().filter(|(_, call)| self.in_turn(call))
-    }
-
-    /// When something falls due although nobody speaks to the session.
-    #[must_use]
-    pub fn next_wake(&self) -> Option<Timestamp> {
-        if self.quarantined.is_some() {
-            return None;
-        }
-        let expiries = self.approvals.values().map(|ask| ask.expires_at);
-        let turn = self.turn.iter().filter(|turn| turn.cancel.is_none());
-        let turn = turn.flat_map(|turn| [Some(turn.deadline), turn.retry_at]).flatten();
-        let waits = self.calls.values().filter_map(|call| match &call.stage {
-            Stage::Started { deadline, .. } if super::builtin::is_builtin(&call.name) => {
-                Some(*deadline)
-            }
-            Stage::Started { .. }
-            | Stage::Wanted
-            | Stage::Asking { .. }
-            | Stage::Approved { .. } => None,
-        });
-        expiries.chain(turn).chain(waits).min()
-    }
-
-    /// What it is doing, in one word.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        if self.quarantined.is_some() {
-            return Status::Quarantined;
-        }
-        let asking = |call: &ToolCall| matches!(call.stage, Stage::Asking { .. });
-        let working = self.turn.as_ref().is_some_and(|turn| {
-            turn.calling.is_some() || turn.cancel.is_some() || turn.batch.is_empty()
-        });
-        let working = working
-            || self.live_children() > 0
-            || self.calls.values().any(|call| !asking(call))
-            || (self.turn.is_none() && !self.queue.is_empty());
-        if working {
-            Status::Running
-        } else if !self.calls.is_empty() || self.turn.is_some() {
-            Status::Waiting
-        } else if self.archived {
-            Status::Archived
-        } else {
-            Status::Idle
-        }
-    }
-
-    /// What it waits on, in words.
-    #[must_use]
-    pub fn waiting_on(&self) -> Option<String> {
-        if let Some(reason) = &self.quarantined {
-            return Some(format!("release: {reason}"));
-        }
-        if let Some(ask) = self.approvals.values().next() {
-            let more = self.approvals.len() - 1;
-            let what = match &ask.subject {
-                crate::domain::permission::Subject::ToolCall { request, .. } => {
-                    request.tool.as_str()
-                }
-                crate::domain::permission::Subject::Plan { .. } => "a plan",
-                crate::domain::permission::Subject::Budget { .. } => "more budget",
-                crate::domain::permission::Subject::Question { .. } => "a question",
-            };
-            return Some(format!("approval of {what}, {more} more"));
-        }
-        let turn = self.turn.as_ref();
-        if let Some(turn) = turn
-            && turn.calling.is_some()
-        {
-            return Some(format!("model {}", turn.model));
-        }
-        if let Some(call) = self.calls.values().next() {
-            return Some(format!("tool {}", call.name));
-        }
-        if self.live_children() > 0 {
-            return Some(format!("{} children", self.live_children()));
-        }
-        turn.map(
-            |turn| {
-                if turn.retry_at.is_some() { "a retry".to_owned() } else { "budget".to_owned() }
-            },
-        )
     }
 
     /// Names of the tools, for a message.

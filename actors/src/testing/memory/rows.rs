@@ -40,6 +40,14 @@ impl Rows {
         }
     }
 
+    /// Forgets everything a session's log did.
+    pub(super) fn forget(&mut self, session: SessionId) {
+        self.sessions.remove(&session);
+        self.approvals.retain(|id, _| id.session != session);
+        self.usage.retain(|(of, _), _| *of != session);
+        self.checkpoints.retain(|(of, _), _| *of != session);
+    }
+
     fn apply(&mut self, session: SessionId, change: Change) {
         match change {
             Change::Session(row) => {

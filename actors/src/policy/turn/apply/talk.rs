@@ -1,0 +1,111 @@
+//! What the model reads: the fold's conversation. It alone adds messages and counts their bytes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::domain::{
+    conversation::{Block, Message, Reply, ReplyBlock, Speaker},
+    ids::{SessionId, ToolCallNo},
+    tool::ToolOutcome,
+};
+
+use super::super::state::{Child, LastWord, State};
+
+pub(super) fn say(state: &mut State, message: Message) {
+    state.conversation_bytes += bytes_of(&message);
+    state.conversation.push(Arc::new(message));
+}
+
+pub(super) fn answered(state: &mut State, reply: &Reply) {
+    let mut no = state.next.tool;
+    let mut batch = Vec::new();
+    let mut text = String::new();
+    let blocks = reply
+        .blocks
+        .iter()
+        .map(|block| match block {
+            ReplyBlock::Said { block } => {
+                if let Block::Text { text: said } = block {
+                    text.push_str(said);
+                }
+                block.clone()
+            }
+            ReplyBlock::ToolUse { name, args } => {
+                let call = no;
+                no = no.next();
+                batch.push((call, None));
+                Block::ToolUse { call, name: name.clone(), args: args.clone() }
+            }
+        })
+        .collect::<Vec<_>>();
+    if !blocks.is_empty() {
+        say(state, Message { speaker: Speaker::Assistant, blocks });
+    }
+    if let Some(turn) = &mut state.turn {
+        turn.last_word = batch.is_empty().then_some(LastWord { text, stop: reply.stop });
+        turn.batch = batch;
+    }
+}
+
+/// Once every call of a batch has closed, the model reads all results in one message, in the
+/// order of the calls, however they came in.
+pub(super) fn report_to_model(state: &mut State, no: ToolCallNo, outcome: &ToolOutcome) {
+    let (output, is_error) = outcome.told();
+    let Some(turn) = &mut state.turn else { return };
+    for (call, result) in &mut turn.batch {
+        if *call == no {
+            *result = Some(Block::ToolResult { call: no, output: output.clone(), is_error });
+        }
+    }
+    if turn.batch.iter().all(|(_, result)| result.is_some()) {
+        let blocks = turn.batch.iter().filter_map(|(_, result)| result.clone()).collect();
+        say(state, Message { speaker: Speaker::User, blocks });
+    }
+}
+
+pub(super) fn news_of_children(children: &mut BTreeMap<SessionId, Child>) -> Vec<Block> {
+    let mut news = Vec::new();
+    for (id, child) in children {
+        for task in child.assignments.values_mut() {
+            if let Some(report) = &task.report
+                && !task.told
+            {
+                task.told = true;
+                let (word, text) = (report.outcome.word(), report.outcome.text());
+                let text = format!("[agent {} {id} {word}] {text}", child.agent);
+                news.push(Block::Text { text });
+            }
+        }
+    }
+    news
+}
+
+/// Replaces the oldest messages by a summary of them.
+pub(super) fn compacted(state: &mut State, messages: u64, summary: &str) {
+    let gone = usize::try_from(messages).unwrap_or(usize::MAX);
+    let rest = state.conversation.split_off(gone.min(state.conversation.len()));
+    state.conversation.clear();
+    state.conversation_bytes = 0;
+    say(state, Message::user(summary.to_owned()));
+    for message in rest {
+        state.conversation_bytes += bytes_of(&message);
+        state.conversation.push(message);
+    }
+}
+
+fn bytes_of(message: &Message) -> u64 {
+    // The stored form is never shorter than the text in it, so this is an upper bound of its
+    // tokens: no tokenizer makes more tokens than bytes.
+    let stored: u64 = message
+        .blocks
+        .iter()
+        .map(|block| match block {
+            Block::Stored { blob } | Block::Image { blob, .. } => blob.bytes,
+            Block::Text { .. }
+            | Block::Thinking { .. }
+            | Block::ToolUse { .. }
+            | Block::ToolResult { .. }
+            | Block::Opaque { .. } => 0,
+        })
+        .sum();
+    stored + serde_json::to_vec(message).map_or(0, |bytes| bytes.len() as u64)
+}

@@ -1,0 +1,146 @@
+//! The fold of tool calls and of the questions asked about them.
+
+use crate::domain::{
+    budget::Amount,
+    event::Caller,
+    ids::{ApprovalNo, CallNo, Timestamp, ToolCallNo},
+    permission::{Answer, Ask, Basis, Rule, Subject},
+    tool::ToolOutcome,
+};
+
+use super::{
+    super::{
+        builtin,
+        state::{HostCall, Stage, State, ToolCall},
+    },
+    Applied, Fold,
+    models::booked,
+    talk,
+};
+
+impl Fold {
+    pub(super) fn requested(&self, state: &mut State, no: ToolCallNo, call: ToolCall) -> Applied {
+        if no != state.next.tool {
+            return self.cannot("another call number is due");
+        }
+        state.next.tool = no.next();
+        if let Caller::Host { key, .. } = &call.by {
+            state.host_calls.insert(key.clone(), HostCall { call: no, outcome: None });
+        }
+        state.calls.insert(no, call);
+        Ok(())
+    }
+
+    pub(super) fn asked(&self, state: &mut State, no: ApprovalNo, ask: &Ask) -> Applied {
+        if no != state.next.approval {
+            return self.cannot("another approval number is due");
+        }
+        state.next.approval = no.next();
+        if let Subject::ToolCall { call, .. } = &ask.subject {
+            let asked = self.known(state.calls.get_mut(call), "call")?;
+            asked.stage = Stage::Asking { no };
+        }
+        state.approvals.insert(no, ask.clone());
+        Ok(())
+    }
+
+    pub(super) fn decided(
+        &self,
+        state: &mut State,
+        no: ApprovalNo,
+        answer: &Answer,
+        remember: Option<&Rule>,
+    ) -> Applied {
+        let ask = self.known(state.approvals.remove(&no), "open approval")?;
+        if let Some(rule) = remember {
+            state.answers.push(rule.clone());
+        }
+        if matches!(answer, Answer::Turn)
+            && let Some(turn) = &mut state.turn
+        {
+            turn.waived = true;
+        }
+        state.waived |= matches!(answer, Answer::All);
+        if let Subject::ToolCall { call, .. } = &ask.subject {
+            let asked = self.known(state.calls.get_mut(call), "open call")?;
+            if let Answer::Edit { args } = answer {
+                asked.args = args.clone();
+            }
+            asked.stage = if answer.approves() { Stage::Approved { no } } else { Stage::Wanted };
+        }
+        Ok(())
+    }
+
+    pub(super) fn unasked(&self, state: &mut State, no: ApprovalNo) -> Applied {
+        let ask = self.known(state.approvals.remove(&no), "open approval")?;
+        if let Subject::ToolCall { call, .. } = ask.subject
+            && let Some(asked) = state.calls.get_mut(&call)
+        {
+            asked.stage = Stage::Wanted;
+        }
+        Ok(())
+    }
+
+    pub(super) fn started(
+        &self,
+        state: &mut State,
+        no: ToolCallNo,
+        basis: &Basis,
+        deadline: Timestamp,
+    ) -> Applied {
+        let call = self.known(state.calls.get_mut(&no), "open call")?;
+        let fits = match (&call.stage, basis) {
+            (Stage::Wanted, Basis::Rules { .. } | Basis::BuiltIn) => true,
+            (Stage::Approved { no }, Basis::Approval { no: used }) => no == used,
+            (
+                Stage::Wanted
+                | Stage::Approved { .. }
+                | Stage::Asking { .. }
+                | Stage::Started { .. },
+                _,
+            ) => false,
+        };
+        if !fits {
+            return self.cannot("it was not allowed, or it was started before");
+        }
+        call.stage = Stage::Started { basis: basis.clone(), deadline };
+        Ok(())
+    }
+
+    pub(super) fn closed(
+        &self,
+        state: &mut State,
+        no: ToolCallNo,
+        outcome: &ToolOutcome,
+    ) -> Applied {
+        let call = self.known(state.calls.remove(&no), "open call")?;
+        if let Stage::Asking { no } = call.stage {
+            state.approvals.remove(&no);
+        }
+        let started = matches!(call.stage, Stage::Started { .. });
+        if !builtin::assigns(&call.name) || !started {
+            let tool_calls = builtin::counts(&call.name, started);
+            let actual = Amount { tool_calls, ..Amount::default() };
+            booked(state, CallNo::Tool(no), actual, builtin::assigns(&call.name));
+        }
+        if let Some(read) = builtin::awaited(state, &call.name, &call.args)
+            && matches!(outcome, ToolOutcome::Done { .. })
+        {
+            // The model reads these reports here, so the next turn does not tell them again.
+            for id in read {
+                let tasks = state.children.get_mut(&id).map(|child| &mut child.assignments);
+                for task in tasks.into_iter().flatten().map(|(_, task)| task) {
+                    task.told |= task.report.is_some();
+                }
+            }
+        }
+        match &call.by {
+            Caller::Host { key, .. } => {
+                let host = HostCall { call: no, outcome: Some(outcome.clone()) };
+                state.host_calls.insert(key.clone(), host);
+            }
+            Caller::Model { .. } => talk::report_to_model(state, no, outcome),
+        }
+        Ok(())
+    }
+}

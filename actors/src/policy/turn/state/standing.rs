@@ -1,0 +1,86 @@
+//! How a session stands: what it is doing, what it waits on, when it must be woken.
+
+use crate::domain::{catalog::Status, ids::Timestamp, permission::Subject};
+
+use super::{super::builtin, Stage, State, ToolCall};
+
+impl State {
+    /// When something falls due although nobody speaks to the session.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        if self.quarantined.is_some() {
+            return None;
+        }
+        let expiries = self.approvals.values().map(|ask| ask.expires_at);
+        let turn = self.turn.iter().filter(|turn| turn.cancel.is_none());
+        let turn = turn.flat_map(|turn| [Some(turn.deadline), turn.retry_at]).flatten();
+        let waits = self.calls.values().filter_map(|call| match &call.stage {
+            Stage::Started { deadline, .. } if builtin::is_builtin(&call.name) => Some(*deadline),
+            Stage::Started { .. }
+            | Stage::Wanted
+            | Stage::Asking { .. }
+            | Stage::Approved { .. } => None,
+        });
+        expiries.chain(turn).chain(waits).min()
+    }
+
+    /// What it is doing, in one word.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        if self.quarantined.is_some() {
+            return Status::Quarantined;
+        }
+        let asking = |call: &ToolCall| matches!(call.stage, Stage::Asking { .. });
+        let working = self.turn.as_ref().is_some_and(|turn| {
+            turn.calling.is_some() || turn.cancel.is_some() || turn.batch.is_empty()
+        });
+        let working = working
+            || self.live_children() > 0
+            || self.calls.values().any(|call| !asking(call))
+            || (self.turn.is_none() && !self.queue.is_empty());
+        if working {
+            Status::Running
+        } else if !self.calls.is_empty() || self.turn.is_some() {
+            Status::Waiting
+        } else if self.archived {
+            Status::Archived
+        } else {
+            Status::Idle
+        }
+    }
+
+    /// What it waits on, in words.
+    #[must_use]
+    pub fn waiting_on(&self) -> Option<String> {
+        if let Some(reason) = &self.quarantined {
+            return Some(format!("release: {reason}"));
+        }
+        if let Some(ask) = self.approvals.values().next() {
+            let more = self.approvals.len() - 1;
+            let what = match &ask.subject {
+                Subject::ToolCall { request, .. } => request.tool.as_str(),
+                Subject::Plan { .. } => "a plan",
+                Subject::Budget { .. } => "more budget",
+                Subject::Question { .. } => "a question",
+            };
+            return Some(format!("approval of {what}, {more} more"));
+        }
+        let turn = self.turn.as_ref();
+        if let Some(turn) = turn
+            && turn.calling.is_some()
+        {
+            return Some(format!("model {}", turn.model));
+        }
+        if let Some(call) = self.calls.values().next() {
+            return Some(format!("tool {}", call.name));
+        }
+        if self.live_children() > 0 {
+            return Some(format!("{} children", self.live_children()));
+        }
+        turn.map(
+            |turn| {
+                if turn.retry_at.is_some() { "a retry".to_owned() } else { "budget".to_owned() }
+            },
+        )
+    }
+}
