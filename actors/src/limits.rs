@@ -33,8 +33,9 @@ pub const PANIC_WINDOW_MS: u64 = 60_000;
 pub const BACKOFF_MS: u64 = 200;
 /// Longest backoff of a restart.
 pub const BACKOFF_MAX_MS: u64 = 10_000;
-/// Restarts per second in the whole runtime: 500 sessions that fail at once are back within 10 s.
-pub const RESTARTS_PER_SECOND: u32 = 50;
+/// Restarts per second in the whole runtime, and as many at once: never more than 50 within any
+/// second, and 500 sessions that fail at once are back within 20 s.
+pub const RESTARTS_PER_SECOND: u32 = 25;
 
 /// Inputs a session holds before a producer hears `Busy`: 16 queued turns are hours of work.
 pub const INBOX: u32 = 16;
@@ -47,6 +48,9 @@ pub const QUEUE: usize = 64;
 pub const WAKE_QUEUE: usize = 1_024;
 /// Tool calls in one model message: more is a runaway.
 pub const CALLS_PER_REPLY: usize = 128;
+/// Tool calls in one message that are read at all: what comes above `CALLS_PER_REPLY` is refused one
+/// by one in the frame of the reply, at some 230 bytes each, and half a frame is left for that.
+pub const CALLS_READ: usize = 1_024;
 /// Open tool calls asked for by the host in one session.
 pub const HOST_CALLS: usize = 64;
 
@@ -62,6 +66,11 @@ pub const PREVIEW_BYTES: usize = 4 * 1024;
 pub const BLOB_BYTES: usize = 64 * 1024 * 1024;
 /// A user's input text: half of an event, so that its envelope fits beside it.
 pub const INPUT_BYTES: usize = 128 * 1024;
+/// A reason for a cancel, or a vendor's words about a failure: it is repeated in the event of every
+/// queued turn that it ends, and `QUEUE` of them must fit into one frame.
+pub const REASON_BYTES: usize = 2_048;
+/// A session's name: one line of a list.
+pub const NAME_BYTES: usize = 200;
 /// A model's reply in bytes, all blocks together: 128k output tokens are about 0.6 MiB.
 pub const REPLY_BYTES: usize = 4 * 1024 * 1024;
 
@@ -119,8 +128,6 @@ pub const SHUTDOWN_MS: u64 = 10_000;
 
 /// Wing supervisors: 64 bound both fan-in (10k sessions are 156 a wing) and blast radius.
 pub const WINGS: usize = 16;
-/// The same, for rates.
-pub const WINGS_U32: u32 = 16;
 /// Slots of a tool pool, unless configured.
 pub const POOL_SLOTS: u32 = 32;
 /// Tool calls waiting for a slot in one pool before new ones are refused.

@@ -4,10 +4,14 @@
 mod calls;
 mod render;
 mod start;
+#[cfg(feature = "testing")]
+mod strike;
 
-pub use calls::{CallError, TreeNode};
+pub use calls::{CallError, HouseFigures, TreeNode};
 pub use render::RenderError;
 pub use start::{Deps, Options, Setup, StartError};
+#[cfg(feature = "testing")]
+pub use strike::Victim;
 
 use std::sync::Arc;
 

@@ -277,9 +277,7 @@ impl Client {
         };
         let mut orders = Vec::new();
         for Open { approval, agent, .. } in rows {
-            let asked = |about: &About| {
-                matches!(about, About::Answered { approval: other, .. } if *other == approval)
-            };
+            let asked = |about: &About| matches!(about, About::Answered { approval: other, .. } if *other == approval);
             if agent.as_str() == load::IGNORED
                 || self.flying.values().any(asked)
                 || !self.chance.percent(20)
@@ -290,7 +288,9 @@ impl Client {
                 _ if self.gentle => Answer::Once,
                 0 => Answer::Reject,
                 1 => Answer::Comment { text: "rather not".to_owned() },
-                2 | 3 => Answer::Edit { args: Args(r#"{"note":"edited","delay_ms":9}"#.to_owned()) },
+                2 | 3 => {
+                    Answer::Edit { args: Args(r#"{"note":"edited","delay_ms":9}"#.to_owned()) }
+                }
                 _ => Answer::Once,
             };
             let wish = Wish::Decide { approval, answer: answer.clone() };

@@ -61,7 +61,10 @@ const PLANTS: &[(&str, &str, Plant)] = &[
         })
     }),
     ("I1", "an accepted input is gone", |facts| {
-        remove(facts, |event| matches!(event, Event::InputAccepted { input, .. } if input.assignment.is_none()))
+        remove(
+            facts,
+            |event| matches!(event, Event::InputAccepted { input, .. } if input.assignment.is_none()),
+        )
     }),
     ("I1", "an answer is gone", |facts| {
         remove(facts, |event| matches!(event, Event::ApprovalDecided { .. }))
@@ -176,9 +179,7 @@ const PLANTS: &[(&str, &str, Plant)] = &[
         let reason = "planted".to_owned();
         frame.map(|frame| frame.events.push(Event::SessionQuarantined { reason })).is_some()
     }),
-    ("I7", "the read model knows nothing of a session", |facts| {
-        facts.lines.pop_first().is_some()
-    }),
+    ("I7", "the read model knows nothing of a session", |facts| facts.lines.pop_first().is_some()),
     ("I7", "the read model would never wake it", |facts| {
         facts.lines.values_mut().next().map(|line| line.wake_at = Some(7)).is_some()
     }),
@@ -221,9 +222,9 @@ const PLANTS: &[(&str, &str, Plant)] = &[
         });
         let Some(used) = used else { return false };
         facts.sessions.values_mut().flatten().for_each(|frame| {
-            frame.events.retain(
-                |event| !matches!(event, Event::ApprovalDecided { no, .. } if *no == used),
-            );
+            frame
+                .events
+                .retain(|event| !matches!(event, Event::ApprovalDecided { no, .. } if *no == used));
         });
         true
     }),
@@ -304,9 +305,8 @@ const PLANTS: &[(&str, &str, Plant)] = &[
         })
     }),
     ("I14", "a question expires too early", |facts| {
-        let expired = |event: &Event| {
-            matches!(event, Event::ApprovalClosed { why: Closed::Expired, .. })
-        };
+        let expired =
+            |event: &Event| matches!(event, Event::ApprovalClosed { why: Closed::Expired, .. });
         let frame = facts.sessions.values_mut().flatten().find(|f| f.events.iter().any(expired));
         frame.map(|frame| frame.envelope.at = Timestamp(0)).is_some()
     }),
@@ -314,9 +314,8 @@ const PLANTS: &[(&str, &str, Plant)] = &[
         remove(facts, |event| matches!(event, Event::ApprovalClosed { .. }))
     }),
     ("I14", "an expiry without effect", |facts| {
-        let expired = |event: &Event| {
-            matches!(event, Event::ApprovalClosed { why: Closed::Expired, .. })
-        };
+        let expired =
+            |event: &Event| matches!(event, Event::ApprovalClosed { why: Closed::Expired, .. });
         let frame = facts.sessions.values_mut().flatten().find(|f| f.events.iter().any(expired));
         let Some(frame) = frame else { return false };
         frame.events.retain(|event| !matches!(event, Event::ToolFinished { .. }));
@@ -358,8 +357,8 @@ fn started(
 /// Changes what the first call below a budget of tokens came to.
 fn settled(facts: &mut Facts, change: impl Fn(&mut Amount)) -> bool {
     let mut limited = std::collections::BTreeSet::new();
-    facts.ledgers.values_mut().flatten().flat_map(|frame| &mut frame.events).any(|event| {
-        match event {
+    facts.ledgers.values_mut().flatten().flat_map(|frame| &mut frame.events).any(
+        |event| match event {
             GrantEvent::Granted { call, accounts, bound } => {
                 let tokens = |budget| Dimension::Tokens.limit(budget).is_some();
                 if bound.model_calls > 0 && accounts.iter().any(|one| tokens(&one.budget)) {
@@ -374,14 +373,15 @@ fn settled(facts: &mut Facts, change: impl Fn(&mut Amount)) -> bool {
                 }
                 fits
             }
-        }
-    })
+        },
+    )
 }
 
 fn seen_again(facts: &mut Facts, wanted: EffectClass) -> bool {
-    let seen = facts.sink.iter().find(
-        |record| matches!(record, SinkRecord::Seen { class, .. } if *class == wanted),
-    );
+    let seen = facts
+        .sink
+        .iter()
+        .find(|record| matches!(record, SinkRecord::Seen { class, .. } if *class == wanted));
     let seen = seen.cloned();
     facts.sink.extend(seen.clone());
     seen.is_some()

@@ -69,7 +69,8 @@ impl Tally {
         for (name, check) in check::ALL {
             let Found { violations, seen } = check(facts);
             *self.seen.entry(name).or_default() += seen;
-            self.violations.extend(violations.into_iter().map(|what| format!("{name}: {when}: {what}")));
+            self.violations
+                .extend(violations.into_iter().map(|what| format!("{name}: {when}: {what}")));
         }
     }
 }
@@ -82,7 +83,8 @@ pub(crate) fn run(plan: &Plan) -> Result<usize, Trouble> {
     let mut stage = Stage::set(load::SCRIPT, plan.seed)?;
     let mut chance = Chance::new(plan.seed ^ 0x5eed);
     random_kills(plan, &mut stage, &mut chance, &mut tally)?;
-    let hits = if plan.aborts { strike_points(&mut stage, &mut chance, &mut tally)? } else { Hits::new() };
+    let hits =
+        if plan.aborts { strike_points(&mut stage, &mut chance, &mut tally)? } else { Hits::new() };
     second_runtime(&mut stage, &mut tally)?;
     let stuck = stage.heal(HEAL_MS)?;
     tally.violations.extend(stuck.into_iter().map(|what| format!("heal: {what}")));

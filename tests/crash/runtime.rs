@@ -207,7 +207,9 @@ async fn answer(runtime: &Runtime, wish: Wish) -> Result<Reply, CallError> {
             Reply::Done
         }
         Wish::Cancel { session } => {
-            runtime.cancel(session, CancelTarget::Everything, "the client changed its mind").await?;
+            runtime
+                .cancel(session, CancelTarget::Everything, "the client changed its mind")
+                .await?;
             Reply::Done
         }
         Wish::Busy => Reply::Busy { rows: busy(runtime).await? },
@@ -231,7 +233,9 @@ async fn approvals(runtime: &Runtime) -> Result<Vec<Open>, CallError> {
     Ok(open.collect())
 }
 
-async fn busy(runtime: &Runtime) -> Result<Vec<(greenroom_actors::domain::ids::SessionId, String)>, CallError> {
+async fn busy(
+    runtime: &Runtime,
+) -> Result<Vec<(greenroom_actors::domain::ids::SessionId, String)>, CallError> {
     let status = vec![Status::Running, Status::Waiting, Status::Quarantined];
     let filter = SessionFilter { status, rows: limits::LIST_ROWS, ..SessionFilter::default() };
     let rows = runtime.sessions(filter).await?;

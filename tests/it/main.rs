@@ -1,5 +1,9 @@
 //! The one integration binary: real files, real processes, real signals.
 
 mod heart;
+mod isolation;
+mod props;
+mod restart;
 mod stage;
 mod store;
+mod workshop;

@@ -33,6 +33,7 @@ pub mod state;
 mod approvals;
 mod cancel;
 mod desk;
+mod measure;
 mod models;
 mod recover;
 mod tools;
@@ -58,11 +59,14 @@ use crate::{
 /// When whoever asked must be told no; then nothing has changed.
 pub fn step(state: &mut State, env: &Env<'_>, input: Input) -> Result<Vec<Effect>, Rejected> {
     let recovering = matches!(input, Input::Recovered { .. });
-    let before = if recovering { Vec::new() } else { pending(state, Run::First) };
-    let mut desk = Desk::new(state, env);
+    // What a quarantined session had started, an earlier incarnation had started.
+    let again = recovering || matches!(input, Input::Released { .. });
+    let standing = pending(state, Run::First);
+    let mut desk = Desk::new(state, env, &standing);
     desk.take(input)?;
     let (events, once) = desk.finish();
-    let run = if recovering { Run::Again } else { Run::First };
+    let run = if again { Run::Again } else { Run::First };
+    let before = if recovering { Vec::new() } else { standing };
     let mut effects = Vec::new();
     if !events.is_empty() {
         effects.push(Effect::Append { events });

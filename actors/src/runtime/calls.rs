@@ -1,7 +1,7 @@
 //! What a face can ask of a running runtime. Every wait here has a deadline; a question lost with
 //! an actor that died is asked again under the same key until then.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -14,8 +14,8 @@ use crate::{
         frame::LogId,
         house::HouseEvent,
         ids::{
-            AgentName, ApprovalId, CheckpointName, InputKey, Position, PrincipalId, SessionId,
-            TenantId, ToolName, TurnId,
+            AgentName, ApprovalId, CheckpointName, CredentialName, InputKey, PoolKind, Position,
+            PrincipalId, SessionId, TenantId, ToolName, TurnId,
         },
         outcome::TurnOutcome,
         permission::{Answer, Mode},
@@ -28,6 +28,7 @@ use crate::{
     },
     ports::JournalError,
     protocol::{
+        lease::Figures,
         ledger::LedgerFigures,
         permission::PermissionMsg,
         session::{Answer as Reply, Request},
@@ -96,6 +97,15 @@ pub struct TreeNode {
     pub subtree: Totals,
     /// Its children.
     pub children: Vec<TreeNode>,
+}
+
+/// How full what is shared is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HouseFigures {
+    /// Slots of each tool pool.
+    pub pools: BTreeMap<PoolKind, Figures>,
+    /// Calls at each credential's gate.
+    pub gates: BTreeMap<CredentialName, Figures>,
 }
 
 /// A runtime used on somebody's behalf.
@@ -224,7 +234,9 @@ impl Runtime {
         let damaged = self.inner.seats.damaged().borrow().contains_key(&session);
         if damaged {
             let by = self.inner.principal.clone();
-            return self.record(HouseEvent::Released { session, skip, by }).await;
+            self.record(HouseEvent::Released { session, skip, by }).await?;
+            self.inner.seats.board().wake(session);
+            return Ok(());
         }
         self.acting().order(session, Input::Released { skip }).await
     }
@@ -416,6 +428,25 @@ impl Runtime {
             let (awake, inbox) = (depth.is_some(), depth.unwrap_or(0));
             Ok(TreeNode { row, awake, inbox, own, subtree, children })
         })
+    }
+
+    /// How full the pools and the gates are.
+    #[must_use]
+    pub fn figures(&self) -> HouseFigures {
+        let tables = Arc::clone(&self.inner.tables.borrow());
+        let pools = tables.pools.iter().map(|(kind, pool)| (kind.clone(), pool.figures()));
+        let gates = tables.gates.iter().map(|(name, gate)| (name.clone(), gate.figures()));
+        HouseFigures { pools: pools.collect(), gates: gates.collect() }
+    }
+
+    /// Lets a session that is awake panic, as a defect in it would; `false` when it is not awake.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn panic_session(&self, session: SessionId, message: &str) -> bool {
+        let Some(entry) = self.inner.seats.board().entry(session) else { return false };
+        let message =
+            crate::protocol::session::SessionMsg::ModelPanicked { message: message.to_owned() };
+        entry.actor.cast(message).is_ok()
     }
 
     /// How many sessions are in memory.

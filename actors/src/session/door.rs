@@ -12,10 +12,7 @@ use crate::{
         tool::ToolOutcome,
     },
     policy::turn::{Input, Rejected, prompt},
-    protocol::{
-        session::{Answer, Mail, Request},
-        wing::WingMsg,
-    },
+    protocol::session::{Answer, Mail, Request},
 };
 
 use super::live::{Answering, Job, Live, Work};
@@ -207,7 +204,8 @@ impl Live {
         for reply in std::mem::take(&mut self.call_waiters).into_values().flatten() {
             drop(reply.send(Err(refused())));
         }
-        let (session, reason) = (self.state.session, reason.to_owned());
-        self.house.board.to_wing(session, WingMsg::Quarantined { session, reason });
+        // Its own log says so; the house keeps only those whose log cannot, and would go on refusing
+        // for this one after its release.
+        tracing::error!(session = %self.state.session, %reason, "session quarantined");
     }
 }

@@ -271,7 +271,8 @@ impl Live {
         // agent that waits for a person holds none.
         self.leases.retain(|no, _| !asking(no));
         self.again.retain(|no, _| started(no));
-        self.granted.retain(|no| calls.contains_key(no));
+        // The machine gave back the room of a call that is being asked about.
+        self.granted.retain(|no| !asking(no));
         let calling =
             self.state.turn.as_ref().and_then(|turn| turn.calling.as_ref()).map(|call| call.call);
         let open = |no: &CallNo| match no {

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -37,13 +37,16 @@ use crate::{
 pub(crate) struct Wing {
     house: Arc<House>,
     damaged: watch::Receiver<Arc<BTreeMap<SessionId, String>>>,
+    rate: Restarts,
 }
+
+/// The restarts that all wings allow themselves together. Held only to count.
+pub(crate) type Restarts = Arc<Mutex<Rate>>;
 
 /// The wing's changing part: children and nothing else.
 pub(crate) struct Children {
     children: HashMap<SessionId, Child>,
     by_actor: HashMap<ActorId, SessionId>,
-    rate: Rate,
     tick: Option<Owned>,
     closing: Option<(oneshot::Sender<usize>, usize)>,
 }
@@ -67,8 +70,9 @@ impl Wing {
     pub(crate) const fn new(
         house: Arc<House>,
         damaged: watch::Receiver<Arc<BTreeMap<SessionId, String>>>,
+        rate: Restarts,
     ) -> Self {
-        Self { house, damaged }
+        Self { house, damaged, rate }
     }
 }
 
@@ -82,11 +86,9 @@ impl Actor for Wing {
         myself: ActorRef<WingMsg>,
         (): (),
     ) -> Result<Children, ActorProcessingErr> {
-        let rate = limits::RESTARTS_PER_SECOND.div_ceil(limits::WINGS_U32);
         let mut children = Children {
             children: HashMap::new(),
             by_actor: HashMap::new(),
-            rate: Rate::of(rate, self.house.clock.now()),
             tick: None,
             closing: None,
         };
@@ -117,7 +119,11 @@ impl Actor for Wing {
             WingMsg::Settled { session } => {
                 if let Some(child) = children.children.get_mut(&session) {
                     child.early_deaths = 0;
-                    child.panic = None;
+                    // News of a death overtakes messages: what this incarnation said before it
+                    // died must not make its panic forgotten.
+                    if child.live.is_some() {
+                        child.panic = None;
+                    }
                 }
             }
             WingMsg::Quarantined { session, reason } => {
@@ -274,7 +280,7 @@ impl Wing {
             Next::Quarantine { .. } => policy.backoff_max_ms,
         };
         let generation = child.generation;
-        let wait = children.rate.admit(now.plus_ms(after_ms)).unwrap_or(0);
+        let wait = self.rate.lock().unwrap_or_else(PoisonError::into_inner).admit(now);
         self.later(myself, children, (session, generation), after_ms.saturating_add(wait));
     }
 

@@ -177,8 +177,11 @@ pub(super) fn within(facts: &Facts) -> Found {
             }
         }
         if facts.healed {
-            let open: Vec<String> =
-                calls.iter().filter(|(_, entry)| entry.open).map(|(call, _)| call.to_string()).collect();
+            let open: Vec<String> = calls
+                .iter()
+                .filter(|(_, entry)| entry.open)
+                .map(|(call, _)| call.to_string())
+                .collect();
             found.must(open.is_empty(), || format!("{root}: room held for {open:?}"));
             agrees_with_sessions(facts, &calls, &booked, &mut found);
         }

@@ -153,7 +153,8 @@ pub(super) fn outside(facts: &Facts) -> Found {
     for record in &facts.sink {
         if let SinkRecord::Seen { key, payload, .. } = record {
             let args = told.get(key).and_then(|call| call.args.as_ref());
-            let args = args.and_then(|args| serde_json::from_str::<serde_json::Value>(&args.0).ok());
+            let args =
+                args.and_then(|args| serde_json::from_str::<serde_json::Value>(&args.0).ok());
             let note = args.as_ref().and_then(|args| args.get("note")?.as_str());
             found.must(note == Some(payload), || {
                 format!("{key}: seen with {payload:?}, asked for with {note:?}")

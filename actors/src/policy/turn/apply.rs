@@ -93,7 +93,9 @@ impl Fold {
                 self.call_started(state, *turn, new)
             }
             Event::ModelCallFinished { call, reply } => self.call_finished(state, *call, reply),
-            Event::ModelCallFailed { call, .. } => self.call_failed(state, *call),
+            Event::ModelCallFailed { call, failure } => {
+                self.call_failed(state, *call, failure.kind)
+            }
             Event::UsageSettled { call, model, settlement } => {
                 self.settled(state, *call, model, settlement)
             }
@@ -116,7 +118,7 @@ impl Fold {
             Event::ChildSpawned { child, agent, assignment, call, task, creation } => {
                 let (call, input) = (*call, task.clone());
                 let task = Task { call, input, report: None, told: false, cancel: None };
-                self.spawned(state, *child, agent, *assignment, (task, creation.as_deref()))
+                self.spawned(state, (*child, *assignment), agent, (task, creation.as_deref()))
             }
             Event::ChildFinished { child, assignment, report } => {
                 self.child_finished(state, *child, *assignment, report)
@@ -210,6 +212,7 @@ impl Fold {
             assignment: input.assignment,
             calling: None,
             steps: 0,
+            stepping: false,
             attempts: 0,
             retry_at: None,
             batch: Vec::new(),

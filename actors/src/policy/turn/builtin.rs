@@ -1,19 +1,19 @@
 //! The runtime's own tools: an agent spawns, awaits, cancels, lists and addresses other agents.
 //! They touch nothing outside, take no slot, and are decided here.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::domain::{
     event::{CancelTarget, Creation, Event, Lineage, ParentLink, UserInput},
     ids::{AgentName, Assignment, PoolKind, SessionId, ToolCallNo, ToolName},
-    permission::Basis,
     tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
 };
 
 use super::{
     desk::Desk,
+    measure::clip,
     state::{Stage, State},
 };
 
@@ -133,8 +133,11 @@ struct Shown<'a> {
     agent: &'a AgentName,
     status: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<&'a str>,
+    result: Option<Cow<'a, str>>,
 }
+
+/// An agent without its result, as `shown` writes it into an event.
+const ROW_BYTES: usize = 256;
 
 fn parse<T: DeserializeOwned>(name: &str, args: &Args) -> Result<T, String> {
     serde_json::from_str(&args.0).map_err(|error| format!("{name}: bad arguments: {error}"))
@@ -169,7 +172,7 @@ impl Desk<'_, '_> {
             _ => {
                 self.start(no, None);
                 let all: Vec<SessionId> = self.state.children.keys().copied().collect();
-                let output = Output::text(shown(self.state, &all));
+                let output = Output::text(shown(self.state, &all, self.room(1)));
                 self.close(no, ToolOutcome::Done { output });
             }
         }
@@ -182,8 +185,7 @@ impl Desk<'_, '_> {
         let work = match self.work(no, &name, &args) {
             Ok(work) => work,
             Err(why) => {
-                self.close(no, ToolOutcome::Failed { output: Output::text(why) });
-                return self.free_place(no);
+                return self.close(no, ToolOutcome::Failed { output: Output::text(why) });
             }
         };
         self.start(no, None);
@@ -288,19 +290,14 @@ impl Desk<'_, '_> {
                 self.state.children.get(id).is_none_or(|child| child.open().is_none())
             };
             if awaited.iter().all(ended) || (due && *deadline <= self.env.now) {
-                over.push((*no, Output::text(shown(self.state, &awaited))));
+                over.push((*no, awaited));
             }
         }
-        for (no, output) in over {
+        let mut left = over.len();
+        for (no, awaited) in over {
+            let output = Output::text(shown(self.state, &awaited, self.room(left)));
+            left -= 1;
             self.close(no, ToolOutcome::Done { output });
-        }
-    }
-
-    /// What a built-in starts on: an approval, or its own harmlessness.
-    pub(super) fn builtin_basis(stage: &Stage) -> Basis {
-        match stage {
-            Stage::Approved { no } => Basis::Approval { no: *no },
-            Stage::Wanted | Stage::Asking { .. } | Stage::Started { .. } => Basis::BuiltIn,
         }
     }
 }
@@ -317,18 +314,31 @@ pub(super) fn awaited(state: &State, name: &ToolName, args: &Args) -> Option<Vec
     }
 }
 
-fn shown(state: &State, ids: &[SessionId]) -> String {
-    let rows: Vec<Shown<'_>> = ids
-        .iter()
-        .filter_map(|id| {
-            let child = state.children.get(id)?;
-            let ended = child.assignments.values().rev().find_map(|task| task.report.as_ref());
-            let (status, result) = match (child.open(), ended) {
-                (Some(_), _) | (None, None) => ("running", None),
-                (None, Some(report)) => (report.outcome.word(), Some(report.outcome.text())),
-            };
-            Some(Shown { agent_id: *id, agent: &child.agent, status, result })
-        })
-        .collect();
-    serde_json::to_string(&rows).unwrap_or_default()
+/// How agents are, in at most some `room` bytes of a stored event. What does not fit is cut, and
+/// says so: a result that no frame can hold would stop the session for good.
+fn shown(state: &State, ids: &[SessionId], room: usize) -> String {
+    let fits = room / ROW_BYTES;
+    let ids = ids.get(ids.len().saturating_sub(fits)..).unwrap_or_default();
+    let mut share = room;
+    loop {
+        let rows: Vec<Shown<'_>> = ids.iter().filter_map(|id| row(state, *id, share)).collect();
+        let text = serde_json::to_string(&rows).unwrap_or_default();
+        // In the event it is a text within a text.
+        let stored = serde_json::to_string(&text).map_or(usize::MAX, |stored| stored.len());
+        if stored <= room || share == 0 {
+            return text;
+        }
+        share /= 2;
+    }
+}
+
+fn row(state: &State, id: SessionId, share: usize) -> Option<Shown<'_>> {
+    let child = state.children.get(&id)?;
+    let ended = child.assignments.values().rev().find_map(|task| task.report.as_ref());
+    let (status, result) = match (child.open(), ended) {
+        (Some(_), _) | (None, None) => ("running", None),
+        (None, Some(report)) => (report.outcome.word(), Some(report.outcome.text())),
+    };
+    let result = result.map(|text| clip(text, share));
+    Some(Shown { agent_id: id, agent: &child.agent, status, result })
 }

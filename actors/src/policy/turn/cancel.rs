@@ -8,7 +8,12 @@ use crate::domain::{
     tool::ToolOutcome,
 };
 
-use super::{builtin, desk::Desk, input::Rejected, state::Stage};
+use super::{
+    builtin,
+    desk::Desk,
+    input::{Effect, Rejected},
+    state::Stage,
+};
 
 impl Desk<'_, '_> {
     pub(super) fn cancel_requested(
@@ -39,21 +44,22 @@ impl Desk<'_, '_> {
     /// could change, and sending it twice must not write twice.
     fn nothing_to_cancel(&self, target: CancelTarget) -> bool {
         let state = &*self.state;
+        let marked_all = |child: &super::state::Child| {
+            child.assignments.values().all(|task| task.report.is_some() || task.cancel.is_some())
+        };
         match target {
             CancelTarget::Everything => {
                 let marked = |turn: &super::state::Turn| turn.cancel.is_some();
                 let turn = state.turn.as_ref().is_none_or(marked);
                 turn && state.queue.iter().all(|queued| queued.cancelled.is_some())
                     && state.calls.values().all(|call| call.cancel.is_some())
-                    && state.live_children() == 0
+                    && state.children.values().all(marked_all)
             }
             CancelTarget::Assignment { no } => state.cancelled.contains_key(&no),
-            CancelTarget::Child { child } => state
-                .children
-                .get(&child)
-                .is_none_or(|child| child.open().is_none_or(|(_, task)| task.cancel.is_some())),
+            CancelTarget::Child { child } => state.children.get(&child).is_none_or(marked_all),
             CancelTarget::Turn { turn } => {
-                state.turn.as_ref().is_none_or(|running| running.id != turn)
+                let other = |run: &super::state::Turn| run.id != turn || run.cancel.is_some();
+                state.turn.as_ref().is_none_or(other)
             }
         }
     }
@@ -85,14 +91,37 @@ impl Desk<'_, '_> {
         let state = &*self.state;
         let Some(turn) = &state.turn else { return false };
         let Some(reason) = turn.cancel.clone() else { return false };
+        if turn.assignment.is_some() {
+            self.cancel_children(&reason);
+        }
+        let state = &*self.state;
+        let Some(turn) = &state.turn else { return false };
         let ending = state.children.values().any(|child| {
             child.assignments.values().any(|task| task.report.is_none() && task.cancel.is_some())
         });
         if turn.calling.is_some() || state.turn_calls().next().is_some() || ending {
             return false;
         }
-        self.end_turn(turn.id, TurnOutcome::Cancelled { reason });
+        let id = turn.id;
+        let waited = CallNo::Model(state.next.model);
+        if self.standing.contains(&Effect::Reserve { call: waited }) {
+            self.drop_reservation();
+        }
+        self.end_turn(id, TurnOutcome::Cancelled { reason });
         true
+    }
+
+    /// Wants every agent stopped that still works for this session.
+    pub(super) fn cancel_children(&mut self, reason: &str) {
+        let working = |child: &super::state::Child| {
+            child.assignments.values().any(|task| task.report.is_none() && task.cancel.is_none())
+        };
+        let all = self.state.children.iter().filter(|(_, child)| working(child));
+        let all: Vec<SessionId> = all.map(|(id, _)| *id).collect();
+        for child in all {
+            let target = CancelTarget::Child { child };
+            self.emit(Event::CancelRequested { target, reason: reason.to_owned() });
+        }
     }
 
     pub(super) fn child_finished(

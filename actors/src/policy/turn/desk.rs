@@ -3,8 +3,9 @@
 
 use crate::domain::{
     budget::Amount,
+    conversation::Stop,
     event::{Event, UserInput},
-    ids::{CallNo, InputKey, TurnId},
+    ids::{Assignment, CallNo, InputKey, TurnId},
     outcome::{ChildOutcome, ChildReport, TurnOutcome},
     tool::ToolOutcome,
 };
@@ -13,7 +14,7 @@ use crate::limits;
 use super::{
     apply, builtin,
     input::{Effect, Env, Input, Rejected},
-    pending, prompt,
+    measure, pending, prompt,
     state::{Stage, State},
 };
 use crate::domain::{agent::InputPolicy, event::CancelTarget, ids::ToolCallNo};
@@ -21,13 +22,19 @@ use crate::domain::{agent::InputPolicy, event::CancelTarget, ids::ToolCallNo};
 pub(super) struct Desk<'s, 'e> {
     pub(super) state: &'s mut State,
     pub(super) env: &'s Env<'e>,
+    /// What stood before the step.
+    pub(super) standing: &'s [Effect],
     events: Vec<Event>,
     once: Vec<Effect>,
 }
 
 impl<'s, 'e> Desk<'s, 'e> {
-    pub(super) const fn new(state: &'s mut State, env: &'s Env<'e>) -> Self {
-        Self { state, env, events: Vec::new(), once: Vec::new() }
+    pub(super) const fn new(
+        state: &'s mut State,
+        env: &'s Env<'e>,
+        standing: &'s [Effect],
+    ) -> Self {
+        Self { state, env, standing, events: Vec::new(), once: Vec::new() }
     }
 
     pub(super) fn finish(self) -> (Vec<Event>, Vec<Effect>) {
@@ -44,15 +51,29 @@ impl<'s, 'e> Desk<'s, 'e> {
         self.events.push(event);
     }
 
+    /// Bytes of an event that a text may take when `sharers` of them share what is left of the frame.
+    pub(super) fn room(&self, sharers: usize) -> usize {
+        let written: usize = self
+            .events
+            .iter()
+            .map(|event| serde_json::to_vec(event).map_or(usize::MAX, |bytes| bytes.len()))
+            .fold(0, usize::saturating_add);
+        // A quarter is left for what else the step may have to say.
+        let frame = (limits::FRAME_BYTES / 4 * 3).saturating_sub(written);
+        frame.min(limits::EVENT_BYTES / 4 * 3) / sharers.max(1)
+    }
+
     /// Asks for something to be done once the events are committed.
     pub(super) fn once(&mut self, effect: Effect) {
         self.once.push(effect);
     }
 
-    pub(super) fn take(&mut self, input: Input) -> Result<(), Rejected> {
+    pub(super) fn take(&mut self, mut input: Input) -> Result<(), Rejected> {
         if self.state.opened.is_none() && !matches!(input, Input::Opened { .. }) {
             return Err(Rejected::NotOpened);
         }
+        measure::refuse(&input)?;
+        measure::cut(&mut input);
         match input {
             Input::Opened { creation, fork } => self.opened(*creation, fork)?,
             Input::Submitted { key, input } => self.submitted(key, *input)?,
@@ -69,16 +90,20 @@ impl<'s, 'e> Desk<'s, 'e> {
                 self.child_finished(child, assignment, report);
             }
             Input::TimerFired => self.timer_fired(),
-            Input::CancelRequested { target, reason } => self.cancel_requested(target, reason)?,
+            Input::CancelRequested { target, reason } => {
+                self.cancel_requested(target, reason)?;
+            }
             Input::Recovered { panic } => self.recovered(panic),
             Input::Released { skip } => self.released(skip)?,
             Input::Invoked { key, name, args, mode, cwd } => {
                 self.invoked(key, (name, args), mode, cwd)?;
             }
-            Input::Renamed { .. }
-            | Input::Archived { .. }
-            | Input::Checkpointed { .. }
-            | Input::GoalSet { .. } => self.marked(input)?,
+            Input::Renamed { name } => self.renamed(name)?,
+            Input::Archived { archived } => self.archived(archived)?,
+            Input::Checkpointed { name, at, value } => {
+                self.emit(Event::Checkpointed { name, at, value });
+            }
+            Input::GoalSet { goal } => self.emit(Event::GoalSet { goal }),
             Input::BudgetWarned { account, percent } => {
                 self.emit(Event::BudgetWarned { account, percent });
             }
@@ -92,7 +117,8 @@ impl<'s, 'e> Desk<'s, 'e> {
         creation: crate::domain::event::Creation,
         fork: Option<crate::domain::event::ForkPoint>,
     ) -> Result<(), Rejected> {
-        if self.state.opened.is_some() && fork.is_none() {
+        // What a fork continues is open already; a fork of its own it is only once.
+        if self.state.opened.as_ref().is_some_and(|open| fork.is_none() || open.fork == fork) {
             return Err(Rejected::Exists);
         }
         let rendered = Box::new(creation.rendered);
@@ -114,26 +140,21 @@ impl<'s, 'e> Desk<'s, 'e> {
     fn submitted(&mut self, key: InputKey, input: UserInput) -> Result<(), Rejected> {
         if self.state.inputs.contains_key(&key) {
             // The same input again. What its turn came to is told again, should it have ended.
-            self.tell_again(&key);
-            if let Some(no) = input.assignment {
-                self.report_again(no);
-            }
+            self.tell_again(&key, input.assignment);
             return Ok(());
         }
         self.open_for_work()?;
-        let bytes = serde_json::to_vec(&input).map_or(usize::MAX, |bytes| bytes.len());
-        if bytes > limits::INPUT_BYTES {
-            return Err(Rejected::TooLarge { bytes, max: limits::INPUT_BYTES });
-        }
         if self.state.queue.len() >= limits::QUEUE {
             return Err(Rejected::Busy);
         }
         let policy = self.state.agent().map_or(InputPolicy::Queue, |agent| agent.input);
-        let running = self.state.turn.as_ref().map(|turn| turn.id);
+        let running = self.state.turn.as_ref();
+        let ending = running.is_some_and(|turn| turn.cancel.is_some());
+        let running = running.map(|turn| turn.id);
         // A parent's assignment always queues: the parent waits for its end, not for a free moment.
         let interrupted = match (running, policy, input.assignment) {
             (Some(_), InputPolicy::Reject, None) => return Err(Rejected::Busy),
-            (Some(turn), InputPolicy::Interrupt, None) => Some(turn),
+            (Some(turn), InputPolicy::Interrupt, None) if !ending => Some(turn),
             _ => None,
         };
         self.emit(Event::InputAccepted { key, input });
@@ -155,9 +176,20 @@ impl<'s, 'e> Desk<'s, 'e> {
         Ok(())
     }
 
-    fn tell_again(&mut self, key: &InputKey) {
-        let Some(Some(turn)) = self.state.inputs.get(key).copied() else { return };
-        let Some(outcome) = self.state.outcomes.get(&turn).cloned() else { return };
+    fn tell_again(&mut self, key: &InputKey, assignment: Option<Assignment>) {
+        let turn = self.state.inputs.get(key).copied().flatten();
+        let ended = turn.and_then(|turn| Some((turn, self.state.outcomes.get(&turn)?.clone())));
+        let Some((turn, outcome)) = ended else {
+            // Off the stage it will not end, and its parent asks because it has not heard.
+            if self.state.quarantined.is_some() {
+                self.tell_quarantine();
+            }
+            return;
+        };
+        // This very assignment, not the last one: several reports may have been lost together.
+        if let (Some(parent), Some(assignment)) = (self.state.parent(), assignment) {
+            self.report(parent, assignment, ChildOutcome::Turn { outcome: outcome.clone() });
+        }
         self.once(Effect::Finish { turn, key: key.clone(), outcome });
     }
 
@@ -213,14 +245,18 @@ impl<'s, 'e> Desk<'s, 'e> {
     fn end_completed(&mut self) -> bool {
         let Some(turn) = &self.state.turn else { return false };
         let Some(last) = turn.last_word.clone() else { return false };
+        if turn.assignment.is_some() && self.state.live_children() > 0 {
+            // An assignment has ended only when everything below it has: else a cancel of the
+            // parent would find it over, and pass by what still runs.
+            return false;
+        }
         let outcome = match last.stop {
-            crate::domain::conversation::Stop::Refusal => {
+            Stop::Refusal => {
                 TurnOutcome::Failed { reason: format!("the model refused: {}", last.text) }
             }
-            stop => TurnOutcome::Completed {
-                text: last.text,
-                truncated: stop == crate::domain::conversation::Stop::MaxTokens,
-            },
+            Stop::EndTurn | Stop::ToolUse | Stop::MaxTokens | Stop::StopSequence => {
+                TurnOutcome::Completed { text: last.text, truncated: last.stop == Stop::MaxTokens }
+            }
         };
         self.end_turn(turn.id, outcome);
         true
@@ -230,6 +266,9 @@ impl<'s, 'e> Desk<'s, 'e> {
     pub(super) fn end_turn(&mut self, turn: TurnId, outcome: TurnOutcome) {
         let Some(running) = &self.state.turn else { return };
         let (key, assignment) = (running.key.clone(), running.assignment);
+        if assignment.is_some() {
+            self.cancel_children("the agent that started it has ended");
+        }
         self.emit(Event::TurnFinished { turn, outcome: outcome.clone() });
         if let (Some(parent), Some(assignment)) = (self.state.parent(), assignment) {
             self.report(parent, assignment, ChildOutcome::Turn { outcome: outcome.clone() });
@@ -247,11 +286,6 @@ impl<'s, 'e> Desk<'s, 'e> {
         if !accounts.is_empty() {
             self.once(Effect::Settle { call, accounts, actual });
         }
-    }
-
-    /// Gives back a place that was granted and is not needed.
-    pub(super) fn free_place(&mut self, call: ToolCallNo) {
-        self.settle(CallNo::Tool(call), Amount::default(), true);
     }
 
     /// Closes a tool call: one event, the ledger, and the host if it asked.
@@ -275,28 +309,24 @@ impl<'s, 'e> Desk<'s, 'e> {
         }
     }
 
-    fn marked(&mut self, input: Input) -> Result<(), Rejected> {
-        match input {
-            Input::Renamed { name } => {
-                if name.is_empty() || name.len() > 200 {
-                    let what = "a session's name has 1 to 200 bytes".to_owned();
-                    return Err(Rejected::BadValue { what });
-                }
-                self.emit(Event::SessionRenamed { name });
-            }
-            Input::Archived { archived } => {
-                if archived && (self.state.turn.is_some() || self.state.live_children() > 0) {
-                    return Err(Rejected::Busy);
-                }
-                if archived != self.state.archived {
-                    self.emit(Event::SessionArchived { archived });
-                }
-            }
-            Input::Checkpointed { name, at, value } => {
-                self.emit(Event::Checkpointed { name, at, value });
-            }
-            Input::GoalSet { goal } => self.emit(Event::GoalSet { goal }),
-            _ => {}
+    fn renamed(&mut self, name: String) -> Result<(), Rejected> {
+        if name.is_empty() || name.len() > limits::NAME_BYTES {
+            let what = format!("a session's name has 1 to {} bytes", limits::NAME_BYTES);
+            return Err(Rejected::BadValue { what });
+        }
+        self.emit(Event::SessionRenamed { name });
+        Ok(())
+    }
+
+    fn archived(&mut self, archived: bool) -> Result<(), Rejected> {
+        let in_hand = self.state.turn.is_some()
+            || self.state.live_children() > 0
+            || !self.state.calls.is_empty();
+        if archived && in_hand {
+            return Err(Rejected::Busy);
+        }
+        if archived != self.state.archived {
+            self.emit(Event::SessionArchived { archived });
         }
         Ok(())
     }

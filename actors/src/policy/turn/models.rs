@@ -2,10 +2,10 @@
 
 use crate::{
     domain::{
-        budget::Shortage,
+        budget::{Amount, Shortage},
         conversation::{Reply, ReplyBlock},
         event::{Caller, Event, FailureKind, ModelFailure, TimerKind},
-        ids::{CallNo, ModelCallNo, ModelName},
+        ids::{CallNo, ModelCallNo, ModelName, ToolCallNo},
         outcome::TurnOutcome,
         tool::ToolOutcome,
         usage::Settlement,
@@ -14,14 +14,14 @@ use crate::{
     policy::recovery,
 };
 
-use super::{builtin, desk::Desk, pending, prompt, state::Stage, state::State};
+use super::{builtin, desk::Desk, input::Effect, pending, prompt, state::Stage, state::State};
 
 impl Desk<'_, '_> {
     /// Begins a model call, unless a budget on the path must be asked first.
     pub(super) fn begin_model_call(&mut self) -> bool {
         let Some(turn) = &self.state.turn else { return false };
         let steps = self.state.agent().map_or(limits::STEPS, |agent| agent.limits.steps);
-        if turn.steps >= steps && turn.attempts == 0 {
+        if turn.steps >= steps && !turn.stepping {
             let reason = format!("{steps} model calls in one turn without an end");
             self.end_turn(turn.id, TurnOutcome::Failed { reason });
             return true;
@@ -45,6 +45,48 @@ impl Desk<'_, '_> {
         });
     }
 
+    /// Gives back the room that a model call asked for and that will not be used. Its number is
+    /// used up with it, so that a late grant of this room is never taken for a grant of the next
+    /// call's, which may need more.
+    pub(super) fn drop_reservation(&mut self) {
+        let call = self.state.next.model;
+        let Some(turn) = &self.state.turn else { return };
+        if turn.calling.is_some() {
+            return;
+        }
+        let model = turn.model.clone();
+        self.call_model();
+        let failure = ModelFailure {
+            kind: FailureKind::Aborted,
+            message: "not made: it still waited for room in a budget".to_owned(),
+            retryable: false,
+            retry_after_ms: None,
+            unbilled: true,
+        };
+        self.emit(Event::ModelCallFailed { call, failure });
+        self.book(call, model, Settlement::Free);
+    }
+
+    /// Gives back all room that was asked for and not begun on; it is asked for again on release.
+    pub(super) fn release_room(&mut self) {
+        let mut asked = Vec::new();
+        for effect in self.standing {
+            if let Effect::Reserve { call: CallNo::Model(_) } = effect {
+                self.drop_reservation();
+            }
+            if let Effect::Reserve { call: CallNo::Tool(no) }
+            | Effect::AcquireSlot { call: no, reserve: true, .. } = effect
+            {
+                asked.push(*no);
+            }
+        }
+        for no in asked {
+            let Some(call) = self.state.calls.get(&no) else { continue };
+            let assigns = builtin::assigns(&call.name);
+            self.settle(CallNo::Tool(no), Amount::default(), assigns);
+        }
+    }
+
     pub(super) fn budget_decided(&mut self, call: CallNo, decision: Result<(), Shortage>) {
         match call {
             CallNo::Model(no) => {
@@ -55,7 +97,7 @@ impl Desk<'_, '_> {
                     Ok(()) if wanted => self.call_model(),
                     // Nobody wants it any more; a call that was begun is settled when it ends.
                     Ok(()) if no >= self.state.next.model => {
-                        self.settle(call, crate::domain::budget::Amount::default(), false);
+                        self.settle(call, Amount::default(), false);
                     }
                     Err(shortage) if wanted => self.exhausted(shortage),
                     Ok(()) | Err(_) => {}
@@ -63,15 +105,8 @@ impl Desk<'_, '_> {
             }
             CallNo::Tool(no) => {
                 let Some(asked) = self.state.calls.get(&no) else {
-                    // It closed while the ledger was asked. What it came to is in the log: a
-                    // place that was never used goes back.
-                    let used = self
-                        .state
-                        .children
-                        .values()
-                        .any(|child| child.assignments.values().any(|task| task.call == no));
-                    if decision.is_ok() && !used {
-                        self.free_place(no);
+                    if decision.is_ok() {
+                        self.settle_late(no);
                     }
                     return;
                 };
@@ -88,6 +123,16 @@ impl Desk<'_, '_> {
                     Err(_) => {}
                 }
             }
+        }
+    }
+
+    /// Room was granted for a call that has closed meanwhile. What it came to is told again: the
+    /// ledger assigns, so a zero here would take back what was really spent.
+    fn settle_late(&mut self, no: ToolCallNo) {
+        let call = CallNo::Tool(no);
+        let booked = self.state.recent.iter().rev().find(|(booked, ..)| *booked == call);
+        if let Some((call, actual, assigns)) = booked.copied() {
+            self.settle(call, actual, assigns);
         }
     }
 
@@ -108,7 +153,8 @@ impl Desk<'_, '_> {
             // A reply without usage is booked at its bound: nobody knows better.
             prompt::unsettled(&calling.bound, calling.priced)
         });
-        let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) else { return };
+        let Some(turn) = &self.state.turn else { return };
+        let (turn, cancelled) = (turn.id, turn.cancel.is_some());
         let wanted: Vec<_> = reply
             .blocks
             .iter()
@@ -117,6 +163,9 @@ impl Desk<'_, '_> {
                 ReplyBlock::Said { .. } => None,
             })
             .collect();
+        if wanted.len() > limits::CALLS_READ {
+            return self.runaway(call, wanted.len(), (calling.model, settlement));
+        }
         self.emit(Event::ModelCallFinished { call, reply: Box::new(reply) });
         self.book(call, calling.model, settlement);
         let mut calls = Vec::new();
@@ -126,7 +175,10 @@ impl Desk<'_, '_> {
             calls.push(call);
         }
         for (at, call) in calls.into_iter().enumerate() {
-            if at >= limits::CALLS_PER_REPLY {
+            if cancelled {
+                // The answer overtook the abort: nothing is begun for a turn that is ending.
+                self.close(call, ToolOutcome::Cancelled { effect_unknown: false });
+            } else if at >= limits::CALLS_PER_REPLY {
                 let max = limits::CALLS_PER_REPLY;
                 let reason = format!("more than {max} tool calls in one message");
                 self.close(call, ToolOutcome::Refused { reason });
@@ -134,6 +186,22 @@ impl Desk<'_, '_> {
                 self.gate(call, slots.get(at).copied().unwrap_or(false));
             }
         }
+    }
+
+    /// Even the refusals of that many calls would not fit into a frame.
+    fn runaway(&mut self, call: ModelCallNo, calls: usize, booked: (ModelName, Settlement)) {
+        let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) else { return };
+        let message = format!("{calls} tool calls in one message");
+        let failure = ModelFailure {
+            kind: FailureKind::Malformed,
+            message: message.clone(),
+            retryable: false,
+            retry_after_ms: None,
+            unbilled: false,
+        };
+        self.emit(Event::ModelCallFailed { call, failure });
+        self.book(call, booked.0, booked.1);
+        self.end_turn(turn, TurnOutcome::Failed { reason: message });
     }
 
     fn settlement(
@@ -154,7 +222,8 @@ impl Desk<'_, '_> {
     /// A call that was booked at its bound turned out to have a usage after all.
     fn late_usage(&mut self, call: ModelCallNo, reply: &Reply) {
         let Some(model) = self.state.unsettled.get(&call).cloned() else { return };
-        if let Some(settlement) = self.settlement(reply, &model, &model) {
+        let served_by = reply.served_by.as_ref().unwrap_or(&model);
+        if let Some(settlement) = self.settlement(reply, served_by, &model) {
             self.book(call, model, settlement);
         }
     }
@@ -183,7 +252,8 @@ impl Desk<'_, '_> {
         let retries =
             self.state.agent().map_or(limits::MODEL_RETRIES, |agent| agent.limits.retries);
         if failure.retryable && attempts < retries {
-            let pause = recovery::retry_pause(attempts, failure.retry_after_ms, self.env.random);
+            let pause =
+                recovery::retry_pause(attempts + 1, failure.retry_after_ms, self.env.random);
             let at = self.env.now.plus_ms(pause);
             self.emit(Event::TimerSet { timer: TimerKind::Retry, at });
         } else {

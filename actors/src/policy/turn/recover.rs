@@ -24,6 +24,8 @@ impl Desk<'_, '_> {
             return self.tell_quarantine();
         }
         let panicked = panic.is_some();
+        // Named before recovery closes anything: this is the step it died at.
+        let doing = self.state.waiting_on();
         // A session that left memory in peace had nothing running; one that had died in mid-work.
         let cause = panic
             .map(|message| RestartCause::Panic { message })
@@ -32,11 +34,11 @@ impl Desk<'_, '_> {
             self.emit(Event::SessionRestarted { cause });
         }
         self.lose_model_call();
-        if panicked && self.too_many_panics() {
+        self.settle_recent();
+        if panicked && self.too_many_panics(doing) {
             return;
         }
         self.judge_started_tools();
-        self.settle_recent();
         if let Some(last) = self.state.reports.last_key_value().map(|(no, _)| *no) {
             self.report_again(last);
         }
@@ -65,13 +67,14 @@ impl Desk<'_, '_> {
         self.model_failed(calling.call, failure);
     }
 
-    fn too_many_panics(&mut self) -> bool {
+    fn too_many_panics(&mut self, doing: Option<String>) -> bool {
         let policy = self.state.agent().map(|agent| agent.restart).unwrap_or_default();
         let next =
             recovery::after_panic(&policy, &self.state.panics, self.env.now, self.env.random);
         let Next::Quarantine { panics } = next else { return false };
-        let doing = self.state.waiting_on().unwrap_or_else(|| "waking up".to_owned());
+        let doing = doing.unwrap_or_else(|| "waking up".to_owned());
         let reason = format!("{panics} panics without progress, at: {doing}");
+        self.release_room();
         self.emit(Event::SessionQuarantined { reason: reason.clone() });
         self.once(Effect::Quarantine { reason });
         self.tell_quarantine();
@@ -79,7 +82,7 @@ impl Desk<'_, '_> {
     }
 
     /// Tells the parent that this session is off the stage, for every assignment it still owes.
-    fn tell_quarantine(&mut self) {
+    pub(super) fn tell_quarantine(&mut self) {
         let (Some(parent), Some(reason)) = (self.state.parent(), self.state.quarantined.clone())
         else {
             return;
@@ -139,11 +142,14 @@ impl Desk<'_, '_> {
     }
 
     fn skip_step(&mut self) {
-        let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) else { return };
+        // Of the host's calls only those that ran can be the step that failed.
         let open: Vec<(ToolCallNo, bool)> = self
             .state
-            .turn_calls()
-            .map(|(no, call)| (*no, matches!(call.stage, Stage::Started { .. })))
+            .calls
+            .iter()
+            .map(|(no, call)| (no, call, matches!(call.stage, Stage::Started { .. })))
+            .filter(|(_, call, started)| *started || self.state.in_turn(call))
+            .map(|(no, _, started)| (*no, started))
             .collect();
         for (no, started) in open {
             self.withdraw(no);
@@ -154,6 +160,7 @@ impl Desk<'_, '_> {
             };
             self.close(no, outcome);
         }
+        let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) else { return };
         let reason = "the step that failed was skipped on release".to_owned();
         self.end_turn(turn, TurnOutcome::Failed { reason });
     }

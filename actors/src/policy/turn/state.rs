@@ -139,9 +139,11 @@ pub struct Turn {
     pub assignment: Option<Assignment>,
     /// The open model call.
     pub calling: Option<Calling>,
-    /// Model calls begun.
+    /// Steps begun: model calls, without those made again.
     pub steps: u32,
-    /// Failed attempts at the current step.
+    /// Whether the step begun last has no reply yet.
+    pub stepping: bool,
+    /// Failures of the current step that count; a call that a crash took does not.
     pub attempts: u32,
     /// When a failed call is made again.
     pub retry_at: Option<Timestamp>,

@@ -2,8 +2,9 @@
 
 use crate::{
     domain::{
+        budget::Amount,
         event::{Caller, Event},
-        ids::{InputKey, ToolCallNo, ToolName},
+        ids::{CallNo, InputKey, ToolCallNo, ToolName},
         permission::{Ask, Basis, Decision, Mode, Subject, Verdict},
         tool::{Args, EffectClass, Output, ToolOutcome},
     },
@@ -141,8 +142,12 @@ impl Desk<'_, '_> {
     fn basis(&self, call: &ToolCall) -> Basis {
         match &call.stage {
             Stage::Approved { no } => Basis::Approval { no: *no },
-            stage if builtin::is_builtin(&call.name) => Self::builtin_basis(stage),
-            _ => {
+            Stage::Wanted | Stage::Asking { .. } | Stage::Started { .. }
+                if builtin::is_builtin(&call.name) =>
+            {
+                Basis::BuiltIn
+            }
+            Stage::Wanted | Stage::Asking { .. } | Stage::Started { .. } => {
                 let no = self.state.calls.iter().find(|(_, known)| std::ptr::eq(*known, call));
                 let reasons = no.map_or_else(Vec::new, |(no, _)| self.decide(*no).reasons);
                 Basis::Rules { reasons }
@@ -172,8 +177,9 @@ impl Desk<'_, '_> {
     pub(super) fn assign_if_allowed(&mut self, no: ToolCallNo) {
         if self.may_start(no) {
             self.assign(no);
-        } else if !self.state.calls.contains_key(&no) {
-            self.free_place(no);
+        } else if self.state.quarantined.is_some() {
+            // Off the stage it holds nothing; it asks again once it is released.
+            self.settle(CallNo::Tool(no), Amount::default(), true);
         }
     }
 
@@ -192,6 +198,9 @@ impl Desk<'_, '_> {
             Decision::Allow => true,
             Decision::Ask if approved => true,
             Decision::Ask => {
+                // Whoever waits for a person holds no room meanwhile.
+                let assigns = builtin::assigns(&call.name);
+                self.settle(CallNo::Tool(no), Amount::default(), assigns);
                 self.ask(no, verdict);
                 false
             }

@@ -19,9 +19,8 @@ impl Fold {
     pub(super) fn spawned(
         &self,
         state: &mut State,
-        child: SessionId,
+        (child, assignment): (SessionId, Assignment),
         agent: &AgentName,
-        assignment: Assignment,
         (task, creation): (Task, Option<&Creation>),
     ) -> Applied {
         if let Some(creation) = creation {

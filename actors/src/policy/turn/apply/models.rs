@@ -3,6 +3,7 @@
 use crate::domain::{
     budget::Amount,
     conversation::Reply,
+    event::FailureKind,
     ids::{CallNo, ModelCallNo, ModelName, Timestamp, TurnId},
     usage::Settlement,
 };
@@ -28,7 +29,8 @@ impl Fold {
         }
         turn.retry_at = None;
         turn.batch.clear();
-        turn.steps += u32::from(turn.attempts == 0);
+        turn.steps += u32::from(!turn.stepping);
+        turn.stepping = true;
         turn.calling = Some(new.clone());
         state.next.model = new.call.next();
         state.unsettled.insert(new.call, new.model);
@@ -41,13 +43,22 @@ impl Fold {
         call: ModelCallNo,
         reply: &Reply,
     ) -> Applied {
-        self.call_ended(state, call)?.attempts = 0;
+        let turn = self.call_ended(state, call)?;
+        turn.attempts = 0;
+        turn.stepping = false;
         talk::answered(state, reply);
         Ok(())
     }
 
-    pub(super) fn call_failed(&self, state: &mut State, call: ModelCallNo) -> Applied {
-        self.call_ended(state, call)?.attempts += 1;
+    pub(super) fn call_failed(
+        &self,
+        state: &mut State,
+        call: ModelCallNo,
+        kind: FailureKind,
+    ) -> Applied {
+        // What a crash took, or we broke off, says nothing about the model.
+        let counts = !matches!(kind, FailureKind::Lost | FailureKind::Aborted);
+        self.call_ended(state, call)?.attempts += u32::from(counts);
         Ok(())
     }
 

@@ -24,8 +24,16 @@ pub(super) fn answered(state: &mut State, reply: &Reply) {
         .iter()
         .map(|block| match block {
             ReplyBlock::Said { block } => {
-                if let Block::Text { text: said } = block {
-                    text.push_str(said);
+                match block {
+                    Block::Text { text: said } => text.push_str(said),
+                    Block::Stored { blob } => {
+                        text.push_str(&format!("[{} bytes in blob {}]", blob.bytes, blob.sha256));
+                    }
+                    Block::Thinking { .. }
+                    | Block::ToolUse { .. }
+                    | Block::ToolResult { .. }
+                    | Block::Image { .. }
+                    | Block::Opaque { .. } => {}
                 }
                 block.clone()
             }

@@ -55,8 +55,15 @@ impl Fold {
         if let Some(rule) = remember {
             state.answers.push(rule.clone());
         }
+        // Given for a call of the host's it is good for that call only: the turn is not its turn.
+        let of_turn = match &ask.subject {
+            Subject::ToolCall { call, .. } => {
+                state.calls.get(call).is_some_and(|call| state.in_turn(call))
+            }
+            Subject::Plan { .. } | Subject::Budget { .. } | Subject::Question { .. } => true,
+        };
         if matches!(answer, Answer::Turn)
-            && let Some(turn) = &mut state.turn
+            && let Some(turn) = state.turn.as_mut().filter(|_| of_turn)
         {
             turn.waived = true;
         }
@@ -114,8 +121,9 @@ impl Fold {
         outcome: &ToolOutcome,
     ) -> Applied {
         let call = self.known(state.calls.remove(&no), "open call")?;
-        if let Stage::Asking { no } = call.stage {
-            state.approvals.remove(&no);
+        if let Stage::Asking { .. } = call.stage {
+            // Else the question would stay in the inbox for ever.
+            return self.cannot("it is still being asked about");
         }
         let started = matches!(call.stage, Stage::Started { .. });
         if !builtin::assigns(&call.name) || !started {

@@ -2,7 +2,10 @@
 
 use crate::domain::{catalog::Status, ids::Timestamp, permission::Subject};
 
-use super::{super::builtin, Stage, State, ToolCall};
+use super::{
+    super::{builtin, pending::wants_model},
+    Stage, State, ToolCall,
+};
 
 impl State {
     /// When something falls due although nobody speaks to the session.
@@ -31,10 +34,11 @@ impl State {
             return Status::Quarantined;
         }
         let asking = |call: &ToolCall| matches!(call.stage, Stage::Asking { .. });
-        let working = self.turn.as_ref().is_some_and(|turn| {
-            turn.calling.is_some() || turn.cancel.is_some() || turn.batch.is_empty()
-        });
+        let working =
+            self.turn.as_ref().is_some_and(|turn| turn.calling.is_some() || turn.cancel.is_some());
+        // Without a budget such a call is begun at once, so this one waits for the ledger.
         let working = working
+            || wants_model(self)
             || self.live_children() > 0
             || self.calls.values().any(|call| !asking(call))
             || (self.turn.is_none() && !self.queue.is_empty());
