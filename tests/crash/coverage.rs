@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use greenroom_actors::domain::{
     event::{CancelTarget, Event, FailureKind, RestartCause},
+    ids::CallId,
     outcome::TurnOutcome,
     permission::{Basis, Closed},
     tool::{EffectClass, ToolOutcome},
@@ -17,109 +18,79 @@ use super::{
     sink::{self, SinkRecord},
 };
 
+/// What the sessions' logs can show.
+const LOGGED: [(&str, fn(&Event) -> bool); 10] = [
+    ("restarts after the process died", |event| {
+        matches!(event, Event::SessionRestarted { cause: RestartCause::Process })
+    }),
+    ("restarts after a panic", |event| {
+        matches!(event, Event::SessionRestarted { cause: RestartCause::Panic { .. } })
+    }),
+    ("model calls lost", |event| {
+        matches!(event, Event::ModelCallFailed { failure, .. }
+            if failure.kind == FailureKind::Lost)
+    }),
+    ("once calls of unknown outcome", |event| {
+        matches!(event, Event::ToolFinished { outcome: ToolOutcome::OutcomeUnknown, .. })
+    }),
+    ("calls cancelled while they ran", |event| {
+        matches!(event, Event::ToolFinished { outcome, .. }
+            if *outcome == ToolOutcome::Cancelled { effect_unknown: true })
+    }),
+    ("assignments cancelled", |event| {
+        matches!(event, Event::CancelRequested { target: CancelTarget::Assignment { .. }, .. })
+    }),
+    ("starts by an approval", |event| {
+        matches!(event, Event::ToolStarted { basis: Basis::Approval { .. }, .. })
+    }),
+    ("approvals expired", |event| {
+        matches!(event, Event::ApprovalClosed { why: Closed::Expired, .. })
+    }),
+    ("turns ended by a budget", |event| {
+        matches!(event, Event::TurnFinished { outcome: TurnOutcome::BudgetExhausted { .. }, .. })
+    }),
+    ("retries", |event| matches!(event, Event::TimerFired { .. })),
+];
+
 /// Everything a run should bring about, counted.
 pub(crate) fn of(facts: &Facts) -> Vec<(&'static str, u64)> {
-    let events = |which: fn(&Event) -> bool| {
-        facts.events().filter(|(_, _, event)| which(event)).count() as u64
+    let logged = LOGGED.iter().map(|(what, which)| {
+        (*what, facts.events().filter(|(_, _, event)| which(event)).count() as u64)
+    });
+    let asked = |found: bool| {
+        let asked = facts.sink.iter().filter(
+            |record| matches!(record, SinkRecord::Asked { count, .. } if (*count > 0) == found),
+        );
+        asked.count() as u64
     };
-    let sink = |which: fn(&SinkRecord) -> bool| {
-        facts.sink.iter().filter(|record| which(record)).count() as u64
-    };
-    let repeated = sink::counts(&facts.sink)
-        .values()
-        .filter(|(class, count)| *class == EffectClass::Idempotent && *count > 1)
-        .count() as u64;
-    let delivered: BTreeSet<_> = facts
-        .model
-        .iter()
+    let counts = sink::counts(&facts.sink);
+    let again =
+        |(class, count): &&(EffectClass, u64)| *class == EffectClass::Idempotent && *count > 1;
+    let mut all: Vec<(&'static str, u64)> = logged.collect();
+    all.extend([
+        ("whole replies delivered and lost", delivered_and_lost(facts)),
+        ("idempotent effects made again", counts.values().filter(again).count() as u64),
+        ("probes that found an effect", asked(true)),
+        ("probes that found none", asked(false)),
+        ("approvals open over a death", over_a_death(facts)),
+    ]);
+    all
+}
+
+/// Replies that the vendor delivered and a death took before they were recorded.
+fn delivered_and_lost(facts: &Facts) -> u64 {
+    let delivered = facts.model.iter();
+    let delivered: BTreeSet<CallId> = delivered
         .filter(|record| matches!(record, ModelRecord::Delivered { .. }))
         .map(ModelRecord::call)
         .collect();
-    let lost = facts
-        .events()
-        .filter(|(session, _, event)| {
-            matches!(event, Event::UsageSettled { call, settlement: Settlement::Unsettled { .. }, .. }
-                if delivered.contains(&greenroom_actors::domain::ids::CallId::model(*session, *call)))
-        })
-        .count() as u64;
-    vec![
-        (
-            "restarts after the process died",
-            events(|event| {
-                matches!(event, Event::SessionRestarted { cause: RestartCause::Process })
-            }),
-        ),
-        (
-            "restarts after a panic",
-            events(|event| {
-                matches!(event, Event::SessionRestarted { cause: RestartCause::Panic { .. } })
-            }),
-        ),
-        (
-            "model calls lost",
-            events(
-                |event| matches!(event, Event::ModelCallFailed { failure, .. } if failure.kind == FailureKind::Lost),
-            ),
-        ),
-        ("whole replies delivered and lost", lost),
-        (
-            "once calls of unknown outcome",
-            events(|event| {
-                matches!(event, Event::ToolFinished { outcome: ToolOutcome::OutcomeUnknown, .. })
-            }),
-        ),
-        ("idempotent effects made again", repeated),
-        (
-            "probes that found an effect",
-            sink(|record| matches!(record, SinkRecord::Asked { count, .. } if *count > 0)),
-        ),
-        (
-            "probes that found none",
-            sink(|record| matches!(record, SinkRecord::Asked { count: 0, .. })),
-        ),
-        (
-            "calls cancelled while they ran",
-            events(|event| {
-                matches!(
-                    event,
-                    Event::ToolFinished {
-                        outcome: ToolOutcome::Cancelled { effect_unknown: true },
-                        ..
-                    }
-                )
-            }),
-        ),
-        (
-            "assignments cancelled",
-            events(|event| {
-                matches!(
-                    event,
-                    Event::CancelRequested { target: CancelTarget::Assignment { .. }, .. }
-                )
-            }),
-        ),
-        (
-            "starts by an approval",
-            events(|event| {
-                matches!(event, Event::ToolStarted { basis: Basis::Approval { .. }, .. })
-            }),
-        ),
-        ("approvals open over a death", over_a_death(facts)),
-        (
-            "approvals expired",
-            events(|event| matches!(event, Event::ApprovalClosed { why: Closed::Expired, .. })),
-        ),
-        (
-            "turns ended by a budget",
-            events(|event| {
-                matches!(
-                    event,
-                    Event::TurnFinished { outcome: TurnOutcome::BudgetExhausted { .. }, .. }
-                )
-            }),
-        ),
-        ("retries", events(|event| matches!(event, Event::TimerFired { .. }))),
-    ]
+    let lost = facts.events().filter(|(session, _, event)| match event {
+        Event::UsageSettled { call, settlement: Settlement::Unsettled { .. }, .. } => {
+            delivered.contains(&CallId::model(*session, *call))
+        }
+        _ => false,
+    });
+    lost.count() as u64
 }
 
 /// Questions asked by one owner of a log and answered under a later one.
