@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use greenroom_actors::limits;
+use greenroom_actors::{fault, limits};
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::lock::{self, Lock, NotLocked};
@@ -246,6 +246,7 @@ fn migrate(conn: &Connection, path: &Path) -> Result<(), OpenError> {
             transaction.execute_batch(migration)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", number)?;
+            fault::point("store.migrating");
             transaction.commit()
         };
         step().map_err(refused)?;
