@@ -219,8 +219,10 @@ impl Runtime {
         };
         let runtime = Self { inner: Arc::new(inner) };
         runtime.fill(agents, tools, providers).await?;
-        if runtime.inner.tables.borrow().prices.0 != known_prices {
-            runtime.set_prices(runtime.inner.tables.borrow().prices.clone());
+        // Cloned first: the borrow is a lock, and setting prices takes it.
+        let prices = runtime.inner.tables.borrow().prices.clone();
+        if prices.0 != known_prices {
+            runtime.set_prices(prices);
         }
         Ok(runtime)
     }
