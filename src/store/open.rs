@@ -78,6 +78,25 @@ pub enum OpenError {
         /// Ours.
         known: usize,
     },
+    /// Nothing there to read.
+    #[error("read store {path}: there is no such file; check the path")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not yet brought to the form of this program.
+    #[error(
+        "read store {path}: it has form {found}, this program reads {known}; a runtime that opens \
+         it for work brings it there"
+    )]
+    TooOld {
+        /// The file.
+        path: PathBuf,
+        /// Its form.
+        found: i64,
+        /// Ours.
+        known: usize,
+    },
     /// A SQLite that can lose data.
     #[error("open store: SQLite {found} is linked, 3.51.3 or later is needed; build it bundled")]
     OldSqlite {
@@ -185,7 +204,23 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     Ok(conn)
 }
 
-fn ours(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+/// A connection that only reads, beside whoever holds the store. It sees what is committed, takes
+/// no lock, creates and migrates nothing.
+pub(super) fn onlooker(path: &Path) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing { path: path.to_owned() });
+    }
+    let conn = reader(path)?;
+    let found = ours(&conn, path)?;
+    let known = MIGRATIONS.len();
+    if found < known as i64 {
+        return Err(OpenError::TooOld { path: path.to_owned(), found, known });
+    }
+    Ok(conn)
+}
+
+/// Refuses what is not ours or too new; returns its form.
+fn ours(conn: &Connection, path: &Path) -> Result<i64, OpenError> {
     let refused = |source| refusal(path, source);
     let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(refused);
     let application = number("PRAGMA application_id")?;
@@ -198,7 +233,7 @@ fn ours(conn: &Connection, path: &Path) -> Result<(), OpenError> {
         let known = MIGRATIONS.len();
         return Err(OpenError::TooNew { path: path.to_owned(), found: form, known });
     }
-    Ok(())
+    Ok(form)
 }
 
 fn migrate(conn: &Connection, path: &Path) -> Result<(), OpenError> {

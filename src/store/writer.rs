@@ -87,14 +87,14 @@ where
                 None => done.map_err(AppendError::from),
             };
             // Whoever asked may have gone; then nobody misses the answer.
-            let _ = reply.send(answer);
+            let _gone = reply.send(answer);
         });
         Worked { keep, class, answer }
     }
 
     fn refuse(self: Box<Self>, why: JournalError) {
         // As above.
-        let _ = self.reply.send(Err(why.into()));
+        let _gone = self.reply.send(Err(why.into()));
     }
 }
 

@@ -15,11 +15,13 @@ use greenroom_actors::{
     Runtime,
     domain::{
         agent::AgentSpec,
+        frame::{Envelope, LogId, StoredFrame},
+        ids::{Position, Token},
         permission::Mode,
         tool::{Args, EffectClass, Output, Overlay, ToolOutcome, ToolSpec},
     },
     owned::Owned,
-    ports::{Clock, Tool, ToolCtx},
+    ports::{Append, AppendError, Claim, Clock, Journal, JournalError, Tool, ToolCtx},
     runtime::Deps,
     testing::{
         clock::ManualClock,
@@ -182,5 +184,50 @@ impl Still {
     ) -> T {
         let _running = self.runs(step_ms);
         until(what, question).await
+    }
+}
+
+/// A journal that tells a test of every frame as soon as it is durable, before its writer hears.
+#[derive(Clone)]
+pub struct Watched {
+    inner: Arc<dyn Journal>,
+    seen: Arc<dyn Fn(&Envelope) + Send + Sync>,
+}
+
+impl Watched {
+    pub fn on(deps: &mut Deps, seen: impl Fn(&Envelope) + Send + Sync + 'static) {
+        let inner = Arc::clone(&deps.journal);
+        deps.journal = Arc::new(Self { inner, seen: Arc::new(seen) });
+    }
+}
+
+impl Journal for Watched {
+    fn claim(&self, log: LogId) -> BoxFuture<'static, Result<Claim, JournalError>> {
+        self.inner.claim(log)
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let (envelope, seen) = (append.envelope.clone(), Arc::clone(&self.seen));
+        let write = self.inner.append(append);
+        Box::pin(async move {
+            let written = write.await;
+            if written.is_ok() {
+                seen(&envelope);
+            }
+            written
+        })
+    }
+
+    fn read(
+        &self,
+        log: LogId,
+        after: Position,
+        rows: usize,
+    ) -> BoxFuture<'static, Result<Vec<StoredFrame>, JournalError>> {
+        self.inner.read(log, after, rows)
+    }
+
+    fn tail(&self, log: LogId) -> BoxFuture<'static, Result<(Position, Token), JournalError>> {
+        self.inner.tail(log)
     }
 }

@@ -219,7 +219,7 @@ impl Runtime {
         };
         let runtime = Self { inner: Arc::new(inner) };
         runtime.fill(agents, tools, providers).await?;
-        // Copied first: the tables cannot be changed while somebody looks at them.
+        // Cloned first: the borrow is a lock, and setting prices takes it.
         let prices = runtime.inner.tables.borrow().prices.clone();
         if prices.0 != known_prices {
             runtime.set_prices(prices);
