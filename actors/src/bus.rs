@@ -83,7 +83,7 @@ impl Bus {
     /// Tells everybody who listens.
     pub fn publish(&self, note: Note) {
         // Nobody listens: that is no failure.
-        let _ = self.0.send(note);
+        drop(self.0.send(note));
     }
 
     /// Whether anybody listens, so that ephemeral pieces need not be made for nobody.

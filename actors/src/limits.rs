@@ -34,8 +34,9 @@ pub const PANIC_WINDOW_MS: u64 = 60_000;
 pub const BACKOFF_MS: u64 = 200;
 /// Longest backoff of a restart.
 pub const BACKOFF_MAX_MS: u64 = 10_000;
-/// Restarts per second in the whole runtime: 500 sessions that fail at once are back within 10 s.
-pub const RESTARTS_PER_SECOND: u32 = 50;
+/// Restarts per second in the whole runtime, and as many at once: never more than 50 within any
+/// second, and 500 sessions that fail at once are back within 20 s.
+pub const RESTARTS_PER_SECOND: u32 = 25;
 
 /// Inputs a session holds before a producer hears `Busy`: 16 queued turns are hours of work.
 pub const INBOX: u32 = 16;
@@ -128,8 +129,6 @@ pub const SHUTDOWN_MS: u64 = 10_000;
 
 /// Wing supervisors: 64 bound both fan-in (10k sessions are 156 a wing) and blast radius.
 pub const WINGS: usize = 16;
-/// The same, for rates.
-pub const WINGS_U32: u32 = 16;
 /// Slots of a tool pool, unless configured.
 pub const POOL_SLOTS: u32 = 32;
 /// Tool calls waiting for a slot in one pool before new ones are refused.

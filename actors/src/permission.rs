@@ -23,7 +23,7 @@ use crate::{
     policy::rules::{Desk, Layers, Policy},
     ports::{AppendError, Clock, Journal, JournalError},
     protocol::{
-        address::ReplyTo,
+        address::{ReplyTo, tell},
         permission::{HouseFold, HouseLoaded, PermissionMsg},
         trouble::Trouble,
         wing::Alarm,
@@ -148,7 +148,7 @@ impl Permission {
                 Ended::Panicked(text) => Err(Trouble::Damaged(text)),
                 Ended::Aborted => return,
             };
-            let _ = myself.cast(PermissionMsg::Loaded { result });
+            tell(&myself, PermissionMsg::Loaded { result });
         });
         desktop.house = None;
         desktop.task = Some(task);
@@ -182,7 +182,7 @@ impl Permission {
         let (clock, myself) = (Arc::clone(&self.clock), myself.clone());
         desktop.task = Some(Owned::spawn(async move {
             clock.sleep_until(clock.now().plus_ms(limits::SUSPEND_MS)).await;
-            let _ = myself.cast(PermissionMsg::Retry);
+            tell(&myself, PermissionMsg::Retry);
         }));
     }
 
@@ -214,6 +214,17 @@ impl Permission {
         if desktop.flight.is_some() {
             return;
         }
+        // Sessions say again on recovery what they may have said in vain; it is written once.
+        let stands = |entry: &Entry| match &entry.event {
+            HouseEvent::RuleStanding { rule, .. } => house.fold.standing.contains(rule),
+            HouseEvent::Booted { .. }
+            | HouseEvent::PricesSet { .. }
+            | HouseEvent::Quarantined { .. }
+            | HouseEvent::Released { .. } => false,
+        };
+        while desktop.queue.front().is_some_and(stands) {
+            desktop.queue.pop_front();
+        }
         let Some(entry) = desktop.queue.pop_front() else { return };
         let now = self.clock.now();
         let frame = house.writer.frame(std::slice::from_ref(&entry.event), Vec::new(), None, now);
@@ -236,7 +247,7 @@ impl Permission {
                 Ended::Panicked(why) => Err(Trouble::Poisoned(why)),
                 Ended::Aborted => return,
             };
-            let _ = myself.cast(PermissionMsg::Appended { result });
+            tell(&myself, PermissionMsg::Appended { result });
         }));
         desktop.flight = Some(entry);
     }

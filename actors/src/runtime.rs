@@ -2,12 +2,18 @@
 //! do is a method of it. Handles are cheap to clone, and find actors anew at every use.
 
 mod calls;
+mod reading;
 mod render;
 mod start;
+#[cfg(feature = "testing")]
+mod strike;
 
-pub use calls::{CallError, TreeNode};
+pub use calls::CallError;
+pub use reading::{HouseFigures, Reading, TreeNode};
 pub use render::RenderError;
 pub use start::{Deps, Options, Setup, StartError};
+#[cfg(feature = "testing")]
+pub use strike::Victim;
 
 use std::sync::Arc;
 
@@ -15,7 +21,7 @@ use ractor::ActorRef;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    bus::{Bus, Listener},
+    bus::Bus,
     domain::ids::PrincipalId,
     limits,
     ports::{Blobs, Catalog, Clock, Journal},
@@ -23,7 +29,10 @@ use crate::{
     supervisor::{RootMsg, Seats},
 };
 
-pub use crate::supervisor::Ended;
+pub use crate::{
+    bus::{Frame, Heard, Listener, Note},
+    supervisor::Ended,
+};
 
 /// A running runtime.
 #[derive(Clone)]

@@ -14,6 +14,8 @@
 
 pub(crate) mod house;
 
+mod commit;
+mod door;
 mod live;
 mod load;
 mod model_task;
@@ -29,6 +31,7 @@ use crate::{
     owned::Owned,
     policy::turn::Rejected,
     protocol::{
+        address::tell,
         session::{Doors, LoadFailed, LoadResult, Request, SessionMsg},
         wing::{Alarm, WingMsg, refuse},
     },
@@ -138,7 +141,7 @@ impl Session {
         let task = load::load(Arc::clone(&self.house), session, start.may_create, base);
         let task = Owned::watched(task, move |ended| {
             // The session may have been stopped meanwhile; then nobody needs its log.
-            let _ = myself.cast(SessionMsg::Loaded(Box::new(load::result(ended))));
+            tell(&myself, SessionMsg::Loaded(Box::new(load::result(ended))));
         });
         Stage::Loading(Box::new(Loading { start, _task: task, waiting }))
     }

@@ -19,11 +19,14 @@ use crate::{
         house::HouseEvent,
         ids::{CredentialName, PoolKind, Timestamp},
     },
-    limits,
+    fault, limits,
     owned::Owned,
     policy::recovery::{self, Next},
     ports::Catalog,
-    protocol::wing::{Alarm, WingMsg},
+    protocol::{
+        address::tell,
+        wing::{Alarm, WingMsg},
+    },
 };
 pub(crate) use seats::{Seats, builtin_rules};
 
@@ -111,7 +114,7 @@ impl Actor for Root {
                 self.start(&myself, children, seat).await;
                 // Whoever waited may have gone.
                 if let Some(done) = done {
-                    let _ = done.send(());
+                    done.send(()).ok();
                 }
             }
             RootMsg::Alarm(alarm) => self.alarm(&myself, alarm),
@@ -121,6 +124,7 @@ impl Actor for Root {
                 children.timers.clear();
                 children.scan = None;
                 children.waking = None;
+                fault::point("shutdown.begun");
                 let order = self.close(&myself, children).await;
                 self.end(Ended::Asked);
                 drop(done.send(order));
@@ -162,20 +166,24 @@ impl Root {
         children.timers.remove(&seat);
         match self.seats.start(&seat, myself.get_cell()).await {
             Ok(actor) => {
-                // With the last wing everybody can be woken, and after a wing's death its sessions
-                // are awake no more: look at all of them at once.
-                let look = match seat {
-                    Seat::Wing(number) => children.scan.is_some() || number + 1 == limits::WINGS,
-                    Seat::Ledger | Seat::Permission | Seat::Gate(_) | Seat::Pool(_) => false,
-                };
+                let wing = matches!(seat, Seat::Wing(_));
                 children.by_actor.insert(actor, seat);
-                if look {
-                    children.scans = 0;
-                    children.waking = None;
-                    self.scan(myself, children);
+                if wing {
+                    self.wing_started(myself, children);
                 }
             }
             Err(why) => self.died(myself, children, seat, &why),
+        }
+    }
+
+    /// Nobody could be woken in a wing that was not there, so the next scan is a full one; once
+    /// all wings are there it is now.
+    fn wing_started(&self, myself: &ActorRef<RootMsg>, children: &mut Children) {
+        children.scans = 0;
+        children.waking = None;
+        let wings = children.by_actor.values().filter(|seat| matches!(seat, Seat::Wing(_)));
+        if wings.count() == limits::WINGS {
+            self.scan(myself, children);
         }
     }
 
@@ -184,17 +192,19 @@ impl Root {
         self.seats.vacate(&seat);
         let clock = Arc::clone(self.seats.clock());
         let now = clock.now();
-        let deaths = children.deaths.entry(seat.clone()).or_default();
-        deaths.push(now);
         let policy =
             RestartPolicy { backoff_ms: limits::SEAT_BACKOFF_MS, ..RestartPolicy::default() };
         let policy = RestartPolicy { panics_max: limits::SEAT_DEATHS_MAX, ..policy };
+        let deaths = children.deaths.entry(seat.clone()).or_default();
+        // A death of long ago neither counts nor lengthens the pause.
+        deaths.retain(|at| now.since_ms(*at) < policy.window_ms);
+        deaths.push(now);
         match recovery::after_panic(&policy, deaths, now, clock.random()) {
             Next::Restart { after_ms } => {
                 let (myself, next) = (myself.clone(), seat.clone());
                 let timer = Owned::spawn(async move {
                     clock.sleep_until(now.plus_ms(after_ms)).await;
-                    let _ = myself.cast(RootMsg::Start { seat: next, done: None });
+                    tell(&myself, RootMsg::Start { seat: next, done: None });
                 });
                 children.timers.insert(seat, timer);
             }
@@ -252,7 +262,7 @@ impl Root {
         let myself = myself.clone();
         children.scan = Some(Owned::spawn(async move {
             clock.sleep_until(now.plus_ms(limits::WAKE_SCAN_MS)).await;
-            let _ = myself.cast(RootMsg::Scan);
+            tell(&myself, RootMsg::Scan);
         }));
     }
 
@@ -277,6 +287,7 @@ impl Root {
                 () = clock.sleep_until(deadline) => {}
             }
         }
+        fault::point("shutdown.sessions_gone");
         let layers: [fn(&Seat) -> bool; 4] = [
             |seat| matches!(seat, Seat::Wing(_)),
             |seat| matches!(seat, Seat::Pool(_)),

@@ -1,7 +1,10 @@
 //! The stage of the integration tests: a real SQLite file in a folder of its own, the real clock,
 //! and a scripted model. `crash` throws everything in memory away, as a process death would.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use greenroom::{
     clock::SystemClock,
@@ -30,11 +33,24 @@ pub fn open(path: &PathBuf) -> Arc<Store> {
     Arc::new(Store::open(path, StoreOptions::default()).expect("open the store"))
 }
 
+/// Where the file of a stage stands.
+pub fn file_in(folder: &Path) -> PathBuf {
+    folder.join("greenroom.db")
+}
+
 impl Stage {
     /// Starts with this script; `arrange` adds agents and tools.
     pub async fn set(script: &str, arrange: impl FnOnce(Harness) -> Harness) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = open(&folder.path().join("greenroom.db"));
+        Self::set_in(tempfile::tempdir().expect("a folder"), script, arrange).await
+    }
+
+    /// The same in a folder where somebody may have played before.
+    pub async fn set_in(
+        folder: TempDir,
+        script: &str,
+        arrange: impl FnOnce(Harness) -> Harness,
+    ) -> Self {
+        let store = open(&file_in(folder.path()));
         let harness = arrange(Harness::scripted(deps(&store), script));
         let runtime = harness.start().await;
         Self { folder, harness, store, runtime }
@@ -44,11 +60,11 @@ impl Stage {
     pub async fn crash(self) -> Self {
         let Self { folder, mut harness, store, runtime } = self;
         drop(runtime);
-        let path = folder.path().join("greenroom.db");
         store.close();
         drop(store);
-        let store = open(&path);
-        harness.deps = deps(&store);
+        let store = open(&file_in(folder.path()));
+        // The clock goes on: it is the machine's, or a test's that counts sessions.
+        harness.deps = Deps { clock: Arc::clone(&harness.deps.clock), ..deps(&store) };
         let runtime = harness.start().await;
         Self { folder, harness, store, runtime }
     }

@@ -71,13 +71,14 @@ fn lengthened(pause: u64, jitter: u64) -> u64 {
 /// thousandths of a restart so that it needs no fractions. One second's worth may go at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    per_second: u64,
-    milli: u64,
+    per_second: u32,
+    /// Below zero: restarts were promised that the bucket has yet to gain.
+    milli: i64,
     filled_at: Timestamp,
 }
 
 /// Thousandths in one restart.
-const ONE: u64 = 1_000;
+const ONE: i64 = 1_000;
 
 impl Rate {
     /// A full bucket with the runtime's limit.
@@ -89,21 +90,21 @@ impl Rate {
     /// A full bucket with another limit; 0 is taken as 1, so that nobody waits for ever.
     #[must_use]
     pub const fn of(per_second: u32, now: Timestamp) -> Self {
-        let per_second = if per_second == 0 { 1 } else { per_second as u64 };
-        Self { per_second, milli: per_second * ONE, filled_at: now }
+        let per_second = if per_second == 0 { 1 } else { per_second };
+        Self { per_second, milli: per_second as i64 * ONE, filled_at: now }
     }
 
-    /// Takes one restart: `None` when it may happen now, else how long to wait before asking again.
-    pub fn admit(&mut self, now: Timestamp) -> Option<u64> {
+    /// Takes one restart and says how long to wait for it. Those who ask together are given
+    /// moments one after the other: nobody asks again, and nobody waits with a crowd.
+    pub fn admit(&mut self, now: Timestamp) -> u64 {
+        let per_second = i64::from(self.per_second);
         // `per_second` restarts a second are as many thousandths a millisecond. A clock that went
         // backwards fills nothing, and filling goes on from where it is now.
-        let gained = now.since_ms(self.filled_at).saturating_mul(self.per_second);
-        self.milli = self.milli.saturating_add(gained).min(self.per_second * ONE);
+        let passed = i64::try_from(now.since_ms(self.filled_at)).unwrap_or(i64::MAX);
+        let gained = passed.saturating_mul(per_second);
+        self.milli = self.milli.saturating_add(gained).min(per_second * ONE) - ONE;
         self.filled_at = now;
-        if self.milli >= ONE {
-            self.milli -= ONE;
-            return None;
-        }
-        Some((ONE - self.milli).div_ceil(self.per_second))
+        let owed = u64::try_from(-self.milli).unwrap_or(0);
+        owed.div_ceil(u64::from(self.per_second))
     }
 }

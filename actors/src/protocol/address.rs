@@ -82,3 +82,8 @@ impl<M> fmt::Debug for Singleton<M> {
         f.write_str("Singleton")
     }
 }
+
+/// Tells an actor something that only it needs: one that has gone needs it no more.
+pub(crate) fn tell<M: Message>(actor: &ActorRef<M>, message: M) {
+    drop(actor.cast(message));
+}

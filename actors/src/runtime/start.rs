@@ -17,7 +17,12 @@ use crate::{
     limits, permission,
     policy::rules::{Desk, Layers, Policy},
     ports::{Blobs, Catalog, Clock, Journal, ModelProvider, Services, Tool},
-    protocol::{address::ReplyTo, permission::PermissionMsg, trouble::Trouble, wing::Alarm},
+    protocol::{
+        address::{ReplyTo, tell},
+        permission::PermissionMsg,
+        trouble::Trouble,
+        wing::Alarm,
+    },
     session::house::{House, Tables},
     supervisor::{Root, RootMsg, Seat, Seats, builtin_rules},
 };
@@ -163,7 +168,7 @@ impl Runtime {
         let alarm = ReplyTo::new(move |alarm: Alarm| {
             if let Some(root) = root_address.borrow().clone() {
                 // A root that has gone has said why.
-                let _ = root.cast(RootMsg::Alarm(alarm));
+                tell(&root, RootMsg::Alarm(alarm));
             }
         });
         let rules = (boot, options.layers.clone(), options.desk);
@@ -214,8 +219,10 @@ impl Runtime {
         };
         let runtime = Self { inner: Arc::new(inner) };
         runtime.fill(agents, tools, providers).await?;
-        if runtime.inner.tables.borrow().prices.0 != known_prices {
-            runtime.set_prices(runtime.inner.tables.borrow().prices.clone());
+        // Cloned first: the borrow is a lock, and setting prices takes it.
+        let prices = runtime.inner.tables.borrow().prices.clone();
+        if prices.0 != known_prices {
+            runtime.set_prices(prices);
         }
         Ok(runtime)
     }

@@ -9,7 +9,6 @@ use ractor::ActorRef;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::{
-    bus::{Frame, Note},
     domain::{
         conversation::ReplyBlock,
         event::{Event, FailureKind, ForkPoint, ModelFailure},
@@ -17,22 +16,16 @@ use crate::{
             Assignment, CallNo, InputKey, ModelCallNo, Position, PrincipalId, SessionId, Timestamp,
             ToolCallNo, TurnId,
         },
-        outcome::{ChildOutcome, ChildReport, TurnOutcome},
+        outcome::TurnOutcome,
         tool::ToolOutcome,
     },
-    fault, limits,
     log::Writer,
-    owned::{Ended, Owned},
-    policy::{
-        catalog,
-        turn::{self, Effect, Env, Input, Rejected, Run, State, builtin, prompt, state::Stage},
-    },
-    ports::{AppendError, JournalError},
+    owned::Owned,
+    policy::turn::{self, Effect, Env, Input, Run, State, builtin, prompt, state::Stage},
     protocol::{
+        address::tell,
         lease::Lease,
-        session::{Answer, Doors, Loaded, Mail, Request, SessionMsg, Timer},
-        trouble::Trouble,
-        wing::{Alarm, WingMsg},
+        session::{Answer, Doors, Loaded, SessionMsg, Timer},
     },
 };
 
@@ -42,11 +35,11 @@ use super::{Start, house::House, left};
 pub(crate) struct Live {
     pub(super) house: Arc<House>,
     pub(super) myself: ActorRef<SessionMsg>,
-    doors: Doors,
+    pub(super) doors: Doors,
     pub(super) state: State,
     pub(super) writer: Writer,
-    queue: VecDeque<Job>,
-    flight: Option<Flight>,
+    pub(super) queue: VecDeque<Job>,
+    pub(super) flight: Option<Flight>,
     pub(super) running: BTreeMap<CallNo, Running>,
     /// Slots held for calls that have not started.
     pub(super) leases: BTreeMap<ToolCallNo, Lease>,
@@ -55,12 +48,12 @@ pub(crate) struct Live {
     /// Started calls that wait for a slot to run again.
     pub(super) again: BTreeMap<ToolCallNo, Run>,
     pub(super) timers: Timers,
-    waiters: BTreeMap<InputKey, Vec<Answer<(TurnId, TurnOutcome)>>>,
-    call_waiters: BTreeMap<InputKey, Vec<Answer<ToolOutcome>>>,
-    touched_at: Timestamp,
+    pub(super) waiters: BTreeMap<InputKey, Vec<Answer<(TurnId, TurnOutcome)>>>,
+    pub(super) call_waiters: BTreeMap<InputKey, Vec<Answer<ToolOutcome>>>,
+    pub(super) touched_at: Timestamp,
     /// Whether the wing knows that this incarnation has come to work.
-    settled: bool,
-    stopped: bool,
+    pub(super) settled: bool,
+    pub(super) stopped: bool,
 }
 
 /// A task that calls a model or runs a tool.
@@ -79,7 +72,7 @@ pub(super) struct Timers {
 }
 
 /// What is done once no frame is in flight.
-enum Job {
+pub(super) enum Job {
     /// An input goes to the machine.
     Step(Work),
     /// Somebody waits for a turn.
@@ -89,16 +82,16 @@ enum Job {
 }
 
 /// An input and whoever waits for it.
-struct Work {
-    input: Input,
-    by: PrincipalId,
-    caused_by: Option<String>,
-    answer: Answering,
-    permit: Option<OwnedSemaphorePermit>,
+pub(super) struct Work {
+    pub(super) input: Input,
+    pub(super) by: PrincipalId,
+    pub(super) caused_by: Option<String>,
+    pub(super) answer: Answering,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What becomes of the asker once the input is in the log, or refused.
-enum Answering {
+pub(super) enum Answering {
     Nobody,
     Unit(Answer<()>),
     Position(Answer<Position>),
@@ -107,13 +100,13 @@ enum Answering {
 }
 
 /// A frame on its way into the log.
-struct Flight {
-    _task: Owned,
-    events: Arc<[Event]>,
-    at: Timestamp,
-    effects: Vec<Effect>,
-    answer: Answering,
-    _permit: Option<OwnedSemaphorePermit>,
+pub(super) struct Flight {
+    pub(super) _task: Owned,
+    pub(super) events: Arc<[Event]>,
+    pub(super) at: Timestamp,
+    pub(super) effects: Vec<Effect>,
+    pub(super) answer: Answering,
+    pub(super) _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Live {
@@ -196,127 +189,6 @@ impl Live {
         self.push(Work { input, by, caused_by: None, answer, permit: None });
     }
 
-    fn push(&mut self, work: Work) {
-        self.queue.push_back(Job::Step(work));
-    }
-
-    fn request(&mut self, request: Request, permit: OwnedSemaphorePermit) {
-        let permit = Some(permit);
-        let (input, by, caused_by, answer) = match request {
-            Request::Open { creation, fork, tenant, principal, reply } => {
-                if self.state.opened.is_none() || fork.is_some() {
-                    self.writer.tenant = tenant;
-                    self.writer.principal = principal.clone();
-                }
-                let input = Input::Opened { creation, fork };
-                (input, principal, None, Answering::Unit(reply))
-            }
-            Request::Submit { key, input, principal, reply } => {
-                let cause = Some(key.0.clone());
-                let input = Input::Submitted { key, input };
-                (input, principal, cause, Answering::Unit(reply))
-            }
-            Request::Order { input, principal, reply } => {
-                (*input, principal, None, Answering::Unit(reply))
-            }
-            Request::Checkpoint { name, value, principal, reply } => {
-                let input = Input::Checkpointed { name, at: self.writer.tail, value };
-                (input, principal, None, Answering::Position(reply))
-            }
-            Request::Outcome { key, reply } => {
-                return self.queue.push_back(Job::Outcome { key, reply });
-            }
-            Request::CallOutcome { key, reply } => {
-                return self.queue.push_back(Job::Call { key, reply });
-            }
-        };
-        self.push(Work { input, by, caused_by, answer, permit });
-    }
-
-    fn wait_outcome(&mut self, key: InputKey, reply: Answer<(TurnId, TurnOutcome)>) {
-        let answer = match self.state.inputs.get(&key) {
-            _ if self.state.opened.is_none() => Err(Rejected::NotOpened),
-            None => {
-                let what = format!("no input {key} was accepted; submit it first");
-                Err(Rejected::BadValue { what })
-            }
-            Some(turn) => {
-                let ended = turn.and_then(|turn| Some((turn, self.state.outcomes.get(&turn)?)));
-                match (ended, &self.state.quarantined) {
-                    (Some((turn, outcome)), _) => Ok((turn, outcome.clone())),
-                    (None, Some(reason)) => Err(Rejected::Quarantined { reason: reason.clone() }),
-                    (None, None) => {
-                        return self.waiters.entry(key).or_default().push(reply);
-                    }
-                }
-            }
-        };
-        drop(reply.send(answer));
-    }
-
-    fn wait_call(&mut self, key: InputKey, reply: Answer<ToolOutcome>) {
-        let known = self.state.host_calls.get(&key).map(|call| call.outcome.clone());
-        match known {
-            Some(Some(outcome)) => drop(reply.send(Ok(outcome))),
-            Some(None) => self.call_waiters.entry(key).or_default().push(reply),
-            None => {
-                let what = format!("no tool call {key} was asked for; invoke it first");
-                drop(reply.send(Err(Rejected::BadValue { what })));
-            }
-        }
-    }
-
-    fn mail(&mut self, mail: Mail, permit: OwnedSemaphorePermit) {
-        let answer = Answering::Nobody;
-        match mail {
-            Mail::Assign { creation, assignment, input, tenant, principal } => {
-                self.exist(&creation, tenant, &principal);
-                let parent = creation.lineage.parent.as_ref().map(|link| link.session);
-                let Some(parent) = parent else { return };
-                let key = prompt::assignment_key(parent, assignment);
-                let cause = Some(key.0.clone());
-                let input = Input::Submitted { key, input };
-                let answer = Answering::Parent(assignment);
-                let permit = Some(permit);
-                let by = principal;
-                self.push(Work { input, by, caused_by: cause, answer, permit });
-            }
-            Mail::Cancel { creation, assignment, reason, tenant, principal } => {
-                self.exist(&creation, tenant, &principal);
-                let target = crate::domain::event::CancelTarget::Assignment { no: assignment };
-                let input = Input::CancelRequested { target, reason };
-                let permit = Some(permit);
-                let by = principal;
-                self.push(Work { input, by, caused_by: None, answer, permit });
-            }
-            Mail::Report { child, assignment, report } => {
-                let input = Input::ChildFinished { child, assignment, report: *report };
-                let by = self.writer.principal.clone();
-                let permit = Some(permit);
-                self.push(Work { input, by, caused_by: None, answer, permit });
-            }
-        }
-    }
-
-    /// Comes into being, if this is the first that is heard of it.
-    fn exist(
-        &mut self,
-        creation: &Arc<crate::domain::event::Creation>,
-        tenant: crate::domain::ids::TenantId,
-        principal: &PrincipalId,
-    ) {
-        let coming = |job: &Job| match job {
-            Job::Step(work) => matches!(work.input, Input::Opened { .. }),
-            Job::Outcome { .. } | Job::Call { .. } => false,
-        };
-        if self.state.opened.is_none() && !self.queue.iter().any(coming) {
-            self.writer.tenant = tenant;
-            self.writer.principal = principal.clone();
-            let creation = Box::new(creation.as_ref().clone());
-            self.enqueue(Input::Opened { creation, fork: None });
-        }
-    }
-
     /// Takes inputs until one has something to commit.
     fn pump(&mut self) {
         while self.flight.is_none() && !self.stopped {
@@ -348,13 +220,10 @@ impl Live {
             Err(rejected) => return self.refuse(work.answer, rejected),
         };
         self.drop_unused();
-        let events = match effects.first() {
-            Some(Effect::Append { .. }) => match effects.remove(0) {
-                Effect::Append { events } => events,
-                _ => Vec::new(),
-            },
-            _ => Vec::new(),
-        };
+        let mut events = Vec::new();
+        if let Some(Effect::Append { events: caused }) = effects.first_mut() {
+            events = std::mem::take(caused);
+        }
         if events.is_empty() {
             self.answer(work.answer);
             self.perform_all(effects);
@@ -366,139 +235,9 @@ impl Live {
         self.commit(events, effects, work.answer, (work.caused_by, work.permit, now));
     }
 
-    fn commit(
-        &mut self,
-        events: Vec<Event>,
-        effects: Vec<Effect>,
-        answer: Answering,
-        (caused_by, permit, at): (Option<String>, Option<OwnedSemaphorePermit>, Timestamp),
-    ) {
-        fault::point("input.before_append");
-        let position = self.writer.tail.next();
-        let changes = catalog::changes(&self.state, &self.writer.tenant, position, &events);
-        let append = match self.writer.frame(&events, changes, caused_by, at) {
-            Ok(append) => append,
-            Err(error) => {
-                // Everything that comes from outside was measured at the door, so this is a bug,
-                // and the state has moved: the log is the truth, so start again from it.
-                std::panic::resume_unwind(Box::new(format!("write a frame: {error}")));
-            }
-        };
-        fault::point("append.before_send");
-        let (write, clock) = (self.house.journal.append(append), Arc::clone(&self.house.clock));
-        let late = at.plus_ms(limits::APPEND_MS);
-        let write = async move {
-            tokio::select! {
-                biased;
-                result = write => result.map_err(trouble),
-                // Whether the frame is in the log is not known; the next owner will find out.
-                () = clock.sleep_until(late) => {
-                    Err(Trouble::Unavailable("the journal does not answer".to_owned()))
-                }
-            }
-        };
-        let myself = self.myself.clone();
-        let task = Owned::watched(write, move |ended| {
-            let result = match ended {
-                Ended::Value(result) => result,
-                Ended::Panicked(why) => Err(Trouble::Poisoned(why)),
-                Ended::Aborted => return,
-            };
-            // The session has gone: its successor reads the frame from the log.
-            let _ = myself.cast(SessionMsg::Appended(result));
-        });
-        self.flight = Some(Flight {
-            _task: task,
-            events: events.into(),
-            at,
-            effects,
-            answer,
-            _permit: permit,
-        });
-    }
-
-    fn appended(&mut self, result: Result<Position, Trouble>) {
-        let Some(flight) = self.flight.take() else { return };
-        let position = match result {
-            Ok(position) => position,
-            Err(error) => return self.append_failed(&error),
-        };
-        fault::point("append.acknowledged");
-        self.writer.tail = position;
-        self.house.bus.publish(Note::Frame(Frame {
-            session: self.state.session,
-            tenant: self.writer.tenant.clone(),
-            position,
-            token: self.writer.token,
-            at: flight.at,
-            events: Arc::clone(&flight.events),
-        }));
-        self.answer(flight.answer);
-        self.perform_all(flight.effects);
-        // The first frame after a recovery is written: whatever killed it before, this worked.
-        self.settled();
-    }
-
-    fn append_failed(&mut self, trouble: &Trouble) {
-        tracing::warn!(session = %self.state.session, error = %trouble, "append failed");
-        let reason = match trouble {
-            Trouble::Fenced => left::FENCED,
-            Trouble::Unavailable(_) => left::SUSPENDED,
-            Trouble::Poisoned(why) => {
-                self.house.alarm.send(Alarm::Poisoned { why: why.clone() });
-                left::SUSPENDED
-            }
-            Trouble::Damaged(why) => {
-                let (session, reason) = (self.state.session, why.clone());
-                self.house.board.to_wing(session, WingMsg::Quarantined { session, reason });
-                left::DAMAGED
-            }
-        };
-        self.stop(reason);
-    }
-
     pub(super) fn stop(&mut self, reason: &str) {
         self.stopped = true;
         self.myself.stop(Some(reason.to_owned()));
-    }
-
-    fn settled(&mut self) {
-        if std::mem::replace(&mut self.settled, true) {
-            return;
-        }
-        let session = self.state.session;
-        self.house.board.to_wing(session, WingMsg::Settled { session });
-    }
-
-    fn answer(&mut self, answer: Answering) {
-        // Whoever asked may have given up; the log does not care.
-        match answer {
-            Answering::Nobody | Answering::Parent(_) => {}
-            Answering::Unit(reply) => drop(reply.send(Ok(()))),
-            Answering::Position(reply) => drop(reply.send(Ok(self.writer.tail))),
-        }
-    }
-
-    fn refuse(&mut self, answer: Answering, rejected: Rejected) {
-        match answer {
-            Answering::Nobody => {}
-            Answering::Unit(reply) => drop(reply.send(Err(rejected))),
-            Answering::Position(reply) => drop(reply.send(Err(rejected))),
-            Answering::Parent(assignment) => {
-                let Some(parent) = self.state.parent() else { return };
-                let outcome = match rejected {
-                    Rejected::Quarantined { reason } => ChildOutcome::Quarantined { reason },
-                    // Busy passes; the parent's sweep brings the assignment again.
-                    Rejected::Busy => return,
-                    other => ChildOutcome::Turn {
-                        outcome: TurnOutcome::Failed { reason: other.to_string() },
-                    },
-                };
-                let report = Box::new(ChildReport { outcome, usage: self.state.usage });
-                let child = self.state.session;
-                self.house.board.mail(parent, Mail::Report { child, assignment, report });
-            }
-        }
     }
 
     /// Takes slots for the tools a reply asks for, where some are free, so that they can start in
@@ -594,36 +333,6 @@ impl Live {
         }
     }
 
-    fn has_waiters(&mut self) -> bool {
-        self.waiters.retain(|_, waiters| waiters.iter().any(|reply| !reply.is_closed()));
-        self.call_waiters.retain(|_, waiters| waiters.iter().any(|reply| !reply.is_closed()));
-        !self.waiters.is_empty() || !self.call_waiters.is_empty()
-    }
-
-    pub(super) fn finished(&mut self, turn: TurnId, key: &InputKey, outcome: &TurnOutcome) {
-        for reply in self.waiters.remove(key).unwrap_or_default() {
-            drop(reply.send(Ok((turn, outcome.clone()))));
-        }
-    }
-
-    pub(super) fn call_finished(&mut self, key: &InputKey, outcome: &ToolOutcome) {
-        for reply in self.call_waiters.remove(key).unwrap_or_default() {
-            drop(reply.send(Ok(outcome.clone())));
-        }
-    }
-
-    pub(super) fn off_stage(&mut self, reason: &str) {
-        let refused = || Rejected::Quarantined { reason: reason.to_owned() };
-        for reply in std::mem::take(&mut self.waiters).into_values().flatten() {
-            drop(reply.send(Err(refused())));
-        }
-        for reply in std::mem::take(&mut self.call_waiters).into_values().flatten() {
-            drop(reply.send(Err(refused())));
-        }
-        let (session, reason) = (self.state.session, reason.to_owned());
-        self.house.board.to_wing(session, WingMsg::Quarantined { session, reason });
-    }
-
     /// Sends this session a timer message after a while; dropping the task forgets it.
     pub(super) fn after(&self, ms: u64, timer: Timer) -> Owned {
         self.at(self.house.clock.now().plus_ms(ms), timer)
@@ -633,7 +342,7 @@ impl Live {
         let (clock, myself) = (Arc::clone(&self.house.clock), self.myself.clone());
         Owned::spawn(async move {
             clock.sleep_until(at).await;
-            let _ = myself.cast(SessionMsg::Timer(timer));
+            tell(&myself, SessionMsg::Timer(timer));
         })
     }
 
@@ -660,18 +369,6 @@ impl Live {
 
     pub(super) fn id(&self) -> SessionId {
         self.state.session
-    }
-}
-
-/// The store's trouble, as the session's messages carry it.
-fn trouble(error: AppendError) -> Trouble {
-    match error {
-        AppendError::Fenced { .. } => Trouble::Fenced,
-        AppendError::Journal(JournalError::Unavailable { why }) => Trouble::Unavailable(why),
-        AppendError::Journal(JournalError::Poisoned { why }) => Trouble::Poisoned(why),
-        AppendError::Journal(error @ JournalError::Damaged { .. }) => {
-            Trouble::Damaged(error.to_string())
-        }
     }
 }
 

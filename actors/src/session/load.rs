@@ -160,10 +160,9 @@ async fn base(journal: &Arc<dyn Journal>, log: LogId) -> Result<Option<ForkPoint
     let first = journal.read(log, Position(0), 1).await?;
     let Some(first) = first.first() else { return Ok(None) };
     let events = Verifier::new(log).decode::<Event>(first)?;
-    Ok(events.iter().find_map(|event| match event {
-        Event::SessionOpened { fork, .. } => *fork,
-        _ => None,
-    }))
+    Ok(events
+        .iter()
+        .find_map(|event| if let Event::SessionOpened { fork, .. } = event { *fork } else { None }))
 }
 
 fn store(error: JournalError) -> LoadFailed {

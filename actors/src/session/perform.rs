@@ -13,7 +13,7 @@ use crate::{
     policy::turn::{Effect, Input, Run, pending, prompt, state::Stage},
     ports::{Cancel, Progress, ToolCtx},
     protocol::{
-        address::ReplyTo,
+        address::{ReplyTo, tell},
         lease::Lease,
         session::{Mail, SessionMsg, Timer},
     },
@@ -94,7 +94,7 @@ impl Live {
         let myself = self.myself.clone();
         let reply = ReplyTo::new(move |answer: crate::protocol::ledger::BudgetDecision| {
             let (call, decision) = (answer.call.no, answer.decision);
-            let _ = myself.cast(SessionMsg::BudgetDecided { call, decision });
+            tell(&myself, SessionMsg::BudgetDecided { call, decision });
         });
         self.house.ledger.reserve(reservation, reply);
         self.ask_again_later();
@@ -133,7 +133,7 @@ impl Live {
         let reply = ReplyTo::new(move |granted: crate::protocol::tool_pool::Granted| {
             let slot = Ok(granted.lease);
             // A session that has gone drops the slot with the message.
-            let _ = myself.cast(SessionMsg::Slot { call, slot });
+            tell(&myself, SessionMsg::Slot { call, slot });
         });
         let id = CallId::tool(self.id(), call);
         match slots.request(self.id(), id, self.writer.token, reply) {
@@ -213,7 +213,7 @@ impl Live {
                 Ended::Panicked(message) => SessionMsg::ModelPanicked { message },
                 Ended::Aborted => SessionMsg::ModelEnded { call, result: Box::new(Err(aborted())) },
             };
-            let _ = myself.cast(message);
+            tell(&myself, message);
         });
         self.running.insert(CallNo::Model(call), Running { task, cancel: None });
     }
@@ -269,7 +269,7 @@ impl Live {
         let myself = self.myself.clone();
         let task = Owned::watched(task, move |ended| {
             let outcome = Box::new(tool_task::outcome(ended, effect));
-            let _ = myself.cast(SessionMsg::ToolEnded { call, outcome });
+            tell(&myself, SessionMsg::ToolEnded { call, outcome });
         });
         self.running.insert(CallNo::Tool(call), Running { task, cancel: Some(cancel) });
     }

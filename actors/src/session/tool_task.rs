@@ -127,10 +127,12 @@ async fn fit(house: &House, output: Output) -> Output {
 }
 
 fn head(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(limits::PREVIEW_BYTES)).unwrap_or_default()
+    let end = (0..=limits::PREVIEW_BYTES).rev().find(|at| text.is_char_boundary(*at));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 fn tail(text: &str) -> &str {
     let from = text.len().saturating_sub(limits::PREVIEW_BYTES);
-    text.get(text.ceil_char_boundary(from)..).unwrap_or_default()
+    let from = (from..=text.len()).find(|at| text.is_char_boundary(*at));
+    text.get(from.unwrap_or(text.len())..).unwrap_or_default()
 }

@@ -1,7 +1,10 @@
 //! The seats of the house: who sits where, how each is started, and the ends through which their
 //! addresses are told who sits there now.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use dashmap::DashMap;
 use ractor::{Actor, ActorCell, ActorId, ActorRef};
@@ -19,6 +22,7 @@ use crate::{
     permission::Permission,
     policy::{
         budget::Warning,
+        recovery::Rate,
         rules::{Desk, Layers, Policy},
     },
     ports::{Clock, Journal, JournalError},
@@ -35,7 +39,10 @@ use crate::{
     tool_pool::ToolPool,
 };
 
-use super::{Seat, wing::Wing};
+use super::{
+    Seat,
+    wing::{Restarts, Wing},
+};
 
 type End<M> = watch::Sender<Option<ActorRef<M>>>;
 
@@ -50,6 +57,7 @@ pub(crate) struct Seats {
     gates: DashMap<CredentialName, (End<GateMsg>, GateHandle)>,
     pools: DashMap<PoolKind, (End<PoolMsg>, Slots)>,
     wings: Vec<(End<WingMsg>, Singleton<WingMsg>)>,
+    restarts: Restarts,
     board: Switchboard,
     layers: watch::Sender<Layers>,
     policy: watch::Sender<Arc<Policy>>,
@@ -70,6 +78,7 @@ impl Seats {
         let addresses = wings.iter().map(|(_, address)| Singleton::clone(address)).collect();
         let board = Switchboard::new(Wings(addresses));
         let warned = board.clone();
+        let restarts = Arc::new(Mutex::new(Rate::new(clock.now())));
         Self {
             journal,
             clock,
@@ -80,6 +89,7 @@ impl Seats {
             gates: DashMap::new(),
             pools: DashMap::new(),
             wings,
+            restarts,
             board,
             layers: watch::Sender::new(layers),
             policy: watch::Sender::new(Arc::default()),
@@ -138,7 +148,8 @@ impl Seats {
             Seat::Wing(number) => {
                 let house = self.house.borrow().clone().ok_or("the house is not furnished")?;
                 let (end, _) = self.wings.get(*number).ok_or("no such wing")?;
-                let wing = Wing::new(house, self.damaged.subscribe());
+                let rate = Arc::clone(&self.restarts);
+                let wing = Wing::new(house, self.damaged.subscribe(), rate);
                 spawn(wing, root, end).await
             }
         }
@@ -163,6 +174,18 @@ impl Seats {
                     self.board.sweep(*number, self.wings.len());
                 }
             }
+        }
+    }
+
+    /// Kills whoever sits there; `false` when nobody does.
+    #[cfg(feature = "testing")]
+    pub(crate) fn kill(&self, seat: &Seat) -> bool {
+        match seat {
+            Seat::Ledger => strike(&self.ledger.0),
+            Seat::Permission => strike(&self.permission.0),
+            Seat::Gate(name) => self.gates.get(name).is_some_and(|gate| strike(&gate.value().0)),
+            Seat::Pool(kind) => self.pools.get(kind).is_some_and(|pool| strike(&pool.value().0)),
+            Seat::Wing(number) => self.wings.get(*number).is_some_and(|(end, _)| strike(end)),
         }
     }
 
@@ -229,6 +252,11 @@ where
         }
         Err(error) => Err(error.to_string()),
     }
+}
+
+#[cfg(feature = "testing")]
+fn strike<M>(end: &End<M>) -> bool {
+    end.borrow().as_ref().map(|actor| actor.kill()).is_some()
 }
 
 /// Tells the session whose budget it is that it passed its mark. Nobody waits for it.

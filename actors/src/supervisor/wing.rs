@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -19,13 +19,14 @@ use crate::{
         outcome::{ChildOutcome, ChildReport},
         usage::Usage,
     },
-    limits,
+    fault, limits,
     owned::Owned,
     policy::{
         recovery::{self, Next, Rate},
         turn::Rejected,
     },
     protocol::{
+        address::tell,
         session::{Doors, Entry, Mail, SessionMsg},
         wing::{Alarm, Delivery, WingMsg, refuse},
     },
@@ -36,13 +37,16 @@ use crate::{
 pub(crate) struct Wing {
     house: Arc<House>,
     damaged: watch::Receiver<Arc<BTreeMap<SessionId, String>>>,
+    rate: Restarts,
 }
+
+/// The restarts that all wings allow themselves together. Held only to count.
+pub(crate) type Restarts = Arc<Mutex<Rate>>;
 
 /// The wing's changing part: children and nothing else.
 pub(crate) struct Children {
     children: HashMap<SessionId, Child>,
     by_actor: HashMap<ActorId, SessionId>,
-    rate: Rate,
     tick: Option<Owned>,
     closing: Option<(oneshot::Sender<usize>, usize)>,
 }
@@ -66,8 +70,9 @@ impl Wing {
     pub(crate) const fn new(
         house: Arc<House>,
         damaged: watch::Receiver<Arc<BTreeMap<SessionId, String>>>,
+        rate: Restarts,
     ) -> Self {
-        Self { house, damaged }
+        Self { house, damaged, rate }
     }
 }
 
@@ -81,11 +86,9 @@ impl Actor for Wing {
         myself: ActorRef<WingMsg>,
         (): (),
     ) -> Result<Children, ActorProcessingErr> {
-        let rate = limits::RESTARTS_PER_SECOND.div_ceil(limits::WINGS_U32);
         let mut children = Children {
             children: HashMap::new(),
             by_actor: HashMap::new(),
-            rate: Rate::of(rate, self.house.clock.now()),
             tick: None,
             closing: None,
         };
@@ -116,7 +119,11 @@ impl Actor for Wing {
             WingMsg::Settled { session } => {
                 if let Some(child) = children.children.get_mut(&session) {
                     child.early_deaths = 0;
-                    child.panic = None;
+                    // News of a death overtakes messages: what this incarnation said before it
+                    // died must not make its panic forgotten.
+                    if child.live.is_some() {
+                        child.panic = None;
+                    }
                 }
             }
             WingMsg::Quarantined { session, reason } => {
@@ -227,6 +234,7 @@ impl Wing {
             doors: doors.clone(),
         };
         let actor = Session { house: Arc::clone(&self.house) };
+        fault::point("wing.before_start");
         match Actor::spawn_linked(None, actor, start, myself.get_cell()).await {
             Ok((actor, _)) => {
                 child.live = Some(actor.get_id());
@@ -273,7 +281,7 @@ impl Wing {
             Next::Quarantine { .. } => policy.backoff_max_ms,
         };
         let generation = child.generation;
-        let wait = children.rate.admit(now.plus_ms(after_ms)).unwrap_or(0);
+        let wait = self.rate.lock().unwrap_or_else(PoisonError::into_inner).admit(now);
         self.later(myself, children, (session, generation), after_ms.saturating_add(wait));
     }
 
@@ -288,7 +296,7 @@ impl Wing {
         let (clock, myself) = (Arc::clone(&self.house.clock), myself.clone());
         let timer = Owned::spawn(async move {
             clock.sleep_until(at).await;
-            let _ = myself.cast(WingMsg::Restart { session, generation });
+            tell(&myself, WingMsg::Restart { session, generation });
         });
         children.children.entry(session).or_default().timer = Some(timer);
     }
@@ -352,7 +360,7 @@ impl Wing {
         for session in children.by_actor.values() {
             if let Some(entry) = self.house.board.entry(*session) {
                 // One that has gone meanwhile needs no tick.
-                let _ = entry.actor.cast(SessionMsg::Tick);
+                tell(&entry.actor, SessionMsg::Tick);
             }
         }
         let every = limits::TICK_MS.min(self.house.idle_ms.max(1));
@@ -360,7 +368,7 @@ impl Wing {
         let (clock, myself) = (Arc::clone(&self.house.clock), myself.clone());
         children.tick = Some(Owned::spawn(async move {
             clock.sleep_until(at).await;
-            let _ = myself.cast(WingMsg::Tick);
+            tell(&myself, WingMsg::Tick);
         }));
     }
 
@@ -378,7 +386,7 @@ impl Wing {
         }
         if live == 0 {
             // Whoever waited may have given up.
-            let _ = done.send(0);
+            done.send(0).ok();
         } else {
             children.closing = Some((done, live));
         }
@@ -389,7 +397,7 @@ impl Wing {
         if children.by_actor.is_empty()
             && let Some((done, live)) = children.closing.take()
         {
-            let _ = done.send(live);
+            done.send(live).ok();
         }
     }
 }

@@ -59,7 +59,7 @@ impl ManualClock {
         drop(state);
         for sleeper in due.into_values() {
             // A sleeper that was dropped does not mind.
-            let _ = sleeper.send(());
+            sleeper.send(()).ok();
         }
     }
 
@@ -126,7 +126,7 @@ impl Clock for ManualClock {
                     woken
                 };
                 // Woken, it looks again: the clock may have been set back meanwhile.
-                let _ = woken.await;
+                woken.await.ok();
             }
         })
     }

@@ -238,7 +238,7 @@ impl Journal for MemoryStore {
         Box::pin(async move {
             let mut held = store.held.subscribe();
             // The sender lives in `store`, so this ends when the hold does.
-            let _ = held.wait_for(|held| !held).await;
+            drop(held.wait_for(|held| !held).await);
             store.state().append(append)
         })
     }

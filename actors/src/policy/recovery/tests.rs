@@ -72,27 +72,26 @@ fn retry_pauses_double_and_respect_the_vendor() {
 fn a_full_bucket_admits_a_second_and_then_spreads() {
     let mut rate = Rate::of(50, Timestamp(0));
     for _ in 0..50 {
-        assert_eq!(rate.admit(Timestamp(0)), None);
+        assert_eq!(rate.admit(Timestamp(0)), 0);
     }
-    assert_eq!(rate.admit(Timestamp(0)), Some(20));
-    assert_eq!(rate.admit(Timestamp(19)), Some(1));
-    assert_eq!(rate.admit(Timestamp(20)), None);
-    assert_eq!(rate.admit(Timestamp(20)), Some(20));
+    let together: Vec<u64> = (0..4).map(|_| rate.admit(Timestamp(0))).collect();
+    assert_eq!(together, [20, 40, 60, 80], "no two at the same moment");
+    assert_eq!(rate.admit(Timestamp(100)), 0, "what was promised has been gained");
 }
 
 #[test]
 fn a_clock_that_goes_backwards_neither_fills_nor_stops_the_bucket() {
     let mut rate = Rate::of(1, Timestamp(10_000));
-    assert_eq!(rate.admit(Timestamp(10_000)), None);
-    assert_eq!(rate.admit(Timestamp(0)), Some(1_000));
-    assert_eq!(rate.admit(Timestamp(1_000)), None);
+    assert_eq!(rate.admit(Timestamp(10_000)), 0);
+    assert_eq!(rate.admit(Timestamp(0)), 1_000);
+    assert_eq!(rate.admit(Timestamp(2_000)), 0);
 }
 
 #[test]
 fn a_limit_of_zero_still_admits() {
     let mut rate = Rate::of(0, Timestamp(0));
-    assert_eq!(rate.admit(Timestamp(0)), None);
-    assert_eq!(rate.admit(Timestamp(0)), Some(1_000));
+    assert_eq!(rate.admit(Timestamp(0)), 0);
+    assert_eq!(rate.admit(Timestamp(0)), 1_000);
 }
 
 proptest! {
@@ -114,23 +113,18 @@ proptest! {
         steps in proptest::collection::vec(0_i64..100, 1..300),
     ) {
         let mut rate = Rate::of(per_second, Timestamp(0));
-        let (mut now, mut admitted) = (0, 0_u64);
+        let (mut now, mut moments) = (Timestamp(0), Vec::new());
         for step in steps {
-            now += step;
-            admitted += u64::from(rate.admit(Timestamp(now)).is_none());
-            let most = u64::from(per_second) * (1_000 + u64::try_from(now).unwrap()) / 1_000;
-            prop_assert!(admitted <= most);
+            now = Timestamp(now.0 + step);
+            moments.push(now.plus_ms(rate.admit(now)));
         }
-    }
-
-    #[test]
-    fn who_waits_as_told_is_admitted(per_second in 1_u32..100, drained in 0_usize..200) {
-        let mut rate = Rate::of(per_second, Timestamp(0));
-        for _ in 0..drained {
-            rate.admit(Timestamp(0));
-        }
-        if let Some(wait_ms) = rate.admit(Timestamp(0)) {
-            prop_assert_eq!(rate.admit(Timestamp(0).plus_ms(wait_ms)), None);
+        moments.sort_unstable();
+        for (at, from) in moments.iter().enumerate() {
+            for (later, to) in moments.iter().enumerate().skip(at) {
+                let span = to.since_ms(*from) + 1;
+                let most = u64::from(per_second) * (1_000 + span) / 1_000 + 1;
+                prop_assert!((later - at + 1) as u64 <= most);
+            }
         }
     }
 }

@@ -203,6 +203,7 @@ fn commands_are_allowed_only_when_plain_as_the_table_says() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases is read as a whole")]
 fn commands_are_denied_through_any_wrapping_as_the_table_says() {
     let layer =
         "allow Bash | deny Bash(curl:*) | deny Bash(rm -rf *) | deny Bash(git push --force *)";

@@ -43,6 +43,13 @@ pub fn assigns(name: &ToolName) -> bool {
     matches!(name.as_str(), SPAWN | SEND)
 }
 
+/// What a closed call draws on a budget of tool calls. The runtime's own tools that only wait or
+/// look are not counted: nothing was reserved for them, so counting them could overrun a budget.
+#[must_use]
+pub fn counts(name: &ToolName, started: bool) -> u64 {
+    u64::from(started && (assigns(name) || !is_builtin(name)))
+}
+
 /// Their descriptions, for an agent that has routes.
 #[must_use]
 pub fn specs(routes: &BTreeSet<AgentName>) -> Vec<ToolSpec> {

@@ -5,7 +5,7 @@ use crate::domain::{
     budget::Amount,
     conversation::Stop,
     event::{Event, UserInput},
-    ids::{CallNo, InputKey, TurnId},
+    ids::{Assignment, CallNo, InputKey, TurnId},
     outcome::{ChildOutcome, ChildReport, TurnOutcome},
     tool::ToolOutcome,
 };
@@ -140,10 +140,7 @@ impl<'s, 'e> Desk<'s, 'e> {
     fn submitted(&mut self, key: InputKey, input: UserInput) -> Result<(), Rejected> {
         if self.state.inputs.contains_key(&key) {
             // The same input again. What its turn came to is told again, should it have ended.
-            self.tell_again(&key);
-            if let Some(no) = input.assignment {
-                self.report_again(no);
-            }
+            self.tell_again(&key, input.assignment);
             return Ok(());
         }
         self.open_for_work()?;
@@ -179,17 +176,25 @@ impl<'s, 'e> Desk<'s, 'e> {
         Ok(())
     }
 
-    fn tell_again(&mut self, key: &InputKey) {
-        if self.state.quarantined.is_some() {
-            self.tell_quarantine();
+    fn tell_again(&mut self, key: &InputKey, assignment: Option<Assignment>) {
+        let turn = self.state.inputs.get(key).copied().flatten();
+        let ended = turn.and_then(|turn| Some((turn, self.state.outcomes.get(&turn)?.clone())));
+        let Some((turn, outcome)) = ended else {
+            // Off the stage it will not end, and its parent asks because it has not heard.
+            if self.state.quarantined.is_some() {
+                self.tell_quarantine();
+            }
+            return;
+        };
+        // This very assignment, not the last one: several reports may have been lost together.
+        if let (Some(parent), Some(assignment)) = (self.state.parent(), assignment) {
+            self.report(parent, assignment, ChildOutcome::Turn { outcome: outcome.clone() });
         }
-        let Some(Some(turn)) = self.state.inputs.get(key).copied() else { return };
-        let Some(outcome) = self.state.outcomes.get(&turn).cloned() else { return };
         self.once(Effect::Finish { turn, key: key.clone(), outcome });
     }
 
     /// Tells the parent once more how an assignment ended, if it has.
-    pub(super) fn report_again(&mut self, assignment: crate::domain::ids::Assignment) {
+    pub(super) fn report_again(&mut self, assignment: Assignment) {
         let turn = self.state.reports.get(&assignment);
         let outcome = turn.and_then(|turn| self.state.outcomes.get(turn)).cloned();
         if let (Some(parent), Some(outcome)) = (self.state.parent(), outcome) {
@@ -200,7 +205,7 @@ impl<'s, 'e> Desk<'s, 'e> {
     pub(super) fn report(
         &mut self,
         parent: crate::domain::ids::SessionId,
-        assignment: crate::domain::ids::Assignment,
+        assignment: Assignment,
         outcome: ChildOutcome,
     ) {
         let report = ChildReport { outcome, usage: self.state.usage };
@@ -288,6 +293,7 @@ impl<'s, 'e> Desk<'s, 'e> {
         let Some(call) = self.state.calls.get(&no) else { return };
         let started = matches!(call.stage, Stage::Started { .. });
         let assigns = builtin::assigns(&call.name);
+        let tool_calls = builtin::counts(&call.name, started);
         let host = match &call.by {
             crate::domain::event::Caller::Host { key, .. } => Some(key.clone()),
             crate::domain::event::Caller::Model { .. } => None,
@@ -295,7 +301,7 @@ impl<'s, 'e> Desk<'s, 'e> {
         self.emit(Event::ToolFinished { call: no, outcome: outcome.clone() });
         // A call that assigned work holds its place until the agent has ended.
         if !(assigns && started) {
-            let actual = Amount { tool_calls: u64::from(started), ..Amount::default() };
+            let actual = Amount { tool_calls, ..Amount::default() };
             self.settle(CallNo::Tool(no), actual, assigns);
         }
         if let Some(key) = host {

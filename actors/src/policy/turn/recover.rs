@@ -41,6 +41,7 @@ impl Desk<'_, '_> {
         if let Some(last) = self.state.reports.last_key_value().map(|(no, _)| *no) {
             self.report_again(last);
         }
+        self.remember_again();
         self.expire_approvals();
     }
 
@@ -124,6 +125,13 @@ impl Desk<'_, '_> {
         let recent: Vec<_> = self.state.recent.iter().copied().collect();
         for (call, actual, assigns) in recent {
             self.settle(call, actual, assigns);
+        }
+    }
+
+    /// A rule for every session may not have reached the house log before a crash.
+    fn remember_again(&mut self) {
+        for rule in self.state.always.clone() {
+            self.once(Effect::Remember { rule });
         }
     }
 

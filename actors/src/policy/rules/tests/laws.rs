@@ -36,7 +36,7 @@ fn patterns() -> impl Strategy<Value = String> {
 
 /// Patterns that have a meaning, as a runtime's layers demand.
 fn sound() -> impl Strategy<Value = String> {
-    let all = PATTERNS.iter().copied().filter(|text| super::check_one(text).is_ok());
+    let all = PATTERNS.iter().copied().filter(|text| check_one(text).is_ok());
     proptest::sample::select(all.collect::<Vec<_>>()).prop_map(str::to_owned)
 }
 
@@ -301,7 +301,7 @@ proptest! {
 
     #[test]
     fn any_text_is_read_without_panic_and_an_error_names_a_place_in_it(text in ".{0,60}") {
-        if let Err(error) = super::check_one(&text) {
+        if let Err(error) = check_one(&text) {
             prop_assert!(error.at <= text.chars().count());
         }
         let verdict = decide(&user("deny Bash(x *)"), &standing(&[]), &request(&format!("shell {text}")));

@@ -54,6 +54,9 @@ impl Fold {
         let ask = self.known(state.approvals.remove(&no), "open approval")?;
         if let Some(rule) = remember {
             state.answers.push(rule.clone());
+            if *answer == Answer::Always && !state.always.contains(rule) {
+                state.always.push(rule.clone());
+            }
         }
         // Given for a call of the host's it is good for that call only: the turn is not its turn.
         let of_turn = match &ask.subject {
@@ -125,9 +128,10 @@ impl Fold {
             // Else the question would stay in the inbox for ever.
             return self.cannot("it is still being asked about");
         }
-        let started = u64::from(matches!(call.stage, Stage::Started { .. }));
-        if !builtin::assigns(&call.name) || started == 0 {
-            let actual = Amount { tool_calls: started, ..Amount::default() };
+        let started = matches!(call.stage, Stage::Started { .. });
+        if !builtin::assigns(&call.name) || !started {
+            let tool_calls = builtin::counts(&call.name, started);
+            let actual = Amount { tool_calls, ..Amount::default() };
             booked(state, CallNo::Tool(no), actual, builtin::assigns(&call.name));
         }
         if let Some(read) = builtin::awaited(state, &call.name, &call.args)

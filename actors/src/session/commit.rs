@@ -1,0 +1,141 @@
+//! From events to a frame in the log, and from the journal's answer to what follows.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    bus::{Frame, Note},
+    domain::{
+        event::Event,
+        ids::{Position, Timestamp},
+    },
+    fault, limits,
+    owned::{Ended, Owned},
+    policy::{catalog, turn::Effect},
+    ports::{AppendError, JournalError},
+    protocol::{
+        address::tell,
+        session::SessionMsg,
+        trouble::Trouble,
+        wing::{Alarm, WingMsg},
+    },
+};
+
+use super::{
+    left,
+    live::{Answering, Flight, Live},
+};
+
+impl Live {
+    pub(super) fn commit(
+        &mut self,
+        events: Vec<Event>,
+        effects: Vec<Effect>,
+        answer: Answering,
+        (caused_by, permit, at): (Option<String>, Option<OwnedSemaphorePermit>, Timestamp),
+    ) {
+        fault::point("input.before_append");
+        let position = self.writer.tail.next();
+        let changes = catalog::changes(&self.state, &self.writer.tenant, position, &events);
+        let append = match self.writer.frame(&events, changes, caused_by, at) {
+            Ok(append) => append,
+            Err(error) => {
+                // Everything that comes from outside was measured at the door, so this is a bug,
+                // and the state has moved: the log is the truth, so start again from it.
+                std::panic::resume_unwind(Box::new(format!("write a frame: {error}")));
+            }
+        };
+        fault::point("append.before_send");
+        let (write, clock) = (self.house.journal.append(append), Arc::clone(&self.house.clock));
+        let late = at.plus_ms(limits::APPEND_MS);
+        let write = async move {
+            tokio::select! {
+                biased;
+                result = write => result.map_err(trouble),
+                // Whether the frame is in the log is not known; the next owner will find out.
+                () = clock.sleep_until(late) => {
+                    Err(Trouble::Unavailable("the journal does not answer".to_owned()))
+                }
+            }
+        };
+        let myself = self.myself.clone();
+        let task = Owned::watched(write, move |ended| {
+            let result = match ended {
+                Ended::Value(result) => result,
+                Ended::Panicked(why) => Err(Trouble::Poisoned(why)),
+                Ended::Aborted => return,
+            };
+            // The session has gone: its successor reads the frame from the log.
+            tell(&myself, SessionMsg::Appended(result));
+        });
+        self.flight = Some(Flight {
+            _task: task,
+            events: events.into(),
+            at,
+            effects,
+            answer,
+            _permit: permit,
+        });
+    }
+
+    pub(super) fn appended(&mut self, result: Result<Position, Trouble>) {
+        let Some(flight) = self.flight.take() else { return };
+        let position = match result {
+            Ok(position) => position,
+            Err(error) => return self.append_failed(&error),
+        };
+        fault::point("append.acknowledged");
+        self.writer.tail = position;
+        self.house.bus.publish(Note::Frame(Frame {
+            session: self.state.session,
+            tenant: self.writer.tenant.clone(),
+            position,
+            token: self.writer.token,
+            at: flight.at,
+            events: Arc::clone(&flight.events),
+        }));
+        self.answer(flight.answer);
+        self.perform_all(flight.effects);
+        // The first frame after a recovery is written: whatever killed it before, this worked.
+        self.settled();
+    }
+
+    pub(super) fn append_failed(&mut self, trouble: &Trouble) {
+        tracing::warn!(session = %self.state.session, error = %trouble, "append failed");
+        let reason = match trouble {
+            Trouble::Fenced => left::FENCED,
+            Trouble::Unavailable(_) => left::SUSPENDED,
+            Trouble::Poisoned(why) => {
+                self.house.alarm.send(Alarm::Poisoned { why: why.clone() });
+                left::SUSPENDED
+            }
+            Trouble::Damaged(why) => {
+                let (session, reason) = (self.state.session, why.clone());
+                self.house.board.to_wing(session, WingMsg::Quarantined { session, reason });
+                left::DAMAGED
+            }
+        };
+        self.stop(reason);
+    }
+
+    pub(super) fn settled(&mut self) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let session = self.state.session;
+        self.house.board.to_wing(session, WingMsg::Settled { session });
+    }
+}
+
+/// The store's trouble, as the session's messages carry it.
+fn trouble(error: AppendError) -> Trouble {
+    match error {
+        AppendError::Fenced { .. } => Trouble::Fenced,
+        AppendError::Journal(JournalError::Unavailable { why }) => Trouble::Unavailable(why),
+        AppendError::Journal(JournalError::Poisoned { why }) => Trouble::Poisoned(why),
+        AppendError::Journal(error @ JournalError::Damaged { .. }) => {
+            Trouble::Damaged(error.to_string())
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The rounds of a run: self-test, random kills, kills at named points, a second runtime on the
+//! same file, healing, and the verdict.
+
+use std::{collections::BTreeMap, io};
+
+use greenroom_actors::fault;
+
+use super::{
+    chance::Chance,
+    check::{self, Found},
+    coverage,
+    driver::{Came, Hits, Stage, aborted},
+    facts::{self, Facts, Trouble},
+    load, model, planted,
+};
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// Random kills.
+    pub(crate) kills: u64,
+    /// Where chance starts.
+    pub(crate) seed: u64,
+    /// Whether named points are struck too.
+    pub(crate) aborts: bool,
+    /// Whether the folder stays.
+    pub(crate) keep: bool,
+}
+
+/// A kill comes at most this long after the start: work of some tens of ms is always in hand.
+const WINDOW_MS: u64 = 700;
+/// The part of it in which a runtime starts and recovers.
+const EARLY_MS: u64 = 110;
+/// So many of a hundred kills come in that part.
+const EARLY_PERCENT: u64 = 35;
+/// Served for less than this counts as killed during recovery.
+const RECOVERY_MS: u64 = 50;
+/// A look at the file, as the kill left it, every so many kills.
+const LOOK_EVERY: u64 = 15;
+/// From so many kills on, everything in `coverage` must have come about.
+const KILLS_THAT_CUT: u64 = 100;
+/// Hits wanted of each point.
+const HITS: u64 = 3;
+/// Attempts at each point.
+const TRIES: u64 = 24;
+/// How long a point may take to be reached before the runtime is killed anyway.
+const REACH_MS: u64 = 1_600;
+/// How long an orderly end may take.
+const END_MS: u64 = 12_000;
+/// How long everything may take to end once nothing is killed any more.
+const HEAL_MS: u64 = 90_000;
+/// How long a second runtime may take to be refused.
+const REFUSED_MS: u64 = 1_000;
+/// Violations printed in full.
+const SHOWN: usize = 40;
+
+/// What a run has come to.
+#[derive(Default)]
+struct Tally {
+    violations: Vec<String>,
+    seen: BTreeMap<&'static str, u64>,
+    kills: u64,
+    recovery: u64,
+    unready: u64,
+    idle: u64,
+}
+
+impl Tally {
+    fn wrong(&mut self, what: impl Into<String>) {
+        self.violations.push(what.into());
+    }
+
+    fn check(&mut self, facts: &Facts, when: &str) {
+        for (name, check) in check::ALL {
+            let Found { violations, seen } = check(facts);
+            *self.seen.entry(name).or_default() += seen;
+            self.violations
+                .extend(violations.into_iter().map(|what| format!("{name}: {when}: {what}")));
+        }
+    }
+}
+
+/// Does it; the number of violations.
+pub(crate) fn run(plan: &Plan) -> Result<usize, Trouble> {
+    println!("seed {}", plan.seed);
+    let mut tally = Tally::default();
+    self_test(plan.seed, &mut tally)?;
+    let mut stage = Stage::set(load::SCRIPT, plan.seed)?;
+    let mut chance = Chance::new(plan.seed ^ 0x5eed);
+    random_kills(plan, &mut stage, &mut chance, &mut tally)?;
+    let hits =
+        if plan.aborts { strike_points(&mut stage, &mut chance, &mut tally)? } else { Hits::new() };
+    second_runtime(&mut stage, &mut tally)?;
+    let stuck = stage.heal(HEAL_MS)?;
+    tally.violations.extend(stuck.into_iter().map(|what| format!("heal: {what}")));
+    tally.violations.extend(stage.client.faults.iter().map(|what| format!("client: {what}")));
+    vendor_is_done(&stage)?;
+    let facts = facts::collect(stage.folder.path(), true)?;
+    tally.check(&facts, "healed");
+    report(plan, &stage, &facts, &hits, &mut tally);
+    if plan.keep || !tally.violations.is_empty() {
+        println!("kept: {}", stage.folder.path().display());
+        stage.folder.disable_cleanup(true);
+    }
+    println!("{} kills, {} violations", tally.kills, tally.violations.len());
+    Ok(tally.violations.len())
+}
+
+/// A run without kills must be clean; then each checker must flag what is planted.
+fn self_test(seed: u64, tally: &mut Tally) -> Result<(), Trouble> {
+    let mut stage = Stage::set(load::SCRIPT, seed)?;
+    stage.client.gentle = true;
+    stage.start(None)?;
+    let enough = load::ROOTS.len() as u64 + 4;
+    let until = stage.now() + HEAL_MS;
+    stage.go_on(until, |client| client.ended >= enough)?;
+    let stuck = stage.heal(HEAL_MS)?;
+    tally.violations.extend(stuck.into_iter().map(|what| format!("control run: {what}")));
+    vendor_is_done(&stage)?;
+    let facts = facts::collect(stage.folder.path(), true)?;
+    let mut control = Tally::default();
+    control.check(&facts, "control run");
+    tally.violations.append(&mut control.violations);
+    let (flagged, missed) = planted::test(&facts);
+    println!("self-test: {} jobs, {flagged} planted faults flagged", stage.client.ended);
+    tally.violations.extend(missed.into_iter().map(|what| format!("self-test: {what}")));
+    Ok(())
+}
+
+fn random_kills(
+    plan: &Plan,
+    stage: &mut Stage,
+    chance: &mut Chance,
+    tally: &mut Tally,
+) -> Result<(), Trouble> {
+    stage.start(None)?;
+    // The first is let live until there is something to lose.
+    let until = stage.now() + HEAL_MS;
+    stage.go_on(until, |client| client.ended >= 3)?;
+    while tally.kills < plan.kills {
+        let early = chance.percent(EARLY_PERCENT);
+        let after = chance.below(if early { EARLY_MS } else { WINDOW_MS });
+        let until = stage.now() + after;
+        if let Came::Dead(status) = stage.go_on(until, |_| false)? {
+            tally.wrong(format!("the runtime died of itself: {status}"));
+        } else {
+            match stage.served() {
+                None => tally.unready += 1,
+                Some(ms) if ms < RECOVERY_MS => tally.recovery += 1,
+                Some(_) => {}
+            }
+            tally.idle += u64::from(!stage.client.owes());
+            stage.kill()?;
+            tally.kills += 1;
+        }
+        if tally.kills.is_multiple_of(LOOK_EVERY) {
+            look(stage, tally, &format!("after kill {}", tally.kills))?;
+        }
+        stage.start(None)?;
+    }
+    Ok(())
+}
+
+/// Looks at the file as a kill left it.
+fn look(stage: &Stage, tally: &mut Tally, when: &str) -> Result<(), Trouble> {
+    let copy = tempfile::tempdir()?;
+    stage.copy_store(copy.path())?;
+    tally.check(&facts::collect(copy.path(), false)?, when);
+    Ok(())
+}
+
+/// How a point is reached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By work.
+    Work,
+    /// By an orderly end with work in hand.
+    End,
+    /// By a store that does not exist yet.
+    NewStore,
+}
+
+fn way(point: &str) -> Way {
+    match point {
+        "store.migrating" => Way::NewStore,
+        "store.before_copy_back" | "store.copied_back" => Way::End,
+        point if point.starts_with("shutdown.") => Way::End,
+        _ => Way::Work,
+    }
+}
+
+fn strike_points(
+    stage: &mut Stage,
+    chance: &mut Chance,
+    tally: &mut Tally,
+) -> Result<Hits, Trouble> {
+    stage.kill()?;
+    let mut hits = Hits::new();
+    for point in fault::POINTS {
+        let mut range = if way(point) == Way::Work { 12 } else { 1 };
+        let mut count = 0;
+        for attempt in 0..TRIES {
+            if count >= HITS {
+                break;
+            }
+            let nth = 1 + chance.below(range);
+            match strike(stage, point, (nth, attempt))? {
+                Some(status) if aborted(status) => count += 1,
+                Some(status) => tally.wrong(format!("{point}: died as {status}")),
+                // Not passed so often in this time: fewer next time.
+                None => range = (range / 3).max(1),
+            }
+        }
+        hits.insert(point, count);
+        if count < HITS {
+            tally.wrong(format!("{point} was reached {count} times"));
+        }
+    }
+    look(stage, tally, "after the abort points")?;
+    stage.start(None)?;
+    Ok(hits)
+}
+
+/// One attempt to die at a point; how it died, if the point was reached.
+fn strike(
+    stage: &mut Stage,
+    point: &'static str,
+    (nth, attempt): (u64, u64),
+) -> Result<Option<std::process::ExitStatus>, Trouble> {
+    if way(point) == Way::NewStore {
+        let store = format!("new-{attempt}.db");
+        let (status, _) = stage.alone(&store, Some((point, nth)))?;
+        let (_, serves) = stage.alone(&store, None)?;
+        // What a half-made store must not do is stop the next one.
+        return if serves {
+            Ok(Some(status))
+        } else {
+            Err(format!("{store} cannot be served").into())
+        };
+    }
+    stage.start(Some((point, nth)))?;
+    let mut until = stage.now() + REACH_MS;
+    if way(point) == Way::End {
+        let ready = stage.go_on(until, |client| client.ready)?;
+        let some_work = stage.now() + 60;
+        if ready == Came::There && stage.go_on(some_work, |_| false)? == Came::There {
+            stage.ask_to_end();
+        }
+        until = stage.now() + END_MS;
+    }
+    match stage.go_on(until, |_| false)? {
+        Came::Dead(status) => Ok(Some(status)),
+        Came::There => {
+            stage.kill()?;
+            Ok(None)
+        }
+    }
+}
+
+/// C9: a second runtime on the same file is refused at once, and says who has it.
+fn second_runtime(stage: &mut Stage, tally: &mut Tally) -> io::Result<()> {
+    let until = stage.now() + HEAL_MS;
+    stage.go_on(until, |client| client.ready)?;
+    let (took, status, said) = stage.second()?;
+    let names = stage.pid().is_some_and(|pid| said.contains(&format!("process {pid}")));
+    if status.code() != Some(super::runtime::REFUSED) || !names {
+        tally.wrong(format!("C9: a second runtime ended as {status}: {said}"));
+    }
+    if took > REFUSED_MS {
+        tally.wrong(format!("C9: it was refused only after {took} ms"));
+    }
+    println!("second runtime refused after {took} ms: {}", said.trim());
+    Ok(())
+}
+
+/// The vendor notices a death a moment later; nothing is compared before it has.
+fn vendor_is_done(stage: &Stage) -> io::Result<()> {
+    let until = stage.now() + 5_000;
+    while stage.now() < until {
+        let records = model::read_journal(&stage.path("model.jsonl"))?;
+        if model::open_calls(&records).is_empty() {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+fn report(plan: &Plan, stage: &Stage, facts: &Facts, hits: &Hits, tally: &mut Tally) {
+    println!("jobs ended {}, cancels {}", stage.client.ended, stage.client.cancels);
+    println!(
+        "sessions {}, frames {}, calls at the vendor {}, effects {}",
+        facts.sessions.len(),
+        facts.commits.len(),
+        facts.model.len() / 2,
+        facts.sink.len()
+    );
+    let starts: Vec<u64> = stage.start_ms.clone();
+    let mean = starts.iter().sum::<u64>() / starts.len().max(1) as u64;
+    let most = starts.iter().max().copied().unwrap_or(0);
+    println!("runtimes {}, served after {mean} ms, at most {most} ms", stage.starts);
+    println!(
+        "kills: {} before it served, {} within {RECOVERY_MS} ms of that, {} without work in hand",
+        tally.unready, tally.recovery, tally.idle
+    );
+    for (what, count) in events(facts) {
+        println!("  {count:>7} {what}");
+    }
+    println!("what the kills cut:");
+    for (what, count) in coverage::of(facts) {
+        println!("  {count:>7} {what}");
+        if count == 0 && tally.kills >= KILLS_THAT_CUT {
+            tally.wrong(format!("the load did not bring about: {what}"));
+        }
+    }
+    if !stage.client.refusals.is_empty() {
+        println!("refusals:");
+        for (why, count) in &stage.client.refusals {
+            println!("  {count:>7} {why}");
+        }
+    }
+    if plan.aborts {
+        println!("abort points, hits:");
+        for (point, count) in hits {
+            println!("  {count:>7} {point}");
+        }
+    }
+    println!("observations:");
+    for (name, _) in check::ALL {
+        let seen = tally.seen.get(name).copied().unwrap_or(0);
+        println!("  {seen:>7} {name}");
+        if seen == 0 {
+            tally.violations.push(format!("{name}: looked at nothing"));
+        }
+    }
+    for violation in tally.violations.iter().take(SHOWN) {
+        println!("VIOLATION {violation}");
+    }
+    if !tally.violations.is_empty() {
+        for line in stage.log_tail(20) {
+            println!("runtime: {line}");
+        }
+    }
+}
+
+/// What happened, counted by the events' names.
+fn events(facts: &Facts) -> BTreeMap<String, u64> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for (_, _, event) in facts.events() {
+        *counts.entry(event.name().to_owned()).or_default() += 1;
+    }
+    counts
+}
