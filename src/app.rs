@@ -11,7 +11,7 @@ use std::{
 use greenroom_actors::{
     Runtime,
     domain::{agent::AgentSpec, usage::PriceBook},
-    ports::{Clock, ModelProvider, Tool},
+    ports::{Clock, ModelProvider, Services, Tool},
     runtime::{Deps, Options, Reading, Setup, StartError},
     scripted::{ScriptError, ScriptedModel},
 };
@@ -37,6 +37,8 @@ pub struct Config {
     pub tools: Vec<Arc<dyn Tool>>,
     /// What models cost.
     pub prices: PriceBook,
+    /// What the host offers to its tools.
+    pub services: Services,
     /// The runtime's settings.
     pub options: Options,
 }
@@ -57,6 +59,7 @@ impl Config {
             agents: Vec::new(),
             tools: Vec::new(),
             prices: PriceBook::default(),
+            services: Services::default(),
             options,
         }
     }
@@ -95,7 +98,8 @@ impl App {
     /// # Errors
     /// When the store is refused or something declared cannot be used; then nothing runs.
     pub async fn start(config: Config) -> Result<Self, AppError> {
-        let Config { store, script, mut providers, agents, tools, prices, options } = config;
+        let Config { store, script, mut providers, agents, tools, prices, services, options } =
+            config;
         if let Some(script) = script {
             let model = ScriptedModel::parse(&script)?.with_clock(Arc::new(SystemClock));
             providers.push(Arc::new(model));
@@ -107,6 +111,7 @@ impl App {
         setup.tools = tools;
         setup.providers = providers;
         setup.prices = prices;
+        setup.services = services;
         let runtime = Runtime::start(setup).await?;
         Ok(Self { runtime, store })
     }

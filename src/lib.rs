@@ -5,4 +5,8 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod embed;
 pub mod store;
+
+pub use embed::{Builder, Runtime, Session, Tenant, TurnEvent, TurnStream, TypedTool};
+pub use greenroom_actors::domain::{agent::AgentSpec, tool::EffectClass};

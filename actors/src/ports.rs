@@ -214,6 +214,15 @@ pub trait Tool: Send + Sync + 'static {
     /// What it is.
     fn spec(&self) -> ToolSpec;
 
+    /// Whether arguments fit its schema, before anybody is asked and before anything starts. What
+    /// is wrong is said so that a model can mend it. Must be quick and touch nothing.
+    ///
+    /// # Errors
+    /// What is wrong, and what was expected.
+    fn check(&self, _args: &Args) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Runs it once.
     fn run(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome>;
 

@@ -22,7 +22,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     bus::Bus,
-    domain::ids::PrincipalId,
+    domain::{ids::PrincipalId, tool::ToolSpec},
     limits,
     ports::{Blobs, Catalog, Clock, Journal},
     session::house::Tables,
@@ -31,6 +31,7 @@ use crate::{
 
 pub use crate::{
     bus::{Frame, Heard, Listener, Note},
+    policy::rules::{Desk, Layers},
     supervisor::Ended,
 };
 
@@ -70,6 +71,12 @@ impl Drop for Inner {
 }
 
 impl Runtime {
+    /// Tools that are registered: names, schemas, effect classes.
+    #[must_use]
+    pub fn tool_specs(&self) -> Vec<ToolSpec> {
+        self.inner.tables.borrow().tools.values().map(|tool| tool.spec()).collect()
+    }
+
     /// Hears everything that happens from now on.
     #[must_use]
     pub fn subscribe(&self) -> Listener {

@@ -11,6 +11,7 @@
 mod approvals;
 mod cancel;
 mod children;
+mod embed;
 mod heart;
 mod isolation;
 mod ledger;

@@ -55,6 +55,7 @@ const ROOT: &[(&str, Kind)] = &[
     ("telemetry", Kind::Shared),
     ("http", Kind::Face),
     ("cli", Kind::Door),
+    ("embed", Kind::Door),
     ("config", Kind::Settings),
     ("app", Kind::Joint),
     ("lib", Kind::Joint),

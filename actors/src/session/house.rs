@@ -9,7 +9,8 @@ use crate::{
     directory::Switchboard,
     domain::{
         agent::{AgentSpec, Rendered},
-        ids::{AgentName, CredentialName, ModelName, PoolKind, ProviderName},
+        ids::{AgentName, CredentialName, ModelName, PoolKind, ProviderName, ToolName},
+        tool::Args,
         usage::PriceBook,
     },
     policy::rules::Policy,
@@ -50,6 +51,14 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
+    /// What a tool says of arguments. A check that panics is its tool's mistake, not the session's.
+    pub(crate) fn check(&self, name: &ToolName, args: &Args) -> Result<(), String> {
+        let Some(tool) = self.tools.get(name) else { return Ok(()) };
+        let look = std::panic::AssertUnwindSafe(|| tool.check(args));
+        std::panic::catch_unwind(look)
+            .unwrap_or_else(|_panic| Err("the tool's own check of its arguments broke".to_owned()))
+    }
+
     /// Who serves this agent's model. Never another vendor by accident: an agent that names a
     /// provider gets that one or none.
     pub(crate) fn provider(

@@ -21,7 +21,7 @@ use crate::{
     },
     log::Writer,
     owned::Owned,
-    policy::turn::{self, Effect, Env, Input, Run, State, builtin, prompt, state::Stage},
+    policy::turn::{self, Checks, Effect, Env, Input, Run, State, builtin, prompt, state::Stage},
     protocol::{
         address::tell,
         lease::Lease,
@@ -207,6 +207,7 @@ impl Live {
         self.hold_slots(&mut work.input);
         let now = self.house.clock.now();
         let (policy, tables) = (self.house.policy.borrow().clone(), self.tables());
+        let look = |name: &_, args: &_| tables.check(name, args);
         let env = Env {
             now,
             random: self.house.clock.random(),
@@ -214,6 +215,7 @@ impl Live {
             policy: &policy,
             agents: &tables.agents,
             prices: &tables.prices,
+            checks: Checks(&look),
         };
         let mut effects = match turn::step(&mut self.state, &env, work.input) {
             Ok(effects) => effects,

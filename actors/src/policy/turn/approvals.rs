@@ -30,10 +30,10 @@ impl Desk<'_, '_> {
             // The timer will close it; an answer that came too late changes nothing.
             return Err(Rejected::Expired { no, at: ask.expires_at });
         }
-        if let Answer::Edit { args } = &answer
-            && let Err(bad) = args.object()
+        if let (Answer::Edit { args }, Subject::ToolCall { request, .. }) = (&answer, &ask.subject)
+            && let Err(what) = self.env.checks.look(&request.tool, args)
         {
-            return Err(Rejected::BadValue { what: crate::policy::turn::chain(&bad) });
+            return Err(Rejected::BadValue { what });
         }
         let remember = self.rule_left_by(&answer, &ask.subject);
         self.emit(Event::ApprovalDecided {

@@ -35,6 +35,37 @@ pub struct Env<'a> {
     pub agents: &'a BTreeMap<AgentName, Rendered>,
     /// Prices.
     pub prices: &'a PriceBook,
+    /// What tools say of arguments before anybody is asked.
+    pub checks: Checks<'a>,
+}
+
+/// A tool's own look at arguments: whether they fit its schema, in words that a model can mend.
+#[derive(Clone, Copy)]
+pub struct Checks<'a>(pub &'a dyn Fn(&ToolName, &Args) -> Result<(), String>);
+
+impl Checks<'_> {
+    /// Nothing is checked beyond that arguments are an object.
+    #[must_use]
+    pub fn none() -> Self {
+        Checks(&|_name, _args| Ok(()))
+    }
+
+    /// Whether arguments can be used at all.
+    ///
+    /// # Errors
+    /// Why not, for the model.
+    pub fn look(&self, name: &ToolName, args: &Args) -> Result<(), String> {
+        match args.object() {
+            Ok(_) => (self.0)(name, args),
+            Err(bad) => Err(super::chain(&bad)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Checks<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Checks")
+    }
 }
 
 /// Something that reached the session.

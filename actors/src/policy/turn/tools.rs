@@ -57,8 +57,8 @@ impl Desk<'_, '_> {
             let reason = format!("no tool {name}; this agent has: {}", known.join(", "));
             return self.close(no, ToolOutcome::Refused { reason });
         }
-        if let Err(bad) = call.args.object() {
-            let output = Output::text(format!("{name}: {}", crate::policy::turn::chain(&bad)));
+        if let Err(why) = self.env.checks.look(&name, &call.args) {
+            let output = Output::text(format!("{name}: {why}"));
             return self.close(no, ToolOutcome::Failed { output });
         }
         let verdict = self.decide(no);

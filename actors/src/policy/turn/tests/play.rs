@@ -27,7 +27,7 @@ use crate::{
     },
     policy::{
         rules::{Desk, Layers, Policy},
-        turn::{Effect, Env, Input, Rejected, State, builtin, fold, step},
+        turn::{Checks, Effect, Env, Input, Rejected, State, builtin, fold, step},
     },
 };
 
@@ -170,6 +170,7 @@ impl Play {
             policy: &policy,
             agents: &agents,
             prices: &prices,
+            checks: Checks::none(),
         };
         let mut effects = step(&mut self.state, &env, input)?;
         let events = match effects.first() {

@@ -1,0 +1,127 @@
+//! What a runtime is made of, said step by step.
+
+use std::{path::PathBuf, sync::Arc};
+
+use greenroom_actors::{
+    domain::{
+        agent::AgentSpec,
+        ids::{PoolKind, TenantId},
+        usage::PriceBook,
+    },
+    ports::{ModelProvider, ServiceError, Tool},
+    runtime::{Desk, Layers},
+};
+
+use super::Runtime;
+use crate::app::{App, AppError, Config};
+
+/// A runtime that has not started.
+#[derive(Debug)]
+pub struct Builder {
+    config: Config,
+    tenant: TenantId,
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self { config: Config::new("greenroom.db"), tenant: TenantId::from("default") }
+    }
+
+    /// Where its store is; `greenroom.db` in the current folder unless said.
+    #[must_use]
+    pub fn store(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config.store = path.into();
+        self
+    }
+
+    /// A script that answers in place of a model; for tests and for trying things out.
+    #[must_use]
+    pub fn script(mut self, script: impl Into<String>) -> Self {
+        self.config.script = Some(script.into());
+        self
+    }
+
+    /// Somewhere models are served; the first serves agents that name none.
+    #[must_use]
+    pub fn provider(mut self, provider: impl ModelProvider) -> Self {
+        self.config.providers.push(Arc::new(provider));
+        self
+    }
+
+    /// A tool agents may have.
+    #[must_use]
+    pub fn tool(mut self, tool: impl Tool) -> Self {
+        self.config.tools.push(Arc::new(tool));
+        self
+    }
+
+    /// An agent that can be opened by name and spawned by others.
+    #[must_use]
+    pub fn agent(mut self, agent: AgentSpec) -> Self {
+        self.config.agents.push(agent);
+        self
+    }
+
+    /// What models cost.
+    #[must_use]
+    pub fn prices(mut self, prices: PriceBook) -> Self {
+        self.config.prices = prices;
+        self
+    }
+
+    /// Rules of the user and of the project.
+    #[must_use]
+    pub fn rules(mut self, layers: Layers) -> Self {
+        self.config.options.layers = layers;
+        self
+    }
+
+    /// Nobody can be asked: what would be asked is denied.
+    #[must_use]
+    pub fn headless(mut self) -> Self {
+        self.config.options.desk = Desk::Headless;
+        self
+    }
+
+    /// After how long a session with nothing to do leaves memory.
+    #[must_use]
+    pub fn idle_ms(mut self, idle_ms: u64) -> Self {
+        self.config.options.idle_ms = idle_ms;
+        self
+    }
+
+    /// How many calls of a kind of tool run at once.
+    #[must_use]
+    pub fn slots(mut self, pool: impl Into<PoolKind>, slots: u32) -> Self {
+        self.config.options.pools.insert(pool.into(), slots);
+        self
+    }
+
+    /// Whose data sessions are, unless said otherwise.
+    #[must_use]
+    pub fn tenant(mut self, tenant: impl Into<TenantId>) -> Self {
+        self.tenant = tenant.into();
+        self
+    }
+
+    /// A value the program offers to its tools, by name and type.
+    ///
+    /// # Errors
+    /// When the name is reserved or taken.
+    pub fn service<T: Send + Sync + 'static>(
+        mut self,
+        name: &str,
+        service: T,
+    ) -> Result<Self, ServiceError> {
+        self.config.services = self.config.services.with(name, service)?;
+        Ok(self)
+    }
+
+    /// Opens the store, starts the runtime and takes up whatever was in hand.
+    ///
+    /// # Errors
+    /// When the store is refused or something declared cannot be used; then nothing runs.
+    pub async fn start(self) -> Result<Runtime, AppError> {
+        Ok(Runtime::new(App::start(self.config).await?, self.tenant))
+    }
+}

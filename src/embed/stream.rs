@@ -1,0 +1,134 @@
+//! A turn as it happens: pieces of text while they come, the events that are in the log, and in
+//! the end the outcome.
+
+use std::collections::VecDeque;
+
+use greenroom_actors::{
+    Runtime as Handle,
+    domain::{
+        event::Event,
+        ids::{InputKey, Position, SessionId, TurnId},
+        model::ModelEvent,
+        outcome::TurnOutcome,
+    },
+    runtime::{CallError, Heard, Listener, Note},
+};
+
+/// How long an outcome is waited for: a turn ends by its own deadline, this only bounds the wait
+/// for a session that has left the stage.
+const OUTCOME_MS: u64 = 2 * 86_400_000;
+
+/// Something of a turn.
+#[derive(Clone, Debug)]
+pub enum TurnEvent {
+    /// A piece of text; ephemeral.
+    Text(String),
+    /// A piece of thinking; ephemeral.
+    Thinking(String),
+    /// A tool said how far it is; ephemeral.
+    Progress(String),
+    /// Something that is in the log, with the frame it is in.
+    Happened(Position, Box<Event>),
+    /// The listener was too slow: so many notes were missed. Frames can be read from the log.
+    Lagged(u64),
+}
+
+/// A turn as it happens. Dropping it stops listening, not the turn.
+#[derive(Debug)]
+pub struct TurnStream {
+    runtime: Handle,
+    session: SessionId,
+    key: InputKey,
+    listener: Listener,
+    waiting: VecDeque<TurnEvent>,
+    turn: Option<TurnId>,
+    over: bool,
+}
+
+impl TurnStream {
+    pub(super) const fn new(
+        runtime: Handle,
+        session: SessionId,
+        key: InputKey,
+        listener: Listener,
+    ) -> Self {
+        let waiting = VecDeque::new();
+        Self { runtime, session, key, listener, waiting, turn: None, over: false }
+    }
+
+    /// The key of the input: with it the same turn can be found again after a restart.
+    #[must_use]
+    pub const fn key(&self) -> &InputKey {
+        &self.key
+    }
+
+    /// What happens next; `None` once the turn has ended.
+    pub async fn next(&mut self) -> Option<TurnEvent> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Some(event);
+            }
+            if self.over {
+                return None;
+            }
+            match self.listener.next().await {
+                Some(Heard::Note(note)) => self.hear(note),
+                Some(Heard::Lagged { missed }) => {
+                    // The end may be among what was missed; the outcome is asked for in any case.
+                    self.over = self.outcome_is_known().await;
+                    return Some(TurnEvent::Lagged(missed));
+                }
+                None => self.over = true,
+            }
+        }
+    }
+
+    /// How the turn ended, once it has; asks the log, so it does not matter what was heard.
+    ///
+    /// # Errors
+    /// When the session is off the stage or the runtime has gone.
+    pub async fn outcome(self) -> Result<TurnOutcome, CallError> {
+        let (_, outcome) = self.runtime.outcome(self.session, self.key, OUTCOME_MS).await?;
+        Ok(outcome)
+    }
+
+    async fn outcome_is_known(&self) -> bool {
+        let state = self.runtime.state(self.session).await.ok();
+        let turn = state.as_ref().and_then(|state| state.inputs.get(&self.key).copied().flatten());
+        turn.is_some_and(|turn| state.is_some_and(|state| state.outcomes.contains_key(&turn)))
+    }
+
+    fn hear(&mut self, note: Note) {
+        match note {
+            Note::Frame(frame) if frame.session == self.session => {
+                for event in frame.events.iter() {
+                    self.happened(frame.position, event);
+                }
+            }
+            Note::Delta { call, event } if call.session == self.session && self.turn.is_some() => {
+                match event {
+                    ModelEvent::Text { delta } => self.waiting.push_back(TurnEvent::Text(delta)),
+                    ModelEvent::Thinking { delta } => {
+                        self.waiting.push_back(TurnEvent::Thinking(delta));
+                    }
+                    ModelEvent::Finished { .. } => {}
+                }
+            }
+            Note::Progress { call, label } if call.session == self.session => {
+                self.waiting.push_back(TurnEvent::Progress(label));
+            }
+            Note::Frame(_) | Note::Delta { .. } | Note::Progress { .. } => {}
+        }
+    }
+
+    fn happened(&mut self, position: Position, event: &Event) {
+        match event {
+            Event::TurnStarted { turn, key, .. } if *key == self.key => self.turn = Some(*turn),
+            Event::TurnFinished { turn, .. } if self.turn == Some(*turn) => self.over = true,
+            _ => {}
+        }
+        if self.turn.is_some() {
+            self.waiting.push_back(TurnEvent::Happened(position, Box::new(event.clone())));
+        }
+    }
+}
