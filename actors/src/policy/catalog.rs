@@ -48,7 +48,8 @@ pub fn changes(
             changes.push(change);
         }
     }
-    // A call that closes takes its question with it, also where no event names the question.
+    // A fork begins with no questions and no bookings: those stay with the log it was cut from. That
+    // a call never closes while it is asked about is the fold's to see to.
     if events.iter().any(|event| matches!(event, Event::SessionForked { .. })) {
         changes.retain(|change| matches!(change, Change::Session(_)));
     }

@@ -7,18 +7,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::play::{Play, me};
 use crate::{
     domain::{
+        catalog::Change,
         conversation::{Block, Speaker},
-        event::{Caller, Event},
-        ids::{ApprovalNo, Assignment, CallNo, ModelCallNo, SessionId, ToolCallNo, TurnId},
+        event::{Caller, CancelTarget, Event},
+        ids::{
+            ApprovalNo, Assignment, CallNo, ModelCallNo, Position, SessionId, ToolCallNo, TurnId,
+        },
         usage::Settlement,
     },
-    policy::turn::{Effect, Run, State, builtin, pending},
+    policy::{
+        catalog,
+        turn::{Effect, Run, State, builtin, pending},
+    },
 };
 
 /// What the events of one session add up to, counted without the machine.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Books {
     turn: Option<TurnId>,
+    /// Whether the running turn is being cancelled.
+    ending: bool,
     turns: BTreeSet<TurnId>,
     models: BTreeMap<ModelCallNo, Call>,
     tools: BTreeMap<ToolCallNo, Tool>,
@@ -47,6 +55,7 @@ impl Books {
             Event::TurnStarted { turn, .. } => {
                 assert!(self.turn.replace(*turn).is_none(), "two turns at once");
                 assert!(self.turns.insert(*turn), "turn {turn} started twice");
+                self.ending = false;
             }
             Event::TurnFinished { turn, .. } => self.turn_finished(*turn),
             Event::ModelCallStarted { call, turn, .. } => {
@@ -64,6 +73,11 @@ impl Books {
                 call.exact += u32::from(matches!(settlement, Settlement::Exact { .. }));
                 assert!(call.exact <= 1, "booked exactly twice");
             }
+            Event::CancelRequested { target, .. } => {
+                let of_turn =
+                    matches!(target, CancelTarget::Turn { .. } | CancelTarget::Everything);
+                self.ending |= of_turn && self.turn.is_some();
+            }
             Event::ToolRequested { call, by, .. } => {
                 let new = Tool { by: by.clone(), started: false, ended: false };
                 assert!(self.tools.insert(*call, new).is_none(), "t{call} twice");
@@ -71,6 +85,8 @@ impl Books {
             Event::ToolStarted { call, .. } => {
                 let tool = self.tools.get_mut(call).expect("a call that was asked for");
                 assert!(!tool.ended, "t{call} started after its end");
+                let of_turn = matches!(tool.by, Caller::Model { .. });
+                assert!(!(of_turn && self.ending), "t{call} started for a cancelled turn");
                 assert!(!std::mem::replace(&mut tool.started, true), "t{call} started twice");
             }
             Event::ToolFinished { call, .. } => {
@@ -233,14 +249,21 @@ pub(super) struct Watched {
     pub(super) play: Play,
     pub(super) books: Books,
     pub(super) asked: Asked,
+    /// What the catalog shows of it.
+    inbox: BTreeSet<ApprovalNo>,
     /// All events, for later.
     pub(super) events: Vec<Event>,
 }
 
 impl Watched {
     pub(super) fn new(play: Play) -> Self {
-        let mut watched =
-            Self { play, books: Books::default(), asked: Asked::default(), events: Vec::new() };
+        let mut watched = Self {
+            play,
+            books: Books::default(),
+            asked: Asked::default(),
+            inbox: BTreeSet::new(),
+            events: Vec::new(),
+        };
         for (_, body) in watched.play.frames.clone() {
             let events: Vec<Event> = serde_json::from_str(&body).unwrap();
             watched.count(&events);
@@ -288,6 +311,15 @@ impl Watched {
             self.books.grounds(effect, &self.play.state);
         }
         self.asked.hear(effects);
+        for change in catalog::changes(&self.play.state, &"t".into(), Position(1), events) {
+            if let Change::ApprovalOpened { no, .. } = &change {
+                self.inbox.insert(*no);
+            }
+            if let Change::ApprovalClosed { no } = &change {
+                self.inbox.remove(no);
+            }
+        }
+        assert!(self.inbox.iter().eq(self.play.state.approvals.keys()), "the catalog's inbox");
         self.books.audit(&self.play.state);
         let state = &self.play.state;
         assert_eq!(state.session, me());
