@@ -315,7 +315,7 @@ async fn an_edit_runs_the_edited_call_and_records_its_digest() {
     let args = Args(r#"{"at": "the floor"}"#.to_owned());
     let done = answered(&stage, session, Answer::Edit { args: args.clone() }).await;
     assert_eq!(done.word(), "done");
-    assert_eq!(prop.args(), [args.0.clone()]);
+    assert_eq!(prop.args(), std::slice::from_ref(&args.0));
     let digest = Request { tool: "look".into(), args, cwd: None }.digest();
     let events = events(&stage.runtime, session).await;
     let started = events.iter().find_map(|event| match event {

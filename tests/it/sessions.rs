@@ -16,7 +16,7 @@ use greenroom_actors::{
     },
     limits,
     policy::turn::Rejected,
-    ports::{Clock as _, Probe},
+    ports::Probe,
     runtime::CallError,
     testing::harness::{Harness, PATIENCE_MS, bounded, ended, events, say},
 };

@@ -29,7 +29,7 @@ pub fn deps(store: &Arc<Store>) -> Deps {
     }
 }
 
-pub fn open(path: &PathBuf) -> Arc<Store> {
+pub fn open(path: &Path) -> Arc<Store> {
     Arc::new(Store::open(path, StoreOptions::default()).expect("open the store"))
 }
 

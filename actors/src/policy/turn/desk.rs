@@ -186,11 +186,12 @@ impl<'s, 'e> Desk<'s, 'e> {
             }
             return;
         };
+        let (key, told) = (key.clone(), outcome.clone());
+        self.once(Effect::Finish { turn, key, outcome: told });
         // This very assignment, not the last one: several reports may have been lost together.
         if let (Some(parent), Some(assignment)) = (self.state.parent(), assignment) {
-            self.report(parent, assignment, ChildOutcome::Turn { outcome: outcome.clone() });
+            self.report(parent, assignment, ChildOutcome::Turn { outcome });
         }
-        self.once(Effect::Finish { turn, key: key.clone(), outcome });
     }
 
     /// Tells the parent once more how an assignment ended, if it has.

@@ -101,6 +101,20 @@ fn turn_session_always_and_all_answer_the_other_questions_too() {
 }
 
 #[test]
+fn a_rule_for_every_session_is_told_to_the_house_again_on_waking() {
+    let told = "
+                > remember Allow buy
+                > slot t1
+                > slot t2
+                > wake at 345601000
+            ";
+    asking().with(person(1, Answer::Always)).check(wake(), told).check(wake(), told);
+    // Its own rule is nobody else's.
+    let own = told.replace("> remember Allow buy", "");
+    asking().with(person(1, Answer::Session)).check(wake(), &own);
+}
+
+#[test]
 fn a_rule_that_asks_is_stronger_than_an_answer_for_the_session() {
     Play::of(agent()).with(say("k1")).with(wants(1, &[("pay", "{}"), ("pay", "{}")])).check(
         person(1, Answer::Session),

@@ -196,6 +196,30 @@ fn a_childs_end_is_told_again() {
 }
 
 #[test]
+fn of_several_ends_that_nobody_heard_each_is_told_when_it_is_asked_for() {
+    let both = Play::child(agent())
+        .with(assign(1))
+        .with(answers(1, reply("one", &[])))
+        .with(assign(2))
+        .with(answers(2, reply("two", &[])))
+        .with(wake());
+    both.check(
+        assign(1),
+        "
+                > tell turn 1 completed
+                > report 1 to boss: completed
+            ",
+    )
+    .check(
+        assign(2),
+        "
+                > tell turn 2 completed
+                > report 2 to boss: completed
+            ",
+    );
+}
+
+#[test]
 fn the_third_panic_without_progress_takes_it_off_the_stage() {
     asked()
         .check(
