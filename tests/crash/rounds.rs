@@ -1,7 +1,10 @@
 //! The rounds of a run: self-test, random kills, kills at named points, a second runtime on the
 //! same file, healing, and the verdict.
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use greenroom_actors::fault;
 
@@ -59,6 +62,7 @@ const SHOWN: usize = 40;
 #[derive(Default)]
 struct Tally {
     violations: Vec<String>,
+    known: BTreeSet<(&'static str, String)>,
     seen: BTreeMap<&'static str, u64>,
     kills: u64,
     recovery: u64,
@@ -78,8 +82,12 @@ impl Tally {
         for (name, check) in check::ALL {
             let Found { violations, seen } = check(facts);
             *self.seen.entry(name).or_default() += seen;
-            self.violations
-                .extend(violations.into_iter().map(|what| format!("{name}: {when}: {what}")));
+            for what in violations {
+                // The log keeps what was wrong, so every later look finds it again.
+                if self.known.insert((name, what.clone())) {
+                    self.violations.push(format!("{name}: {when}: {what}"));
+                }
+            }
         }
     }
 }
