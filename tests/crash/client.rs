@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, io, path::Path};
 
 use greenroom_actors::domain::{
-    ids::{ApprovalId, InputKey, SessionId},
+    ids::{ApprovalId, InputKey, SessionId, ToolName},
     permission::Answer,
     tool::Args,
 };
@@ -29,6 +29,8 @@ struct Job {
     session: Option<SessionId>,
     /// Inputs not yet accepted, next last.
     to_submit: Vec<InputKey>,
+    /// Calls of its own, next last.
+    to_invoke: Vec<(InputKey, ToolName)>,
     /// Accepted, not ended.
     owed: Vec<InputKey>,
     /// When to cancel it, in ms of the run.
@@ -37,6 +39,13 @@ struct Job {
     asked: Option<u64>,
     /// Not before then, in ms of the run: it was refused a moment ago.
     not_before: u64,
+}
+
+impl Job {
+    const fn is_over(&self) -> bool {
+        let open = self.to_submit.is_empty() && self.to_invoke.is_empty() && self.owed.is_empty();
+        self.session.is_some() && open
+    }
 }
 
 /// What an order in flight is about.
@@ -192,6 +201,7 @@ impl Client {
             agent: load::ROOTS[at],
             session: None,
             to_submit: (1..=inputs).rev().map(key).collect(),
+            to_invoke: if load::ROOTS[at] == "chatter" { load::own_calls(no) } else { Vec::new() },
             owed: Vec::new(),
             cancel_at,
             asked: None,
@@ -245,15 +255,19 @@ impl Client {
                 let promise = Promise::Ended { session, key: key.clone(), turn, outcome };
                 self.journal.note(&promise)?;
                 job.owed.retain(|other| *other != key);
-                if job.owed.is_empty() && job.to_submit.is_empty() {
-                    self.jobs.remove(&no);
-                    self.ended += 1;
-                }
+            }
+            (Wish::Invoke { session, key, .. }, Reply::Invoked { outcome }) => {
+                self.journal.note(&Promise::Invoked { session, key: key.clone(), outcome })?;
+                job.to_invoke.retain(|(other, _)| *other != key);
             }
             (wish, other) => {
                 job.not_before = now + 50;
                 self.refused(&format!("{wish:?}"), &other);
             }
+        }
+        if self.jobs.get(&no).is_some_and(Job::is_over) {
+            self.jobs.remove(&no);
+            self.ended += 1;
         }
         Ok(())
     }
@@ -310,6 +324,9 @@ fn wish(job: &Job) -> Option<Wish> {
     if let Some(key) = job.to_submit.last() {
         let text = format!("do {key}");
         return Some(Wish::Submit { session, key: key.clone(), text });
+    }
+    if let Some((key, tool)) = job.to_invoke.last().cloned() {
+        return Some(Wish::Invoke { session, key, tool });
     }
     let key = job.owed.first()?.clone();
     Some(Wish::Outcome { session, key })

@@ -6,6 +6,7 @@ use greenroom_actors::domain::{
     ids::{AgentName, ApprovalId, InputKey, Position, SessionId, Token, ToolName, TurnId},
     outcome::TurnOutcome,
     permission::Answer,
+    tool::ToolOutcome,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,8 @@ pub(crate) enum Wish {
     Submit { session: SessionId, key: InputKey, text: String },
     /// How its turn ended.
     Outcome { session: SessionId, key: InputKey },
+    /// One tool, without a model.
+    Invoke { session: SessionId, key: InputKey, tool: ToolName },
     /// The inbox.
     Approvals,
     /// An answer to a question in it.
@@ -68,6 +71,8 @@ pub(crate) enum Reply {
     Done,
     /// The turn ended.
     Outcome { turn: TurnId, outcome: TurnOutcome },
+    /// The tool's call closed.
+    Invoked { outcome: ToolOutcome },
     /// The inbox.
     Approvals { rows: Vec<Open> },
     /// Sessions that are not idle, each with what it is doing.
@@ -114,6 +119,8 @@ pub(crate) enum Promise {
     Decided { approval: ApprovalId, answer: Answer },
     /// A turn has ended like this.
     Ended { session: SessionId, key: InputKey, turn: TurnId, outcome: TurnOutcome },
+    /// A call of the client's own has closed like this.
+    Invoked { session: SessionId, key: InputKey, outcome: ToolOutcome },
     /// A frame is committed.
     Frame(Acked),
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use greenroom_actors::domain::{
-    event::{CancelTarget, Event, FailureKind, RestartCause},
+    event::{Caller, CancelTarget, Event, FailureKind, RestartCause},
     ids::CallId,
     outcome::TurnOutcome,
     permission::{Basis, Closed},
@@ -22,7 +22,7 @@ use super::{
 type Which = fn(&Event) -> bool;
 
 /// What the sessions' logs can show.
-const LOGGED: [(&str, Which); 10] = [
+const LOGGED: [(&str, Which); 12] = [
     ("restarts after the process died", |event| {
         matches!(event, Event::SessionRestarted { cause: RestartCause::Process })
     }),
@@ -51,6 +51,12 @@ const LOGGED: [(&str, Which); 10] = [
     }),
     ("turns ended by a budget", |event| {
         matches!(event, Event::TurnFinished { outcome: TurnOutcome::BudgetExhausted { .. }, .. })
+    }),
+    ("calls of the client's own", |event| {
+        matches!(event, Event::ToolRequested { by: Caller::Host { .. }, .. })
+    }),
+    ("later assignments of a child", |event| {
+        matches!(event, Event::ChildSpawned { creation: None, .. })
     }),
     ("retries", |event| matches!(event, Event::TimerFired { .. })),
 ];

@@ -5,7 +5,7 @@
 use greenroom_actors::domain::{
     agent::AgentSpec,
     budget::Budget,
-    ids::{ModelName, Timestamp},
+    ids::{InputKey, ModelName, Timestamp, ToolName},
     permission::{Authority, RulePattern},
     usage::{DatedPrice, NanoUsd, Price, PriceBook},
 };
@@ -19,6 +19,12 @@ pub(crate) const ROOTS: [&str; 12] = [
 pub(crate) const IGNORED: &str = "ignored";
 /// The tool that a person is asked about, wherever it is not allowed.
 pub(crate) const ASKED: &str = "sink_once";
+
+/// Calls that the client makes without a model, in the order of a job's list.
+pub(crate) fn own_calls(job: u64) -> Vec<(InputKey, ToolName)> {
+    let call = |tool: &str| (InputKey(format!("job-{job}-{tool}")), ToolName::from(tool));
+    ["sink_verifiable", "sink_idempotent", "sink_once"].map(call).to_vec()
+}
 
 /// What the vendor says. Effects are told apart by their keys; the notes are for the reader.
 pub(crate) const SCRIPT: &str = r#"
@@ -77,6 +83,10 @@ agent leaf
 agent board
     call spawn_agent {"agent":"asker","task":"ask for me"}
     call spawn_agent {"agent":"chatter","task":"talk meanwhile"}
+  then
+    call await_agents {}
+  then
+    call send_agent {"agent_id":"{child:2}","task":"talk once more"}
   then
     call await_agents {}
   then

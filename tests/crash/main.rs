@@ -91,7 +91,12 @@ fn drive(words: &[&str]) -> i32 {
             "--no-aborts" => plan.aborts = false,
             "--keep" => plan.keep = true,
             "--list" => return 0,
-            // What cargo passes on to every test program.
+            // What cargo passes on to every test program; some of it with a value.
+            "--test-threads" | "--format" | "--color" | "--logfile" | "-Z" => drop(words.next()),
+            "--skip" => match words.next() {
+                Some(filter) if "crash".contains(filter) => return 0,
+                _ => {}
+            },
             flag if flag.starts_with('-') => {}
             filter if "crash".contains(filter) => {}
             filter => {

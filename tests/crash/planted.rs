@@ -3,7 +3,7 @@
 
 use greenroom_actors::domain::{
     budget::{Amount, Dimension},
-    event::{Event, TimerKind},
+    event::{Caller, Event, TimerKind},
     grant::GrantEvent,
     ids::{CallId, SessionId, Timestamp},
     outcome::{ChildOutcome, TurnOutcome},
@@ -77,6 +77,9 @@ const PLANTS: &[(&str, &str, Plant)] = &[
             }
             _ => false,
         })
+    }),
+    ("I1", "a call of the client's own is gone", |facts| {
+        remove(facts, |event| matches!(event, Event::ToolRequested { by: Caller::Host { .. }, .. }))
     }),
     ("I2", "a frame is missing in the middle", |facts| {
         let long = facts.stored.values_mut().find(|frames| frames.len() > 3);

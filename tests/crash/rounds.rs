@@ -1,7 +1,10 @@
 //! The rounds of a run: self-test, random kills, kills at named points, a second runtime on the
 //! same file, healing, and the verdict.
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use greenroom_actors::fault;
 
@@ -27,10 +30,11 @@ pub(crate) struct Plan {
     pub(crate) keep: bool,
 }
 
-/// A kill comes at most this long after the start: work of some tens of ms is always in hand.
-const WINDOW_MS: u64 = 700;
-/// The part of it in which a runtime starts and recovers.
-const EARLY_MS: u64 = 110;
+/// A kill comes at most this long after a runtime should serve, by how long the last one took:
+/// work of some tens of ms is always in hand.
+const WINDOW_MS: u64 = 600;
+/// The same for kills that aim at the start and the recovery.
+const EARLY_MS: u64 = 60;
 /// So many of a hundred kills come in that part.
 const EARLY_PERCENT: u64 = 35;
 /// Served for less than this counts as killed during recovery.
@@ -38,7 +42,7 @@ const RECOVERY_MS: u64 = 50;
 /// A look at the file, as the kill left it, every so many kills.
 const LOOK_EVERY: u64 = 15;
 /// From so many kills on, everything in `coverage` must have come about.
-const KILLS_THAT_CUT: u64 = 100;
+const KILLS_THAT_CUT: u64 = 150;
 /// Hits wanted of each point.
 const HITS: u64 = 3;
 /// Attempts at each point.
@@ -58,10 +62,14 @@ const SHOWN: usize = 40;
 #[derive(Default)]
 struct Tally {
     violations: Vec<String>,
+    known: BTreeSet<(&'static str, String)>,
     seen: BTreeMap<&'static str, u64>,
     kills: u64,
     recovery: u64,
     unready: u64,
+    /// Kills in a row before or right after it served, and the most of them.
+    row: u64,
+    longest_row: u64,
     idle: u64,
 }
 
@@ -74,8 +82,12 @@ impl Tally {
         for (name, check) in check::ALL {
             let Found { violations, seen } = check(facts);
             *self.seen.entry(name).or_default() += seen;
-            self.violations
-                .extend(violations.into_iter().map(|what| format!("{name}: {when}: {what}")));
+            for what in violations {
+                // The log keeps what was wrong, so every later look finds it again.
+                if self.known.insert((name, what.clone())) {
+                    self.violations.push(format!("{name}: {when}: {what}"));
+                }
+            }
         }
     }
 }
@@ -139,7 +151,8 @@ fn random_kills(
     stage.go_on(until, |client| client.ended >= 3)?;
     while tally.kills < plan.kills {
         let early = chance.percent(EARLY_PERCENT);
-        let after = chance.below(if early { EARLY_MS } else { WINDOW_MS });
+        let start = stage.start_ms.last().copied().unwrap_or(0);
+        let after = chance.below(start + if early { EARLY_MS } else { WINDOW_MS });
         let until = stage.now() + after;
         if let Came::Dead(status) = stage.go_on(until, |_| false)? {
             tally.wrong(format!("the runtime died of itself: {status}"));
@@ -149,6 +162,9 @@ fn random_kills(
                 Some(ms) if ms < RECOVERY_MS => tally.recovery += 1,
                 Some(_) => {}
             }
+            let recovering = stage.served().is_none_or(|ms| ms < RECOVERY_MS);
+            tally.row = if recovering { tally.row + 1 } else { 0 };
+            tally.longest_row = tally.longest_row.max(tally.row);
             tally.idle += u64::from(!stage.client.owes());
             stage.kill()?;
             tally.kills += 1;
@@ -300,8 +316,9 @@ fn report(plan: &Plan, stage: &Stage, facts: &Facts, hits: &Hits, tally: &mut Ta
     let most = starts.iter().max().copied().unwrap_or(0);
     println!("runtimes {}, served after {mean} ms, at most {most} ms", stage.starts);
     println!(
-        "kills: {} before it served, {} within {RECOVERY_MS} ms of that, {} without work in hand",
-        tally.unready, tally.recovery, tally.idle
+        "kills: {} before it served, {} within {RECOVERY_MS} ms of that, up to {} of these in a \
+         row, {} without work in hand",
+        tally.unready, tally.recovery, tally.longest_row, tally.idle
     );
     for (what, count) in events(facts) {
         println!("  {count:>7} {what}");

@@ -21,6 +21,7 @@ use greenroom_actors::{
         event::{CancelTarget, UserInput},
         frame,
         permission::Subject,
+        tool,
     },
     fault, limits,
     runtime::{CallError, Deps, Options, Runtime, Setup},
@@ -200,6 +201,11 @@ async fn answer(runtime: &Runtime, wish: Wish) -> Result<Reply, CallError> {
         Wish::Outcome { session, key } => {
             let (turn, outcome) = runtime.outcome(session, key, OUTCOME_MS).await?;
             Reply::Outcome { turn, outcome }
+        }
+        Wish::Invoke { session, key, tool: name } => {
+            let args = tool::Args(r#"{"note":"host","delay_ms":20}"#.to_owned());
+            let outcome = runtime.invoke_tool(session, key, (name, args), (None, None)).await?;
+            Reply::Invoked { outcome }
         }
         Wish::Approvals => Reply::Approvals { rows: approvals(runtime).await? },
         Wish::Decide { approval, answer } => {

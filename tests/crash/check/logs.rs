@@ -52,6 +52,22 @@ pub(super) fn acknowledged(facts: &Facts) -> Found {
                     format!("{session}: {key} was said to end as {outcome:?}; the log knows not")
                 });
             }
+            Promise::Invoked { session, key, outcome } => {
+                let mut calls = facts.of(*session).filter_map(|event| match event {
+                    Event::ToolRequested { call, by: Caller::Host { key: other, .. }, .. } => {
+                        (other == key).then_some(*call)
+                    }
+                    _ => None,
+                });
+                let (call, again) = (calls.next(), calls.next());
+                let closed = facts.of(*session).any(|event| {
+                    matches!(event, Event::ToolFinished { call: no, outcome: other }
+                        if Some(*no) == call && other == outcome)
+                });
+                found.must(closed && again.is_none(), || {
+                    format!("{session}: {key} closed as {outcome:?}; the log knows not")
+                });
+            }
             Promise::Frame(acked) => {
                 let at = usize::try_from(acked.position.0.saturating_sub(1)).unwrap_or(usize::MAX);
                 let stored = facts.stored.get(&LogId::session(acked.session));
