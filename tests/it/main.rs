@@ -7,4 +7,5 @@ mod props;
 mod restart;
 mod stage;
 mod store;
+mod waits;
 mod workshop;
