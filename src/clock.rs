@@ -1,6 +1,8 @@
 //! The clock port on the real machine: the wall's time, tokio's timer, the system's randomness.
 //! The only place outside tests that asks the standard library for any of them.
 
+#![expect(clippy::disallowed_methods, reason = "what is banned elsewhere is done here")]
+
 use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher,

@@ -88,6 +88,25 @@ impl Store {
         Ok(Self { door, threads: Mutex::new(threads) })
     }
 
+    /// Opens a store to look at, also while a runtime holds it. Whatever would write is refused.
+    ///
+    /// # Errors
+    /// When it is not there, is not ours, or has another form.
+    pub fn look(path: &Path) -> Result<Self, OpenError> {
+        let thread = |source| OpenError::Thread { path: path.to_owned(), source };
+        let (write, _nobody) = sync_channel(1);
+        let (read, reads) = sync_channel(limits::STORE_READS);
+        let readers = readers::start(vec![open::onlooker(path)?], reads).map_err(thread)?;
+        let door = Door {
+            writes: Queue::new(1, write),
+            reads: Queue::new(limits::STORE_READS, read),
+            poison: Poison::default(),
+        };
+        door.writes.shut();
+        let threads = Threads { readers, writer: None, lock: None };
+        Ok(Self { door, threads: Mutex::new(threads) })
+    }
+
     /// Commits what was accepted, copies the write-ahead log back and lets the file go. Requests
     /// from then on are refused. Blocks for as long as the disk takes.
     pub fn close(&self) {
@@ -96,12 +115,12 @@ impl Store {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for reader in threads.readers.drain(..) {
             // A thread that panicked has told its callers.
-            let _ = reader.join();
+            let _said = reader.join();
         }
         self.door.writes.shut();
         if let Some(writer) = threads.writer.take() {
             // As above.
-            let _ = writer.join();
+            let _said = writer.join();
         }
         drop(threads.lock.take());
     }

@@ -4,7 +4,7 @@
 //! Every point is listed in `POINTS`, so that a driver can prove each one was reached.
 
 /// All points, in the order a turn passes them.
-pub const POINTS: [&str; 16] = [
+pub const POINTS: [&str; 25] = [
     "input.before_append",
     "append.before_send",
     "append.acknowledged",
@@ -16,11 +16,20 @@ pub const POINTS: [&str; 16] = [
     "tool.ran",
     "child.before_assign",
     "child.before_report",
+    "ledger.before_append",
     "ledger.granted",
     "ledger.before_answer",
+    "wing.before_start",
     "wake.claimed",
     "wake.folded",
+    "store.in_group",
     "store.before_commit",
+    "store.committed",
+    "store.migrating",
+    "store.before_copy_back",
+    "store.copied_back",
+    "shutdown.begun",
+    "shutdown.sessions_gone",
 ];
 
 #[cfg(feature = "testing")]

@@ -176,6 +176,7 @@ impl Ledger {
         match book.next_frame(&load::boot_mark(self.boot), now) {
             Ok(None) => {}
             Ok(Some(append)) => {
+                fault::point("ledger.before_append");
                 let appending = self.journal.append(append);
                 let appending =
                     async move { appending.await.map_err(|error| load::append_trouble(&error)) };

@@ -14,8 +14,9 @@ pub const MODEL_RETRIES: u32 = 5;
 pub const RETRY_MS: u64 = 500;
 /// Longest such pause, unless the vendor asked for a longer one.
 pub const RETRY_MAX_MS: u64 = 30_000;
-/// A turn's whole time: a week, so that it outlives two approvals that wait as long as they may.
-pub const TURN_MS: u64 = 604_800_000;
+/// A turn's whole time: `APPROVAL_MS` over a weekend and a day of work, else the turn would end while
+/// a person may still answer.
+pub const TURN_MS: u64 = 345_600_000;
 /// A model call's whole time: 15 min covers the longest thinking seen.
 pub const MODEL_MS: u64 = 900_000;
 /// A tool call's whole time.

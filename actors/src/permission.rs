@@ -214,6 +214,17 @@ impl Permission {
         if desktop.flight.is_some() {
             return;
         }
+        // Sessions say again on recovery what they may have said in vain; it is written once.
+        let stands = |entry: &Entry| match &entry.event {
+            HouseEvent::RuleStanding { rule, .. } => house.fold.standing.contains(rule),
+            HouseEvent::Booted { .. }
+            | HouseEvent::PricesSet { .. }
+            | HouseEvent::Quarantined { .. }
+            | HouseEvent::Released { .. } => false,
+        };
+        while desktop.queue.front().is_some_and(stands) {
+            desktop.queue.pop_front();
+        }
         let Some(entry) = desktop.queue.pop_front() else { return };
         let now = self.clock.now();
         let frame = house.writer.frame(std::slice::from_ref(&entry.event), Vec::new(), None, now);

@@ -3,12 +3,14 @@
 
 mod calls;
 mod patience;
+mod reading;
 mod render;
 mod start;
 #[cfg(feature = "testing")]
 mod strike;
 
-pub use calls::{CallError, HouseFigures, TreeNode};
+pub use calls::CallError;
+pub use reading::{HouseFigures, Reading, TreeNode};
 pub use render::RenderError;
 pub use start::{Deps, Options, Setup, StartError};
 #[cfg(feature = "testing")]
@@ -20,7 +22,7 @@ use ractor::ActorRef;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    bus::{Bus, Listener},
+    bus::Bus,
     domain::ids::PrincipalId,
     limits,
     ports::{Blobs, Catalog, Clock, Journal},
@@ -28,7 +30,10 @@ use crate::{
     supervisor::{RootMsg, Seats},
 };
 
-pub use crate::supervisor::Ended;
+pub use crate::{
+    bus::{Frame, Heard, Listener, Note},
+    supervisor::Ended,
+};
 
 /// A running runtime.
 #[derive(Clone)]

@@ -19,7 +19,7 @@ use crate::{
         house::HouseEvent,
         ids::{CredentialName, PoolKind, Timestamp},
     },
-    limits,
+    fault, limits,
     owned::Owned,
     policy::recovery::{self, Next},
     ports::Catalog,
@@ -124,6 +124,7 @@ impl Actor for Root {
                 children.timers.clear();
                 children.scan = None;
                 children.waking = None;
+                fault::point("shutdown.begun");
                 let order = self.close(&myself, children).await;
                 self.end(Ended::Asked);
                 drop(done.send(order));
@@ -286,6 +287,7 @@ impl Root {
                 () = clock.sleep_until(deadline) => {}
             }
         }
+        fault::point("shutdown.sessions_gone");
         let layers: [fn(&Seat) -> bool; 4] = [
             |seat| matches!(seat, Seat::Wing(_)),
             |seat| matches!(seat, Seat::Pool(_)),

@@ -49,7 +49,7 @@ impl Lock {
             Err(Errno::WOULDBLOCK) => {
                 let mut text = String::new();
                 // Only for the message: a holder that cannot be read stays unnamed.
-                let _ = file.read_to_string(&mut text);
+                let _unnamed = file.read_to_string(&mut text);
                 return Err(NotLocked::Held { pid: text.trim().parse().ok() });
             }
             Err(error) => return Err(NotLocked::Io(error.into())),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use greenroom_actors::limits;
+use greenroom_actors::{fault, limits};
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::lock::{self, Lock, NotLocked};
@@ -71,6 +71,25 @@ pub enum OpenError {
     /// Written by a newer program.
     #[error("open store {path}: it has form {found}, this program knows {known}; use a newer one")]
     TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its form.
+        found: i64,
+        /// Ours.
+        known: usize,
+    },
+    /// Nothing there to read.
+    #[error("read store {path}: there is no such file; check the path")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not yet brought to the form of this program.
+    #[error(
+        "read store {path}: it has form {found}, this program reads {known}; a runtime that opens \
+         it for work brings it there"
+    )]
+    TooOld {
         /// The file.
         path: PathBuf,
         /// Its form.
@@ -185,7 +204,23 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     Ok(conn)
 }
 
-fn ours(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+/// A connection that only reads, beside whoever holds the store. It sees what is committed, takes
+/// no lock, creates and migrates nothing.
+pub(super) fn onlooker(path: &Path) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing { path: path.to_owned() });
+    }
+    let conn = reader(path)?;
+    let found = ours(&conn, path)?;
+    let known = MIGRATIONS.len();
+    if found < known as i64 {
+        return Err(OpenError::TooOld { path: path.to_owned(), found, known });
+    }
+    Ok(conn)
+}
+
+/// Refuses what is not ours or too new; returns its form.
+fn ours(conn: &Connection, path: &Path) -> Result<i64, OpenError> {
     let refused = |source| refusal(path, source);
     let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(refused);
     let application = number("PRAGMA application_id")?;
@@ -198,7 +233,7 @@ fn ours(conn: &Connection, path: &Path) -> Result<(), OpenError> {
         let known = MIGRATIONS.len();
         return Err(OpenError::TooNew { path: path.to_owned(), found: form, known });
     }
-    Ok(())
+    Ok(form)
 }
 
 fn migrate(conn: &Connection, path: &Path) -> Result<(), OpenError> {
@@ -211,6 +246,7 @@ fn migrate(conn: &Connection, path: &Path) -> Result<(), OpenError> {
             transaction.execute_batch(migration)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", number)?;
+            fault::point("store.migrating");
             transaction.commit()
         };
         step().map_err(refused)?;

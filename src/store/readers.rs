@@ -29,7 +29,7 @@ pub(super) fn read<T: Send + 'static>(
         // Nobody waits for the answer of a read whose caller has gone: it is not even run.
         if !reply.is_closed() {
             // It may go meanwhile.
-            let _ = reply.send(read(conn).map_err(AppendError::from));
+            let _gone = reply.send(read(conn).map_err(AppendError::from));
         }
     });
     (Read { work, _permit: permit }, answer)
@@ -51,7 +51,7 @@ pub(super) fn start(
                 let Ok(next) = next else { return };
                 // A read changes nothing, so the connection is whole whatever happened in it;
                 // its caller hears that there is no answer.
-                let _ = catch_unwind(AssertUnwindSafe(|| (next.work)(&conn)));
+                let _panicked = catch_unwind(AssertUnwindSafe(|| (next.work)(&conn)));
             }
         })
     };

@@ -87,14 +87,14 @@ where
                 None => done.map_err(AppendError::from),
             };
             // Whoever asked may have gone; then nobody misses the answer.
-            let _ = reply.send(answer);
+            let _gone = reply.send(answer);
         });
         Worked { keep, class, answer }
     }
 
     fn refuse(self: Box<Self>, why: JournalError) {
         // As above.
-        let _ = self.reply.send(Err(why.into()));
+        let _gone = self.reply.send(Err(why.into()));
     }
 }
 
@@ -219,6 +219,7 @@ impl Writer {
             work.refuse(refusal.clone());
             return Err((None, refusal));
         }
+        fault::point("store.in_group");
         let Worked { keep, class, answer } = work.run(&self.conn);
         if class == Some(Class::Io) {
             let refusal = self.poison.set("the disk failed under a write".to_owned());
@@ -256,7 +257,9 @@ impl Writer {
     /// Makes the group durable, or says why it is not.
     fn seal(&self) -> Option<JournalError> {
         fault::point("store.before_commit");
-        let error = self.conn.execute_batch("COMMIT").err()?;
+        let committed = self.conn.execute_batch("COMMIT");
+        fault::point("store.committed");
+        let error = committed.err()?;
         match class(&error) {
             // The write-ahead log had no room for the group. Its commit mark is written last and
             // is not there; the next group overwrites the rest. So the outcome is known: not done.
@@ -294,7 +297,10 @@ impl Writer {
             return;
         }
         let sql = format!("PRAGMA wal_checkpoint({how})");
-        match self.conn.query_row(&sql, [], |_row| Ok(())) {
+        fault::point("store.before_copy_back");
+        let copied = self.conn.query_row(&sql, [], |_row| Ok(()));
+        fault::point("store.copied_back");
+        match copied {
             Ok(()) => {}
             Err(error) if class(&error) == Class::Io => {
                 self.poison.set(format!("the write-ahead log was not copied back: {error}"));

@@ -22,6 +22,8 @@ use super::{
 
 /// Lines read from a runtime and not yet heard.
 const SAID: usize = 4_096;
+/// The store's file.
+const STORE: &str = "greenroom.db";
 /// How often the client has its say although nobody spoke to it.
 const BEAT_MS: u64 = 5;
 /// A runtime has this long to serve; a debug build on a busy machine takes a second.
@@ -119,9 +121,9 @@ impl Stage {
         wire::wall_ns().saturating_sub(self.begun_ns) / 1_000_000
     }
 
-    fn command(&self, abort: Option<(&str, u64)>) -> io::Result<Command> {
+    fn command(&self, store: &str, abort: Option<(&str, u64)>) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("runtime").arg(self.path("greenroom.db"));
+        command.arg("runtime").arg(self.path(store)).env("RUST_BACKTRACE", "0");
         command.arg(self.model.port.to_string()).arg(self.sink.port.to_string());
         if let Some((point, nth)) = abort {
             command.arg("--abort-at").arg(point).arg("--nth").arg(nth.to_string());
@@ -132,9 +134,8 @@ impl Stage {
     /// Starts a runtime; it need not live until it serves.
     pub(crate) fn start(&mut self, abort: Option<(&str, u64)>) -> io::Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(self.path("runtime.log"))?;
-        let mut command = self.command(abort)?;
+        let mut command = self.command(STORE, abort)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(log));
-        command.env("RUST_BACKTRACE", "0");
         let started = self.now();
         let mut child = command.spawn()?;
         let none = || io::Error::other("no pipe to a runtime");
@@ -239,10 +240,31 @@ impl Stage {
     /// A second runtime on the same file: how long until it was refused, and what it said.
     pub(crate) fn second(&self) -> io::Result<(u64, ExitStatus, String)> {
         let before = self.now();
-        let mut command = self.command(None)?;
+        let mut command = self.command(STORE, None)?;
         let output = command.stdin(Stdio::null()).output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok((self.now() - before, output.status, said))
+    }
+
+    /// A runtime on another file, which nobody gives an order to: how it ended, and whether it
+    /// had served.
+    pub(crate) fn alone(
+        &self,
+        store: &str,
+        abort: Option<(&str, u64)>,
+    ) -> io::Result<(ExitStatus, bool)> {
+        let output = self.command(store, abort)?.stdin(Stdio::null()).output()?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let ready = |line: &str| matches!(serde_json::from_str(line), Ok(Said::Ready));
+        Ok((output.status, said.lines().any(ready)))
+    }
+
+    /// Asks for an orderly end; whoever asked does not wait here.
+    pub(crate) fn ask_to_end(&mut self) {
+        let order = self.client.order(Wish::Shutdown);
+        if let Some(living) = &mut self.living {
+            send(&mut living.orders, &[order]);
+        }
     }
 
     /// The runtime's process.
@@ -270,7 +292,10 @@ impl Stage {
             busy = self.busy()?;
         }
         stuck.extend(busy.iter().map(|(session, doing)| format!("busy: {session} {doing}")));
-        for root in self.client.roots.clone() {
+        // What is not over holds room, rightly.
+        let roots = if stuck.is_empty() { self.client.roots.clone() } else { Vec::new() };
+        for root in roots {
+            let until = self.now() + START_MS;
             stuck.extend(self.unreserve(root, until)?);
         }
         stuck.extend(self.shut_down()?);
@@ -304,10 +329,7 @@ impl Stage {
     }
 
     fn shut_down(&mut self) -> io::Result<Option<String>> {
-        let order = self.client.order(Wish::Shutdown);
-        if let Some(living) = &mut self.living {
-            send(&mut living.orders, &[order]);
-        }
+        self.ask_to_end();
         let until = self.now() + START_MS;
         let came = self.go_on(until, |_| false)?;
         let bye = self.client.bye.take();

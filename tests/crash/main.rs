@@ -19,6 +19,7 @@ mod chance;
 mod check;
 mod client;
 mod control;
+mod coverage;
 mod driver;
 mod facts;
 mod load;

@@ -174,9 +174,10 @@ const PLANTS: &[(&str, &str, Plant)] = &[
     ("I7", "a turn was forgotten", |facts| {
         remove(facts, |event| matches!(event, Event::TurnFinished { .. }))
     }),
-    ("I7", "a retry that nothing will fire", |facts| {
-        facts.healed = false;
-        remove(facts, |event| matches!(event, Event::TimerFired { .. }))
+    ("I7", "a session is off the stage", |facts| {
+        let frame = facts.sessions.values_mut().find_map(|frames| frames.last_mut());
+        let reason = "planted".to_owned();
+        frame.map(|frame| frame.events.push(Event::SessionQuarantined { reason })).is_some()
     }),
     ("I7", "the read model knows nothing of a session", |facts| facts.lines.pop_first().is_some()),
     ("I7", "the read model would never wake it", |facts| {

@@ -8,6 +8,7 @@ use greenroom_actors::fault;
 use super::{
     chance::Chance,
     check::{self, Found},
+    coverage,
     driver::{Came, Hits, Stage, aborted},
     facts::{self, Facts, Trouble},
     load, model, planted,
@@ -36,12 +37,16 @@ const EARLY_PERCENT: u64 = 35;
 const RECOVERY_MS: u64 = 50;
 /// A look at the file, as the kill left it, every so many kills.
 const LOOK_EVERY: u64 = 15;
+/// From so many kills on, everything in `coverage` must have come about.
+const KILLS_THAT_CUT: u64 = 100;
 /// Hits wanted of each point.
 const HITS: u64 = 3;
 /// Attempts at each point.
 const TRIES: u64 = 24;
 /// How long a point may take to be reached before the runtime is killed anyway.
 const REACH_MS: u64 = 1_600;
+/// How long an orderly end may take.
+const END_MS: u64 = 12_000;
 /// How long everything may take to end once nothing is killed any more.
 const HEAL_MS: u64 = 90_000;
 /// How long a second runtime may take to be refused.
@@ -164,6 +169,26 @@ fn look(stage: &Stage, tally: &mut Tally, when: &str) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// How a point is reached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By work.
+    Work,
+    /// By an orderly end with work in hand.
+    End,
+    /// By a store that does not exist yet.
+    NewStore,
+}
+
+fn way(point: &str) -> Way {
+    match point {
+        "store.migrating" => Way::NewStore,
+        "store.before_copy_back" | "store.copied_back" => Way::End,
+        point if point.starts_with("shutdown.") => Way::End,
+        _ => Way::Work,
+    }
+}
+
 fn strike_points(
     stage: &mut Stage,
     chance: &mut Chance,
@@ -172,31 +197,64 @@ fn strike_points(
     stage.kill()?;
     let mut hits = Hits::new();
     for point in fault::POINTS {
-        let count = hits.entry(point).or_default();
-        let mut range = 12;
-        for _try in 0..TRIES {
-            if *count >= HITS {
+        let mut range = if way(point) == Way::Work { 12 } else { 1 };
+        let mut count = 0;
+        for attempt in 0..TRIES {
+            if count >= HITS {
                 break;
             }
-            stage.start(Some((point, 1 + chance.below(range))))?;
-            let until = stage.now() + REACH_MS;
-            match stage.go_on(until, |_| false)? {
-                Came::Dead(status) if aborted(status) => *count += 1,
-                Came::Dead(status) => tally.wrong(format!("{point}: died as {status}")),
-                Came::There => {
-                    // Not often enough in this time: sooner next time.
-                    range = (range / 3).max(1);
-                    stage.kill()?;
-                }
+            let nth = 1 + chance.below(range);
+            match strike(stage, point, (nth, attempt))? {
+                Some(status) if aborted(status) => count += 1,
+                Some(status) => tally.wrong(format!("{point}: died as {status}")),
+                // Not passed so often in this time: fewer next time.
+                None => range = (range / 3).max(1),
             }
         }
-        if *count == 0 {
-            tally.wrong(format!("{point} was never reached"));
+        hits.insert(point, count);
+        if count < HITS {
+            tally.wrong(format!("{point} was reached {count} times"));
         }
     }
     look(stage, tally, "after the abort points")?;
     stage.start(None)?;
     Ok(hits)
+}
+
+/// One attempt to die at a point; how it died, if the point was reached.
+fn strike(
+    stage: &mut Stage,
+    point: &'static str,
+    (nth, attempt): (u64, u64),
+) -> Result<Option<std::process::ExitStatus>, Trouble> {
+    if way(point) == Way::NewStore {
+        let store = format!("new-{attempt}.db");
+        let (status, _) = stage.alone(&store, Some((point, nth)))?;
+        let (_, serves) = stage.alone(&store, None)?;
+        // What a half-made store must not do is stop the next one.
+        return if serves {
+            Ok(Some(status))
+        } else {
+            Err(format!("{store} cannot be served").into())
+        };
+    }
+    stage.start(Some((point, nth)))?;
+    let mut until = stage.now() + REACH_MS;
+    if way(point) == Way::End {
+        let ready = stage.go_on(until, |client| client.ready)?;
+        let some_work = stage.now() + 60;
+        if ready == Came::There && stage.go_on(some_work, |_| false)? == Came::There {
+            stage.ask_to_end();
+        }
+        until = stage.now() + END_MS;
+    }
+    match stage.go_on(until, |_| false)? {
+        Came::Dead(status) => Ok(Some(status)),
+        Came::There => {
+            stage.kill()?;
+            Ok(None)
+        }
+    }
 }
 
 /// C9: a second runtime on the same file is refused at once, and says who has it.
@@ -247,6 +305,13 @@ fn report(plan: &Plan, stage: &Stage, facts: &Facts, hits: &Hits, tally: &mut Ta
     );
     for (what, count) in events(facts) {
         println!("  {count:>7} {what}");
+    }
+    println!("what the kills cut:");
+    for (what, count) in coverage::of(facts) {
+        println!("  {count:>7} {what}");
+        if count == 0 && tally.kills >= KILLS_THAT_CUT {
+            tally.wrong(format!("the load did not bring about: {what}"));
+        }
     }
     if !stage.client.refusals.is_empty() {
         println!("refusals:");

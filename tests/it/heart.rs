@@ -67,3 +67,22 @@ async fn a_fork_goes_on_with_the_conversation_it_was_cut_from() {
     let again = stage.runtime.state(fork).await.expect("its state");
     assert_eq!(again.conversation, state.conversation, "the same after a restart");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_with_prices_starts() {
+    use greenroom_actors::domain::{
+        ids::Timestamp,
+        usage::{DatedPrice, Price, PriceBook},
+    };
+    let price = Price { input: 3_000_000, output: 15_000_000, ..Price::default() };
+    let entry = DatedPrice { model: "scripted".into(), since: Timestamp(0), price };
+    let stage = Stage::set("agent *\n  say hello", |mut harness| {
+        harness.prices = PriceBook(vec![entry]);
+        harness.agent(AgentSpec::new("solo", "scripted"))
+    })
+    .await;
+    let session = say(&stage.runtime, "solo", "k1", "go").await;
+    ended(&stage.runtime, session, "k1").await;
+    let totals = stage.runtime.totals(TotalsOf::Session(session)).await.expect("totals");
+    assert!(totals.cost.0 > 0 && totals.unpriced_calls == 0, "{totals:?}");
+}

@@ -1,11 +1,26 @@
 //! The one integration binary: real files, real processes, real signals.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::let_underscore_must_use,
+    reason = "test code: its helpers stand outside test functions, its processes have an environment"
+)]
+
+mod approvals;
+mod cancel;
+mod children;
 mod heart;
 mod isolation;
+mod leaks;
 mod ledger;
 mod props;
 mod restart;
+mod runtimes;
+mod sessions;
 mod stage;
+mod storage;
 mod store;
 mod waits;
 mod workshop;

@@ -9,6 +9,7 @@ use super::{
 
 /// What something costs or may cost, in every dimension a budget can limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Amount {
     /// Tokens of every kind.
     #[serde(default)]
@@ -130,6 +131,7 @@ impl Budget {
 
 /// An account on the way from a root to a session: a session that has a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Account {
     /// The session whose budget it is; everything below it draws on it.
     pub session: SessionId,
@@ -139,6 +141,7 @@ pub struct Account {
 
 /// What a session asks of the ledger before it calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reservation {
     /// The call it is for; the same call again is the same reservation.
     pub call: CallId,
@@ -154,7 +157,7 @@ pub struct Reservation {
 
 /// Why a reservation was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Shortage {
     /// An account has no room and none can come free.
     Exhausted {

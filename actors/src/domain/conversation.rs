@@ -20,6 +20,7 @@ pub enum Speaker {
 
 /// One message of the conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Message {
     /// Who speaks.
     pub speaker: Speaker,
@@ -29,7 +30,7 @@ pub struct Message {
 
 /// A piece of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Block {
     /// Plain text.
     Text {
@@ -85,6 +86,7 @@ pub enum Block {
 
 /// A large value kept outside the log, by the SHA-256 of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BlobRef {
     /// SHA-256, lower-case hex.
     pub sha256: String,
@@ -110,7 +112,7 @@ pub enum Stop {
 
 /// A block of a model's reply, before our own call numbers are given out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ReplyBlock {
     /// Anything that goes into the conversation as it is.
     Said {
@@ -128,6 +130,7 @@ pub enum ReplyBlock {
 
 /// A model's complete answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reply {
     /// In order.
     pub blocks: Vec<ReplyBlock>,

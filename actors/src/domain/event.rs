@@ -19,6 +19,7 @@ use super::{
 
 /// Where a session comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Lineage {
     /// The root of its tree; itself, for a root.
     pub root: SessionId,
@@ -38,6 +39,7 @@ pub struct Lineage {
 
 /// A child's link to its parent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ParentLink {
     /// The parent.
     pub session: SessionId,
@@ -47,6 +49,7 @@ pub struct ParentLink {
 
 /// The frame a fork was cut at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ForkPoint {
     /// The session it was cut from.
     pub session: SessionId,
@@ -56,6 +59,7 @@ pub struct ForkPoint {
 
 /// What a user or a parent says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UserInput {
     /// The content.
     pub blocks: Vec<Block>,
@@ -104,7 +108,7 @@ impl UserInput {
 
 /// Who asked for a tool call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Caller {
     /// The model, in this turn.
     Model {
@@ -124,6 +128,7 @@ pub enum Caller {
 
 /// Why a model call failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ModelFailure {
     /// What kind of trouble.
     pub kind: FailureKind,
@@ -167,7 +172,7 @@ pub enum FailureKind {
 
 /// What a cancel is aimed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum CancelTarget {
     /// The running turn, everything queued, and everything below.
     Everything,
@@ -190,6 +195,7 @@ pub enum CancelTarget {
 
 /// A goal somebody set for a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Goal {
     /// What is to be reached.
     pub objective: String,
@@ -199,7 +205,7 @@ pub struct Goal {
 
 /// Why a session was started again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum RestartCause {
     /// It panicked.
     Panic {
@@ -304,6 +310,7 @@ pub enum Event {
 
 /// All that is needed to create a child.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Creation {
     /// Its pinned agent.
     pub rendered: Rendered,

@@ -6,7 +6,7 @@ use super::usage::Usage;
 
 /// How a turn ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TurnOutcome {
     /// The model said its last word.
     Completed {
@@ -34,7 +34,7 @@ pub enum TurnOutcome {
 
 /// How an assignment of a child ended, as its parent is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ChildOutcome {
     /// Its turn ended.
     Turn {
@@ -94,6 +94,7 @@ impl TurnOutcome {
 
 /// A child's report to its parent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ChildReport {
     /// How it ended.
     pub outcome: ChildOutcome,

@@ -24,6 +24,7 @@ pub enum Decision {
 
 /// A decision with its reasons, for people and for the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// What was decided.
     pub decision: Decision,
@@ -41,6 +42,7 @@ pub struct RulePattern(pub String);
 
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// What it says.
     pub decision: Decision,
@@ -117,6 +119,7 @@ pub struct RequestDigest(pub String);
 
 /// A request to run a tool, as permission sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Request {
     /// The tool.
     pub tool: ToolName,
@@ -144,7 +147,7 @@ impl Request {
 
 /// What an approval is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Subject {
     /// A tool call.
     ToolCall {
@@ -172,7 +175,7 @@ pub enum Subject {
 
 /// What a person may answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Answer {
     /// Yes, this call.
     Once,
@@ -233,7 +236,7 @@ pub enum Closed {
 
 /// On what ground a tool was started: every start has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Basis {
     /// Rules allowed it.
     Rules {
@@ -251,6 +254,7 @@ pub enum Basis {
 
 /// A request for an answer, as the inbox shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ask {
     /// What about.
     pub subject: Subject,

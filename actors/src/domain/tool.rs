@@ -104,7 +104,7 @@ pub type Overlay = BTreeMap<String, String>;
 
 /// What a tool gave back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Output {
     /// Text, within the size cap of an event.
     Text {
@@ -139,7 +139,7 @@ impl Output {
 
 /// How a tool call closed. Every call closes exactly once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ToolOutcome {
     /// It worked.
     Done {

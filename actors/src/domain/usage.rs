@@ -9,6 +9,7 @@ use super::ids::{ModelName, Timestamp};
 
 /// What a model reported for one call. Kinds are apart; `reasoning` is part of `output`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Usage {
     /// Input tokens that no cache served.
     pub input: u64,
@@ -58,6 +59,7 @@ impl fmt::Display for NanoUsd {
 
 /// Pico-dollars per token of each kind: `$3 per million tokens` is 3,000,000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Price {
     /// Uncached input.
     pub input: u64,
@@ -89,6 +91,7 @@ impl Price {
 
 /// A price that holds for a model from a date on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DatedPrice {
     /// The model.
     pub model: ModelName,
@@ -117,7 +120,7 @@ impl PriceBook {
 
 /// How a model call was booked. Assigned, never added: a later word on the same call replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Settlement {
     /// The vendor's own final usage.
     Exact {

@@ -205,6 +205,15 @@ impl Tree {
         let reserved = open.map_or(Amount::default(), Grant::reserved);
         (balance.spent.minus(spent), balance.reserved.minus(reserved))
     }
+
+    /// Tool calls that others hold and will not give back: one that assigned work is held until
+    /// its agent has ended, and counts then.
+    fn held_by_agents(&self, account: &SessionId, call: &CallId) -> u64 {
+        let on_path = |grant: &Grant| grant.accounts.iter().any(|other| other.session == *account);
+        let others = self.open.iter().filter(|(other, _)| *other != call);
+        let assigned = others.filter(|(_, grant)| grant.bound.agents > 0 && on_path(grant));
+        assigned.map(|(_, grant)| grant.reserved().tool_calls).sum()
+    }
 }
 
 /// Whether a reservation fits every account of its path.
@@ -233,9 +242,17 @@ pub fn reserve(tree: &Tree, reservation: &Reservation) -> Ruling {
             let Some(limit) = dimension.limit(&account.budget) else { continue };
             let sure = u128::from(dimension.of(&others_spent)) + u128::from(dimension.of(&weight));
             let all = sure + u128::from(dimension.of(&others_reserved));
-            // A place among the living comes free only when an agent ends, and that agent may be
-            // waiting for this very one: so a full house is said at once.
-            let full = dimension == Dimension::Agents && all > u128::from(limit);
+            // What an agent holds comes free only when it ends, and it may be waiting for this
+            // very room: so a full house is said at once.
+            let full = all > u128::from(limit)
+                && match dimension {
+                    Dimension::Agents => true,
+                    Dimension::ToolCalls => {
+                        let held = tree.held_by_agents(&account.session, &reservation.call);
+                        sure + u128::from(held) > u128::from(limit)
+                    }
+                    Dimension::Tokens | Dimension::Money | Dimension::ModelCalls => false,
+                };
             if full || sure > u128::from(limit) {
                 return Ruling::Refused(Shortage::Exhausted {
                     account: account.session,

@@ -83,7 +83,7 @@ impl PermissionHandle {
     /// Keeps a rule for every session.
     pub(crate) fn remember(&self, rule: Rule, by: PrincipalId) {
         // Lost only if permission is starting again at this moment; the session keeps its own copy
-        // of the rule, and the next session asks again.
+        // of the rule and says it again when it is next recovered.
         let _ = self.0.cast(PermissionMsg::Remember { rule, by });
     }
 

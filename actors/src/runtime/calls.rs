@@ -1,21 +1,18 @@
 //! What a face can ask of a running runtime. Every wait here has a deadline; a question lost with
 //! an actor that died is asked again under the same key until then.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc};
+use std::{future::Future, sync::Arc};
 
-use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use crate::{
     domain::{
         agent::{AgentSpec, Rendered},
-        catalog::{ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf},
-        event::{CancelTarget, Creation, Event, ForkPoint, Goal, Lineage, UserInput},
-        frame::LogId,
+        event::{CancelTarget, Creation, ForkPoint, Goal, Lineage, UserInput},
         house::HouseEvent,
         ids::{
-            AgentName, ApprovalId, CheckpointName, CredentialName, InputKey, PoolKind, Position,
-            PrincipalId, SessionId, TenantId, ToolName, TurnId,
+            AgentName, ApprovalId, CheckpointName, InputKey, Position, PrincipalId, SessionId,
+            TenantId, ToolName, TurnId,
         },
         outcome::TurnOutcome,
         permission::{Answer, Mode},
@@ -24,12 +21,10 @@ use crate::{
     limits, log,
     policy::{
         rules::Layers,
-        turn::{Input, Rejected, State},
+        turn::{Input, Rejected},
     },
     ports::JournalError,
     protocol::{
-        lease::Figures,
-        ledger::LedgerFigures,
         permission::PermissionMsg,
         session::{Answer as Reply, Request},
     },
@@ -86,32 +81,6 @@ pub enum CallError {
         /// Why.
         why: String,
     },
-}
-
-/// A session in the tree.
-#[derive(Clone, Debug)]
-pub struct TreeNode {
-    /// Its line.
-    pub row: SessionRow,
-    /// Whether it is in memory.
-    pub awake: bool,
-    /// Messages in its mailbox.
-    pub inbox: usize,
-    /// What it spent itself.
-    pub own: Totals,
-    /// What it and everything below it spent.
-    pub subtree: Totals,
-    /// Its children.
-    pub children: Vec<TreeNode>,
-}
-
-/// How full what is shared is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HouseFigures {
-    /// Slots of each tool pool.
-    pub pools: BTreeMap<PoolKind, Figures>,
-    /// Calls at each credential's gate.
-    pub gates: BTreeMap<CredentialName, Figures>,
 }
 
 /// A runtime used on somebody's behalf.
@@ -325,126 +294,6 @@ impl Runtime {
         Ok(fork)
     }
 
-    /// Reads a session's log after a frame, decoded and verified from its start.
-    ///
-    /// # Errors
-    /// When it cannot be read or does not verify.
-    pub async fn read(
-        &self,
-        session: SessionId,
-        after: Position,
-    ) -> Result<Vec<log::Decoded<Event>>, CallError> {
-        let mut frames = Vec::new();
-        log::read::<Event>(&self.inner.journal, LogId::session(session), None, |frame| {
-            if frame.envelope.position > after {
-                frames.push(frame);
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(frames)
-    }
-
-    /// What a session is after its log, folded without waking it.
-    ///
-    /// # Errors
-    /// When the log cannot be read or does not verify.
-    pub async fn state(&self, session: SessionId) -> Result<State, CallError> {
-        Ok(state_at(&self.inner.journal, session, None).await?)
-    }
-
-    /// Lines of sessions.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn sessions(&self, filter: SessionFilter) -> Result<Vec<SessionRow>, CallError> {
-        Ok(self.inner.catalog.sessions(filter).await?)
-    }
-
-    /// Open approvals, from any depth.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn approvals(&self, tenant: Option<TenantId>) -> Result<Vec<ApprovalRow>, CallError> {
-        Ok(self.inner.catalog.approvals(tenant).await?)
-    }
-
-    /// Sums of booked model calls.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn totals(&self, of: TotalsOf) -> Result<Totals, CallError> {
-        Ok(self.inner.catalog.totals(of).await?)
-    }
-
-    /// A session's checkpoints.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn checkpoints(&self, session: SessionId) -> Result<Vec<CheckpointRow>, CallError> {
-        Ok(self.inner.catalog.checkpoints(session).await?)
-    }
-
-    /// The accounts of a tree: spent and reserved.
-    pub async fn accounts(&self, root: SessionId) -> Option<LedgerFigures> {
-        self.inner.seats.ledger().figures(root).await
-    }
-
-    /// A session and everything below it.
-    ///
-    /// # Errors
-    /// When it does not exist or the store cannot be read.
-    pub async fn tree(&self, root: SessionId) -> Result<TreeNode, CallError> {
-        let row = self.inner.catalog.session(root).await?;
-        let row = row.ok_or(CallError::UnknownSession { session: root })?;
-        let (mut rows, mut after) = (Vec::new(), None);
-        loop {
-            let filter = SessionFilter {
-                root: Some(row.root),
-                archived: true,
-                after,
-                rows: limits::LIST_ROWS,
-                ..SessionFilter::default()
-            };
-            let page = self.inner.catalog.sessions(filter).await?;
-            after = page.last().map(|row| row.session);
-            let last = page.len() < limits::LIST_ROWS;
-            rows.extend(page);
-            if last {
-                break;
-            }
-        }
-        self.node(row, &rows).await
-    }
-
-    fn node<'a>(
-        &'a self,
-        row: SessionRow,
-        rows: &'a [SessionRow],
-    ) -> BoxFuture<'a, Result<TreeNode, CallError>> {
-        Box::pin(async move {
-            let session = row.session;
-            let own = self.inner.catalog.totals(TotalsOf::Session(session)).await?;
-            let subtree = self.inner.catalog.totals(TotalsOf::Subtree(session)).await?;
-            let depth = self.inner.seats.board().depth(session);
-            let mut children = Vec::new();
-            for child in rows.iter().filter(|other| other.parent == Some(session)) {
-                children.push(self.node(child.clone(), rows).await?);
-            }
-            let (awake, inbox) = (depth.is_some(), depth.unwrap_or(0));
-            Ok(TreeNode { row, awake, inbox, own, subtree, children })
-        })
-    }
-
-    /// How full the pools and the gates are.
-    #[must_use]
-    pub fn figures(&self) -> HouseFigures {
-        let tables = Arc::clone(&self.inner.tables.borrow());
-        let pools = tables.pools.iter().map(|(kind, pool)| (kind.clone(), pool.figures()));
-        let gates = tables.gates.iter().map(|(name, gate)| (name.clone(), gate.figures()));
-        HouseFigures { pools: pools.collect(), gates: gates.collect() }
-    }
-
     /// Lets a session that is awake panic, as a defect in it would; `false` when it is not awake.
     #[cfg(feature = "testing")]
     #[must_use]
@@ -453,23 +302,6 @@ impl Runtime {
         let message =
             crate::protocol::session::SessionMsg::ModelPanicked { message: message.to_owned() };
         entry.actor.cast(message).is_ok()
-    }
-
-    /// How many sessions are in memory.
-    #[must_use]
-    pub fn awake(&self) -> usize {
-        self.inner.seats.board().len()
-    }
-
-    /// A large value by its reference.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn blob(
-        &self,
-        blob: crate::domain::conversation::BlobRef,
-    ) -> Result<Option<Vec<u8>>, CallError> {
-        Ok(self.inner.blobs.get(blob).await?)
     }
 
     /// Puts other rules of the user and the project in force, at once and for every session.

@@ -220,7 +220,7 @@ impl Runtime {
         };
         let runtime = Self { inner: Arc::new(inner) };
         runtime.fill(agents, tools, providers).await?;
-        // A guard of the tables would wait for itself in the change.
+        // Cloned first: the borrow is a lock, and setting prices takes it.
         let prices = runtime.inner.tables.borrow().prices.clone();
         if prices.0 != known_prices {
             runtime.set_prices(prices);

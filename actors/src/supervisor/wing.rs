@@ -19,7 +19,7 @@ use crate::{
         outcome::{ChildOutcome, ChildReport},
         usage::Usage,
     },
-    limits,
+    fault, limits,
     owned::Owned,
     policy::{
         recovery::{self, Next, Rate},
@@ -234,6 +234,7 @@ impl Wing {
             doors: doors.clone(),
         };
         let actor = Session { house: Arc::clone(&self.house) };
+        fault::point("wing.before_start");
         match Actor::spawn_linked(None, actor, start, myself.get_cell()).await {
             Ok((actor, _)) => {
                 child.live = Some(actor.get_id());

@@ -11,7 +11,7 @@ use crate::{
         outcome::TurnOutcome,
         usage::PriceBook,
     },
-    ports::{Clock, ModelProvider, Tool},
+    ports::{Clock, ModelProvider, Services, Tool},
     runtime::{Deps, Options, Runtime, Setup},
     scripted::ScriptedModel,
 };
@@ -31,6 +31,8 @@ pub struct Harness {
     pub providers: Vec<Arc<dyn ModelProvider>>,
     /// Prices.
     pub prices: PriceBook,
+    /// What the host offers to its tools.
+    pub services: Services,
 }
 
 impl std::fmt::Debug for Harness {
@@ -57,6 +59,7 @@ impl Harness {
             tools: Vec::new(),
             providers: vec![Arc::new(model)],
             prices: PriceBook::default(),
+            services: Services::default(),
         }
     }
 
@@ -85,6 +88,7 @@ impl Harness {
         setup.tools.clone_from(&self.tools);
         setup.providers.clone_from(&self.providers);
         setup.prices = self.prices.clone();
+        setup.services = self.services.clone();
         match Runtime::start(setup).await {
             Ok(runtime) => runtime,
             Err(error) => panic!("start the runtime: {error:?}"),

@@ -1,5 +1,7 @@
 //! Every refusal to open is quick, typed, and says who or what stands in the way.
 
+#![expect(clippy::disallowed_methods, reason = "the time a refusal takes is what is measured")]
+
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -125,4 +127,23 @@ fn the_settings_that_durability_rests_on_are_in_force() {
     assert_eq!(number("trusted_schema"), 0);
     assert_eq!(number("cell_size_check"), 1);
     assert_eq!(number("user_version"), 1);
+}
+
+#[tokio::test]
+async fn an_onlooker_reads_beside_the_holder_and_writes_nothing() {
+    let (folder, path) = folder();
+    assert!(matches!(Store::look(&path), Err(OpenError::Missing { .. })));
+    assert!(!path.exists());
+    let holder = open(&path);
+    let writer = claimed(&holder, house(1)).await;
+    holder.append(next(&writer, "seen", vec![])).await.unwrap();
+    let onlooker = Store::look(&path).unwrap();
+    assert_eq!(onlooker.read(house(1), Position(0), 10).await.unwrap().len(), 1);
+    assert!(onlooker.claim(house(1)).await.is_err(), "it may not own anything");
+    holder.append(next(&writer, "fenced by nobody", vec![])).await.expect_err("same position");
+    drop(onlooker);
+    let empty = folder.path().join("empty.db");
+    sql(&empty, "PRAGMA user_version = 0");
+    assert!(matches!(Store::look(&empty), Err(OpenError::TooOld { found: 0, .. })));
+    drop(holder);
 }

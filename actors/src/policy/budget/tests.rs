@@ -171,6 +171,22 @@ fn settling_an_open_call_with_an_unchanged_figure_still_closes_it() {
 }
 
 #[test]
+fn who_would_wait_for_a_call_that_an_agent_holds_is_refused_at_once() {
+    let budget = Budget { tool_calls: Some(2), agents: Some(9), ..Budget::default() };
+    let path = [Account { session: session(1), budget }];
+    let one = Amount { tool_calls: 1, ..Amount::default() };
+    let mut tree = Tree::default();
+    granted(&mut tree, &reservation(1, &path, Amount { agents: 1, ..one }));
+    granted(&mut tree, &reservation(2, &path, one));
+    // The second comes free by itself.
+    let wait = Ruling::Wait { account: session(1) };
+    assert_eq!(reserve(&tree, &reservation(3, &path, one)), wait);
+    settled(&mut tree, 2, one);
+    // The first ends only after its agent, and that may be who asks.
+    assert!(matches!(reserve(&tree, &reservation(3, &path, one)), Ruling::Refused(_)));
+}
+
+#[test]
 fn agents_are_reserved_and_given_back_never_spent() {
     let limit = Budget { agents: Some(1), ..Budget::default() };
     let path = [Account { session: session(1), budget: limit }];

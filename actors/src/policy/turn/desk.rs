@@ -194,7 +194,7 @@ impl<'s, 'e> Desk<'s, 'e> {
     }
 
     /// Tells the parent once more how an assignment ended, if it has.
-    pub(super) fn report_again(&mut self, assignment: crate::domain::ids::Assignment) {
+    pub(super) fn report_again(&mut self, assignment: Assignment) {
         let turn = self.state.reports.get(&assignment);
         let outcome = turn.and_then(|turn| self.state.outcomes.get(turn)).cloned();
         if let (Some(parent), Some(outcome)) = (self.state.parent(), outcome) {
@@ -205,7 +205,7 @@ impl<'s, 'e> Desk<'s, 'e> {
     pub(super) fn report(
         &mut self,
         parent: crate::domain::ids::SessionId,
-        assignment: crate::domain::ids::Assignment,
+        assignment: Assignment,
         outcome: ChildOutcome,
     ) {
         let report = ChildReport { outcome, usage: self.state.usage };

@@ -24,8 +24,7 @@ impl Desk<'_, '_> {
             return self.tell_quarantine();
         }
         let panicked = panic.is_some();
-        // Named before recovery closes anything: this is the step it died at.
-        let doing = self.state.waiting_on();
+        let doing = self.state.waiting_on().unwrap_or_else(|| "waking up".to_owned());
         // A session that left memory in peace had nothing running; one that had died in mid-work.
         let cause = panic
             .map(|message| RestartCause::Panic { message })
@@ -33,15 +32,16 @@ impl Desk<'_, '_> {
         if let Some(cause) = cause {
             self.emit(Event::SessionRestarted { cause });
         }
-        self.lose_model_call();
         self.settle_recent();
-        if panicked && self.too_many_panics(doing) {
+        self.lose_model_call();
+        if panicked && self.too_many_panics(&doing) {
             return;
         }
         self.judge_started_tools();
         if let Some(last) = self.state.reports.last_key_value().map(|(no, _)| *no) {
             self.report_again(last);
         }
+        self.remember_again();
         self.expire_approvals();
     }
 
@@ -67,12 +67,11 @@ impl Desk<'_, '_> {
         self.model_failed(calling.call, failure);
     }
 
-    fn too_many_panics(&mut self, doing: Option<String>) -> bool {
+    fn too_many_panics(&mut self, doing: &str) -> bool {
         let policy = self.state.agent().map(|agent| agent.restart).unwrap_or_default();
         let next =
             recovery::after_panic(&policy, &self.state.panics, self.env.now, self.env.random);
         let Next::Quarantine { panics } = next else { return false };
-        let doing = doing.unwrap_or_else(|| "waking up".to_owned());
         let reason = format!("{panics} panics without progress, at: {doing}");
         self.release_room();
         self.emit(Event::SessionQuarantined { reason: reason.clone() });
@@ -126,6 +125,13 @@ impl Desk<'_, '_> {
         let recent: Vec<_> = self.state.recent.iter().copied().collect();
         for (call, actual, assigns) in recent {
             self.settle(call, actual, assigns);
+        }
+    }
+
+    /// A rule for every session may not have reached the house log before a crash.
+    fn remember_again(&mut self) {
+        for rule in self.state.always.clone() {
+            self.once(Effect::Remember { rule });
         }
     }
 

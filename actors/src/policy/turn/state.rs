@@ -15,7 +15,7 @@ use crate::domain::{
         Timestamp, ToolCallNo, ToolName, TurnId,
     },
     outcome::{ChildReport, TurnOutcome},
-    permission::{Ask, Authority, Basis, Mode, Request, RuleSet},
+    permission::{Ask, Authority, Basis, Mode, Request, Rule, RuleSet},
     tool::{Args, ToolSpec},
     usage::{Settlement, Usage},
 };
@@ -53,6 +53,8 @@ pub struct State {
     pub children: BTreeMap<SessionId, Child>,
     /// Rules that answers left in this session.
     pub answers: RuleSet,
+    /// Those of them that were meant for every session; told to the house again on recovery.
+    pub always: Vec<Rule>,
     /// Whether somebody answered "all".
     pub waived: bool,
     /// Model calls whose booking is only a bound, and that bound's model.
@@ -284,6 +286,7 @@ impl State {
             approvals: BTreeMap::new(),
             children: BTreeMap::new(),
             answers: RuleSet::default(),
+            always: Vec::new(),
             waived: false,
             unsettled: BTreeMap::new(),
             usage: Usage::default(),

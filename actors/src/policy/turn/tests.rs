@@ -1,1 +1,14 @@
-//! stub
+//! The machine's tests: tables of (what came before) + input → events + effects, laws that hold for
+//! any inputs in any order, and a recorded log that must be understood for ever.
+
+mod agents;
+mod approvals;
+mod laws;
+mod life;
+mod outside;
+mod play;
+mod recorded;
+mod recovery;
+mod told;
+mod tools;
+mod turns;

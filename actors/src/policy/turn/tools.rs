@@ -110,12 +110,16 @@ impl Desk<'_, '_> {
         let Some(asked) = self.state.calls.get(&call) else { return };
         let request = State::request(asked);
         let ms = self.state.agent().map_or(limits::APPROVAL_MS, |agent| agent.limits.approval_ms);
+        // The end of its turn closes the question too, so the inbox should not promise more.
+        let end = self.state.turn.as_ref().filter(|_| self.state.in_turn(asked));
+        let expires_at = self.env.now.plus_ms(ms);
+        let expires_at = end.map_or(expires_at, |turn| turn.deadline.min(expires_at));
         let ask = Ask {
             digest: request.digest(),
             subject: Subject::ToolCall { call, request },
             reasons: verdict.reasons,
             proposal: verdict.proposal,
-            expires_at: self.env.now.plus_ms(ms),
+            expires_at,
         };
         let no = self.state.next.approval;
         self.emit(Event::ApprovalRequested { no, ask: Box::new(ask) });

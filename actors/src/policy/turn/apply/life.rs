@@ -36,6 +36,7 @@ pub(super) fn cut(state: &mut State) {
     state.children.clear();
     state.approvals.clear();
     state.answers = crate::domain::permission::RuleSet::default();
+    state.always.clear();
     state.waived = false;
     state.usage = crate::domain::usage::Usage::default();
     state.unsettled.clear();

@@ -54,6 +54,9 @@ impl Fold {
         let ask = self.known(state.approvals.remove(&no), "open approval")?;
         if let Some(rule) = remember {
             state.answers.push(rule.clone());
+            if *answer == Answer::Always && !state.always.contains(rule) {
+                state.always.push(rule.clone());
+            }
         }
         // Given for a call of the host's it is good for that call only: the turn is not its turn.
         let of_turn = match &ask.subject {

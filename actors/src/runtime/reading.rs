@@ -1,0 +1,316 @@
+//! What can be read: from a running runtime, or from its store alone, while another process runs on
+//! it or none does. Nothing here writes, wakes or claims.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::BoxFuture;
+
+use crate::{
+    domain::{
+        catalog::{ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf},
+        conversation::BlobRef,
+        event::Event,
+        frame::LogId,
+        ids::{CredentialName, PoolKind, Position, SessionId, TenantId},
+        outcome::TurnOutcome,
+    },
+    limits, log,
+    policy::turn::State,
+    ports::{Blobs, Catalog, Journal},
+    protocol::{lease::Figures, ledger::LedgerFigures},
+    session::state_at,
+};
+
+use super::{CallError, Deps, Runtime};
+
+/// A session in the tree.
+#[derive(Clone, Debug)]
+pub struct TreeNode {
+    /// Its line.
+    pub row: SessionRow,
+    /// Whether it is in memory.
+    pub awake: bool,
+    /// Messages in its mailbox.
+    pub inbox: usize,
+    /// What it spent itself.
+    pub own: Totals,
+    /// What it and everything below it spent.
+    pub subtree: Totals,
+    /// Its children.
+    pub children: Vec<TreeNode>,
+}
+
+/// How full what is shared is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HouseFigures {
+    /// Slots of each tool pool.
+    pub pools: BTreeMap<PoolKind, Figures>,
+    /// Calls at each credential's gate.
+    pub gates: BTreeMap<CredentialName, Figures>,
+}
+
+/// A store as a reader sees it: what is committed.
+#[derive(Clone)]
+pub struct Reading {
+    journal: Arc<dyn Journal>,
+    catalog: Arc<dyn Catalog>,
+    blobs: Arc<dyn Blobs>,
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reading")
+    }
+}
+
+impl Reading {
+    /// Reads through these ports.
+    #[must_use]
+    pub fn new(deps: &Deps) -> Self {
+        Self {
+            journal: Arc::clone(&deps.journal),
+            catalog: Arc::clone(&deps.catalog),
+            blobs: Arc::clone(&deps.blobs),
+        }
+    }
+
+    /// A session's log after a frame, decoded and verified from its start.
+    ///
+    /// # Errors
+    /// When it cannot be read or does not verify.
+    pub async fn read(
+        &self,
+        session: SessionId,
+        after: Position,
+    ) -> Result<Vec<log::Decoded<Event>>, CallError> {
+        let mut frames = Vec::new();
+        log::read::<Event>(&self.journal, LogId::session(session), None, |frame| {
+            if frame.envelope.position > after {
+                frames.push(frame);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(frames)
+    }
+
+    /// How a session's last turn ended, if one has. Reads its whole log.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub async fn last_outcome(&self, session: SessionId) -> Result<Option<TurnOutcome>, CallError> {
+        let mut last = None;
+        log::read::<Event>(&self.journal, LogId::session(session), None, |frame| {
+            for event in frame.events {
+                if let Event::TurnFinished { outcome, .. } = event {
+                    last = Some(outcome);
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(last)
+    }
+
+    /// Lines of sessions.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn sessions(&self, filter: SessionFilter) -> Result<Vec<SessionRow>, CallError> {
+        Ok(self.catalog.sessions(filter).await?)
+    }
+
+    /// All lines that fit a filter, page by page, whatever its `rows` says.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn all_sessions(&self, filter: SessionFilter) -> Result<Vec<SessionRow>, CallError> {
+        let (mut rows, mut after) = (Vec::new(), filter.after);
+        loop {
+            let page = SessionFilter { after, rows: limits::LIST_ROWS, ..filter.clone() };
+            let page = self.catalog.sessions(page).await?;
+            after = page.last().map(|row| row.session);
+            let last = page.len() < limits::LIST_ROWS;
+            rows.extend(page);
+            if last {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Open approvals, from any depth.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn approvals(&self, tenant: Option<TenantId>) -> Result<Vec<ApprovalRow>, CallError> {
+        Ok(self.catalog.approvals(tenant).await?)
+    }
+
+    /// Sums of booked model calls.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn totals(&self, of: TotalsOf) -> Result<Totals, CallError> {
+        Ok(self.catalog.totals(of).await?)
+    }
+
+    /// A session's checkpoints.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn checkpoints(&self, session: SessionId) -> Result<Vec<CheckpointRow>, CallError> {
+        Ok(self.catalog.checkpoints(session).await?)
+    }
+
+    /// A large value by its reference.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn blob(&self, blob: BlobRef) -> Result<Option<Vec<u8>>, CallError> {
+        Ok(self.blobs.get(blob).await?)
+    }
+
+    /// A session and everything below it. Nobody is awake here, as far as a store can tell.
+    ///
+    /// # Errors
+    /// When it does not exist or the store cannot be read.
+    pub async fn tree(&self, root: SessionId) -> Result<TreeNode, CallError> {
+        let row = self.catalog.session(root).await?;
+        let row = row.ok_or(CallError::UnknownSession { session: root })?;
+        let filter =
+            SessionFilter { root: Some(row.root), archived: true, ..SessionFilter::default() };
+        let rows = self.all_sessions(filter).await?;
+        self.node(row, &rows).await
+    }
+
+    fn node<'a>(
+        &'a self,
+        row: SessionRow,
+        rows: &'a [SessionRow],
+    ) -> BoxFuture<'a, Result<TreeNode, CallError>> {
+        Box::pin(async move {
+            let session = row.session;
+            let own = self.catalog.totals(TotalsOf::Session(session)).await?;
+            let subtree = self.catalog.totals(TotalsOf::Subtree(session)).await?;
+            let mut below: Vec<_> =
+                rows.iter().filter(|other| other.parent == Some(session)).collect();
+            // Ids of children are hashes: their order says nothing.
+            below.sort_by_key(|row| (row.created_at, row.agent.clone(), row.session));
+            let mut children = Vec::new();
+            for child in below {
+                children.push(self.node(child.clone(), rows).await?);
+            }
+            Ok(TreeNode { row, awake: false, inbox: 0, own, subtree, children })
+        })
+    }
+}
+
+impl Runtime {
+    /// What it has committed, for reading only.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        Reading {
+            journal: Arc::clone(&self.inner.journal),
+            catalog: Arc::clone(&self.inner.catalog),
+            blobs: Arc::clone(&self.inner.blobs),
+        }
+    }
+
+    /// Reads a session's log after a frame, decoded and verified from its start.
+    ///
+    /// # Errors
+    /// When it cannot be read or does not verify.
+    pub async fn read(
+        &self,
+        session: SessionId,
+        after: Position,
+    ) -> Result<Vec<log::Decoded<Event>>, CallError> {
+        self.reading().read(session, after).await
+    }
+
+    /// Lines of sessions.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn sessions(&self, filter: SessionFilter) -> Result<Vec<SessionRow>, CallError> {
+        self.reading().sessions(filter).await
+    }
+
+    /// Open approvals, from any depth.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn approvals(&self, tenant: Option<TenantId>) -> Result<Vec<ApprovalRow>, CallError> {
+        self.reading().approvals(tenant).await
+    }
+
+    /// Sums of booked model calls.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn totals(&self, of: TotalsOf) -> Result<Totals, CallError> {
+        self.reading().totals(of).await
+    }
+
+    /// A session's checkpoints.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn checkpoints(&self, session: SessionId) -> Result<Vec<CheckpointRow>, CallError> {
+        self.reading().checkpoints(session).await
+    }
+
+    /// A large value by its reference.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn blob(&self, blob: BlobRef) -> Result<Option<Vec<u8>>, CallError> {
+        self.reading().blob(blob).await
+    }
+
+    /// A session and everything below it, with who is awake.
+    ///
+    /// # Errors
+    /// When it does not exist or the store cannot be read.
+    pub async fn tree(&self, root: SessionId) -> Result<TreeNode, CallError> {
+        let mut tree = self.reading().tree(root).await?;
+        self.look(&mut tree);
+        Ok(tree)
+    }
+
+    /// What a session is after its log, folded without waking it.
+    ///
+    /// # Errors
+    /// When the log cannot be read or does not verify.
+    pub async fn state(&self, session: SessionId) -> Result<State, CallError> {
+        Ok(state_at(&self.inner.journal, session, None).await?)
+    }
+
+    /// How full the pools and the gates are.
+    #[must_use]
+    pub fn figures(&self) -> HouseFigures {
+        let tables = Arc::clone(&self.inner.tables.borrow());
+        let pools = tables.pools.iter().map(|(kind, pool)| (kind.clone(), pool.figures()));
+        let gates = tables.gates.iter().map(|(name, gate)| (name.clone(), gate.figures()));
+        HouseFigures { pools: pools.collect(), gates: gates.collect() }
+    }
+
+    /// The accounts of a tree: spent and reserved.
+    pub async fn accounts(&self, root: SessionId) -> Option<LedgerFigures> {
+        self.inner.seats.ledger().figures(root).await
+    }
+
+    /// How many sessions are in memory.
+    #[must_use]
+    pub fn awake(&self) -> usize {
+        self.inner.seats.board().len()
+    }
+
+    fn look(&self, node: &mut TreeNode) {
+        let depth = self.inner.seats.board().depth(node.row.session);
+        (node.awake, node.inbox) = (depth.is_some(), depth.unwrap_or(0));
+        for child in &mut node.children {
+            self.look(child);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The only file that knows both sides: it opens the adapters, starts the runtime on them, and ends
+//! both in order. Faces get the handle, and a reader for stores that nobody runs on.
+
+mod company;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use greenroom_actors::{
+    Runtime,
+    domain::{agent::AgentSpec, usage::PriceBook},
+    ports::{Clock, ModelProvider, Tool},
+    runtime::{Deps, Options, Reading, Setup, StartError},
+    scripted::{ScriptError, ScriptedModel},
+};
+
+use crate::{
+    clock::SystemClock,
+    store::{OpenError, Store, StoreOptions},
+};
+
+pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, company};
+
+/// What an app is made of.
+pub struct Config {
+    /// Its store; made where there is none.
+    pub store: PathBuf,
+    /// A script that answers in place of a model; its provider is called `scripted`.
+    pub script: Option<String>,
+    /// Where models are served, beside the script.
+    pub providers: Vec<Arc<dyn ModelProvider>>,
+    /// Agents that can be opened by name.
+    pub agents: Vec<AgentSpec>,
+    /// Tools they may have.
+    pub tools: Vec<Arc<dyn Tool>>,
+    /// What models cost.
+    pub prices: PriceBook,
+    /// The runtime's settings.
+    pub options: Options,
+}
+
+impl Config {
+    /// A store, and nothing else yet.
+    #[must_use]
+    pub fn new(store: impl Into<PathBuf>) -> Self {
+        let options = Options {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            ..Options::default()
+        };
+        Self {
+            store: store.into(),
+            script: None,
+            providers: Vec::new(),
+            agents: Vec::new(),
+            tools: Vec::new(),
+            prices: PriceBook::default(),
+            options,
+        }
+    }
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// Why an app did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Its store.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its script.
+    #[error("read the script")]
+    Script(#[from] ScriptError),
+    /// Its runtime.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// A running runtime on an embedded store.
+#[derive(Debug)]
+pub struct App {
+    runtime: Runtime,
+    store: Arc<Store>,
+}
+
+impl App {
+    /// Opens the store, starts the runtime on it, and takes up whatever was in hand.
+    ///
+    /// # Errors
+    /// When the store is refused or something declared cannot be used; then nothing runs.
+    pub async fn start(config: Config) -> Result<Self, AppError> {
+        let Config { store, script, mut providers, agents, tools, prices, options } = config;
+        if let Some(script) = script {
+            let model = ScriptedModel::parse(&script)?.with_clock(Arc::new(SystemClock));
+            providers.push(Arc::new(model));
+        }
+        let store = Arc::new(Store::open(&store, StoreOptions::default())?);
+        let mut setup = Setup::new(deps(&store));
+        setup.options = options;
+        setup.agents = agents;
+        setup.tools = tools;
+        setup.providers = providers;
+        setup.prices = prices;
+        let runtime = Runtime::start(setup).await?;
+        Ok(Self { runtime, store })
+    }
+
+    /// The handle.
+    #[must_use]
+    pub const fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Ends in order: the runtime with everybody in it, then the store. What has work in hand goes
+    /// on when an app starts on the same store. Returns the order.
+    pub async fn shutdown(self) -> Vec<String> {
+        let mut order = self.runtime.shutdown().await;
+        let store = self.store;
+        // The last copy back takes as long as the disk takes. A close that panicked has left the
+        // store as a crash would, which is safe.
+        let _closed = tokio::task::spawn_blocking(move || store.close()).await;
+        order.push("store".to_owned());
+        order
+    }
+}
+
+/// A store to look at, also while a runtime holds it.
+///
+/// # Errors
+/// When it is not there, is not ours, or has another form.
+pub fn look(store: &Path) -> Result<Reading, AppError> {
+    let store = Arc::new(Store::look(store)?);
+    Ok(Reading::new(&deps(&store)))
+}
+
+/// The machine's clock.
+#[must_use]
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+fn deps(store: &Arc<Store>) -> Deps {
+    Deps {
+        journal: Arc::clone(store) as _,
+        catalog: Arc::clone(store) as _,
+        blobs: Arc::clone(store) as _,
+        clock: Arc::new(SystemClock),
+    }
+}

@@ -1,0 +1,187 @@
+//! The command line: what can be asked, where answers go, and what an error reads like. Results go
+//! to stdout, everything else to stderr. Exit codes: 0 done, 1 it did not work, 2 the command line
+//! was not understood, 130 interrupted.
+
+mod demo;
+mod look;
+mod progress;
+mod screen;
+mod tree;
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use greenroom_actors::runtime::CallError;
+
+use crate::{app::AppError, config::Environment};
+
+use screen::Screen;
+
+/// A runtime for LLM agents: supervised, durable sessions over an event log.
+#[derive(Debug, Parser)]
+#[command(name = "greenroom", version, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Commands that read do so beside a running runtime and change nothing.
+
+Environment:
+  GREENROOM_STORE  the store to use where no --store is given
+  RUST_LOG         log lines on stderr (default: greenroom=info,ractor=warn)
+  NO_COLOR         no colours
+
+Exit codes: 0 done, 1 it did not work, 2 the command line was not understood, 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a director and eight subagents in parallel on a scripted model; two of them panic
+    ///
+    /// Kill it at any moment, even with `kill -9`, and start it again with the same --store: it
+    /// goes on where it was.
+    Demo(demo::DemoArgs),
+    /// Show sessions and their subagents, with tokens, money and restarts
+    Tree(look::TreeArgs),
+    /// List sessions
+    Sessions(look::SessionsArgs),
+    /// Print a session's log, frame by frame
+    Log(look::LogArgs),
+    /// List what waits for a person's answer
+    Approvals(look::PlainArgs),
+    /// Sum tokens and money
+    Totals(look::TotalsArgs),
+}
+
+/// Options of every command on a store.
+#[derive(Args, Debug)]
+struct Common {
+    /// The store's file [default: $GREENROOM_STORE, or greenroom.db]
+    #[arg(long, value_name = "PATH")]
+    store: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Common {
+    fn store(&self, environment: &Environment) -> PathBuf {
+        let store = self.store.clone().or_else(|| environment.store.clone());
+        store.unwrap_or_else(|| PathBuf::from("greenroom.db"))
+    }
+}
+
+/// Why a command did not work.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    /// The store or the runtime did not start.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The runtime or the store did not answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// Nobody reads the output any more, or it cannot be written.
+    #[error("print the result")]
+    Print(#[from] io::Error),
+    /// A value does not become JSON.
+    #[error("print the result as JSON")]
+    Json(#[from] serde_json::Error),
+    /// Nothing fits.
+    #[error("no session fits {text:?}; `greenroom sessions --store {}` lists them", store.display())]
+    NoSession { text: String, store: PathBuf },
+    /// More than one fits.
+    #[error("{text:?} fits {count} sessions, such as {examples}; give more of the id")]
+    Ambiguous { text: String, count: usize, examples: String },
+    /// A store with other people's sessions.
+    #[error(
+        "run the demo on {}: it holds sessions that are not the demo's; choose another file",
+        store.display()
+    )]
+    NotTheDemos { store: PathBuf },
+    /// No place for a throw-away store.
+    #[error("make a folder in {} for the demo's store; name a file with --store", temp.display())]
+    NoFolder {
+        temp: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The runtime gave up.
+    #[error("the runtime stopped: {why}; start again with the same --store once that is mended")]
+    Stopped { why: String },
+    /// No executor.
+    #[error("start the async runtime")]
+    Executor(#[source] io::Error),
+}
+
+/// How a command ended, if it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Well,
+    /// It ran, and what it ran failed.
+    Badly,
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn main() -> ExitCode {
+    // A wrong command line ends here, with code 2; `--help` and `--version` with 0.
+    let cli = Cli::parse();
+    let environment = Environment::read();
+    let screen = Screen::new(&environment);
+    let quiet = matches!(cli.command, Command::Demo(_));
+    start_logs(&environment, quiet);
+    match run(cli.command, &environment, &screen) {
+        Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::Badly) => ExitCode::FAILURE,
+        Ok(Done::Interrupted) => ExitCode::from(130),
+        // `greenroom log … | head` has all it wanted.
+        Err(CliError::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            screen.complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command, environment: &Environment, screen: &Screen) -> Result<Done, CliError> {
+    let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let executor = executor.map_err(CliError::Executor)?;
+    executor.block_on(async {
+        match command {
+            Command::Demo(args) => Box::pin(demo::run(args, environment, screen)).await,
+            Command::Tree(args) => look::tree(&args, environment, screen).await,
+            Command::Sessions(args) => look::sessions(&args, environment, screen).await,
+            Command::Log(args) => look::log(&args, environment, screen).await,
+            Command::Approvals(args) => look::approvals(&args, environment, screen).await,
+            Command::Totals(args) => look::totals(&args, environment, screen).await,
+        }
+    })
+}
+
+/// Log lines on stderr. `quiet` is for a command that tells the same story itself.
+fn start_logs(environment: &Environment, quiet: bool) {
+    let usual = if quiet { "greenroom=error,ractor=error" } else { "greenroom=info,ractor=warn" };
+    let wanted = environment.log.as_deref().unwrap_or(usual);
+    let filter = tracing_subscriber::EnvFilter::try_new(wanted).unwrap_or_else(|_unreadable| {
+        // Logs must not stop a command; a filter that cannot be read is the usual one.
+        tracing_subscriber::EnvFilter::new(usual)
+    });
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // Somebody who embeds this has set logs up already.
+    let _set = logs.with_target(false).try_init();
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        if thread.name() == Some("main") {
+            return loud(panic);
+        }
+        // Whoever owns the task hears of it and says what it does about it.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(place, thread = thread.name().unwrap_or("unnamed"), "panic");
+    }));
+}

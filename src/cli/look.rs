@@ -1,0 +1,279 @@
+//! Commands that read a store: they start nothing, change nothing, and work beside a running
+//! runtime.
+
+use std::{fmt::Write as _, path::Path};
+
+use clap::Args;
+use greenroom_actors::{
+    domain::{
+        catalog::{SessionFilter, SessionRow, TotalsOf},
+        event::Event,
+        ids::{Position, SessionId, Timestamp, Token},
+        permission::Subject,
+    },
+    runtime::Reading,
+};
+use serde::Serialize;
+
+use crate::{app, config::Environment};
+
+use super::{
+    CliError, Common, Done, progress,
+    screen::{Column, Screen, Tone, cut, moment, table},
+    tree,
+};
+
+/// `greenroom tree`.
+#[derive(Args, Debug)]
+pub(super) struct TreeArgs {
+    /// Only this session and what is below it [default: every root]
+    session: Option<String>,
+    /// Archived ones too
+    #[arg(long)]
+    archived: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// `greenroom sessions`.
+#[derive(Args, Debug)]
+pub(super) struct SessionsArgs {
+    /// Archived ones too
+    #[arg(long)]
+    archived: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// `greenroom log`.
+#[derive(Args, Debug)]
+pub(super) struct LogArgs {
+    /// An id, its beginning or its end, or an agent's name: whatever fits one session only
+    session: String,
+    /// Only frames after this one
+    #[arg(long, value_name = "POSITION", default_value_t = 0)]
+    after: u64,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Commands without options of their own.
+#[derive(Args, Debug)]
+pub(super) struct PlainArgs {
+    #[command(flatten)]
+    common: Common,
+}
+
+/// `greenroom totals`.
+#[derive(Args, Debug)]
+pub(super) struct TotalsArgs {
+    /// Only this session and what is below it
+    session: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn tree(
+    args: &TreeArgs,
+    environment: &Environment,
+    screen: &Screen,
+) -> Result<Done, CliError> {
+    let store = args.common.store(environment);
+    let reading = app::look(&store)?;
+    let roots = match &args.session {
+        Some(text) => vec![find(&reading, text, &store).await?],
+        None => {
+            let rows = every(&reading, args.archived).await?;
+            rows.into_iter().filter(|row| row.parent.is_none()).map(|row| row.session).collect()
+        }
+    };
+    let mut trees = Vec::new();
+    for root in roots {
+        let node = reading.tree(root).await?;
+        trees.push(tree::shown(&reading, node).await?);
+    }
+    let text = if args.common.json {
+        serde_json::to_string_pretty(&trees)?
+    } else if trees.is_empty() {
+        nothing("no sessions", &store)
+    } else {
+        tree::draw(screen, &trees)
+    };
+    Screen::print(&text)?;
+    Ok(Done::Well)
+}
+
+pub(super) async fn sessions(
+    args: &SessionsArgs,
+    environment: &Environment,
+    screen: &Screen,
+) -> Result<Done, CliError> {
+    let store = args.common.store(environment);
+    let rows = every(&app::look(&store)?, args.archived).await?;
+    let columns = [
+        ("SESSION", false),
+        ("AGENT", false),
+        ("STATE", false),
+        ("RESTARTS", true),
+        ("FRAMES", true),
+        ("CHANGED (UTC)", false),
+        ("WAITS FOR", false),
+    ]
+    .map(|(title, is_number)| Column { title, is_number });
+    let is_narrow = screen.width.is_some_and(|width| width < 120);
+    let line = |row: &SessionRow| {
+        let id = if is_narrow { tree::short(row.session) } else { row.session.to_string() };
+        let plain = |text: String| (text, Tone::Plain);
+        let mut changed = moment(row.updated_at);
+        changed.truncate("2026-11-21 10:20:30".len());
+        vec![
+            (id, Tone::Faint),
+            plain(row.agent.to_string()),
+            tree::state(row.status, None),
+            plain(row.restarts.to_string()),
+            plain(row.position.to_string()),
+            plain(changed),
+            plain(row.waiting_on.clone().unwrap_or_default()),
+        ]
+    };
+    let text = if args.common.json {
+        serde_json::to_string_pretty(&rows)?
+    } else if rows.is_empty() {
+        nothing("no sessions", &store)
+    } else {
+        table(screen, &columns, &rows.iter().map(line).collect::<Vec<_>>())
+    };
+    Screen::print(&text)?;
+    Ok(Done::Well)
+}
+
+/// A frame as a line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    position: Position,
+    at: Timestamp,
+    token: Token,
+    events: &'a [Event],
+}
+
+pub(super) async fn log(
+    args: &LogArgs,
+    environment: &Environment,
+    screen: &Screen,
+) -> Result<Done, CliError> {
+    let store = args.common.store(environment);
+    let reading = app::look(&store)?;
+    let session = find(&reading, &args.session, &store).await?;
+    let frames = reading.read(session, Position(args.after)).await?;
+    let mut text = String::new();
+    for frame in frames {
+        let (position, at) = (frame.envelope.position, frame.envelope.at);
+        if args.common.json {
+            let line = Line { position, at, token: frame.envelope.token, events: &frame.events };
+            text += &serde_json::to_string(&line)?;
+            text.push('\n');
+            continue;
+        }
+        for (no, event) in frame.events.iter().enumerate() {
+            // A frame is one atom: its events stand under one number.
+            let head = if no == 0 { position.to_string() } else { String::new() };
+            let when = if no == 0 { moment(at) } else { String::new() };
+            let head = format!("{head:>5}  {when:23}  {:20}  ", event.name());
+            let room =
+                screen.width.map_or(usize::MAX, |width| width.saturating_sub(head.chars().count()));
+            // Writing to a text cannot fail.
+            let _written = writeln!(
+                text,
+                "{}",
+                format!("{head}{}", cut(&progress::detail(event), room)).trim_end()
+            );
+        }
+    }
+    Screen::print(text.trim_end())?;
+    Ok(Done::Well)
+}
+
+pub(super) async fn approvals(
+    args: &PlainArgs,
+    environment: &Environment,
+    screen: &Screen,
+) -> Result<Done, CliError> {
+    let store = args.common.store(environment);
+    let rows = app::look(&store)?.approvals(None).await?;
+    let columns =
+        [("APPROVAL", false), ("AGENT", false), ("EXPIRES (UTC)", false), ("WHAT", false)]
+            .map(|(title, is_number)| Column { title, is_number });
+    let text = if args.common.json {
+        serde_json::to_string_pretty(&rows)?
+    } else if rows.is_empty() {
+        nothing("nothing waits for an answer", &store)
+    } else {
+        let line = |row: &greenroom_actors::domain::catalog::ApprovalRow| {
+            let what = match &row.ask.subject {
+                Subject::ToolCall { request, .. } => format!("{} {}", request.tool, request.args.0),
+                Subject::Plan { text } | Subject::Question { text } => text.clone(),
+                Subject::Budget { .. } => "more budget".to_owned(),
+            };
+            let cells =
+                [row.id.to_string(), row.agent.to_string(), moment(row.ask.expires_at), what];
+            cells.map(|text| (text, Tone::Plain)).to_vec()
+        };
+        table(screen, &columns, &rows.iter().map(line).collect::<Vec<_>>())
+    };
+    Screen::print(&text)?;
+    Ok(Done::Well)
+}
+
+pub(super) async fn totals(
+    args: &TotalsArgs,
+    environment: &Environment,
+    _screen: &Screen,
+) -> Result<Done, CliError> {
+    let store = args.common.store(environment);
+    let reading = app::look(&store)?;
+    let of = match &args.session {
+        Some(text) => TotalsOf::Subtree(find(&reading, text, &store).await?),
+        None => TotalsOf::Runtime,
+    };
+    let totals = reading.totals(of).await?;
+    let text =
+        if args.common.json { serde_json::to_string_pretty(&totals)? } else { tree::sum(&totals) };
+    Screen::print(&text)?;
+    Ok(Done::Well)
+}
+
+fn nothing(what: &str, store: &Path) -> String {
+    format!("{what} in {}", store.display())
+}
+
+/// Every line, archived ones where wanted.
+pub(super) async fn every(reading: &Reading, archived: bool) -> Result<Vec<SessionRow>, CliError> {
+    let filter = SessionFilter { archived, ..SessionFilter::default() };
+    Ok(reading.all_sessions(filter).await?)
+}
+
+/// The one session that a text fits.
+async fn find(reading: &Reading, text: &str, store: &Path) -> Result<SessionId, CliError> {
+    let rows = every(reading, true).await?;
+    let wanted = text.to_lowercase();
+    let fits = |row: &&SessionRow| {
+        let id = row.session.to_string();
+        id.starts_with(&wanted)
+            || id.ends_with(&wanted)
+            || row.agent.as_str() == text
+            || row.name.as_deref() == Some(text)
+    };
+    let found: Vec<SessionId> = rows.iter().filter(fits).map(|row| row.session).collect();
+    match found.as_slice() {
+        [session] => Ok(*session),
+        [] => Err(CliError::NoSession { text: text.to_owned(), store: store.to_owned() }),
+        several => {
+            let examples: Vec<String> = several.iter().take(2).map(ToString::to_string).collect();
+            Err(CliError::Ambiguous {
+                text: text.to_owned(),
+                count: several.len(),
+                examples: examples.join(" and "),
+            })
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What happened, as lines for a person: live for the demo, and after the fact for `log`.
+
+use std::collections::HashMap;
+
+use greenroom_actors::{
+    domain::{
+        conversation::{Block, ReplyBlock},
+        event::{CancelTarget, Event, RestartCause, UserInput},
+        ids::{AgentName, SessionId, Timestamp},
+        outcome::TurnOutcome,
+    },
+    runtime::{Frame, Heard, Note},
+};
+
+use super::screen::{Screen, Tone, cut};
+
+/// Tells a tree's progress on stderr, a line for whatever is worth one.
+#[derive(Debug)]
+pub(super) struct Progress {
+    screen: Screen,
+    names: HashMap<SessionId, AgentName>,
+    begun: Timestamp,
+}
+
+impl Progress {
+    /// Of sessions whose agents are known so far.
+    pub(super) fn new(
+        screen: Screen,
+        begun: Timestamp,
+        known: impl IntoIterator<Item = (SessionId, AgentName)>,
+    ) -> Self {
+        Self { screen, names: known.into_iter().collect(), begun }
+    }
+
+    /// Something was heard.
+    pub(super) fn hear(&mut self, heard: &Heard) {
+        match heard {
+            Heard::Note(Note::Frame(frame)) => self.frame(frame),
+            Heard::Lagged { missed } => {
+                Screen::remark(&format!("         ({missed} notes passed by too fast to print)"));
+            }
+            // Pieces of text of nine agents at once would be a jumble.
+            Heard::Note(Note::Delta { .. } | Note::Progress { .. }) => {}
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        for event in frame.events.iter() {
+            self.learn(frame.session, event);
+            let Some((tone, words)) = told(event) else { continue };
+            let name = self.names.get(&frame.session).map_or("?", AgentName::as_str);
+            let ms = frame.at.since_ms(self.begun);
+            let head = format!("{:>3}.{:02}s  ", ms / 1_000, ms % 1_000 / 10);
+            let room = self.screen.remarks_width.unwrap_or(usize::MAX);
+            let words = cut(&words, room.saturating_sub(head.chars().count() + 12));
+            let head = self.screen.paint_remark(Tone::Faint, &head);
+            Screen::remark(&format!(
+                "{head}{name:<10}  {}",
+                self.screen.paint_remark(tone, &words)
+            ));
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only these two events name an agent")]
+    fn learn(&mut self, session: SessionId, event: &Event) {
+        match event {
+            Event::SessionOpened { rendered, .. } => {
+                self.names.insert(session, rendered.agent.name.clone());
+            }
+            Event::ChildSpawned { child, agent, .. } => {
+                self.names.insert(*child, agent.clone());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The line that an event is worth while it happens, if it is worth one.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a selection for a person; the log has it all")]
+fn told(event: &Event) -> Option<(Tone, String)> {
+    let line = match event {
+        Event::TurnStarted { .. } => (Tone::Faint, "begins".to_owned()),
+        Event::ChildSpawned { agent, .. } => (Tone::Plain, format!("sends {agent} to work")),
+        Event::ToolStarted { .. } | Event::ToolRequested { .. } => {
+            let Event::ToolRequested { name, args, .. } = event else { return None };
+            // Spawns have their own line.
+            if name.as_str() == "spawn_agent" {
+                return None;
+            }
+            (Tone::Plain, format!("calls {name} {}", args.0))
+        }
+        Event::SessionRestarted { .. } => (Tone::Busy, detail(event)),
+        Event::SessionQuarantined { .. }
+        | Event::ModelCallFailed { .. }
+        | Event::BudgetWarned { .. }
+        | Event::BudgetExhausted { .. } => {
+            (Tone::Bad, format!("{}: {}", event.name(), detail(event)))
+        }
+        Event::CancelRequested { .. } | Event::ApprovalRequested { .. } => {
+            (Tone::Busy, format!("{}: {}", event.name(), detail(event)))
+        }
+        Event::TurnFinished { outcome, .. } => {
+            let well = matches!(outcome, TurnOutcome::Completed { .. });
+            (
+                if well { Tone::Good } else { Tone::Bad },
+                format!("{}: {}", outcome.word(), outcome.text()),
+            )
+        }
+        _ => return None,
+    };
+    Some(line)
+}
+
+/// What a line of the log says beside the event's name. Complete where an event is small; the
+/// first words where it is large.
+pub(super) fn detail(event: &Event) -> String {
+    match event {
+        Event::SessionOpened { rendered, lineage, .. } => {
+            let below = lineage.parent.as_ref().map(|parent| format!(" below {}", parent.session));
+            format!("agent {}{}", rendered.agent.name, below.unwrap_or_default())
+        }
+        Event::InputAccepted { key, input } => format!("{key}: {}", said(input)),
+        Event::TurnStarted { turn, key, .. } => format!("turn {turn} for {key}"),
+        Event::ModelCallStarted { call, model, .. } => format!("m{call} to {model}"),
+        Event::ModelCallFinished { call, reply } => {
+            let blocks: Vec<String> = reply.blocks.iter().map(replied).collect();
+            format!("m{call}: {}", blocks.join(" | "))
+        }
+        Event::ModelCallFailed { call, failure } => {
+            format!("m{call}: {:?}: {}", failure.kind, failure.message)
+        }
+        Event::UsageSettled { call, settlement, .. } => {
+            format!("m{call}: {} tokens, {}", settlement.tokens(), settlement.cost())
+        }
+        Event::BudgetWarned { account, percent } => format!("{percent} % of {account}"),
+        Event::BudgetExhausted { shortage } => format!("{shortage:?}"),
+        Event::ToolRequested { call, name, args, .. } => format!("t{call}: {name} {}", args.0),
+        Event::ToolStarted { call, .. } => format!("t{call}"),
+        Event::ToolFinished { call, outcome } => {
+            format!("t{call}: {}: {}", outcome.word(), outcome.told().0.shown())
+        }
+        Event::ApprovalRequested { no, ask } => format!("a{no}: {}", ask.reasons.join("; ")),
+        Event::ApprovalDecided { no, answer, by, .. } => format!("a{no}: {answer:?} by {by}"),
+        Event::ApprovalClosed { no, why } => format!("a{no}: {why:?}"),
+        Event::ChildSpawned { child, agent, assignment, .. } => {
+            format!("{agent} {child}, assignment {assignment}")
+        }
+        Event::ChildFinished { child, report, .. } => {
+            format!("{child}: {}: {}", report.outcome.word(), report.outcome.text())
+        }
+        Event::TimerSet { timer, at } => format!("{timer:?} at {at}"),
+        Event::TimerFired { timer } => format!("{timer:?}"),
+        Event::CancelRequested { target, reason } => format!("{}: {reason}", aimed(target)),
+        Event::TurnFinished { turn, outcome } => {
+            format!("turn {turn}: {}: {}", outcome.word(), outcome.text())
+        }
+        Event::SessionRestarted { cause: RestartCause::Panic { message } } => {
+            format!("panicked ({message}); started again from its log")
+        }
+        Event::SessionRestarted { cause: RestartCause::Process } => {
+            "its process died; taken up again from its log".to_owned()
+        }
+        Event::SessionQuarantined { reason } => reason.clone(),
+        other => rest(other),
+    }
+}
+
+/// The rarer events.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the second half of `detail`")]
+fn rest(event: &Event) -> String {
+    match event {
+        Event::EngineState { engine, version, .. } => format!("{engine} version {version}"),
+        Event::ToolsChanged { tools, reason } => format!("{} tools: {reason}", tools.len()),
+        Event::Compacted { messages, summary } => format!("{messages} messages: {summary}"),
+        Event::Checkpointed { name, at, .. } => format!("{name} at {at}"),
+        Event::SessionForked { from } => format!("from {} at {}", from.session, from.at),
+        Event::SessionReleased { skip, by } => {
+            format!("by {by}{}", if *skip { ", the step skipped" } else { "" })
+        }
+        Event::SessionRenamed { name } => name.clone(),
+        Event::SessionArchived { archived } => archived.to_string(),
+        Event::GoalSet { goal } => {
+            goal.as_ref().map_or_else(|| "none".to_owned(), |goal| goal.objective.clone())
+        }
+        _ => String::new(),
+    }
+}
+
+fn said(input: &UserInput) -> String {
+    let blocks: Vec<String> = input.blocks.iter().map(block).collect();
+    blocks.join(" | ")
+}
+
+fn block(block: &Block) -> String {
+    match block {
+        Block::Text { text } | Block::Thinking { text, .. } => text.clone(),
+        Block::Stored { blob } => format!("({} bytes stored)", blob.bytes),
+        Block::ToolUse { name, args, .. } => format!("{name} {}", args.0),
+        Block::ToolResult { output, .. } => output.shown().to_owned(),
+        Block::Image { media_type, .. } => format!("({media_type})"),
+        Block::Opaque { provider, .. } => format!("(opaque, of {provider})"),
+    }
+}
+
+fn replied(reply: &ReplyBlock) -> String {
+    match reply {
+        ReplyBlock::Said { block: said } => block(said),
+        ReplyBlock::ToolUse { name, args } => format!("{name} {}", args.0),
+    }
+}
+
+fn aimed(target: &CancelTarget) -> String {
+    match target {
+        CancelTarget::Everything => "everything".to_owned(),
+        CancelTarget::Assignment { no } => format!("assignment {no}"),
+        CancelTarget::Child { child } => format!("child {child}"),
+        CancelTarget::Turn { turn } => format!("turn {turn}"),
+    }
+}

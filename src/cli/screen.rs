@@ -1,0 +1,235 @@
+//! What a person sees: width, colours, columns, times. Colours only where somebody looks: on a
+//! terminal, and without `NO_COLOR`.
+
+use std::{
+    error::Error,
+    fmt::Write as _,
+    io::{self, IsTerminal as _, Write as _},
+};
+
+use greenroom_actors::domain::ids::Timestamp;
+
+use crate::config::Environment;
+
+/// Narrower than this, lines are not cut any more.
+const WIDTH_MIN: usize = 40;
+
+/// Where results and remarks go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Screen {
+    /// Columns of stdout; `None` where it is no terminal and nothing needs to fit.
+    pub(super) width: Option<usize>,
+    /// The same of stderr.
+    pub(super) remarks_width: Option<usize>,
+    colours: bool,
+    remarks_colours: bool,
+}
+
+/// What a piece of text means; its colour follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Bad,
+    Busy,
+    Faint,
+    Plain,
+}
+
+impl Screen {
+    pub(super) fn new(environment: &Environment) -> Self {
+        let (out, err) = (io::stdout(), io::stderr());
+        let width = |terminal: bool, size: Option<usize>| {
+            let columns = if terminal { size } else { None };
+            columns.or(environment.columns).map(|columns| columns.max(WIDTH_MIN))
+        };
+        let columns = |size: rustix::io::Result<rustix::termios::Winsize>| {
+            size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+        };
+        Self {
+            width: width(out.is_terminal(), columns(rustix::termios::tcgetwinsize(&out))),
+            remarks_width: width(err.is_terminal(), columns(rustix::termios::tcgetwinsize(&err))),
+            colours: out.is_terminal() && !environment.is_plain,
+            remarks_colours: err.is_terminal() && !environment.is_plain,
+        }
+    }
+
+    /// A piece for stdout.
+    pub(super) fn paint(&self, tone: Tone, text: &str) -> String {
+        paint(self.colours, tone, text)
+    }
+
+    /// A piece for stderr.
+    pub(super) fn paint_remark(&self, tone: Tone, text: &str) -> String {
+        paint(self.remarks_colours, tone, text)
+    }
+
+    /// Prints a result.
+    pub(super) fn print(text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}")?;
+        out.flush()
+    }
+
+    /// Prints a remark. That nobody reads remarks is no failure.
+    pub(super) fn remark(text: &str) {
+        let _written = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Prints an error with what caused it.
+    pub(super) fn complain(&self, error: &dyn Error) {
+        let mut text = format!("{} {error}", self.paint_remark(Tone::Bad, "error:"));
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            // Writing to a text cannot fail.
+            let _written = write!(text, "\n  because: {error}");
+            cause = error.source();
+        }
+        Self::remark(&text);
+    }
+}
+
+fn paint(on: bool, tone: Tone, text: &str) -> String {
+    let code = match tone {
+        Tone::Good => "32",
+        Tone::Bad => "31",
+        Tone::Busy => "33",
+        Tone::Faint => "2",
+        Tone::Plain => return text.to_owned(),
+    };
+    if on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// One line of at most `width` characters, without control characters; what is cut shows.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    let mut words = text.split_whitespace();
+    let mut line = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        line.push(' ');
+        line.push_str(word);
+    }
+    line.retain(|c| !c.is_control());
+    if line.chars().count() <= width {
+        return line;
+    }
+    let mut short: String = line.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// A cell: its text, its tone.
+pub(super) type Cell = (String, Tone);
+
+/// A table's column.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    pub(super) title: &'static str,
+    /// Numbers stand to the right.
+    pub(super) is_number: bool,
+}
+
+/// Lays a table out: columns as wide as their widest cell, the last one cut to what is left of the
+/// screen.
+pub(super) fn table(screen: &Screen, columns: &[Column], rows: &[Vec<Cell>]) -> String {
+    let header = columns.iter().map(|column| (column.title.to_owned(), Tone::Faint)).collect();
+    let all: Vec<&Vec<Cell>> = std::iter::once(&header).chain(rows).collect();
+    let widest = |at: usize| {
+        let cells = all.iter().filter_map(|row| row.get(at));
+        cells.map(|(text, _)| text.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(widest).collect();
+    let mut lines = Vec::new();
+    for row in all {
+        let (mut line, mut used) = (String::new(), 0);
+        for (at, ((text, tone), column)) in row.iter().zip(columns).enumerate() {
+            let wide = widths.get(at).copied().unwrap_or(0);
+            let is_last = at + 1 == columns.len();
+            let text = match screen.width {
+                Some(width) if is_last => cut(text, width.saturating_sub(used)),
+                _ => text.clone(),
+            };
+            let gap = " ".repeat(wide.saturating_sub(text.chars().count()));
+            let painted = screen.paint(*tone, &text);
+            if column.is_number {
+                line += &gap;
+                line += &painted;
+            } else {
+                line += &painted;
+                line += if is_last { "" } else { &gap };
+            }
+            line += if is_last { "" } else { "  " };
+            used += wide + 2;
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    lines.join("\n")
+}
+
+/// A number with its thousands apart.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A moment as `2026-11-21 10:20:30.123`, in UTC.
+pub(super) fn moment(at: Timestamp) -> String {
+    let (days, ms) = (at.0.div_euclid(86_400_000), at.0.rem_euclid(86_400_000));
+    // Days to a date of the Gregorian calendar, counted in eras of 400 years from a 1st of March.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
+    let (second, milli) = (ms / 1_000 % 60, ms % 1_000);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{milli:03}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_dates_of_the_calendar() {
+        let check = |ms: i64, text: &str| assert_eq!(moment(Timestamp(ms)), text);
+        check(0, "1970-01-01 00:00:00.000");
+        check(951_782_400_000, "2000-02-29 00:00:00.000");
+        check(1_795_256_430_123, "2026-11-21 10:20:30.123");
+        check(-1, "1969-12-31 23:59:59.999");
+    }
+
+    #[test]
+    fn a_cut_shows_and_a_control_character_does_not() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "ab…");
+        assert_eq!(cut("a\n\u{1b}[31m  b", 20), "a [31m b");
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn the_last_column_is_cut_to_the_screen_and_numbers_stand_right() {
+        let screen =
+            Screen { width: Some(16), remarks_width: None, colours: false, remarks_colours: false };
+        let columns = [("NAME", false), ("NO", true), ("WORDS", false)]
+            .map(|(title, is_number)| Column { title, is_number });
+        let cell = |text: &str| (text.to_owned(), Tone::Good);
+        let rows = vec![vec![cell("a"), cell("7"), cell("many words")]];
+        assert_eq!(table(&screen, &columns, &rows), "NAME  NO  WORDS\na      7  many …");
+    }
+}

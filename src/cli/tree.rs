@@ -1,0 +1,179 @@
+//! A tree of sessions, for people and as JSON. How a session ended comes from its own log.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::BoxFuture;
+use greenroom_actors::{
+    domain::{
+        catalog::{Status, Totals},
+        ids::{AgentName, SessionId, TenantId},
+        outcome::TurnOutcome,
+    },
+    runtime::{CallError, Reading, TreeNode},
+};
+use serde::Serialize;
+
+use super::screen::{Cell, Column, Screen, Tone, grouped, table};
+
+/// Columns that leave room for last words beside a whole id.
+const WIDE: usize = 120;
+
+/// A node as it is shown.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    session: SessionId,
+    agent: AgentName,
+    tenant: TenantId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_on: Option<String>,
+    /// How its last turn ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<TurnOutcome>,
+    restarts: u64,
+    own: Totals,
+    subtree: Totals,
+    children: Vec<Shown>,
+}
+
+/// Reads what a tree leaves out.
+pub(super) fn shown<'a>(
+    reading: &'a Reading,
+    node: TreeNode,
+) -> BoxFuture<'a, Result<Shown, CallError>> {
+    Box::pin(async move {
+        let outcome = reading.last_outcome(node.row.session).await?;
+        let mut children = Vec::new();
+        for child in node.children {
+            children.push(shown(reading, child).await?);
+        }
+        Ok(Shown {
+            session: node.row.session,
+            agent: node.row.agent,
+            tenant: node.row.tenant,
+            name: node.row.name,
+            status: node.row.status,
+            waiting_on: node.row.waiting_on,
+            outcome,
+            restarts: node.row.restarts,
+            own: node.own,
+            subtree: node.subtree,
+            children,
+        })
+    })
+}
+
+/// One word for how a session is, and what it means. `ended` is how its last turn ended.
+pub(super) fn state(status: Status, ended: Option<&TurnOutcome>) -> Cell {
+    let (word, tone) = match (status, ended) {
+        (Status::Idle, Some(ended)) => {
+            let well = matches!(ended, TurnOutcome::Completed { .. });
+            (ended.word(), if well { Tone::Good } else { Tone::Bad })
+        }
+        (Status::Idle | Status::Archived, _) => (status.word(), Tone::Faint),
+        (Status::Running | Status::Waiting, _) => (status.word(), Tone::Busy),
+        (Status::Quarantined, _) => (status.word(), Tone::Bad),
+    };
+    (word.to_owned(), tone)
+}
+
+/// The end of an id: unlike its beginning it differs among sessions opened at the same time.
+pub(super) fn short(session: SessionId) -> String {
+    let text = session.to_string();
+    text.rsplit('-').next().unwrap_or_default().to_owned()
+}
+
+/// Draws trees, one under the other.
+pub(super) fn draw(screen: &Screen, trees: &[Shown]) -> String {
+    let is_wide = screen.width.is_none_or(|width| width >= WIDE);
+    let mut columns = vec![
+        Column { title: "AGENT", is_number: false },
+        Column { title: "STATE", is_number: false },
+        Column { title: "CALLS", is_number: true },
+        Column { title: "TOKENS", is_number: true },
+        Column { title: "MONEY", is_number: true },
+        Column { title: "RESTARTS", is_number: true },
+        Column { title: "SESSION", is_number: false },
+    ];
+    if is_wide {
+        columns.push(Column { title: "LAST WORDS", is_number: false });
+    }
+    let mut rows = Vec::new();
+    for tree in trees {
+        line(tree, &mut rows, "", "", is_wide);
+    }
+    let mut text = table(screen, &columns, &rows);
+    for tree in trees {
+        text += "\n";
+        text += &sum(&tree.subtree);
+    }
+    text
+}
+
+fn line(node: &Shown, rows: &mut Vec<Vec<Cell>>, own: &str, below: &str, is_wide: bool) {
+    let plain = |text: String| (text, Tone::Plain);
+    let restarts = if node.restarts > 0 { Tone::Busy } else { Tone::Faint };
+    let mut row = vec![
+        plain(format!("{own}{}", node.name.as_deref().unwrap_or(node.agent.as_str()))),
+        state(node.status, node.outcome.as_ref()),
+        plain((node.own.calls + node.own.unsettled_calls).to_string()),
+        plain(grouped(node.own.usage.tokens())),
+        plain(node.own.cost.to_string()),
+        (node.restarts.to_string(), restarts),
+        (if is_wide { node.session.to_string() } else { short(node.session) }, Tone::Faint),
+    ];
+    if is_wide {
+        let words = match (node.status, &node.outcome, &node.waiting_on) {
+            (Status::Idle | Status::Archived, Some(outcome), _) => outcome.text().to_owned(),
+            (_, _, Some(what)) => format!("waits for {what}"),
+            _ => String::new(),
+        };
+        row.push(plain(words));
+    }
+    rows.push(row);
+    for (at, child) in node.children.iter().enumerate() {
+        let is_last = at + 1 == node.children.len();
+        let (branch, trunk) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        line(child, rows, &format!("{below}{branch}"), &format!("{below}{trunk}"), is_wide);
+    }
+}
+
+/// What a subtree spent, in one line; what is only bounded is said apart.
+pub(super) fn sum(totals: &Totals) -> String {
+    let mut text = format!(
+        "total: {} model calls, {} tokens ({} in, {} cached, {} out), {}",
+        totals.calls,
+        grouped(totals.usage.tokens()),
+        grouped(totals.usage.input),
+        grouped(totals.usage.cache_read.saturating_add(totals.usage.cache_write)),
+        grouped(totals.usage.output),
+        totals.cost,
+    );
+    if totals.unsettled_calls > 0 {
+        text += &format!(
+            "\n       {} calls broke off; their usage is at most {} tokens, {}",
+            totals.unsettled_calls,
+            grouped(totals.unsettled_tokens_max),
+            totals.unsettled_cost_max,
+        );
+    }
+    if totals.unpriced_calls > 0 {
+        text += &format!("\n       {} calls have no known price", totals.unpriced_calls);
+    }
+    text
+}
+
+/// Restarts by agent, over a whole tree.
+pub(super) fn restarts(node: &Shown) -> BTreeMap<AgentName, u64> {
+    let mut all = BTreeMap::new();
+    let mut open = vec![node];
+    while let Some(node) = open.pop() {
+        if node.restarts > 0 {
+            *all.entry(node.agent.clone()).or_default() += node.restarts;
+        }
+        open.extend(&node.children);
+    }
+    all
+}

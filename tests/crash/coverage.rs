@@ -1,0 +1,115 @@
+//! What a run has brought about: a checker that never met a lost result proves nothing about lost
+//! results. Counted from the same facts; none may be zero in a run of the usual length.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use greenroom_actors::domain::{
+    event::{CancelTarget, Event, FailureKind, RestartCause},
+    ids::CallId,
+    outcome::TurnOutcome,
+    permission::{Basis, Closed},
+    tool::{EffectClass, ToolOutcome},
+    usage::Settlement,
+};
+
+use super::{
+    facts::Facts,
+    model::ModelRecord,
+    sink::{self, SinkRecord},
+};
+
+/// What the sessions' logs can show.
+const LOGGED: [(&str, fn(&Event) -> bool); 10] = [
+    ("restarts after the process died", |event| {
+        matches!(event, Event::SessionRestarted { cause: RestartCause::Process })
+    }),
+    ("restarts after a panic", |event| {
+        matches!(event, Event::SessionRestarted { cause: RestartCause::Panic { .. } })
+    }),
+    ("model calls lost", |event| {
+        matches!(event, Event::ModelCallFailed { failure, .. }
+            if failure.kind == FailureKind::Lost)
+    }),
+    ("once calls of unknown outcome", |event| {
+        matches!(event, Event::ToolFinished { outcome: ToolOutcome::OutcomeUnknown, .. })
+    }),
+    ("calls cancelled while they ran", |event| {
+        matches!(event, Event::ToolFinished { outcome, .. }
+            if *outcome == ToolOutcome::Cancelled { effect_unknown: true })
+    }),
+    ("assignments cancelled", |event| {
+        matches!(event, Event::CancelRequested { target: CancelTarget::Assignment { .. }, .. })
+    }),
+    ("starts by an approval", |event| {
+        matches!(event, Event::ToolStarted { basis: Basis::Approval { .. }, .. })
+    }),
+    ("approvals expired", |event| {
+        matches!(event, Event::ApprovalClosed { why: Closed::Expired, .. })
+    }),
+    ("turns ended by a budget", |event| {
+        matches!(event, Event::TurnFinished { outcome: TurnOutcome::BudgetExhausted { .. }, .. })
+    }),
+    ("retries", |event| matches!(event, Event::TimerFired { .. })),
+];
+
+/// Everything a run should bring about, counted.
+pub(crate) fn of(facts: &Facts) -> Vec<(&'static str, u64)> {
+    let logged = LOGGED.iter().map(|(what, which)| {
+        (*what, facts.events().filter(|(_, _, event)| which(event)).count() as u64)
+    });
+    let asked = |found: bool| {
+        let asked = facts.sink.iter().filter(
+            |record| matches!(record, SinkRecord::Asked { count, .. } if (*count > 0) == found),
+        );
+        asked.count() as u64
+    };
+    let counts = sink::counts(&facts.sink);
+    let again =
+        |(class, count): &&(EffectClass, u64)| *class == EffectClass::Idempotent && *count > 1;
+    let mut all: Vec<(&'static str, u64)> = logged.collect();
+    all.extend([
+        ("whole replies delivered and lost", delivered_and_lost(facts)),
+        ("idempotent effects made again", counts.values().filter(again).count() as u64),
+        ("probes that found an effect", asked(true)),
+        ("probes that found none", asked(false)),
+        ("approvals open over a death", over_a_death(facts)),
+    ]);
+    all
+}
+
+/// Replies that the vendor delivered and a death took before they were recorded.
+fn delivered_and_lost(facts: &Facts) -> u64 {
+    let delivered = facts.model.iter();
+    let delivered: BTreeSet<CallId> = delivered
+        .filter(|record| matches!(record, ModelRecord::Delivered { .. }))
+        .map(ModelRecord::call)
+        .collect();
+    let lost = facts.events().filter(|(session, _, event)| match event {
+        Event::UsageSettled { call, settlement: Settlement::Unsettled { .. }, .. } => {
+            delivered.contains(&CallId::model(*session, *call))
+        }
+        _ => false,
+    });
+    lost.count() as u64
+}
+
+/// Questions asked by one owner of a log and answered under a later one.
+fn over_a_death(facts: &Facts) -> u64 {
+    let mut count = 0;
+    for frames in facts.sessions.values() {
+        let mut asked = BTreeMap::new();
+        for frame in frames {
+            let token = frame.envelope.token;
+            for event in &frame.events {
+                match event {
+                    Event::ApprovalRequested { no, .. } => drop(asked.insert(*no, token)),
+                    Event::ApprovalDecided { no, .. } => {
+                        count += u64::from(asked.get(no).is_some_and(|before| *before < token));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    count
+}

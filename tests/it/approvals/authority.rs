@@ -1,0 +1,156 @@
+//! What runs down the tree: a deny holds at every depth and in every mode, and a child may never
+//! do what its parent may not.
+
+use greenroom_actors::domain::permission::Authority;
+
+use super::*;
+
+/// Every level calls the tool, and spawns the next one.
+const LADDER: &str = r#"
+agent l3
+    call Bash {"command": "rm -r scenery"}
+  then
+    say {last}
+agent *
+    call Bash {"command": "rm -r scenery"}
+    call spawn_agent {"agent": "NEXT", "task": "t"}
+  then
+    call await_agents
+  then
+    say {last}
+"#;
+
+fn script() -> String {
+    let (last, any) = LADDER.split_at(LADDER.find("agent *").expect("the ladder"));
+    let rung = |name: &str, next: &str| any.replace('*', name).replace("NEXT", next);
+    format!("{last}{}{}{}", rung("l0", "l1"), rung("l1", "l2"), rung("l2", "l3"))
+}
+
+/// Four levels; `authority` says what each may do by itself.
+async fn ladder(
+    prop: &Prop,
+    user: RuleSet,
+    authority: impl Fn(usize) -> Authority,
+) -> (Stage, SessionId) {
+    let prop = prop.clone();
+    let stage = Stage::set(&script(), |mut harness| {
+        harness.options.layers.user = user;
+        let levels = [("l0", vec!["l1"]), ("l1", vec!["l2"]), ("l2", vec!["l3"]), ("l3", vec![])];
+        for (level, (name, routes)) in levels.iter().enumerate() {
+            let mut agent = agent(name, &["Bash"], routes);
+            agent.authority = authority(level);
+            harness = harness.agent(agent);
+        }
+        harness.tool(prop)
+    })
+    .await;
+    let root = say(&stage.runtime, "l0", "k", "go").await;
+    (stage, root)
+}
+
+/// How `Bash` closed at each level, from the root down.
+async fn looked(stage: &Stage, root: SessionId) -> Vec<ToolOutcome> {
+    let (mut outcomes, mut at) = (Vec::new(), Some(root));
+    while let Some(session) = at {
+        let events = events(&stage.runtime, session).await;
+        is_whole(&events);
+        let call = events.iter().find_map(|event| match event {
+            Event::ToolRequested { call, name, .. } if name.as_str() == "Bash" => Some(*call),
+            _ => None,
+        });
+        outcomes.extend(events.iter().find_map(|event| match event {
+            Event::ToolFinished { call: no, outcome } if Some(*no) == call => Some(outcome.clone()),
+            _ => None,
+        }));
+        at = crate::props::children(&events).first().copied();
+    }
+    outcomes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deny_holds_at_every_depth_and_in_every_mode() {
+    for mode in MODES {
+        let prop = Prop::new("Bash", EffectClass::Pure);
+        let open = || Authority { mode, rules: rules(&["Bash"], &[], &[]) };
+        let (stage, root) = ladder(&prop, rules(&["Bash"], &[], &["Bash(rm *)"]), |_| open()).await;
+        ended(&stage.runtime, root, "k").await;
+        let outcomes = looked(&stage, root).await;
+        assert_eq!(outcomes.len(), 4, "{mode:?}");
+        for outcome in &outcomes {
+            assert!(refusal(outcome).contains("deny Bash(rm *)"), "{mode:?}: {outcome:?}");
+        }
+        assert!(prop.keys().is_empty(), "{mode:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_agent_may_not_no_agent_below_it_may() {
+    // Level 1 may not look, and everybody below it claims that it may.
+    let prop = Prop::new("Bash", EffectClass::Once);
+    let (stage, root) = ladder(&prop, rules(&["Bash"], &[], &[]), |level| match level {
+        1 => Authority { rules: rules(&[], &[], &["Bash"]), ..Authority::default() },
+        _ => Authority { mode: Mode::BypassPermissions, rules: rules(&["Bash"], &[], &[]) },
+    })
+    .await;
+    ended(&stage.runtime, root, "k").await;
+    let words: Vec<_> = looked(&stage, root).await.iter().map(ToolOutcome::word).collect();
+    assert_eq!(words, ["done", "refused", "refused", "refused"]);
+    assert_eq!(prop.keys().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stricter_mode_above_holds_below() {
+    for (mode, why) in [(Mode::Plan, "mode plan"), (Mode::DontAsk, "mode dont_ask")] {
+        let prop = Prop::new("Bash", EffectClass::Once);
+        let (stage, root) = ladder(&prop, RuleSet::default(), |level| {
+            let mode = if level == 0 { mode } else { Mode::BypassPermissions };
+            Authority { mode, rules: RuleSet::default() }
+        })
+        .await;
+        ended(&stage.runtime, root, "k").await;
+        for outcome in looked(&stage, root).await {
+            assert!(refusal(&outcome).contains(why), "{outcome:?}");
+        }
+        assert!(prop.keys().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_child_that_would_not_ask_asks_where_its_parent_would() {
+    let prop = Prop::new("Bash", EffectClass::Once);
+    let (stage, root) = ladder(&prop, RuleSet::default(), |level| {
+        let mode = if level == 0 { Mode::Default } else { Mode::BypassPermissions };
+        Authority { mode, rules: RuleSet::default() }
+    })
+    .await;
+    // Every level waits for its own answer before it goes on.
+    let mut waiting = Vec::new();
+    for level in 0..4 {
+        let open = eventually(&stage.harness.deps.clock, "the next question", || async {
+            let open = stage.runtime.approvals(None).await.expect("the inbox");
+            open.into_iter().map(|row| row.id).find(|id| !waiting.contains(id))
+        })
+        .await;
+        assert_eq!(prop.keys().len(), level);
+        stage.runtime.decide(open, Answer::Once).await.expect("the answer");
+        waiting.push(open);
+    }
+    ended(&stage.runtime, root, "k").await;
+    assert_eq!(prop.keys().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_for_everything_in_a_parent_opens_nothing_in_its_child() {
+    let prop = Prop::new("Bash", EffectClass::Once);
+    let (stage, root) = ladder(&prop, RuleSet::default(), |_| Authority::default()).await;
+    let open = asked(&stage.runtime, 2).await;
+    let own = open.iter().find(|id| id.session == root).expect("the root asks");
+    stage.runtime.decide(*own, Answer::All).await.expect("the answer");
+    seen("the root's call runs", || prop.keys().len() == 1).await;
+    let child = logged(&stage.runtime, root, "it has a child", |events| {
+        crate::props::children(events).first().copied()
+    })
+    .await;
+    let still = stage.runtime.approvals(None).await.expect("the inbox");
+    assert!(still.iter().any(|row| row.id.session == child), "{still:?}");
+}

@@ -1,0 +1,387 @@
+//! Cancel: it goes down the tree, and when it is done nothing of the tree is left running, at
+//! whatever point of its work it struck.
+
+use greenroom_actors::{
+    Runtime,
+    domain::{
+        agent::InputPolicy,
+        event::{CancelTarget, Event, UserInput},
+        ids::{SessionId, TurnId},
+        outcome::{ChildOutcome, TurnOutcome},
+        permission::Answer,
+        tool::{EffectClass, ToolOutcome},
+    },
+    runtime::CallError,
+    testing::harness::{Harness, PATIENCE_MS, bounded, ended, events, say},
+};
+
+use crate::{
+    props::{Prop, agent, allow, asked, children, closures, count, is_whole, logged, seen},
+    stage::Stage,
+};
+
+async fn cancel(runtime: &Runtime, session: SessionId) {
+    runtime.cancel(session, CancelTarget::Everything, "enough").await.expect("cancel");
+}
+
+/// No slot is lent, none is waited for, and no model is being called.
+async fn nothing_is_held(runtime: &Runtime) {
+    seen("no slot is held", || {
+        let figures = runtime.figures();
+        figures.pools.values().chain(figures.gates.values()).all(|one| one.taken + one.waiting == 0)
+    })
+    .await;
+}
+
+const TREE: &str = r#"
+agent root
+    call spawn_agent {"agent": "mid", "task": "1"}
+    call spawn_agent {"agent": "mid", "task": "2"}
+  then
+    call await_agents
+  then
+    say {last}
+agent mid
+    call spawn_agent {"agent": "leaf", "task": "tool"}
+    call spawn_agent {"agent": "leaf", "task": "model"}
+    call spawn_agent {"agent": "leaf", "task": "ask"}
+  then
+    call await_agents
+  then
+    say {last}
+agent leaf when tool
+    call work
+  then
+    say done
+agent leaf when ask
+    call beg
+  then
+    say done
+agent leaf
+    hang
+"#;
+
+fn tree(work: &Prop, beg: &Prop) -> impl FnOnce(Harness) -> Harness {
+    let (work, beg) = (work.clone(), beg.clone());
+    move |harness| {
+        let harness = harness.agent(agent("root", &[], &["mid"]));
+        let harness = harness.agent(agent("mid", &[], &["leaf"]));
+        let harness = harness.agent(agent("leaf", &["work", "beg"], &[]));
+        allow(harness.tool(work).tool(beg), &["work"])
+    }
+}
+
+/// Everybody below a session, as the logs say.
+async fn below(runtime: &Runtime, session: SessionId) -> Vec<SessionId> {
+    let mut all = vec![session];
+    let mut at = 0;
+    while at < all.len() {
+        all.extend(children(&events(runtime, all[at]).await));
+        at += 1;
+    }
+    all.remove(0);
+    all
+}
+
+/// Waits until all three levels are at their work.
+async fn at_work(stage: &Stage, work: &Prop) {
+    seen("two tools run", || work.at_work() == 2).await;
+    asked(&stage.runtime, 2).await;
+    // Two leaves hang at their model; everybody else waits for somebody below.
+    seen("two models are called", || {
+        stage.runtime.figures().gates.values().map(|gate| gate.taken).sum::<usize>() == 2
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancel_unwinds_three_levels_and_when_it_is_done_nothing_is_left() {
+    let (work, beg) =
+        (Prop::new("work", EffectClass::Once).hold(), Prop::new("beg", EffectClass::Once));
+    let stage = Stage::set(TREE, tree(&work, &beg)).await;
+    let root = say(&stage.runtime, "root", "k", "go").await;
+    at_work(&stage, &work).await;
+    cancel(&stage.runtime, root).await;
+    let outcome = ended(&stage.runtime, root, "k").await;
+    assert_eq!(outcome, TurnOutcome::Cancelled { reason: "enough".to_owned() });
+    // Done means done: asked at once, without waiting for anything.
+    let all = below(&stage.runtime, root).await;
+    assert_eq!(all.len(), 8);
+    for session in &all {
+        let events = events(&stage.runtime, *session).await;
+        is_whole(&events);
+        assert_eq!(count(&events, "turn_finished"), 1, "{events:#?}");
+    }
+    assert_eq!(work.at_work(), 0, "no task of theirs runs");
+    assert!(stage.runtime.approvals(None).await.expect("the inbox").is_empty());
+    nothing_is_held(&stage.runtime).await;
+    assert!(beg.keys().is_empty());
+    let before = stage.runtime.read(root, greenroom_actors::domain::ids::Position(0)).await;
+    cancel(&stage.runtime, root).await;
+    let after = stage.runtime.read(root, greenroom_actors::domain::ids::Position(0)).await;
+    assert_eq!(before.expect("log").len(), after.expect("log").len(), "twice is once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_that_a_kill_cuts_off_is_finished_afterwards() {
+    let (work, beg) =
+        (Prop::new("work", EffectClass::Once).hold(), Prop::new("beg", EffectClass::Once));
+    let stage = Stage::set(TREE, tree(&work, &beg)).await;
+    let root = say(&stage.runtime, "root", "k", "go").await;
+    at_work(&stage, &work).await;
+    cancel(&stage.runtime, root).await;
+    // Acknowledged, so it holds, however little of it has happened yet.
+    let stage = stage.crash().await;
+    let outcome = ended(&stage.runtime, root, "k").await;
+    assert_eq!(outcome.word(), "cancelled", "{outcome:?}");
+    for session in below(&stage.runtime, root).await {
+        let events = events(&stage.runtime, session).await;
+        is_whole(&events);
+        assert_eq!(count(&events, "turn_finished"), 1, "{events:#?}");
+    }
+    nothing_is_held(&stage.runtime).await;
+    assert_eq!(work.keys().len(), 2, "a once call is not run again to be cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_child_is_cancelled_and_its_sibling_goes_on() {
+    let (work, beg) =
+        (Prop::new("work", EffectClass::Once).hold(), Prop::new("beg", EffectClass::Once));
+    let stage = Stage::set(TREE, tree(&work, &beg)).await;
+    let root = say(&stage.runtime, "root", "k", "go").await;
+    at_work(&stage, &work).await;
+    let mids = children(&events(&stage.runtime, root).await);
+    let target = CancelTarget::Child { child: mids[0] };
+    stage.runtime.cancel(root, target, "not this one").await.expect("cancel");
+    let told = logged(&stage.runtime, root, "its end is told", |events| {
+        events.iter().find_map(|event| match event {
+            Event::ChildFinished { child, report, .. } => Some((*child, report.outcome.clone())),
+            _ => None,
+        })
+    })
+    .await;
+    assert_eq!(told.0, mids[0]);
+    assert!(
+        matches!(&told.1, ChildOutcome::Turn { outcome: TurnOutcome::Cancelled { reason } } if reason == "not this one")
+    );
+    assert_eq!(work.at_work(), 1, "the sibling's tool runs on");
+    let stranger = stage.runtime.cancel(root, CancelTarget::Child { child: root }, "x").await;
+    assert!(matches!(stranger, Err(CallError::Rejected(_))), "{stranger:?}");
+    cancel(&stage.runtime, root).await;
+    ended(&stage.runtime, root, "k").await;
+    nothing_is_held(&stage.runtime).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_in_the_middle_of_spawning_leaves_nobody_behind() {
+    // The cancel comes at once, so that children are asked for, half made, or just made.
+    for round in 0..12 {
+        let (work, beg) =
+            (Prop::new("work", EffectClass::Once).hold(), Prop::new("beg", EffectClass::Once));
+        let stage = Stage::set(TREE, tree(&work, &beg)).await;
+        let root = say(&stage.runtime, "root", "k", "go").await;
+        logged(&stage.runtime, root, "so far", |events| (events.len() >= 2 + round).then_some(()))
+            .await;
+        cancel(&stage.runtime, root).await;
+        let outcome = ended(&stage.runtime, root, "k").await;
+        assert_eq!(outcome.word(), "cancelled", "round {round}: {outcome:?}");
+        for session in below(&stage.runtime, root).await {
+            is_whole(&events(&stage.runtime, session).await);
+        }
+        assert_eq!(work.at_work(), 0, "round {round}");
+        nothing_is_held(&stage.runtime).await;
+    }
+}
+
+const ONE: &str = "
+agent one
+    call work {\"n\": 1}
+  then
+    say {last}
+";
+
+/// Cancels a call at one point, and says how it closed.
+async fn cancelled_at(point: &str, effect: EffectClass, crash: bool) -> (ToolOutcome, usize) {
+    let work = Prop::new("work", effect).hold();
+    let blocker = Prop::new("block", EffectClass::Pure).hold();
+    let script = format!("{ONE}\nagent blocker\n  call block\n  then\n  say Gone.");
+    let mut stage = Stage::set(&script, |mut harness| {
+        let rules: &[&str] = if point == "asking" { &["block"] } else { &["work", "block"] };
+        harness.options.pools.insert("props".into(), 1);
+        let harness = harness.agent(agent("one", &["work"], &[]));
+        let harness = harness.agent(agent("blocker", &["block"], &[]));
+        allow(harness.tool(work.clone()).tool(blocker.clone()), rules)
+    })
+    .await;
+    if point == "waiting for a slot" {
+        say(&stage.runtime, "blocker", "b", "go").await;
+        seen("the slot is taken", || blocker.at_work() == 1).await;
+    }
+    let session = say(&stage.runtime, "one", "k", "go").await;
+    match point {
+        "asking" => drop(asked(&stage.runtime, 1).await),
+        "waiting for a slot" => {
+            logged(&stage.runtime, session, "it waits", |events| {
+                (count(events, "tool_requested") == 1).then_some(())
+            })
+            .await;
+        }
+        _ => seen("it runs", || work.at_work() == 1).await,
+    }
+    if point == "just done" {
+        work.cue();
+    }
+    cancel(&stage.runtime, session).await;
+    if crash {
+        stage = stage.crash().await;
+    }
+    let outcome = ended(&stage.runtime, session, "k").await;
+    let events = events(&stage.runtime, session).await;
+    is_whole(&events);
+    if point != "just done" {
+        assert_eq!(outcome.word(), "cancelled", "{point}: {outcome:?}");
+    }
+    // The slot of the blocker is not ours to free.
+    blocker.cue();
+    nothing_is_held(&stage.runtime).await;
+    let mut closed = closures(&events);
+    assert_eq!(closed.len(), 1, "{point}: closed once");
+    (closed.remove(0), work.keys().len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancel_at_any_point_of_a_tool_call_closes_it_exactly_once() {
+    for crash in [false, true] {
+        for point in ["asking", "waiting for a slot"] {
+            let (closed, runs) = cancelled_at(point, EffectClass::Once, crash).await;
+            let expected = ToolOutcome::Cancelled { effect_unknown: false };
+            assert_eq!((closed, runs), (expected, 0), "{point}, crash: {crash}");
+        }
+        for effect in [EffectClass::Once, EffectClass::Idempotent, EffectClass::Pure] {
+            let (closed, runs) = cancelled_at("running", effect, crash).await;
+            let unknown = effect != EffectClass::Pure;
+            let expected = ToolOutcome::Cancelled { effect_unknown: unknown };
+            assert_eq!((closed, runs), (expected, 1), "{effect:?}, crash: {crash}");
+        }
+        let (closed, runs) = cancelled_at("just done", EffectClass::Once, crash).await;
+        assert!(matches!(closed.word(), "done" | "cancelled" | "outcome_unknown"), "{closed:?}");
+        assert_eq!(runs, 1, "crash: {crash}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_model_of_a_parent_cancels_its_agent_and_reads_that_it_ended() {
+    let script = r#"
+agent lead
+    call spawn_agent {"agent": "idler", "task": "t"}
+  then
+    call cancel_agent {"agent_id": "{child:1}"}
+  then
+    call list_agents
+  then
+    say {last}
+agent idler
+    hang
+"#;
+    let stage = Stage::set(script, |harness| {
+        harness.agent(agent("lead", &[], &["idler"])).agent(agent("idler", &[], &[]))
+    })
+    .await;
+    let lead = say(&stage.runtime, "lead", "k", "go").await;
+    let outcome = ended(&stage.runtime, lead, "k").await;
+    assert!(outcome.text().contains(r#""status":"cancelled""#), "{outcome:?}");
+    is_whole(&events(&stage.runtime, lead).await);
+    nothing_is_held(&stage.runtime).await;
+}
+
+fn policy(policy: InputPolicy) -> impl FnOnce(Harness) -> Harness {
+    move |harness| {
+        let mut one = agent("one", &[], &[]);
+        one.input = policy;
+        harness.agent(one)
+    }
+}
+
+const HANGS_ONCE: &str = "
+agent one when first
+    hang
+agent one
+    say I heard {input}.
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn input_during_a_turn_interrupts_it_where_the_agent_says_so() {
+    let stage = Stage::set(HANGS_ONCE, policy(InputPolicy::Interrupt)).await;
+    let session = say(&stage.runtime, "one", "a", "first").await;
+    logged(&stage.runtime, session, "it hangs", |events| {
+        (count(events, "model_call_started") == 1).then_some(())
+    })
+    .await;
+    let input = UserInput::text("second");
+    stage.runtime.submit(session, "b".into(), input).await.expect("submit");
+    // Across a kill, too: the wish was in the frame that acknowledged the input.
+    let stage = stage.crash().await;
+    let first = ended(&stage.runtime, session, "a").await;
+    assert!(matches!(&first, TurnOutcome::Cancelled { reason } if reason.contains("interrupted")));
+    assert_eq!(ended(&stage.runtime, session, "b").await.text(), "I heard second.");
+    is_whole(&events(&stage.runtime, session).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn input_during_a_turn_is_refused_where_the_agent_says_so() {
+    let stage = Stage::set(HANGS_ONCE, policy(InputPolicy::Reject)).await;
+    let session = say(&stage.runtime, "one", "a", "first").await;
+    logged(&stage.runtime, session, "it hangs", |events| {
+        (count(events, "model_call_started") == 1).then_some(())
+    })
+    .await;
+    let input = || UserInput::text("second");
+    let refused = stage.runtime.submit(session, "b".into(), input()).await;
+    let refused = refused.expect_err("refused").to_string();
+    assert!(refused.contains("busy"), "{refused}");
+    // The same input again is no new input.
+    let same = stage.runtime.submit(session, "a".into(), UserInput::text("first")).await;
+    assert!(same.is_ok(), "{same:?}");
+    cancel(&stage.runtime, session).await;
+    ended(&stage.runtime, session, "a").await;
+    let heard = stage.runtime.run(session, "b".into(), input(), PATIENCE_MS).await;
+    assert_eq!(heard.expect("a turn").text(), "I heard second.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn input_during_a_turn_waits_by_default_and_a_cancelled_turn_lets_it_go_next() {
+    let stage = Stage::set(HANGS_ONCE, policy(InputPolicy::Queue)).await;
+    let session = say(&stage.runtime, "one", "a", "first").await;
+    let input = UserInput::text("second");
+    stage.runtime.submit(session, "b".into(), input).await.expect("submit");
+    let turn = CancelTarget::Turn { turn: TurnId(1) };
+    stage.runtime.cancel(session, turn, "skip it").await.expect("cancel");
+    let first = bounded("the first turn", ended(&stage.runtime, session, "a")).await;
+    assert_eq!(first.word(), "cancelled");
+    assert_eq!(ended(&stage.runtime, session, "b").await.text(), "I heard second.");
+    // And all of it, queue included, when everything is meant.
+    for key in ["c", "d"] {
+        let input = UserInput::text("first");
+        stage.runtime.submit(session, key.into(), input).await.expect("submit");
+    }
+    cancel(&stage.runtime, session).await;
+    for key in ["c", "d"] {
+        assert_eq!(ended(&stage.runtime, session, key).await.word(), "cancelled", "{key}");
+    }
+    is_whole(&events(&stage.runtime, session).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_comes_after_the_cancel_starts_nothing() {
+    let work = Prop::new("work", EffectClass::Once);
+    let stage =
+        Stage::set(ONE, |harness| harness.agent(agent("one", &["work"], &[])).tool(work.clone()))
+            .await;
+    let session = say(&stage.runtime, "one", "k", "go").await;
+    let open = asked(&stage.runtime, 1).await;
+    cancel(&stage.runtime, session).await;
+    let late = stage.runtime.decide(open[0], Answer::Once).await;
+    assert!(late.is_err(), "{late:?}");
+    ended(&stage.runtime, session, "k").await;
+    assert!(work.keys().is_empty());
+}

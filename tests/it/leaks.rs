@@ -1,0 +1,84 @@
+//! Ten thousand sessions come and go, and nothing of them stays in memory: no entry, no lease, no
+//! task, no bytes. Measured in a process of its own, so that no other test is in the figures.
+
+use std::{env, fs, process::Command};
+
+use futures_util::future::join_all;
+use greenroom_actors::testing::harness::{ended, say};
+use tokio::runtime::Handle;
+
+use crate::{
+    stage::Stage,
+    workshop::{agent, until},
+};
+
+const CYCLES: usize = 10_000;
+const AT_ONCE: usize = 50;
+const MEASURES: &str = "GREENROOM_LEAKS";
+
+/// Bytes of this process that are in memory.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").expect("this machine has /proc");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    let kib: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kib * 1024
+}
+
+#[test]
+fn ten_thousand_sessions_come_and_go_and_leave_nothing_in_memory() {
+    let mut child = Command::new(env::current_exe().expect("this very binary"));
+    child.args(["--exact", "leaks::come_and_go", "--nocapture"]).env(MEASURES, "1");
+    let output = child.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("10000 sessions"), "it measured: {said}");
+}
+
+/// What the child does; in the test's own process it does nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn come_and_go() {
+    if env::var_os(MEASURES).is_none() {
+        return;
+    }
+    let script = r#"
+agent lead
+    call spawn_agent {"agent": "child", "task": "go"}
+  then
+    call await_agents {}
+  then
+    say Done.
+agent child
+    say Done.
+"#;
+    let stage = Stage::set(script, |mut harness| {
+        // Out of memory as soon as there is nothing to do.
+        harness.options.idle_ms = 20;
+        harness.agent(agent("lead", &[], &["child"])).agent(agent("child", &[], &[]))
+    })
+    .await;
+    let runtime = &stage.runtime;
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let cycle = || async {
+        let session = say(runtime, "lead", "k", "go").await;
+        ended(runtime, session, "k").await;
+    };
+    let asleep = || async { (runtime.awake() == 0).then_some(()) };
+    // Each cycle is two sessions. What grows at first (pools, caches of the store) has grown then.
+    join_all((0..AT_ONCE).map(|_| cycle())).await;
+    until("all are asleep", asleep).await;
+    let (before, mut bytes) = (tasks(), Vec::new());
+    for _half in 0..2 {
+        for _ in 0..CYCLES / 2 / 2 / AT_ONCE {
+            join_all((0..AT_ONCE).map(|_| cycle())).await;
+        }
+        until("all are asleep", asleep).await;
+        assert_eq!(runtime.leases_out(), 0);
+        until("no task is left", || async { (tasks() <= before + 4).then_some(()) }).await;
+        bytes.push(resident());
+    }
+    println!("{CYCLES} sessions; resident after each half: {bytes:?}; tasks: {}", tasks());
+    let grown = bytes[1].saturating_sub(bytes[0]);
+    // 5,000 sessions that left 1 KiB each would be 5 MiB.
+    assert!(grown < 5 << 20, "{grown} bytes more after the second half");
+}
