@@ -1,19 +1,24 @@
 //! Ten thousand sessions come and go, and nothing of them stays in memory: no entry, no lease, no
 //! task, no bytes. Measured in a process of its own, so that no other test is in the figures.
 
-use std::{env, fs, process::Command};
+use std::{env, fs, process::Command, sync::Arc};
 
 use futures_util::future::join_all;
-use greenroom_actors::testing::harness::{ended, say};
+use greenroom_actors::{
+    limits,
+    owned::Owned,
+    ports::Clock as _,
+    testing::{clock::ManualClock, harness::say},
+};
 use tokio::runtime::Handle;
 
 use crate::{
     stage::Stage,
-    workshop::{agent, until},
+    workshop::{agent, until, wall},
 };
 
 const CYCLES: usize = 10_000;
-const AT_ONCE: usize = 50;
+const AT_ONCE: usize = 10;
 const MEASURES: &str = "GREENROOM_LEAKS";
 
 /// Bytes of this process that are in memory.
@@ -41,18 +46,15 @@ async fn come_and_go() {
     if env::var_os(MEASURES).is_none() {
         return;
     }
-    let script = r#"
-agent lead
-    call spawn_agent {"agent": "child", "task": "go"}
-  then
-    call await_agents {}
-  then
-    say Done.
-agent child
-    say Done.
-"#;
-    let stage = Stage::set(script, |mut harness| {
-        // Out of memory as soon as there is nothing to do.
+    let nine = "    call spawn_agent {\"agent\": \"child\", \"task\": \"go\"}\n".repeat(9);
+    let script = format!(
+        "agent lead\n{nine}  then\n    call await_agents {{}}\n  then\n    say Done.\n\
+         agent child\n    say Done.\n"
+    );
+    // Time runs by the test's hand, so that what leaves memory after a minute does so at once.
+    let clock = ManualClock::new(1);
+    let stage = Stage::set(&script, |mut harness| {
+        harness.deps.clock = Arc::new(clock.clone());
         harness.options.idle_ms = 20;
         harness.agent(agent("lead", &[], &["child"])).agent(agent("child", &[], &[]))
     })
@@ -61,18 +63,29 @@ agent child
     let tasks = || Handle::current().metrics().num_alive_tasks();
     let cycle = || async {
         let session = say(runtime, "lead", "k", "go").await;
-        ended(runtime, session, "k").await;
+        let patience = u64::MAX / 4;
+        let (_, outcome) = runtime.outcome(session, "k".into(), patience).await.expect("its end");
+        assert_eq!(outcome.word(), "completed");
     };
-    let asleep = || async { (runtime.awake() == 0).then_some(()) };
-    // Each cycle is two sessions. What grows at first (pools, caches of the store) has grown then.
+    let quiet = || async {
+        let from = clock.now();
+        let _minutes = runs(&clock, 200);
+        let over = || async { (clock.now().since_ms(from) > 3 * limits::IDLE_MS).then_some(()) };
+        until("three idle times pass", over).await;
+        until("all are asleep", || async { (runtime.awake() == 0).then_some(()) }).await;
+        // The test's clock forgets sleepers that have gone when it is asked for them.
+        let _ = clock.sleepers();
+    };
+    let _milliseconds = runs(&clock, 1);
+    // What grows at first (pools, caches of the store) has grown then.
     join_all((0..AT_ONCE).map(|_| cycle())).await;
-    until("all are asleep", asleep).await;
+    quiet().await;
     let (before, mut bytes) = (tasks(), Vec::new());
     for _half in 0..2 {
-        for _ in 0..CYCLES / 2 / 2 / AT_ONCE {
+        for _ in 0..CYCLES / 2 / 10 / AT_ONCE {
             join_all((0..AT_ONCE).map(|_| cycle())).await;
         }
-        until("all are asleep", asleep).await;
+        quiet().await;
         assert_eq!(runtime.leases_out(), 0);
         until("no task is left", || async { (tasks() <= before + 4).then_some(()) }).await;
         bytes.push(resident());
@@ -81,4 +94,14 @@ agent child
     let grown = bytes[1].saturating_sub(bytes[0]);
     // 5,000 sessions that left 1 KiB each would be 5 MiB.
     assert!(grown < 5 << 20, "{grown} bytes more after the second half");
+}
+
+fn runs(clock: &ManualClock, ms: u64) -> Owned {
+    let clock = clock.clone();
+    Owned::spawn(async move {
+        loop {
+            clock.advance(ms);
+            wall().sleep_until(wall().now().plus_ms(1)).await;
+        }
+    })
 }
