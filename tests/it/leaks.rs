@@ -92,8 +92,9 @@ async fn come_and_go() {
     }
     println!("{CYCLES} sessions; resident after each half: {bytes:?}; tasks: {}", tasks());
     let grown = bytes[1].saturating_sub(bytes[0]);
-    // 5,000 sessions that left 1 KiB each would be 5 MiB.
-    assert!(grown < 5 << 20, "{grown} bytes more after the second half");
+    // A session that stayed would be 10 KiB and more, so 5,000 of them 50 MiB; what is seen is some
+    // 4 MiB, of which the page caches of the store's five connections alone may be more.
+    assert!(grown < 8 << 20, "{grown} bytes more after the second half");
 }
 
 fn runs(clock: &ManualClock, ms: u64) -> Owned {
