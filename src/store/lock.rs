@@ -7,10 +7,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use greenroom_actors::limits;
 use rustix::{
     fs::{FlockOperation, flock},
     io::Errno,
 };
+
+/// How long to wait between two looks at a held lock.
+const LOCK_PAUSE_MS: u64 = 20;
+
+#[expect(clippy::disallowed_methods, reason = "a store opens on its caller's thread, with no clock")]
+fn pause() {
+    std::thread::sleep(std::time::Duration::from_millis(LOCK_PAUSE_MS));
+}
 
 /// A held lock, released on drop.
 #[derive(Debug)]
@@ -35,7 +44,8 @@ pub(super) fn path(database: &Path) -> PathBuf {
 }
 
 impl Lock {
-    /// Takes the lock, at once or not at all.
+    /// Takes the lock soon or not at all. Not quite at once: a process that is just being started
+    /// holds a copy of every descriptor of its parent until it executes, a lock just let go too.
     pub(super) fn take(database: &Path) -> Result<Self, NotLocked> {
         let mut file = OpenOptions::new()
             .read(true)
@@ -44,7 +54,17 @@ impl Lock {
             .truncate(false)
             .open(path(database))
             .map_err(NotLocked::Io)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        let mut tries = limits::STORE_OPEN_BUSY_MS / LOCK_PAUSE_MS;
+        let locked = loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) if tries > 0 => {
+                    tries -= 1;
+                    pause();
+                }
+                other => break other,
+            }
+        };
+        match locked {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let mut text = String::new();

@@ -18,8 +18,11 @@ use super::{
     sink::{self, SinkRecord},
 };
 
+/// Which events count.
+type Which = fn(&Event) -> bool;
+
 /// What the sessions' logs can show.
-const LOGGED: [(&str, fn(&Event) -> bool); 10] = [
+const LOGGED: [(&str, Which); 10] = [
     ("restarts after the process died", |event| {
         matches!(event, Event::SessionRestarted { cause: RestartCause::Process })
     }),

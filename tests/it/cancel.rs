@@ -385,3 +385,53 @@ async fn an_answer_that_comes_after_the_cancel_starts_nothing() {
     ended(&stage.runtime, session, "k").await;
     assert!(work.keys().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_has_said_its_last_word_still_answers_for_those_below_it() {
+    let script = r#"
+agent root
+    call spawn_agent {"agent": "mid", "task": "t"}
+  then
+    call await_agents
+  then
+    say {last}
+agent mid
+    call spawn_agent {"agent": "leaf", "task": "t"}
+  then
+    say I am done.
+agent leaf
+    hang
+"#;
+    for crash in [false, true] {
+        let mut stage = Stage::set(script, |harness| {
+            let harness = harness.agent(agent("root", &[], &["mid"]));
+            harness.agent(agent("mid", &[], &["leaf"])).agent(agent("leaf", &[], &[]))
+        })
+        .await;
+        let root = say(&stage.runtime, "root", "k", "go").await;
+        let mid = logged(&stage.runtime, root, "the middle is there", |events| {
+            children(events).first().copied()
+        })
+        .await;
+        let leaf = logged(&stage.runtime, mid, "it has said its last word", |events| {
+            (count(events, "model_call_finished") == 2).then(|| children(events)[0])
+        })
+        .await;
+        logged(&stage.runtime, leaf, "the leaf hangs", |events| {
+            (count(events, "model_call_started") == 1).then_some(())
+        })
+        .await;
+        assert_eq!(count(&events(&stage.runtime, mid).await, "turn_finished"), 0);
+        cancel(&stage.runtime, root).await;
+        if crash {
+            stage = stage.crash().await;
+        }
+        ended(&stage.runtime, root, "k").await;
+        for session in [mid, leaf] {
+            let events = events(&stage.runtime, session).await;
+            is_whole(&events);
+            assert_eq!(count(&events, "turn_finished"), 1, "{events:#?}");
+        }
+        nothing_is_held(&stage.runtime).await;
+    }
+}

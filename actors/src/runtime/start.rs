@@ -301,7 +301,12 @@ impl Runtime {
         let (done, started) = oneshot::channel();
         // The root answers as soon as it has tried; a seat that failed is tried again by it.
         if self.inner.root.cast(RootMsg::Start { seat, done: Some(done) }).is_ok() {
-            drop(started.await);
+            let deadline = self.inner.clock.now().plus_ms(limits::CALL_MS);
+            tokio::select! {
+                biased;
+                _tried = started => {}
+                () = self.inner.clock.sleep_until(deadline) => {}
+            }
         }
     }
 

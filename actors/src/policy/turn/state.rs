@@ -23,7 +23,7 @@ use crate::domain::{
 mod standing;
 
 /// A session after its log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// Which session.
     pub session: SessionId,
@@ -88,7 +88,7 @@ pub struct State {
 }
 
 /// The session's first event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Opened {
     /// The pinned agent.
     pub rendered: Rendered,
@@ -112,7 +112,7 @@ pub struct Next {
 }
 
 /// An input that waits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Queued {
     /// Its key.
     pub key: InputKey,
@@ -123,7 +123,7 @@ pub struct Queued {
 }
 
 /// A running turn.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Turn {
     /// Its number.
     pub id: TurnId,
@@ -160,7 +160,7 @@ pub struct Turn {
 }
 
 /// An open model call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Calling {
     /// Its number.
     pub call: ModelCallNo,
@@ -173,7 +173,7 @@ pub struct Calling {
 }
 
 /// A reply that asked for no tools.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LastWord {
     /// Its text.
     pub text: String,
@@ -182,7 +182,7 @@ pub struct LastWord {
 }
 
 /// An open tool call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ToolCall {
     /// Which tool.
     pub name: ToolName,
@@ -221,7 +221,7 @@ pub enum Stage {
 }
 
 /// A call the host asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HostCall {
     /// Its number.
     pub call: ToolCallNo,
@@ -230,7 +230,7 @@ pub struct HostCall {
 }
 
 /// A child.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Child {
     /// Its agent.
     pub agent: AgentName,
@@ -241,7 +241,7 @@ pub struct Child {
 }
 
 /// One assignment of a child.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Task {
     /// The call that assigned it.
     pub call: ToolCallNo,

@@ -17,7 +17,7 @@ use crate::{
     },
     policy::{
         catalog,
-        turn::{Effect, Input, Rejected, Run, State, apply, pending, prompt, state::Stage},
+        turn::{Effect, Input, Run, State, apply, pending, prompt, state::Stage},
     },
 };
 
@@ -31,7 +31,7 @@ struct Deed {
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let deed = (any::<u8>(), any::<u8>(), any::<u8>());
-    prop::collection::vec(deed.prop_map(|(kind, pick, how)| Deed { kind, pick, how }), 1..48)
+    prop::collection::vec(deed.prop_map(|(kind, pick, how)| Deed { kind, pick, how }), 1..100)
 }
 
 /// Agents of every kind: budgets, policies, a parent or none.
@@ -49,7 +49,7 @@ fn session(kind: u8) -> Play {
     agent.limits.steps = 6;
     agent.limits.retries = 1;
     agent.limits.width = 2;
-    if kind % 2 == 0 { Play::of(agent) } else { Play::child(agent) }
+    if kind.is_multiple_of(2) { Play::of(agent) } else { Play::child(agent) }
 }
 
 /// The newest with most of the weight, older ones and strangers now and then.
@@ -63,7 +63,7 @@ fn one<T: Copy>(of: &[T], pick: u8, stranger: T) -> T {
 
 fn tool_calls(pick: u8, how: u8) -> Vec<(&'static str, String)> {
     let child = |of: u8| kid(u32::from(of % 5) + 1);
-    let one = |no: u8| match no % 14 {
+    let one = |no: u8| match no % 18 {
         0 => ("read", "{}".to_owned()),
         1 => ("put", "{}".to_owned()),
         2 => ("probe", "{}".to_owned()),
@@ -156,7 +156,7 @@ fn input(now: &Watched, Deed { kind, pick, how }: Deed) -> Input {
     let asked = &now.asked;
     let account = me();
     match kind % 32 {
-        0..=2 => say(&format!("k{}", pick % 6)),
+        0..=2 => say(&format!("k{}", pick % 16)),
         3 => assign(u32::from(pick % 3) + 1),
         4..=9 => {
             let call = one(&asked.models, pick, ModelCallNo(99));
@@ -194,7 +194,7 @@ fn input(now: &Watched, Deed { kind, pick, how }: Deed) -> Input {
         28 => cancel(target(&now.play.state, pick, how)),
         29 => invoked(pick, how),
         30 => Input::Released { skip: how % 2 == 0 },
-        _ => Input::Archived { archived: how % 3 == 0 },
+        _ => Input::Archived { archived: how.is_multiple_of(9) },
     }
 }
 
@@ -220,17 +220,61 @@ fn happen(now: &mut Watched, deed: Deed) {
         // Killed before anything of its next step was written.
         240..=247 => {
             let input = input(now, Deed { kind: deed.how, ..deed });
-            let _: Result<_, Rejected> = now.play.decide(input);
-            now.crash((deed.pick % 2 == 0).then_some("bang"));
+            drop(now.play.decide(input));
+            now.crash(deed.pick.is_multiple_of(2).then_some("bang"));
         }
-        248..=253 => now.crash((deed.pick % 3 == 0).then_some("bang")),
+        253 => (0..3).for_each(|_| now.crash(Some("bang"))),
+        248..=252 => now.crash(deed.pick.is_multiple_of(3).then_some("bang")),
         254 => now.play.layers.user.deny.push(RulePattern("put".to_owned())),
         255 => now.play.layers.user.ask.push(RulePattern("read".to_owned())),
-        _ => {
+        140..=239 => {
             let input = input(now, deed);
             now.step(input);
         }
+        // Mostly the world does what it was asked, else nothing would ever get far.
+        0..=139 if now.play.state.quarantined.is_some() && deed.pick > 99 => {
+            now.step(Input::Released { skip: deed.how.is_multiple_of(2) });
+        }
+        0..=139 => {
+            let standing = pending(&now.play.state, Run::First);
+            let effect = standing.get(usize::from(deed.pick) % standing.len().max(1));
+            let input = effect.map_or_else(
+                || Some(say(&format!("k{}", deed.pick))),
+                |effect| as_asked(now, effect, deed),
+            );
+            if let Some(input) = input {
+                now.step(input);
+            }
+        }
     }
+}
+
+/// What the world says to an effect that stands.
+fn as_asked(now: &mut Watched, effect: &Effect, Deed { pick, how, .. }: Deed) -> Option<Input> {
+    let input = match effect {
+        Effect::CallModel { call } if how % 8 == 7 => fails(call.0, kind_of(how)),
+        Effect::CallModel { call } => {
+            let slots = (0..4).map(|bit| pick >> bit & 1 == 1).collect();
+            let reply = Box::new(some_reply(pick, how));
+            Input::ModelFinished { call: *call, reply, slots }
+        }
+        Effect::AbortModel { call } => fails(call.0, FailureKind::Aborted),
+        Effect::Reserve { call } => room(*call),
+        Effect::AcquireSlot { call, .. } => Input::SlotGranted { call: *call },
+        Effect::RunTool { call, .. } => Input::ToolFinished { call: *call, outcome: outcome(how) },
+        Effect::AbortTool { call } => Input::ToolFinished { call: *call, outcome: outcome(2) },
+        Effect::AskPermission { no, .. } => Input::ApprovalDecided { no: *no, answer: answer(how) },
+        Effect::SpawnChild { child, assignment }
+        | Effect::CancelChild { child, assignment, .. } => {
+            Input::ChildFinished { child: *child, assignment: *assignment, report: report(how) }
+        }
+        Effect::SetTimer { at } if how.is_multiple_of(4) => {
+            now.play.now = (*at).max(now.play.now);
+            Input::TimerFired
+        }
+        _ => return None,
+    };
+    Some(input)
 }
 
 /// What a session would be asked next, if it were.
@@ -328,7 +372,7 @@ fn look(state: &State) {
     let position = crate::domain::ids::Position(1);
     drop((catalog::row(state, &tenant, position), prompt_of(state)));
     for call in state.calls.values() {
-        State::request(call).digest();
+        drop(State::request(call).digest());
     }
     for run in [Run::First, Run::Again] {
         drop(pending(state, run));

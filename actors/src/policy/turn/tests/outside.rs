@@ -257,14 +257,14 @@ impl Watched {
 
     /// One input, as the session would put it; refusals change nothing.
     pub(super) fn step(&mut self, input: crate::policy::turn::Input) -> Vec<Effect> {
-        let before = format!("{:?}", self.play.state);
+        let before = self.play.state.clone();
         match self.play.step(input) {
             Ok((events, effects)) => {
                 self.seen(&events, &effects);
                 effects
             }
             Err(_) => {
-                assert_eq!(before, format!("{:?}", self.play.state), "a refusal changed something");
+                assert!(before == self.play.state, "a refusal changed something");
                 Vec::new()
             }
         }
@@ -276,10 +276,8 @@ impl Watched {
         self.seen(&events, &effects);
         if self.play.state.quarantined.is_none() {
             // What a live session asks for once, a woken one asks for again.
-            let asked: BTreeSet<String> =
-                effects.iter().map(|effect| format!("{effect:?}")).collect();
             for effect in pending(&self.play.state, Run::Again) {
-                assert!(asked.contains(&format!("{effect:?}")), "not asked again: {effect:?}");
+                assert!(effects.contains(&effect), "not asked again: {effect:?}");
             }
         }
     }
@@ -294,7 +292,7 @@ impl Watched {
         let state = &self.play.state;
         assert_eq!(state.session, me());
         // Nobody may ask a question that a state cannot answer.
-        let _ = (state.status(), state.waiting_on(), state.accounts(), state.authority());
+        drop((state.status(), state.waiting_on(), state.accounts(), state.authority()));
         for call in state.calls.values() {
             assert!(state.tool(&call.name).is_some() || builtin::is_builtin(&call.name));
         }
