@@ -2,6 +2,7 @@
 //! do is a method of it. Handles are cheap to clone, and find actors anew at every use.
 
 mod calls;
+mod patience;
 mod reading;
 mod render;
 mod start;

@@ -60,8 +60,10 @@ pub(crate) enum Timer {
     AskAgain,
     /// Children may have lost theirs, or their answers.
     Sweep,
-    /// An aborted task has not ended.
+    /// A task has not ended by its deadline, or when it was aborted.
     Overdue(CallNo),
+    /// No slot has come free for a call of the host.
+    NoSlot(ToolCallNo),
 }
 
 /// What was read.

@@ -69,6 +69,12 @@ pub enum CallError {
         /// Which.
         session: SessionId,
     },
+    /// The runtime has ended.
+    #[error("the runtime has ended: {why:?}; start it again")]
+    Ended {
+        /// Why.
+        why: super::Ended,
+    },
     /// The rules cannot be read.
     #[error("{why}")]
     Rules {
@@ -354,6 +360,9 @@ impl Runtime {
                 match answer.await {
                     Ok(answer) => return answer.map_err(CallError::from),
                     Err(_gone) => {
+                        if let Some(why) = self.inner.ended.borrow().clone() {
+                            return Err(CallError::Ended { why });
+                        }
                         let clock = &self.inner.clock;
                         clock.sleep_until(clock.now().plus_ms(limits::ASK_AGAIN_MS)).await;
                     }

@@ -157,6 +157,7 @@ impl Runtime {
     /// When something durable cannot be read, or something declared cannot be used.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
         let Setup { deps, mut options, agents, tools, providers, prices, services } = setup;
+        let deps = super::patience::patient(deps);
         options.layers.builtin = builtin_rules();
         Policy::compile(&options.layers, options.desk)
             .map_err(|error| StartError::Rules { why: error.to_string() })?;

@@ -19,6 +19,7 @@ use crate::{
         outcome::TurnOutcome,
         tool::ToolOutcome,
     },
+    limits,
     log::Writer,
     owned::Owned,
     policy::turn::{self, Checks, Effect, Env, Input, Run, State, builtin, prompt, state::Stage},
@@ -69,6 +70,7 @@ pub(super) struct Timers {
     pub(super) ask_again: Option<Owned>,
     pub(super) sweep: Option<Owned>,
     pub(super) overdue: BTreeMap<CallNo, Owned>,
+    pub(super) no_slot: BTreeMap<ToolCallNo, Owned>,
 }
 
 /// What is done once no frame is in flight.
@@ -283,6 +285,7 @@ impl Live {
         };
         self.running.retain(|no, _| open(no));
         self.timers.overdue.retain(|no, _| open(no));
+        self.timers.no_slot.retain(|no, _| calls.contains_key(no) && !started(no));
     }
 
     fn model_ended(
@@ -306,12 +309,10 @@ impl Live {
             }
             Timer::AskAgain => self.ask_again(),
             Timer::Sweep => self.sweep(),
-            Timer::Overdue(CallNo::Tool(call)) => {
-                let outcome = ToolOutcome::Cancelled { effect_unknown: true };
-                self.enqueue(Input::ToolFinished { call, outcome });
-            }
-            Timer::Overdue(CallNo::Model(call)) => {
-                self.enqueue(Input::ModelFailed { call, failure: aborted() });
+            Timer::Overdue(call) => self.overdue(call),
+            Timer::NoSlot(call) => {
+                let reason = format!("no slot came free within {} ms", limits::TOOL_MS);
+                self.enqueue(Input::SlotRefused { call, reason });
             }
         }
     }

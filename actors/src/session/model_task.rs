@@ -36,12 +36,13 @@ pub(super) async fn call(
     tokio::select! {
         biased;
         result = through_gate(&house, request, provider) => result,
-        () = house.clock.sleep_until(deadline) => Err(failure(
-            FailureKind::TimedOut,
-            "the model call's time ran out".to_owned(),
-            true,
-        )),
+        () = house.clock.sleep_until(deadline) => Err(timed_out()),
     }
+}
+
+/// The call's time ran out.
+pub(super) fn timed_out() -> ModelFailure {
+    failure(FailureKind::TimedOut, "the model call's time ran out".to_owned(), true)
 }
 
 async fn through_gate(

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use crate::{
     domain::{
         budget::Shortage,
-        ids::{Assignment, CallId, CallNo, ModelCallNo, PoolKind, SessionId, ToolCallNo},
+        event::Caller,
+        ids::{
+            Assignment, CallId, CallNo, ModelCallNo, PoolKind, SessionId, Timestamp, ToolCallNo,
+        },
         tool::{EffectClass, ToolOutcome},
     },
     fault, limits,
@@ -43,7 +46,12 @@ impl Live {
         match effect {
             // Committed before anything comes here; the timer is read off the state.
             Effect::Append { .. } | Effect::SetTimer { .. } => {}
-            Effect::Reserve { call } => self.reserve(call),
+            Effect::Reserve { call } => {
+                if let CallNo::Tool(tool) = call {
+                    self.wait_bounded(tool);
+                }
+                self.reserve(call);
+            }
             Effect::CallModel { call } => self.call_model(call),
             Effect::AbortModel { call } => self.abort(CallNo::Model(call)),
             // The inbox is a projection of the log, which has the question by now.
@@ -118,6 +126,7 @@ impl Live {
     }
 
     fn acquire(&mut self, call: ToolCallNo, pool: &PoolKind, reserve: bool) {
+        self.wait_bounded(call);
         if reserve && !self.granted.contains(&call) {
             return self.reserve(CallNo::Tool(call));
         }
@@ -205,6 +214,7 @@ impl Live {
         let tables = self.tables();
         let provider =
             self.state.agent().map(|agent| tables.provider(agent, &request.model)).transpose();
+        let late = request.deadline.plus_ms(2 * limits::ABORT_GRACE_MS);
         let task = model_task::call(Arc::clone(&self.house), request, provider);
         let myself = self.myself.clone();
         let task = Owned::watched(task, move |ended| {
@@ -215,7 +225,9 @@ impl Live {
             };
             tell(&myself, message);
         });
-        self.running.insert(CallNo::Model(call), Running { task, cancel: None });
+        let call = CallNo::Model(call);
+        self.running.insert(call, Running { task, cancel: None });
+        self.overdue_at(call, late);
     }
 
     /// Asks a running call to end. One that does not within its grace is closed without it.
@@ -236,7 +248,14 @@ impl Live {
             Some(cancel) => drop(cancel.send(true)),
             None => running.task.abort(),
         }
-        let overdue = self.after(2 * limits::ABORT_GRACE_MS, Timer::Overdue(call));
+        let late = self.house.clock.now().plus_ms(2 * limits::ABORT_GRACE_MS);
+        self.overdue_at(call, late);
+    }
+
+    /// Closes a call by then, whatever its task does. The task has a deadline of its own, but one
+    /// that never lets go of its thread cannot see it.
+    fn overdue_at(&mut self, call: CallNo, at: Timestamp) {
+        let overdue = self.at(at, Timer::Overdue(call));
         self.timers.overdue.insert(call, overdue);
     }
 
@@ -271,7 +290,41 @@ impl Live {
             let outcome = Box::new(tool_task::outcome(ended, effect));
             tell(&myself, SessionMsg::ToolEnded { call, outcome });
         });
-        self.running.insert(CallNo::Tool(call), Running { task, cancel: Some(cancel) });
+        let call = CallNo::Tool(call);
+        self.running.insert(call, Running { task, cancel: Some(cancel) });
+        self.overdue_at(call, deadline.plus_ms(2 * limits::ABORT_GRACE_MS));
+    }
+
+    /// What a call comes to that did not end by itself.
+    pub(super) fn overdue(&mut self, call: CallNo) {
+        let input = match call {
+            CallNo::Tool(call) => {
+                let Some(asked) = self.state.calls.get(&call) else { return };
+                let effect = self.state.tool(&asked.name).map(|tool| tool.effect);
+                let outcome = match asked.cancel {
+                    Some(_) => ToolOutcome::Cancelled { effect_unknown: true },
+                    None => tool_task::timed_out(effect.unwrap_or_default()),
+                };
+                Input::ToolFinished { call, outcome }
+            }
+            CallNo::Model(call) => {
+                let cancelled = self.state.turn.as_ref().is_some_and(|turn| turn.cancel.is_some());
+                let failure = if cancelled { aborted() } else { model_task::timed_out() };
+                Input::ModelFailed { call, failure }
+            }
+        };
+        self.enqueue(input);
+    }
+
+    /// A turn ends by its deadline and with it its calls; a call of the host has no turn, so its
+    /// wait for room and for a slot ends by itself.
+    fn wait_bounded(&mut self, call: ToolCallNo) {
+        let by = self.state.calls.get(&call).map(|call| &call.by);
+        let host = matches!(by, Some(Caller::Host { .. }));
+        if host && !self.timers.no_slot.contains_key(&call) {
+            let timer = self.after(limits::TOOL_MS, Timer::NoSlot(call));
+            self.timers.no_slot.insert(call, timer);
+        }
     }
 
     fn tool_ctx(

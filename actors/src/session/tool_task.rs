@@ -80,7 +80,7 @@ fn cancelled(effect: EffectClass) -> ToolOutcome {
     ToolOutcome::Cancelled { effect_unknown: effect != EffectClass::Pure }
 }
 
-fn timed_out(effect: EffectClass) -> ToolOutcome {
+pub(super) fn timed_out(effect: EffectClass) -> ToolOutcome {
     let unknown = match effect {
         EffectClass::Pure => "",
         EffectClass::Idempotent | EffectClass::Verifiable | EffectClass::Once => {

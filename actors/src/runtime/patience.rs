@@ -1,0 +1,138 @@
+//! The ports as the house uses them: each answers in time or counts as unavailable. A store that
+//! hangs thus looks like one that is away, which everybody knows how to live with.
+
+use std::{future::Future, sync::Arc};
+
+use futures_util::future::BoxFuture;
+
+use crate::{
+    domain::{
+        catalog::{
+            ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
+        },
+        conversation::BlobRef,
+        frame::{LogId, StoredFrame},
+        ids::{Position, SessionId, TenantId, Token},
+    },
+    limits,
+    ports::{Append, AppendError, Blobs, Catalog, Claim, Clock, Journal, JournalError},
+};
+
+use super::Deps;
+
+/// A port whose every answer is due by a deadline.
+struct Patient<P: ?Sized> {
+    port: Arc<P>,
+    clock: Arc<dyn Clock>,
+}
+
+/// The same ports, with deadlines.
+pub(super) fn patient(deps: Deps) -> Deps {
+    let Deps { journal, catalog, blobs, clock } = deps;
+    Deps {
+        journal: Arc::new(Patient { port: journal, clock: Arc::clone(&clock) }),
+        catalog: Arc::new(Patient { port: catalog, clock: Arc::clone(&clock) }),
+        blobs: Arc::new(Patient { port: blobs, clock: Arc::clone(&clock) }),
+        clock,
+    }
+}
+
+impl<P: ?Sized> Patient<P> {
+    fn within<T: Send + 'static, E: From<JournalError> + Send + 'static>(
+        &self,
+        waited_ms: u64,
+        answer: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, E>> {
+        let late = self.clock.sleep_until(self.clock.now().plus_ms(waited_ms));
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                answer = answer => answer,
+                () = late => {
+                    let why = format!("the store has not answered within {waited_ms} ms");
+                    Err(JournalError::Unavailable { why }.into())
+                }
+            }
+        })
+    }
+}
+
+impl Journal for Patient<dyn Journal> {
+    fn claim(&self, log: LogId) -> BoxFuture<'static, Result<Claim, JournalError>> {
+        self.within(limits::APPEND_MS, self.port.claim(log))
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Position, AppendError>> {
+        self.within(limits::APPEND_MS, self.port.append(append))
+    }
+
+    fn read(
+        &self,
+        log: LogId,
+        after: Position,
+        rows: usize,
+    ) -> BoxFuture<'static, Result<Vec<StoredFrame>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.read(log, after, rows))
+    }
+
+    fn tail(&self, log: LogId) -> BoxFuture<'static, Result<(Position, Token), JournalError>> {
+        self.within(limits::CALL_MS, self.port.tail(log))
+    }
+}
+
+impl Catalog for Patient<dyn Catalog> {
+    fn sessions(
+        &self,
+        filter: SessionFilter,
+    ) -> BoxFuture<'static, Result<Vec<SessionRow>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.sessions(filter))
+    }
+
+    fn session(
+        &self,
+        session: SessionId,
+    ) -> BoxFuture<'static, Result<Option<SessionRow>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.session(session))
+    }
+
+    fn approvals(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.approvals(tenant))
+    }
+
+    fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
+        self.within(limits::CALL_MS, self.port.totals(of))
+    }
+
+    fn checkpoints(
+        &self,
+        session: SessionId,
+    ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.checkpoints(session))
+    }
+
+    fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {
+        self.within(limits::LOAD_MS, self.port.stale())
+    }
+
+    fn replace(
+        &self,
+        session: SessionId,
+        upto: Position,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        self.within(limits::APPEND_MS, self.port.replace(session, upto, changes))
+    }
+}
+
+impl Blobs for Patient<dyn Blobs> {
+    fn put(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
+        self.within(limits::APPEND_MS, self.port.put(bytes))
+    }
+
+    fn get(&self, blob: BlobRef) -> BoxFuture<'static, Result<Option<Vec<u8>>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.get(blob))
+    }
+}

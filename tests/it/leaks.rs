@@ -1,0 +1,108 @@
+//! Ten thousand sessions come and go, and nothing of them stays in memory: no entry, no lease, no
+//! task, no bytes. Measured in a process of its own, so that no other test is in the figures.
+
+use std::{env, fs, process::Command, sync::Arc};
+
+use futures_util::future::join_all;
+use greenroom_actors::{
+    limits,
+    owned::Owned,
+    ports::Clock as _,
+    testing::{clock::ManualClock, harness::say},
+};
+use tokio::runtime::Handle;
+
+use crate::{
+    stage::Stage,
+    workshop::{agent, until, wall},
+};
+
+const CYCLES: usize = 10_000;
+const AT_ONCE: usize = 10;
+const MEASURES: &str = "GREENROOM_LEAKS";
+
+/// Bytes of this process that are in memory.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").expect("this machine has /proc");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    let kib: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kib * 1024
+}
+
+#[test]
+fn ten_thousand_sessions_come_and_go_and_leave_nothing_in_memory() {
+    let mut child = Command::new(env::current_exe().expect("this very binary"));
+    child.args(["--exact", "leaks::come_and_go", "--nocapture"]).env(MEASURES, "1");
+    let output = child.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("10000 sessions"), "it measured: {said}");
+}
+
+/// What the child does; in the test's own process it does nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn come_and_go() {
+    if env::var_os(MEASURES).is_none() {
+        return;
+    }
+    let nine = "    call spawn_agent {\"agent\": \"child\", \"task\": \"go\"}\n".repeat(9);
+    let script = format!(
+        "agent lead\n{nine}  then\n    call await_agents {{}}\n  then\n    say Done.\n\
+         agent child\n    say Done.\n"
+    );
+    // Time runs by the test's hand, so that what leaves memory after a minute does so at once.
+    let clock = ManualClock::new(1);
+    let stage = Stage::set(&script, |mut harness| {
+        harness.deps.clock = Arc::new(clock.clone());
+        harness.options.idle_ms = 20;
+        harness.agent(agent("lead", &[], &["child"])).agent(agent("child", &[], &[]))
+    })
+    .await;
+    let runtime = &stage.runtime;
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let cycle = || async {
+        let session = say(runtime, "lead", "k", "go").await;
+        let patience = u64::MAX / 4;
+        let (_, outcome) = runtime.outcome(session, "k".into(), patience).await.expect("its end");
+        assert_eq!(outcome.word(), "completed");
+    };
+    let quiet = || async {
+        let from = clock.now();
+        let _minutes = runs(&clock, 200);
+        let over = || async { (clock.now().since_ms(from) > 3 * limits::IDLE_MS).then_some(()) };
+        until("three idle times pass", over).await;
+        until("all are asleep", || async { (runtime.awake() == 0).then_some(()) }).await;
+        // The test's clock forgets sleepers that have gone when it is asked for them.
+        let _ = clock.sleepers();
+    };
+    let _milliseconds = runs(&clock, 1);
+    // What grows at first (pools, caches of the store) has grown then.
+    join_all((0..AT_ONCE).map(|_| cycle())).await;
+    quiet().await;
+    let (before, mut bytes) = (tasks(), Vec::new());
+    for _half in 0..2 {
+        for _ in 0..CYCLES / 2 / 10 / AT_ONCE {
+            join_all((0..AT_ONCE).map(|_| cycle())).await;
+        }
+        quiet().await;
+        assert_eq!(runtime.leases_out(), 0);
+        until("no task is left", || async { (tasks() <= before + 4).then_some(()) }).await;
+        bytes.push(resident());
+    }
+    println!("{CYCLES} sessions; resident after each half: {bytes:?}; tasks: {}", tasks());
+    let grown = bytes[1].saturating_sub(bytes[0]);
+    // A session that stayed would be 10 KiB and more, so 5,000 of them 50 MiB; what is seen is some
+    // 4 MiB, of which the page caches of the store's five connections alone may be more.
+    assert!(grown < 8 << 20, "{grown} bytes more after the second half");
+}
+
+fn runs(clock: &ManualClock, ms: u64) -> Owned {
+    let clock = clock.clone();
+    Owned::spawn(async move {
+        loop {
+            clock.advance(ms);
+            wall().sleep_until(wall().now().plus_ms(1)).await;
+        }
+    })
+}
