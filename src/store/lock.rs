@@ -16,7 +16,10 @@ use rustix::{
 /// How long to wait between two looks at a held lock.
 const LOCK_PAUSE_MS: u64 = 20;
 
-#[expect(clippy::disallowed_methods, reason = "a store opens on its caller's thread, with no clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a store opens on its caller's thread, with no clock"
+)]
 fn pause() {
     std::thread::sleep(std::time::Duration::from_millis(LOCK_PAUSE_MS));
 }

@@ -330,7 +330,7 @@ impl Live {
     fn tool_ctx(
         &self,
         call: ToolCallNo,
-        deadline: crate::domain::ids::Timestamp,
+        deadline: Timestamp,
         cancel: Cancel,
     ) -> ToolCtx {
         let id = CallId::tool(self.id(), call);
