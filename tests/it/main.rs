@@ -3,9 +3,11 @@
 #![allow(
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::too_many_lines,
     clippy::disallowed_methods,
     clippy::let_underscore_must_use,
-    reason = "test code: its helpers stand outside test functions, its processes have an environment"
+    reason = "test code: figures are printed, a scenario is told in one piece, its helpers stand outside test functions, its processes have an environment"
 )]
 
 mod approvals;
