@@ -165,7 +165,7 @@ impl Session {
     /// # Errors
     /// When the session refuses it or does not answer.
     pub async fn send(&self, text: impl Into<String>) -> Result<TurnStream, CallError> {
-        let key = InputKey(format!("send/{}", uuid::Uuid::now_v7()));
+        let key = self.runtime.fresh_key();
         self.send_as(key, UserInput::text(text)).await
     }
 
@@ -178,7 +178,7 @@ impl Session {
         text: impl Into<String>,
         overrides: TurnOverrides,
     ) -> Result<TurnStream, CallError> {
-        let key = InputKey(format!("send/{}", uuid::Uuid::now_v7()));
+        let key = self.runtime.fresh_key();
         let mut input = UserInput::text(text);
         input.overrides = overrides;
         self.send_as(key, input).await

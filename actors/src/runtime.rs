@@ -23,7 +23,10 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     bus::Bus,
-    domain::{ids::PrincipalId, tool::ToolSpec},
+    domain::{
+        ids::{InputKey, PrincipalId},
+        tool::ToolSpec,
+    },
     limits,
     ports::{Blobs, Catalog, Clock, Journal},
     session::house::Tables,
@@ -72,6 +75,12 @@ impl Drop for Inner {
 }
 
 impl Runtime {
+    /// A key that no input has had, for a caller that has none of its own.
+    #[must_use]
+    pub fn fresh_key(&self) -> InputKey {
+        InputKey(format!("input/{}", self.inner.clock.new_session()))
+    }
+
     /// Tools that are registered: names, schemas, effect classes.
     #[must_use]
     pub fn tool_specs(&self) -> Vec<ToolSpec> {

@@ -327,12 +327,7 @@ impl Live {
         }
     }
 
-    fn tool_ctx(
-        &self,
-        call: ToolCallNo,
-        deadline: Timestamp,
-        cancel: Cancel,
-    ) -> ToolCtx {
+    fn tool_ctx(&self, call: ToolCallNo, deadline: Timestamp, cancel: Cancel) -> ToolCtx {
         let id = CallId::tool(self.id(), call);
         let asked = self.state.calls.get(&call);
         let name = asked.map(|call| &call.name);
