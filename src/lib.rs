@@ -9,4 +9,7 @@ mod embed;
 pub mod store;
 
 pub use embed::{Builder, Runtime, Session, Tenant, TurnEvent, TurnStream, TypedTool};
-pub use greenroom_actors::domain::{agent::AgentSpec, tool::EffectClass};
+pub use greenroom_actors::{
+    ModelProvider, Services, Tool, ToolCtx,
+    domain::{agent::AgentSpec, tool::EffectClass},
+};

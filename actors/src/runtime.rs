@@ -1,6 +1,7 @@
 //! The only door. `Runtime::start` builds the house and returns a handle; everything a face can
 //! do is a method of it. Handles are cheap to clone, and find actors anew at every use.
 
+mod acting;
 mod calls;
 mod patience;
 mod reading;
@@ -126,7 +127,7 @@ impl Runtime {
 
     /// Acts on somebody else's behalf from here on.
     #[must_use]
-    pub fn on_behalf_of(&self, principal: PrincipalId) -> calls::Acting<'_> {
-        calls::Acting { runtime: self, principal }
+    pub fn on_behalf_of(&self, principal: PrincipalId) -> acting::Acting<'_> {
+        acting::Acting { runtime: self, principal }
     }
 }

@@ -3,12 +3,12 @@
 use std::{path::PathBuf, sync::Arc};
 
 use greenroom_actors::{
+    ModelProvider, ServiceError, Tool,
     domain::{
         agent::AgentSpec,
         ids::{PoolKind, TenantId},
         usage::PriceBook,
     },
-    ports::{ModelProvider, ServiceError, Tool},
     runtime::{Desk, Layers},
 };
 

@@ -5,11 +5,11 @@ use std::{future::Future, marker::PhantomData, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
+    Tool, ToolCtx,
     domain::{
         ids::{PoolKind, ToolName},
         tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
     },
-    ports::{Tool, ToolCtx},
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

@@ -7,12 +7,12 @@ use tokio::sync::oneshot;
 
 use crate::{
     domain::{
-        agent::{AgentSpec, Rendered},
+        agent::AgentSpec,
         event::{CancelTarget, Creation, ForkPoint, Goal, Lineage, UserInput},
         house::HouseEvent,
         ids::{
-            AgentName, ApprovalId, CheckpointName, InputKey, Position, PrincipalId, SessionId,
-            TenantId, ToolName, TurnId,
+            AgentName, ApprovalId, CheckpointName, InputKey, Position, SessionId, TenantId,
+            ToolName, TurnId,
         },
         outcome::TurnOutcome,
         permission::{Answer, Mode},
@@ -31,7 +31,7 @@ use crate::{
     session::state_at,
 };
 
-use super::{RenderError, Runtime, render};
+use super::{RenderError, Runtime, acting::Acting, render};
 
 /// Why a call did not work.
 #[derive(Debug, thiserror::Error)]
@@ -81,13 +81,6 @@ pub enum CallError {
         /// Why.
         why: String,
     },
-}
-
-/// A runtime used on somebody's behalf.
-#[derive(Clone, Debug)]
-pub struct Acting<'r> {
-    pub(super) runtime: &'r Runtime,
-    pub(super) principal: PrincipalId,
 }
 
 impl Runtime {
@@ -370,90 +363,5 @@ impl Runtime {
             }
         };
         self.within(patience_ms, asked).await?
-    }
-}
-
-impl Acting<'_> {
-    async fn open_rendered(
-        &self,
-        rendered: Rendered,
-        tenant: TenantId,
-    ) -> Result<SessionId, CallError> {
-        let session = self.runtime.inner.clock.new_session();
-        let limits = &rendered.agent.limits;
-        let lineage = Lineage {
-            root: session,
-            parent: None,
-            depth: 0,
-            depth_left: limits.depth,
-            total: limits.total,
-            accounts: Vec::new(),
-            authority: Vec::new(),
-        };
-        self.open_as(session, Creation { rendered, lineage }, None, tenant).await?;
-        Ok(session)
-    }
-
-    async fn open_as(
-        &self,
-        session: SessionId,
-        creation: Creation,
-        fork: Option<ForkPoint>,
-        tenant: TenantId,
-    ) -> Result<(), CallError> {
-        let opened = self
-            .runtime
-            .ask(session, limits::CALL_MS, |reply| Request::Open {
-                creation: Box::new(creation.clone()),
-                fork,
-                tenant: tenant.clone(),
-                principal: self.principal.clone(),
-                reply,
-            })
-            .await;
-        match opened {
-            // The id is fresh, so whoever opened it was this very call, before its answer was lost.
-            Err(CallError::Rejected(Rejected::Exists)) => Ok(()),
-            other => other,
-        }
-    }
-
-    /// As `Runtime::submit`.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn submit(
-        &self,
-        session: SessionId,
-        key: InputKey,
-        input: UserInput,
-    ) -> Result<(), CallError> {
-        self.runtime
-            .ask(session, limits::CALL_MS, |reply| Request::Submit {
-                key: key.clone(),
-                input: Box::new(input.clone()),
-                principal: self.principal.clone(),
-                reply,
-            })
-            .await
-    }
-
-    /// As `Runtime::decide`.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn decide(&self, approval: ApprovalId, answer: Answer) -> Result<(), CallError> {
-        let input = Input::ApprovalDecided { no: approval.no, answer };
-        self.order(approval.session, input).await
-    }
-
-    async fn order(&self, session: SessionId, input: Input) -> Result<(), CallError> {
-        self.runtime
-            .ask(session, limits::CALL_MS, |reply| Request::Order {
-                input: Box::new(input.clone()),
-                principal: self.principal.clone(),
-                reply,
-            })
-            .await
     }
 }
