@@ -435,3 +435,44 @@ agent leaf
         nothing_is_held(&stage.runtime).await;
     }
 }
+
+const BROKEN_MIDDLE: &str = r#"
+agent root
+    call spawn_agent {"agent": "mid", "task": "break"}
+  then
+    call await_agents
+  then
+    say {last}
+agent mid
+    call spawn_agent {"agent": "leaf", "task": "hang"}
+  then
+    panic
+agent leaf
+    hang
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_passes_through_a_quarantined_agent_to_those_below_it() {
+    let stage = Stage::set(BROKEN_MIDDLE, |harness: Harness| {
+        let mut mid = agent("mid", &[], &["leaf"]);
+        mid.restart.panics_max = 1;
+        harness.agent(agent("root", &[], &["mid"])).agent(mid).agent(agent("leaf", &[], &[]))
+    })
+    .await;
+    let root = say(&stage.runtime, "root", "k1", "go").await;
+    let outcome = ended(&stage.runtime, root, "k1").await;
+    assert!(outcome.text().contains("quarantined"), "{outcome:?}");
+    let mid = children(&events(&stage.runtime, root).await)[0];
+    let leaf = children(&events(&stage.runtime, mid).await)[0];
+    let hanging = stage.runtime.state(leaf).await.expect("its state");
+    assert!(hanging.turn.is_some(), "the leaf is still at work below the quarantined one");
+    cancel(&stage.runtime, root).await;
+    logged(&stage.runtime, leaf, "the leaf is cancelled", |events| {
+        let cancelled = |event: &Event| {
+            matches!(event, Event::TurnFinished { outcome: TurnOutcome::Cancelled { .. }, .. })
+        };
+        events.iter().any(cancelled).then_some(())
+    })
+    .await;
+    nothing_is_held(&stage.runtime).await;
+}

@@ -4,7 +4,7 @@ use crate::domain::{
     budget::Amount,
     event::{CancelTarget, Event, TimerKind},
     ids::{Assignment, CallNo, SessionId, ToolCallNo},
-    outcome::{ChildReport, TurnOutcome},
+    outcome::{ChildOutcome, ChildReport, TurnOutcome},
     tool::ToolOutcome,
 };
 
@@ -33,11 +33,38 @@ impl Desk<'_, '_> {
             self.report_again(no);
             return Ok(());
         }
+        self.cancel_below_quarantine(target, &reason);
         if self.nothing_to_cancel(target) {
             return Ok(());
         }
         self.emit(Event::CancelRequested { target, reason });
         Ok(())
+    }
+
+    /// A quarantined agent has been reported as ended, but what it started may still be at work,
+    /// and only it knows whom to tell. It records the cancel itself, so nothing is recorded here.
+    fn cancel_below_quarantine(&mut self, target: CancelTarget, reason: &str) {
+        let below = |id: &SessionId| match target {
+            CancelTarget::Everything | CancelTarget::Assignment { .. } => true,
+            CancelTarget::Child { child } => child == *id,
+            CancelTarget::Turn { .. } => false,
+        };
+        let off_stage: Vec<(SessionId, Assignment)> = self
+            .state
+            .children
+            .iter()
+            .filter(|(id, _)| below(id))
+            .flat_map(|(id, child)| child.assignments.iter().map(move |(no, task)| (id, no, task)))
+            .filter(|(_, _, task)| {
+                let outcome = task.report.as_ref().map(|report| &report.outcome);
+                matches!(outcome, Some(ChildOutcome::Quarantined { .. }))
+            })
+            .map(|(id, no, _)| (*id, *no))
+            .collect();
+        for (child, assignment) in off_stage {
+            let reason = reason.to_owned();
+            self.once(Effect::CancelChild { child, assignment, reason });
+        }
     }
 
     /// A cancel that finds nothing open is acknowledged without a record: there is nothing it

@@ -28,8 +28,8 @@ pub fn pending(state: &State, run: Run) -> Vec<Effect> {
         for (no, call) in &state.calls {
             tool(state, *no, call, run, &mut effects);
         }
-        children(state, &mut effects);
     }
+    children(state, &mut effects);
     for (no, ask) in &state.approvals {
         effects.push(Effect::AskPermission { no: *no, ask: Box::new(ask.clone()) });
     }
@@ -98,7 +98,10 @@ fn children(state: &State, effects: &mut Vec<Effect>) {
                 continue;
             }
             let (child, assignment) = (*child, *assignment);
-            effects.push(Effect::SpawnChild { child, assignment });
+            // Off the stage nobody is sent to work, but a cancel still goes down.
+            if state.quarantined.is_none() {
+                effects.push(Effect::SpawnChild { child, assignment });
+            }
             if let Some(reason) = &task.cancel {
                 let reason = reason.clone();
                 effects.push(Effect::CancelChild { child, assignment, reason });

@@ -156,9 +156,15 @@ impl Books {
             Effect::AskPermission { no, .. } => {
                 assert_eq!(self.questions.get(no), Some(&false), "{effect:?}");
             }
-            Effect::SpawnChild { child, assignment }
-            | Effect::CancelChild { child, assignment, .. } => {
+            Effect::SpawnChild { child, assignment } => {
                 assert_eq!(self.children.get(&(*child, *assignment)), Some(&false), "{effect:?}");
+            }
+            Effect::CancelChild { child, assignment, .. } => {
+                let ended = self.children.get(&(*child, *assignment));
+                // One that has ended is cancelled only where a quarantine ended it.
+                let report = state.children[child].assignments[assignment].report.as_ref();
+                let off_stage = report.is_some_and(|report| report.outcome.word() == "quarantined");
+                assert!(ended == Some(&false) || off_stage, "{effect:?}");
             }
             Effect::SetTimer { .. } => assert!(state.next_wake().is_some()),
             Effect::Settle { call: CallNo::Model(call), .. } => {

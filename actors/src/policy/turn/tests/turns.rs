@@ -475,8 +475,8 @@ fn a_queued_assignment_that_is_cancelled_leaves_the_running_one_alone() {
         .check(
             assign(1),
             "
-                > report 1 to boss: completed
                 > tell turn 1 completed
+                > report 1 to boss: completed
             ",
         );
 }
