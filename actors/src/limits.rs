@@ -72,8 +72,6 @@ pub const INPUT_BYTES: usize = 128 * 1024;
 pub const REASON_BYTES: usize = 2_048;
 /// A session's name: one line of a list.
 pub const NAME_BYTES: usize = 200;
-/// A model's reply in bytes, all blocks together: 128k output tokens are about 0.6 MiB.
-pub const REPLY_BYTES: usize = 4 * 1024 * 1024;
 
 /// Frames in one group commit.
 pub const COMMIT_FRAMES: usize = 256;
@@ -102,7 +100,7 @@ pub const STORE_BOOKED_MAX: u64 = 1 << 53;
 pub const IDLE_MS: u64 = 60_000;
 /// How often a parent asks again after children whose reports may have been lost.
 pub const CHILD_SWEEP_MS: u64 = 5_000;
-/// How often a session asks the ledger again when an answer may have been lost.
+/// How often a session asks the ledger or a pool again when an answer may have been lost.
 pub const LEDGER_RETRY_MS: u64 = 1_000;
 /// How long a reservation waits for room that others hold.
 pub const RESERVE_WAIT_MS: u64 = 600_000;
@@ -114,7 +112,7 @@ pub const LEDGER_BATCH: usize = 256;
 pub const LEDGER_QUEUE: usize = 4_096;
 /// How often the root looks for sleepers whose time has come.
 pub const WAKE_SCAN_MS: u64 = 500;
-/// Sleepers woken per scan.
+/// Sleepers read at once by a scan; it goes on until all are woken.
 pub const WAKE_SCAN_MAX: usize = 256;
 /// How long a journal append may take before the session counts it as unavailable.
 pub const APPEND_MS: u64 = 30_000;
@@ -127,14 +125,12 @@ pub const CALL_MS: u64 = 10_000;
 /// How long shutdown may take before what is left is killed.
 pub const SHUTDOWN_MS: u64 = 10_000;
 
-/// Wing supervisors: 64 bound both fan-in (10k sessions are 156 a wing) and blast radius.
+/// Wing supervisors: 16 bound both fan-in (10k sessions are 625 a wing) and blast radius.
 pub const WINGS: usize = 16;
 /// Slots of a tool pool, unless configured.
 pub const POOL_SLOTS: u32 = 32;
 /// Tool calls waiting for a slot in one pool before new ones are refused.
 pub const POOL_QUEUE: usize = 100_000;
-/// How often a session asks a pool again when an answer may have been lost with the pool's actor.
-pub const POOL_RETRY_MS: u64 = 1_000;
 /// Model calls at once per credential, unless configured.
 pub const GATE_CALLS: u32 = 64;
 /// Model calls that wait at one gate.

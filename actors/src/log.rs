@@ -24,6 +24,14 @@ pub enum ReadError {
     /// A frame that must not be trusted.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// A fork of a fork of a fork …
+    #[error("read {log}: more than {max} forks of forks; fork from an earlier one")]
+    TooManyForks {
+        /// The log.
+        log: LogId,
+        /// The cap.
+        max: u32,
+    },
     /// The claim named a tail that the frames do not reach.
     #[error("read {log}: its frames end at {found}, its owner was promised {expected}")]
     Short {

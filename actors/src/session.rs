@@ -38,7 +38,7 @@ use crate::{
 };
 use house::House;
 use live::Live;
-pub(crate) use load::{changes, state_at};
+pub(crate) use load::{changes, fork_base, state_at};
 
 /// The actor's fixed part.
 pub(crate) struct Session {

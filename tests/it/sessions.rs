@@ -347,3 +347,23 @@ async fn a_fork_at_an_earlier_frame_forgets_what_came_later() {
     assert!(runtime.fork(base, Position(999)).await.is_err(), "no such frame");
     is_whole(&events(runtime, base).await);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forks_of_forks_end_somewhere_and_the_last_one_still_reads_it_all() {
+    let stage = Stage::set(ECHO, echo).await;
+    let mut session = say(&stage.runtime, "echo", "k", "first").await;
+    ended(&stage.runtime, session, "k").await;
+    let mut forks = 0;
+    let refused = loop {
+        let at = stage.runtime.tree(session).await.expect("its line").row.position;
+        match stage.runtime.fork(session, at).await {
+            Ok(fork) => (session, forks) = (fork, forks + 1),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(forks, limits::FORK_DEPTH);
+    assert!(matches!(refused, CallError::Read(_)), "{refused:?}");
+    let stage = stage.crash().await;
+    let state = stage.runtime.state(session).await.expect("it reads its whole line of ancestors");
+    assert_eq!(state.conversation[0].text(), "first");
+}

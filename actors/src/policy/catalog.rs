@@ -4,7 +4,6 @@ use crate::domain::{
     catalog::{Change, SessionRow},
     event::Event,
     ids::{Position, TenantId},
-    permission::Subject,
 };
 
 use super::turn::State;
@@ -62,7 +61,6 @@ fn change(state: &State, event: &Event) -> Option<Change> {
         Event::ApprovalRequested { no, ask } => {
             // Only questions that are still open after the frame belong in the inbox.
             let open = state.approvals.contains_key(no);
-            debug_assert!(matches!(ask.subject, Subject::ToolCall { .. }) || open);
             open.then(|| Change::ApprovalOpened { no: *no, ask: ask.clone() })
         }
         Event::ApprovalDecided { no, .. } | Event::ApprovalClosed { no, .. } => {

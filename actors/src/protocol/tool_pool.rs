@@ -3,7 +3,7 @@
 //!
 //! There are two ways to one: `try_take` at once, without a message, while nobody waits; and
 //! `request`, which waits its turn, fair between sessions. A request is lost when the pool's actor
-//! dies; its session asks again after `limits::POOL_RETRY_MS`, and asking twice is asking once.
+//! dies; its session asks again after `limits::LEDGER_RETRY_MS`, and asking twice is asking once.
 
 use std::sync::Arc;
 

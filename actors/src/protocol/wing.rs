@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::{
-    domain::ids::SessionId,
+    domain::{agent::RestartPolicy, ids::SessionId},
     policy::turn::Rejected,
     protocol::{
         address::Singleton,
@@ -24,7 +24,7 @@ pub(crate) enum WingMsg {
     /// The backoff of a session is over.
     Restart { session: SessionId, generation: u64 },
     /// A session has recovered and is at work.
-    Settled { session: SessionId },
+    Settled { session: SessionId, restart: RestartPolicy },
     /// A session left the stage by its own decision.
     Quarantined { session: SessionId, reason: String },
     /// Pass by all sessions.

@@ -28,7 +28,7 @@ use crate::{
         permission::PermissionMsg,
         session::{Answer as Reply, Request},
     },
-    session::state_at,
+    session::fork_base,
 };
 
 use super::{RenderError, Runtime, acting::Acting, render};
@@ -263,7 +263,7 @@ impl Runtime {
     /// # Errors
     /// When that frame does not exist or the logs cannot be read or written.
     pub async fn fork(&self, session: SessionId, at: Position) -> Result<SessionId, CallError> {
-        let base = state_at(&self.inner.journal, session, Some(at)).await?;
+        let base = fork_base(&self.inner.journal, ForkPoint { session, at }).await?;
         let Some(opened) = base.opened else {
             return Err(CallError::UnknownSession { session });
         };

@@ -124,7 +124,8 @@ impl Live {
             return;
         }
         let session = self.state.session;
-        self.house.board.to_wing(session, WingMsg::Settled { session });
+        let restart = self.state.agent().map(|agent| agent.restart).unwrap_or_default();
+        self.house.board.to_wing(session, WingMsg::Settled { session, restart });
     }
 }
 

@@ -100,10 +100,11 @@ fn fold(
     Box::pin(async move {
         let log = LogId::session(session);
         let mut state = match base(journal, log).await? {
-            Some(point) if depth < limits::FORK_DEPTH => {
-                fold(journal, point.session, Some(point.at), depth + 1).await?.state
+            Some(_) if depth >= limits::FORK_DEPTH => {
+                return Err(ReadError::TooManyForks { log, max: limits::FORK_DEPTH });
             }
-            _ => State::new(session),
+            Some(point) => fold(journal, point.session, Some(point.at), depth + 1).await?.state,
+            None => State::new(session),
         };
         state.session = session;
         let mut tenant = TenantId::from("");
@@ -130,6 +131,14 @@ pub(crate) async fn state_at(
     upto: Option<Position>,
 ) -> Result<State, ReadError> {
     fold(journal, session, upto, 0).await.map(|folded| folded.state)
+}
+
+/// The state a fork would go on from. Refused where the fork itself could not be read again.
+pub(crate) async fn fork_base(
+    journal: &Arc<dyn Journal>,
+    point: ForkPoint,
+) -> Result<State, ReadError> {
+    fold(journal, point.session, Some(point.at), 1).await.map(|folded| folded.state)
 }
 
 /// What a session's whole log does to the catalog, and up to where it was read.
@@ -176,6 +185,6 @@ fn store(error: JournalError) -> LoadFailed {
 fn read(error: ReadError) -> LoadFailed {
     match error {
         ReadError::Journal(error) => store(error),
-        ReadError::Decode(_) | ReadError::Short { .. } => LoadFailed::Damaged(error.to_string()),
+        ReadError::Decode(_) | ReadError::Short { .. } | ReadError::TooManyForks { .. } => LoadFailed::Damaged(error.to_string()),
     }
 }

@@ -149,6 +149,8 @@ impl Live {
             Ok(()) | Err(crate::protocol::tool_pool::Refused::Away { .. }) => {
                 self.ask_again_later();
             }
+            // One that has started is not refused any more; it asks until its time runs out.
+            Err(_) if self.again.contains_key(&call) => self.ask_again_later(),
             Err(full @ crate::protocol::tool_pool::Refused::Full { .. }) => {
                 self.enqueue(Input::SlotRefused { call, reason: full.to_string() });
             }
@@ -166,9 +168,10 @@ impl Live {
                 self.leases.insert(call, lease);
                 self.enqueue(Input::SlotGranted { call });
             }
+            // A question asked twice may be answered twice; only a call that waits keeps the slot.
             Some(Stage::Started { .. }) => {
-                self.leases.insert(call, lease);
                 if let Some(run) = self.again.remove(&call) {
+                    self.leases.insert(call, lease);
                     self.run_tool(call, run);
                 }
             }
@@ -262,14 +265,6 @@ impl Live {
     fn run_tool(&mut self, call: ToolCallNo, run: Run) {
         let Some(asked) = self.state.calls.get(&call) else { return };
         let Stage::Started { deadline, .. } = asked.stage else { return };
-        let Some(lease) = self.leases.remove(&call) else {
-            // Started by an earlier incarnation: a slot first, as for any run.
-            self.again.insert(call, run);
-            if let Some(pool) = self.pool_of(call) {
-                self.acquire(call, &pool, false);
-            }
-            return;
-        };
         let tables = self.tables();
         let Some(tool) = tables.tools.get(&asked.name).cloned() else {
             let output = crate::domain::tool::Output::text(format!(
@@ -280,6 +275,17 @@ impl Live {
                 .enqueue(Input::ToolFinished { call, outcome: ToolOutcome::Failed { output } });
         };
         let effect = self.state.tool(&asked.name).map_or(EffectClass::Once, |tool| tool.effect);
+        let Some(lease) = self.leases.remove(&call) else {
+            // Started by an earlier incarnation: a slot first, as for any run. Its deadline may
+            // have passed while nobody was there; it ends by then, slot or no slot.
+            let end = deadline.max(self.house.clock.now());
+            self.overdue_at(CallNo::Tool(call), end.plus_ms(2 * limits::ABORT_GRACE_MS));
+            self.again.insert(call, run);
+            if let Some(pool) = self.pool_of(call) {
+                self.acquire(call, &pool, false);
+            }
+            return;
+        };
         let (cancel, seen) = Cancel::channel();
         let ctx = self.tool_ctx(call, deadline, seen);
         let args = asked.args.clone();

@@ -70,7 +70,8 @@ pub(super) fn outcome(ended: Ended<ToolOutcome>, effect: EffectClass) -> ToolOut
     match ended {
         Ended::Value(outcome) => outcome,
         Ended::Panicked(text) => {
-            ToolOutcome::Failed { output: Output::text(format!("the tool panicked: {text}")) }
+            let text = format!("the tool panicked: {text}{}", doubt(effect));
+            ToolOutcome::Failed { output: Output::text(text) }
         }
         Ended::Aborted => cancelled(effect),
     }
@@ -80,14 +81,18 @@ fn cancelled(effect: EffectClass) -> ToolOutcome {
     ToolOutcome::Cancelled { effect_unknown: effect != EffectClass::Pure }
 }
 
-pub(super) fn timed_out(effect: EffectClass) -> ToolOutcome {
-    let unknown = match effect {
+/// What a model must know of a tool that did not end by itself.
+const fn doubt(effect: EffectClass) -> &'static str {
+    match effect {
         EffectClass::Pure => "",
         EffectClass::Idempotent | EffectClass::Verifiable | EffectClass::Once => {
             "; whether its effect happened is unknown"
         }
-    };
-    ToolOutcome::Failed { output: Output::text(format!("timed out{unknown}")) }
+    }
+}
+
+pub(super) fn timed_out(effect: EffectClass) -> ToolOutcome {
+    ToolOutcome::Failed { output: Output::text(format!("timed out{}", doubt(effect))) }
 }
 
 /// Keeps a large output as a blob, durable before anybody hears of it.

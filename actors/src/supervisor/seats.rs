@@ -191,24 +191,23 @@ impl Seats {
 
     /// The gate of a credential; made if it is new. `true` when its actor must be started.
     pub(crate) fn gate(&self, credential: &CredentialName, calls: u32) -> (GateHandle, bool) {
-        let known = self.gates.get(credential).map(|gate| gate.value().1.clone());
-        if let Some(handle) = known {
-            return (handle, false);
-        }
-        let (end, handle) = gate::channel(credential.clone(), calls, &self.clock);
-        self.gates.insert(credential.clone(), (end, handle.clone()));
-        (handle, true)
+        let mut new = false;
+        // One look-up, so that two who come at once get the same gate.
+        let gate = self.gates.entry(credential.clone()).or_insert_with(|| {
+            new = true;
+            gate::channel(credential.clone(), calls, &self.clock)
+        });
+        (gate.value().1.clone(), new)
     }
 
     /// The pool of a kind; made if it is new. `true` when its actor must be started.
     pub(crate) fn pool(&self, kind: &PoolKind, slots: u32) -> (Slots, bool) {
-        let known = self.pools.get(kind).map(|pool| pool.value().1.clone());
-        if let Some(slots) = known {
-            return (slots, false);
-        }
-        let (end, handle) = Slots::channel(kind.clone(), slots);
-        self.pools.insert(kind.clone(), (end, handle.clone()));
-        (handle, true)
+        let mut new = false;
+        let pool = self.pools.entry(kind.clone()).or_insert_with(|| {
+            new = true;
+            Slots::channel(kind.clone(), slots)
+        });
+        (pool.value().1.clone(), new)
     }
 
     pub(crate) fn to_wing(&self, number: usize, message: WingMsg) -> bool {

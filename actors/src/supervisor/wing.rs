@@ -60,6 +60,8 @@ struct Child {
     deaths: Vec<Timestamp>,
     /// Deaths before the first frame: the log does not know of these.
     early_deaths: u32,
+    /// How its agent wants it started again; known once it has come to work.
+    restart: RestartPolicy,
     /// What it died of last.
     panic: Option<String>,
     waiting: VecDeque<Delivery>,
@@ -116,8 +118,9 @@ impl Actor for Wing {
                     self.start(&myself, children, session).await;
                 }
             }
-            WingMsg::Settled { session } => {
+            WingMsg::Settled { session, restart } => {
                 if let Some(child) = children.children.get_mut(&session) {
+                    child.restart = restart;
                     child.early_deaths = 0;
                     // News of a death overtakes messages: what this incarnation said before it
                     // died must not make its panic forgotten.
@@ -262,7 +265,7 @@ impl Wing {
         let child = children.children.entry(session).or_default();
         tracing::warn!(%session, %panic, "session died");
         child.early_deaths += 1;
-        let policy = RestartPolicy::default();
+        let policy = child.restart;
         if child.early_deaths > policy.panics_max {
             let reason = format!("{} deaths before its first frame: {panic}", child.early_deaths);
             child.early_deaths = 0;

@@ -12,7 +12,7 @@ use super::{
     builtin,
     desk::Desk,
     input::{Effect, Rejected},
-    state::Stage,
+    state::{Stage, Task},
 };
 
 impl Desk<'_, '_> {
@@ -33,36 +33,27 @@ impl Desk<'_, '_> {
             self.report_again(no);
             return Ok(());
         }
-        self.cancel_below_quarantine(target, &reason);
         if self.nothing_to_cancel(target) {
             return Ok(());
         }
         self.emit(Event::CancelRequested { target, reason });
+        self.cancel_below_quarantine();
         Ok(())
     }
 
     /// A quarantined agent has been reported as ended, but what it started may still be at work,
-    /// and only it knows whom to tell. It records the cancel itself, so nothing is recorded here.
-    fn cancel_below_quarantine(&mut self, target: CancelTarget, reason: &str) {
-        let below = |id: &SessionId| match target {
-            CancelTarget::Everything | CancelTarget::Assignment { .. } => true,
-            CancelTarget::Child { child } => child == *id,
-            CancelTarget::Turn { .. } => false,
-        };
-        let off_stage: Vec<(SessionId, Assignment)> = self
-            .state
-            .children
-            .iter()
-            .filter(|(id, _)| below(id))
-            .flat_map(|(id, child)| child.assignments.iter().map(move |(no, task)| (id, no, task)))
-            .filter(|(_, _, task)| {
-                let outcome = task.report.as_ref().map(|report| &report.outcome);
-                matches!(outcome, Some(ChildOutcome::Quarantined { .. }))
-            })
-            .map(|(id, no, _)| (*id, *no))
-            .collect();
-        for (child, assignment) in off_stage {
-            let reason = reason.to_owned();
+    /// and only it knows whom to tell. Told when the cancel is recorded and on every waking.
+    pub(super) fn cancel_below_quarantine(&mut self) {
+        let mut off_stage = Vec::new();
+        for (child, known) in &self.state.children {
+            for (assignment, task) in &known.assignments {
+                let (Some(_), Some(reason)) = (&task.report, &task.cancel) else { continue };
+                if is_off_stage(task) {
+                    off_stage.push((*child, *assignment, reason.clone()));
+                }
+            }
+        }
+        for (child, assignment, reason) in off_stage {
             self.once(Effect::CancelChild { child, assignment, reason });
         }
     }
@@ -72,7 +63,8 @@ impl Desk<'_, '_> {
     fn nothing_to_cancel(&self, target: CancelTarget) -> bool {
         let state = &*self.state;
         let marked_all = |child: &super::state::Child| {
-            child.assignments.values().all(|task| task.report.is_some() || task.cancel.is_some())
+            let open = |task: &Task| task.report.is_none() || is_off_stage(task);
+            child.assignments.values().all(|task| !open(task) || task.cancel.is_some())
         };
         match target {
             CancelTarget::Everything => {
@@ -182,4 +174,10 @@ impl Desk<'_, '_> {
             self.emit(Event::TimerFired { timer: TimerKind::Retry });
         }
     }
+}
+
+/// Whether an assignment was ended by a quarantine.
+fn is_off_stage(task: &Task) -> bool {
+    let outcome = task.report.as_ref().map(|report| &report.outcome);
+    matches!(outcome, Some(ChildOutcome::Quarantined { .. }))
 }

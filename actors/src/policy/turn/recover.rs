@@ -42,6 +42,7 @@ impl Desk<'_, '_> {
             self.report_again(last);
         }
         self.remember_again();
+        self.cancel_below_quarantine();
         self.expire_approvals();
     }
 
@@ -122,8 +123,13 @@ impl Desk<'_, '_> {
 
     /// What was settled last may not have reached the ledger.
     fn settle_recent(&mut self) {
-        let recent: Vec<_> = self.state.recent.iter().copied().collect();
-        for (call, actual, assigns) in recent {
+        // The last word on each call only: a bound that an exact figure has replaced would make
+        // the budget look fuller than it is until the figure follows.
+        let mut last = std::collections::BTreeMap::new();
+        for (call, actual, assigns) in &self.state.recent {
+            last.insert(*call, (*actual, *assigns));
+        }
+        for (call, (actual, assigns)) in last {
             self.settle(call, actual, assigns);
         }
     }

@@ -6,7 +6,7 @@ use crate::domain::{
     budget::Amount,
     event::{Caller, CancelTarget, Creation},
     ids::{AgentName, Assignment, CallNo, SessionId},
-    outcome::ChildReport,
+    outcome::{ChildOutcome, ChildReport},
 };
 
 use super::{
@@ -122,7 +122,11 @@ fn stop_turn(state: &mut State, reason: &str) {
 
 fn cancel_child(child: &mut Child, reason: &str) {
     for task in child.assignments.values_mut() {
-        if task.report.is_none() {
+        let off_stage = task.report.as_ref().is_some_and(|report| {
+            matches!(report.outcome, ChildOutcome::Quarantined { .. })
+        });
+        // One off the stage has been reported, but what it started may still be at work.
+        if task.report.is_none() || off_stage {
             task.cancel.get_or_insert_with(|| reason.to_owned());
         }
     }
