@@ -418,6 +418,7 @@ fn broken(why: impl ToString) -> ModelFailure {
         retryable: true,
         retry_after_ms: None,
         unbilled: false,
+        usage: None,
     }
 }
 

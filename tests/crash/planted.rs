@@ -9,7 +9,7 @@ use greenroom_actors::domain::{
     outcome::{ChildOutcome, TurnOutcome},
     permission::{Basis, Closed, RequestDigest},
     tool::{EffectClass, ToolOutcome},
-    usage::Usage,
+    usage::{Settlement, Usage},
 };
 
 use super::{check, control::Promise, facts::Facts, model::ModelRecord, sink::SinkRecord};
@@ -157,6 +157,27 @@ const PLANTS: &[(&str, &str, Plant)] = &[
                 *record = ModelRecord::Broken { call, usage, finished: false };
             }
             broken
+        })
+    }),
+    ("I5", "a delivered call was booked at a bound", |facts| {
+        let mut found = None;
+        for (session, frames) in &mut facts.sessions {
+            for event in frames.iter_mut().flat_map(|frame| &mut frame.events) {
+                if let Event::UsageSettled { call, settlement, .. } = event
+                    && matches!(settlement, Settlement::Exact { .. })
+                    && found.is_none()
+                {
+                    *settlement = Settlement::Unsettled { tokens_max: 1 << 30, cost_max: None };
+                    found = Some((*session, call.0));
+                }
+            }
+        }
+        // The read model agrees, so that nothing but the vendor's word gives it away.
+        let row = found.and_then(|call| facts.booked.get_mut(&call));
+        row.is_some_and(|row| {
+            "unsettled".clone_into(&mut row.kind);
+            (row.tokens, row.tokens_max) = ([0; 5], 1 << 30);
+            true
         })
     }),
     ("I5", "the read model lost a row", |facts| facts.booked.pop_first().is_some()),

@@ -269,6 +269,22 @@ async fn a_pure_or_idempotent_tool_cut_off_is_run_again_under_the_same_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_started_call_whose_tool_is_gone_closes_instead_of_hanging() {
+    let prop = Prop::new("look", EffectClass::Pure).hold();
+    let (mut stage, _recorder) = stage(&solo("", ""), with_tool(&prop)).await;
+    let session = say(&stage.runtime, "solo", "k1", "go").await;
+    seen("the tool is at work", || prop.at_work() == 1).await;
+    // The next host has neither the tool nor any other of its kind.
+    stage.harness.tools.clear();
+    stage.harness.agents.clear();
+    let stage = stage.crash().await;
+    ended(&stage.runtime, session, "k1").await;
+    let closed = closures(&events(&stage.runtime, session).await);
+    let told = format!("{closed:?}");
+    assert!(told.contains("not registered in this runtime"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn for_a_verifiable_tool_cut_off_the_world_is_asked_first() {
     let effect = EffectClass::Verifiable;
     let done = ToolOutcome::Done { output: Output::text("look done") };

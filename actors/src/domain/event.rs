@@ -14,7 +14,7 @@ use super::{
     outcome::{ChildReport, TurnOutcome},
     permission::{Answer, Ask, Authority, Basis, Closed, Mode, RequestDigest, Rule},
     tool::{Args, ToolOutcome, ToolSpec},
-    usage::Settlement,
+    usage::{Settlement, Usage},
 };
 
 /// Where a session comes from.
@@ -142,6 +142,9 @@ pub struct ModelFailure {
     /// Whether the vendor certainly did no billable work.
     #[serde(default)]
     pub unbilled: bool,
+    /// What the vendor reported all the same: the answer came whole and could not be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 /// Kinds of trouble with a model call.

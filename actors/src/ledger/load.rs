@@ -113,7 +113,9 @@ async fn reconcile(
 fn read_trouble(error: ReadError) -> Trouble {
     match error {
         ReadError::Journal(error) => trouble(&error),
-        ReadError::Decode(_) | ReadError::Short { .. } | ReadError::TooManyForks { .. } => Trouble::Damaged(error.to_string()),
+        ReadError::Decode(_) | ReadError::Short { .. } | ReadError::TooManyForks { .. } => {
+            Trouble::Damaged(error.to_string())
+        }
     }
 }
 

@@ -82,6 +82,7 @@ fn failure(rest: &str) -> Result<ModelFailure, Lacks> {
         retryable: passes_by_itself(kind),
         retry_after_ms: None,
         unbilled: false,
+        usage: None,
     };
     while let Some(word) = words.next() {
         match word {

@@ -64,6 +64,7 @@ pub(crate) fn refused(message: String) -> ModelFailure {
         retryable: false,
         retry_after_ms: None,
         unbilled: true,
+        usage: None,
     }
 }
 

@@ -256,6 +256,7 @@ fn a_failure_carries_what_its_line_says_after_what_was_streamed() {
             retryable: true,
             retry_after_ms: Some(2_000),
             unbilled: true,
+            usage: None,
         }
     );
     assert!(!failure(&run("fail transport final", Vec::new())).retryable);

@@ -383,5 +383,6 @@ pub(super) fn aborted() -> ModelFailure {
         retryable: false,
         retry_after_ms: None,
         unbilled: false,
+        usage: None,
     }
 }

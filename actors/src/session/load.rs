@@ -185,6 +185,8 @@ fn store(error: JournalError) -> LoadFailed {
 fn read(error: ReadError) -> LoadFailed {
     match error {
         ReadError::Journal(error) => store(error),
-        ReadError::Decode(_) | ReadError::Short { .. } | ReadError::TooManyForks { .. } => LoadFailed::Damaged(error.to_string()),
+        ReadError::Decode(_) | ReadError::Short { .. } | ReadError::TooManyForks { .. } => {
+            LoadFailed::Damaged(error.to_string())
+        }
     }
 }

@@ -66,7 +66,11 @@ async fn through_gate(
         match event {
             Ok(ModelEvent::Finished { reply }) => {
                 fault::point("model.answered");
-                return pack(house, *reply).await;
+                let usage = reply.usage;
+                // Whatever becomes of it here, the vendor has said what it cost.
+                return pack(house, *reply)
+                    .await
+                    .map_err(|failure| ModelFailure { usage, ..failure });
             }
             Ok(event @ (ModelEvent::Text { .. } | ModelEvent::Thinking { .. })) => {
                 if house.bus.is_heard() {
@@ -132,7 +136,7 @@ async fn unpack(house: &House, messages: &mut [Arc<Message>]) -> Result<(), Mode
 }
 
 fn failure(kind: FailureKind, message: String, retryable: bool) -> ModelFailure {
-    ModelFailure { kind, message, retryable, retry_after_ms: None, unbilled: false }
+    ModelFailure { kind, message, retryable, retry_after_ms: None, unbilled: false, usage: None }
 }
 
 /// Nothing was sent.

@@ -62,6 +62,7 @@ impl Desk<'_, '_> {
             retryable: false,
             retry_after_ms: None,
             unbilled: true,
+            usage: None,
         };
         self.emit(Event::ModelCallFailed { call, failure });
         self.book(call, model, Settlement::Free);
@@ -198,6 +199,7 @@ impl Desk<'_, '_> {
             retryable: false,
             retry_after_ms: None,
             unbilled: false,
+            usage: None,
         };
         self.emit(Event::ModelCallFailed { call, failure });
         self.book(call, booked.0, booked.1);
@@ -239,10 +241,13 @@ impl Desk<'_, '_> {
         let Some(calling) = turn.calling.clone().filter(|calling| calling.call == call) else {
             return;
         };
-        let settlement = if failure.unbilled {
-            Settlement::Free
-        } else {
-            prompt::unsettled(&calling.bound, calling.priced)
+        let settlement = match failure.usage {
+            Some(usage) => {
+                let price = self.env.prices.price(&calling.model, self.env.now);
+                Settlement::Exact { usage, cost: price.map(|price| price.cost(&usage)) }
+            }
+            None if failure.unbilled => Settlement::Free,
+            None => prompt::unsettled(&calling.bound, calling.priced),
         };
         self.emit(Event::ModelCallFailed { call, failure: failure.clone() });
         self.book(call, calling.model, settlement);

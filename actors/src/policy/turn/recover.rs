@@ -64,6 +64,7 @@ impl Desk<'_, '_> {
             retryable: true,
             retry_after_ms: None,
             unbilled: false,
+            usage: None,
         };
         self.model_failed(calling.call, failure);
     }

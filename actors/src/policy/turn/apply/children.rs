@@ -122,9 +122,10 @@ fn stop_turn(state: &mut State, reason: &str) {
 
 fn cancel_child(child: &mut Child, reason: &str) {
     for task in child.assignments.values_mut() {
-        let off_stage = task.report.as_ref().is_some_and(|report| {
-            matches!(report.outcome, ChildOutcome::Quarantined { .. })
-        });
+        let off_stage = task
+            .report
+            .as_ref()
+            .is_some_and(|report| matches!(report.outcome, ChildOutcome::Quarantined { .. }));
         // One off the stage has been reported, but what it started may still be at work.
         if task.report.is_none() || off_stage {
             task.cancel.get_or_insert_with(|| reason.to_owned());

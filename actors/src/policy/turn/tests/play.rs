@@ -309,6 +309,7 @@ pub(super) fn fails(call: u32, kind: FailureKind) -> Input {
         retryable,
         retry_after_ms: None,
         unbilled: kind == FailureKind::RateLimited,
+        usage: None,
     };
     Input::ModelFailed { call: ModelCallNo(call), failure }
 }
