@@ -64,6 +64,8 @@ impl Gate {
 
     /// Starts or prolongs the pause; a shorter one never cuts a longer one short.
     fn pause(&self, retry_after_ms: u64, waiting: &mut Waiting) {
+        // One absurd figure must not take the credential away for good.
+        let retry_after_ms = retry_after_ms.min(limits::GATE_PAUSE_MAX_MS);
         let until = self.clock.now().plus_ms(retry_after_ms);
         let pause = self.handle.shared_pause();
         if until <= Timestamp(pause.until.load(SeqCst)) {

@@ -177,3 +177,7 @@ pub const TICK_MS: u64 = 5_000;
 pub const ASK_AGAIN_MS: u64 = 10;
 /// A rendered agent in bytes: it stands in every child's first frame beside the lineage.
 pub const AGENT_BYTES: usize = 64 * 1024;
+/// Longest pause of a credential that a vendor may ask for: a day covers every daily quota.
+pub const GATE_PAUSE_MAX_MS: u64 = 86_400_000;
+/// Records that wait for the house log: a thousand answers of people while the disk is away.
+pub const HOUSE_QUEUE: usize = 1_024;

@@ -109,13 +109,13 @@ impl Actor for Permission {
         match message {
             PermissionMsg::Remember { rule, by } => {
                 let event = HouseEvent::RuleStanding { rule, by };
-                desktop.queue.push_back(Entry { event, reply: None });
+                enqueue(desktop, Entry { event, reply: None });
             }
             PermissionMsg::Configure { layers, reply } => {
                 drop(reply.send(self.configure(*layers, desktop)));
             }
             PermissionMsg::Record { event, reply } => {
-                desktop.queue.push_back(Entry { event: *event, reply });
+                enqueue(desktop, Entry { event: *event, reply });
             }
             PermissionMsg::Loaded { result } => self.loaded(&myself, desktop, result),
             PermissionMsg::Appended { result } => match result {
@@ -262,5 +262,17 @@ impl Permission {
         if let Some(reply) = entry.reply {
             drop(reply.send(Ok(())));
         }
+    }
+}
+
+/// Takes a record, unless too many wait already: then whoever asked is told, and a rule answered
+/// for every session is told again by its session when that wakes.
+fn enqueue(desktop: &mut Desktop, entry: Entry) {
+    if desktop.queue.len() < limits::HOUSE_QUEUE {
+        return desktop.queue.push_back(entry);
+    }
+    tracing::error!("too many records wait for the house log; one is refused");
+    if let Some(reply) = entry.reply {
+        drop(reply.send(Err("too many records wait for the house log; try again".to_owned())));
     }
 }

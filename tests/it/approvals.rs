@@ -156,14 +156,25 @@ async fn an_approval_never_starts_two_calls() {
     for round in 1..=4 {
         let session = say(&stage.runtime, "caller", "k", "the sky").await;
         let open = asked(&stage.runtime, 1).await;
-        let answers = (0..4).map(|_| stage.runtime.decide(open[0], Answer::Once));
-        let answers = join_all(answers).await;
+        let race = |who: usize| {
+            let runtime = &stage.runtime;
+            let question = open[0];
+            async move {
+                let person = runtime.on_behalf_of(format!("person {who}").into());
+                person.decide(question, Answer::Once).await
+            }
+        };
+        let answers = join_all((0..4).map(race)).await;
         let accepted = answers.iter().filter(|answer| answer.is_ok()).count();
         assert_eq!(accepted, 1, "{answers:?}");
+        let first = answers.iter().position(Result::is_ok).expect("one of them");
         if round % 2 == 0 {
             stage = stage.crash().await;
             let late = stage.runtime.decide(open[0], Answer::Once).await;
             assert!(late.is_err(), "used up, also after a crash");
+            // Whoever was first and did not hear it hears it now, and nothing starts again.
+            let again = stage.runtime.on_behalf_of(format!("person {first}").into());
+            again.decide(open[0], Answer::Once).await.expect("the same answer of the same person");
         }
         ended(&stage.runtime, session, "k").await;
         let events = events(&stage.runtime, session).await;

@@ -107,7 +107,8 @@ impl Fold {
                 self.requested(state, *call, new)
             }
             Event::ApprovalRequested { no, ask } => self.asked(state, *no, ask),
-            Event::ApprovalDecided { no, answer, remember, .. } => {
+            Event::ApprovalDecided { no, answer, by, remember } => {
+                state.answered.insert(*no, (answer.clone(), by.clone()));
                 self.decided(state, *no, answer, remember.as_ref())
             }
             Event::ApprovalClosed { no, .. } => self.unasked(state, *no),

@@ -24,7 +24,10 @@ impl Desk<'_, '_> {
         answer: Answer,
     ) -> Result<(), Rejected> {
         let Some(ask) = self.state.approvals.get(&no).cloned() else {
-            return Err(Rejected::NoSuchApproval { no });
+            // Somebody who did not hear that the answer was taken gives it again.
+            let given = self.state.answered.get(&no);
+            let again = given.is_some_and(|(known, by)| *known == answer && by == self.env.by);
+            return if again { Ok(()) } else { Err(Rejected::NoSuchApproval { no }) };
         };
         if self.env.now >= ask.expires_at {
             // The timer will close it; an answer that came too late changes nothing.

@@ -11,11 +11,11 @@ use crate::domain::{
     conversation::Message,
     event::{Caller, Creation, ForkPoint, Goal, Lineage, UserInput},
     ids::{
-        AgentName, ApprovalNo, Assignment, CallNo, InputKey, ModelCallNo, ModelName, SessionId,
-        Timestamp, ToolCallNo, ToolName, TurnId,
+        AgentName, ApprovalNo, Assignment, CallNo, InputKey, ModelCallNo, ModelName, PrincipalId,
+        SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
     },
     outcome::{ChildReport, TurnOutcome},
-    permission::{Ask, Authority, Basis, Mode, Request, Rule, RuleSet},
+    permission::{Answer, Ask, Authority, Basis, Mode, Request, Rule, RuleSet},
     tool::{Args, ToolSpec},
     usage::{Settlement, Usage},
 };
@@ -55,6 +55,8 @@ pub struct State {
     pub answers: RuleSet,
     /// Those of them that were meant for every session; told to the house again on recovery.
     pub always: Vec<Rule>,
+    /// Answers given, and by whom: the same answer of the same person again is the same answer.
+    pub answered: BTreeMap<ApprovalNo, (Answer, PrincipalId)>,
     /// Whether somebody answered "all".
     pub waived: bool,
     /// Model calls whose booking is only a bound, and that bound's model.
@@ -287,6 +289,7 @@ impl State {
             children: BTreeMap::new(),
             answers: RuleSet::default(),
             always: Vec::new(),
+            answered: BTreeMap::new(),
             waived: false,
             unsettled: BTreeMap::new(),
             usage: Usage::default(),

@@ -37,6 +37,7 @@ pub(super) fn cut(state: &mut State) {
     state.approvals.clear();
     state.answers = crate::domain::permission::RuleSet::default();
     state.always.clear();
+    state.answered.clear();
     state.waived = false;
     state.usage = crate::domain::usage::Usage::default();
     state.unsettled.clear();

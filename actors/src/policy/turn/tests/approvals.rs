@@ -41,8 +41,10 @@ fn once_is_for_one_call_and_starts_it_once() {
                 > slot t1
             ",
         )
+        // Said again by the same person it is the same answer, and writes nothing.
+        .check(person(1, Answer::Once), "")
         .check(
-            person(1, Answer::Once),
+            person(1, Answer::Reject),
             "! approval 1 is not open; it was answered, withdrawn, or never asked",
         )
         .check(
