@@ -25,12 +25,13 @@ use crate::{
         ids::{CallId, Position, SessionId, Timestamp},
     },
     fault, limits,
+    log::Trouble,
     owned::{Ended, Owned},
     policy::budget::Warning,
     ports::{Clock, Journal, JournalError},
     protocol::{
         address::ReplyTo,
-        ledger::{BudgetDecision, LedgerMsg, Loaded, Trouble},
+        ledger::{BudgetDecision, LedgerMsg, Loaded},
     },
 };
 use book::{Answer, Book};
@@ -178,8 +179,7 @@ impl Ledger {
             Ok(Some(append)) => {
                 fault::point("ledger.before_append");
                 let appending = self.journal.append(append);
-                let appending =
-                    async move { appending.await.map_err(|error| load::append_trouble(&error)) };
+                let appending = async move { appending.await.map_err(Trouble::from) };
                 let late = self.clock.sleep_until(now.plus_ms(limits::APPEND_MS));
                 let (ledger, attempt) = (myself.clone(), place.attempt);
                 place.task = Some(Owned::watched(in_time(appending, late), move |ended| {

@@ -12,8 +12,56 @@ use crate::{
         ids::{Position, PrincipalId, TenantId, Timestamp, Token},
     },
     limits,
-    ports::{Append, Claim, Journal, JournalError},
+    ports::{Append, AppendError, Claim, Journal, JournalError},
 };
+
+/// Trouble with a log, as the messages of the actor that owns it carry it: what it means for the
+/// owner, without the store's own types.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// Somebody else owns it now.
+    #[error("another owner has the log now")]
+    Fenced,
+    /// Not now.
+    #[error("the journal is unavailable: {0}")]
+    Unavailable(String),
+    /// Nothing is certain any more.
+    #[error("the journal is poisoned: {0}")]
+    Poisoned(String),
+    /// It cannot be read at all.
+    #[error("the log is damaged: {0}")]
+    Damaged(String),
+}
+
+impl From<JournalError> for Trouble {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Unavailable { why } => Self::Unavailable(why),
+            JournalError::Poisoned { why } => Self::Poisoned(why),
+            JournalError::Damaged { log, why } => Self::Damaged(format!("{log}: {why}")),
+        }
+    }
+}
+
+impl From<AppendError> for Trouble {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Fenced { .. } => Self::Fenced,
+            AppendError::Journal(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReadError> for Trouble {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Journal(error) => error.into(),
+            ReadError::Decode(_) | ReadError::Short { .. } | ReadError::TooManyForks { .. } => {
+                Self::Damaged(error.to_string())
+            }
+        }
+    }
+}
 
 /// Why a log could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -16,16 +16,16 @@ use crate::{
     domain::{
         frame::LogId,
         house::HouseEvent,
-        ids::{PrincipalId, SessionId, TenantId},
+        ids::{Position, PrincipalId, SessionId, TenantId},
     },
-    limits, log,
+    limits,
+    log::{self, Trouble},
     owned::{Ended, Owned},
     policy::rules::{Desk, Layers, Policy},
-    ports::{AppendError, Clock, Journal, JournalError},
+    ports::{Clock, Journal},
     protocol::{
         address::{ReplyTo, tell},
         permission::{HouseFold, HouseLoaded, PermissionMsg},
-        trouble::Trouble,
         wing::Alarm,
     },
 };
@@ -55,34 +55,28 @@ pub(crate) struct Desktop {
 /// A record on its way.
 struct Entry {
     event: HouseEvent,
+    /// Where it went, once it was on its way.
+    at: Option<Position>,
     reply: Option<oneshot::Sender<Result<(), String>>>,
 }
 
 /// Reads and claims the house log.
 pub(crate) async fn load(journal: Arc<dyn Journal>) -> Result<HouseLoaded, Trouble> {
-    let claim = journal.claim(LogId::HOUSE).await.map_err(trouble)?;
-    let mut fold = HouseFold::default();
+    let claim = journal.claim(LogId::HOUSE).await?;
+    let (mut fold, mut last) = (HouseFold::default(), None);
     let read = log::read::<HouseEvent>(&journal, LogId::HOUSE, Some(claim.tail), |frame| {
-        for event in &frame.events {
-            fold.apply(event);
+        for event in frame.events {
+            fold.apply(&event);
+            last = Some(event);
         }
         Ok(())
     });
     match read.await {
         Ok(_) => {}
-        Err(log::ReadError::Journal(error)) => return Err(trouble(error)),
-        Err(error) => return Err(Trouble::Damaged(error.to_string())),
+        Err(error) => return Err(error.into()),
     }
     let (tenant, principal) = (TenantId::from("house"), PrincipalId::from("house"));
-    Ok(HouseLoaded { writer: log::Writer::new(LogId::HOUSE, claim, tenant, principal), fold })
-}
-
-fn trouble(error: JournalError) -> Trouble {
-    match error {
-        JournalError::Unavailable { why } => Trouble::Unavailable(why),
-        JournalError::Poisoned { why } => Trouble::Poisoned(why),
-        error @ JournalError::Damaged { .. } => Trouble::Damaged(error.to_string()),
-    }
+    Ok(HouseLoaded { writer: log::Writer::new(LogId::HOUSE, claim, tenant, principal), fold, last })
 }
 
 impl Actor for Permission {
@@ -109,13 +103,13 @@ impl Actor for Permission {
         match message {
             PermissionMsg::Remember { rule, by } => {
                 let event = HouseEvent::RuleStanding { rule, by };
-                enqueue(desktop, Entry { event, reply: None });
+                enqueue(desktop, Entry { event, at: None, reply: None });
             }
             PermissionMsg::Configure { layers, reply } => {
                 drop(reply.send(self.configure(*layers, desktop)));
             }
             PermissionMsg::Record { event, reply } => {
-                enqueue(desktop, Entry { event: *event, reply });
+                enqueue(desktop, Entry { event: *event, at: None, reply });
             }
             PermissionMsg::Loaded { result } => self.loaded(&myself, desktop, result),
             PermissionMsg::Appended { result } => match result {
@@ -162,6 +156,7 @@ impl Permission {
     ) {
         match result {
             Ok(house) => {
+                drop_written(desktop, &house);
                 desktop.house = Some(*house);
                 self.publish(desktop);
             }
@@ -174,7 +169,8 @@ impl Permission {
         if let Trouble::Poisoned(why) | Trouble::Damaged(why) = trouble {
             self.alarm.send(Alarm::Poisoned { why: why.clone() });
         }
-        // What was in flight goes first again: the log says whether it is there already.
+        // Whether it was written is not known; it goes first again, unless the log is found to
+        // end with it.
         if let Some(entry) = desktop.flight.take() {
             desktop.queue.push_front(entry);
         }
@@ -225,7 +221,7 @@ impl Permission {
         while desktop.queue.front().is_some_and(stands) {
             desktop.queue.pop_front();
         }
-        let Some(entry) = desktop.queue.pop_front() else { return };
+        let Some(mut entry) = desktop.queue.pop_front() else { return };
         let now = self.clock.now();
         let frame = house.writer.frame(std::slice::from_ref(&entry.event), Vec::new(), None, now);
         let append = match frame {
@@ -237,13 +233,13 @@ impl Permission {
                 return;
             }
         };
+        entry.at = Some(append.envelope.position);
         let append = self.journal.append(append);
         let myself = myself.clone();
         desktop.task = Some(Owned::watched(append, move |ended| {
             let result = match ended {
                 Ended::Value(Ok(position)) => Ok(position),
-                Ended::Value(Err(AppendError::Fenced { .. })) => Err(Trouble::Fenced),
-                Ended::Value(Err(AppendError::Journal(error))) => Err(trouble(error)),
+                Ended::Value(Err(error)) => Err(error.into()),
                 Ended::Panicked(why) => Err(Trouble::Poisoned(why)),
                 Ended::Aborted => return,
             };
@@ -252,7 +248,7 @@ impl Permission {
         desktop.flight = Some(entry);
     }
 
-    fn recorded(&self, desktop: &mut Desktop, position: crate::domain::ids::Position) {
+    fn recorded(&self, desktop: &mut Desktop, position: Position) {
         let Some(entry) = desktop.flight.take() else { return };
         if let Some(house) = &mut desktop.house {
             house.writer.tail = position;
@@ -262,6 +258,18 @@ impl Permission {
         if let Some(reply) = entry.reply {
             drop(reply.send(Ok(())));
         }
+    }
+}
+
+/// The house log has one writer, so a record whose answer was lost is there if the log ends with it
+/// at the place where it went.
+fn drop_written(desktop: &mut Desktop, house: &HouseLoaded) {
+    let written = desktop.queue.front().is_some_and(|entry| {
+        entry.at == Some(house.writer.tail) && house.last.as_ref() == Some(&entry.event)
+    });
+    let entry = if written { desktop.queue.pop_front() } else { None };
+    if let Some(reply) = entry.and_then(|entry| entry.reply) {
+        drop(reply.send(Ok(())));
     }
 }
 

@@ -8,5 +8,4 @@ pub mod ledger;
 pub mod permission;
 pub mod session;
 pub mod tool_pool;
-pub mod trouble;
 pub mod wing;

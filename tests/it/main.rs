@@ -15,6 +15,7 @@ mod cancel;
 mod children;
 mod embed;
 mod heart;
+mod house;
 mod isolation;
 mod leaks;
 mod ledger;

@@ -48,3 +48,14 @@ pub enum HouseEvent {
         by: PrincipalId,
     },
 }
+
+impl HouseEvent {
+    /// The session that it concerns, if it concerns one.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Quarantined { session, .. } | Self::Released { session, .. } => Some(*session),
+            Self::Booted { .. } | Self::PricesSet { .. } | Self::RuleStanding { .. } => None,
+        }
+    }
+}

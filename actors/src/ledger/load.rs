@@ -19,13 +19,13 @@ use crate::{
         grant::GrantEvent,
         ids::{CallId, CallNo, PrincipalId, SessionId, TenantId},
     },
-    log::{self, ReadError, Writer},
+    log::{self, Trouble, Writer},
     policy::{
         budget::{self, Tree},
         replay::{self, Charge},
     },
-    ports::{AppendError, Journal, JournalError},
-    protocol::ledger::{Loaded, Trouble},
+    ports::Journal,
+    protocol::ledger::Loaded,
 };
 
 /// What a boot leaves in the envelope of each frame it writes.
@@ -44,7 +44,7 @@ pub(super) async fn load(
     boot: u64,
 ) -> Result<Box<Loaded>, Trouble> {
     let log = LogId::ledger(root);
-    let claim = journal.claim(log).await.map_err(|error| trouble(&error))?;
+    let claim = journal.claim(log).await?;
     let mut tree = Tree::default();
     let mut granted_in = HashMap::new();
     let verifier = log::read(&journal, log, Some(claim.tail), |frame: log::Decoded<GrantEvent>| {
@@ -58,8 +58,7 @@ pub(super) async fn load(
         }
         Ok(())
     })
-    .await
-    .map_err(read_trouble)?;
+    .await?;
     if verifier.chain() != claim.chain {
         return Err(Trouble::Damaged(format!("{log}: its chain is not the one that was claimed")));
     }
@@ -85,7 +84,7 @@ async fn reconcile(
     for (session, calls) in open {
         let frames = match log::read_all::<Event>(journal, LogId::session(session)).await {
             Ok(frames) => frames,
-            Err(error) => match read_trouble(error) {
+            Err(error) => match Trouble::from(error) {
                 // That session cannot say; its tree goes on without it.
                 Trouble::Damaged(why) => {
                     tracing::warn!(%session, why, "grants of a damaged session stay reserved");
@@ -108,29 +107,4 @@ async fn reconcile(
         }
     }
     Ok(found)
-}
-
-fn read_trouble(error: ReadError) -> Trouble {
-    match error {
-        ReadError::Journal(error) => trouble(&error),
-        ReadError::Decode(_) | ReadError::Short { .. } | ReadError::TooManyForks { .. } => {
-            Trouble::Damaged(error.to_string())
-        }
-    }
-}
-
-/// What a refused append means to the ledger.
-pub(super) fn append_trouble(error: &AppendError) -> Trouble {
-    match error {
-        AppendError::Fenced { .. } => Trouble::Fenced,
-        AppendError::Journal(error) => trouble(error),
-    }
-}
-
-fn trouble(error: &JournalError) -> Trouble {
-    match error {
-        JournalError::Unavailable { why } => Trouble::Unavailable(why.clone()),
-        JournalError::Poisoned { why } => Trouble::Poisoned(why.clone()),
-        JournalError::Damaged { log, why } => Trouble::Damaged(format!("{log}: {why}")),
-    }
 }

@@ -8,7 +8,6 @@ use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
 use tokio::sync::watch;
 
 use super::address::{ReplyTo, Singleton};
-pub(crate) use super::trouble::Trouble;
 use crate::{
     domain::{
         budget::{Account, Amount, Budget, Reservation, Shortage},
@@ -16,7 +15,7 @@ use crate::{
         ids::{CallId, Position, SessionId},
     },
     limits,
-    log::Writer,
+    log::{Trouble, Writer},
     policy::budget::Tree,
 };
 

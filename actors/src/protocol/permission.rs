@@ -4,13 +4,14 @@
 use ractor::ActorRef;
 use tokio::sync::{oneshot, watch};
 
-use super::{address::Singleton, trouble::Trouble};
+use super::address::Singleton;
 use crate::{
     domain::{
         house::HouseEvent,
         ids::{Position, PrincipalId, SessionId},
         permission::Rule,
     },
+    log::Trouble,
     policy::rules::Layers,
 };
 
@@ -40,6 +41,8 @@ pub(crate) enum PermissionMsg {
 pub(crate) struct HouseLoaded {
     pub(crate) writer: crate::log::Writer,
     pub(crate) fold: HouseFold,
+    /// The log's last record: whether what was being written when the answer was lost is there.
+    pub(crate) last: Option<HouseEvent>,
 }
 
 /// What the house log says.

@@ -19,9 +19,9 @@ use crate::{
         tool::ToolOutcome,
     },
     limits,
-    log::Writer,
+    log::{Trouble, Writer},
     policy::turn::{Input, Rejected, State},
-    protocol::{lease::Lease, trouble::Trouble},
+    protocol::lease::Lease,
 };
 
 /// One message in a session's mailbox.

@@ -196,6 +196,8 @@ impl Runtime {
 
     /// Lets a quarantined session back; with `skip`, the step that failed is closed, not repeated.
     ///
+    /// The same release again is the same one.
+    ///
     /// # Errors
     /// When it is not quarantined or does not answer.
     pub async fn release(&self, session: SessionId, skip: bool) -> Result<(), CallError> {
@@ -206,7 +208,23 @@ impl Runtime {
             self.inner.seats.board().wake(session);
             return Ok(());
         }
-        self.acting().order(session, Input::Released { skip }).await
+        match self.acting().order(session, Input::Released { skip }).await {
+            // The answer to an earlier try may have been lost.
+            Err(CallError::Rejected(Rejected::NotQuarantined))
+                if self.house_released(session, skip).await? =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the house's last word on a session is this very release.
+    async fn house_released(&self, session: SessionId, skip: bool) -> Result<bool, CallError> {
+        let words = self.house().await?;
+        let last = words.into_iter().rev().find(|event| event.session() == Some(session));
+        let by = self.inner.principal.clone();
+        Ok(last == Some(HouseEvent::Released { session, skip, by }))
     }
 
     /// Gives a session a name.

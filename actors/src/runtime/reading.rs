@@ -11,6 +11,7 @@ use crate::{
         conversation::BlobRef,
         event::Event,
         frame::LogId,
+        house::HouseEvent,
         ids::{CredentialName, PoolKind, Position, SessionId, TenantId},
         outcome::TurnOutcome,
     },
@@ -170,6 +171,16 @@ impl Reading {
         Ok(self.blobs.get(blob).await?)
     }
 
+    /// What the house itself recorded, in order: boots, prices, standing rules, and the quarantine
+    /// and release of sessions whose own log cannot say so.
+    ///
+    /// # Errors
+    /// When the log cannot be read or does not verify.
+    pub async fn house(&self) -> Result<Vec<HouseEvent>, CallError> {
+        let frames = log::read_all::<HouseEvent>(&self.journal, LogId::HOUSE).await?;
+        Ok(frames.into_iter().flat_map(|frame| frame.events).collect())
+    }
+
     /// A session and everything below it. Nobody is awake here, as far as a store can tell.
     ///
     /// # Errors
@@ -266,6 +277,14 @@ impl Runtime {
     /// When the store cannot be read.
     pub async fn blob(&self, blob: BlobRef) -> Result<Option<Vec<u8>>, CallError> {
         self.reading().blob(blob).await
+    }
+
+    /// What the house itself recorded.
+    ///
+    /// # Errors
+    /// When the log cannot be read or does not verify.
+    pub async fn house(&self) -> Result<Vec<HouseEvent>, CallError> {
+        self.reading().house().await
     }
 
     /// A session and everything below it, with who is awake.

@@ -14,13 +14,12 @@ use crate::{
         ids::{CredentialName, PoolKind, PrincipalId, ProviderName},
         usage::PriceBook,
     },
-    limits, permission,
+    limits, log, permission,
     policy::rules::{Desk, Layers, Policy},
     ports::{Blobs, Catalog, Clock, Journal, ModelProvider, Services, Tool},
     protocol::{
         address::{ReplyTo, tell},
         permission::PermissionMsg,
-        trouble::Trouble,
         wing::Alarm,
     },
     session::house::{House, Tables},
@@ -84,7 +83,8 @@ impl Default for Options {
     }
 }
 
-/// Everything a runtime starts with.
+/// Everything a runtime starts with. A copy shares the ports, tools and services.
+#[derive(Clone)]
 pub struct Setup {
     /// The ports.
     pub deps: Deps,
@@ -388,6 +388,6 @@ impl Runtime {
     }
 }
 
-fn house_error(trouble: &Trouble) -> StartError {
+fn house_error(trouble: &log::Trouble) -> StartError {
     StartError::HouseLog { why: trouble.to_string() }
 }

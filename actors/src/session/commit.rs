@@ -11,13 +11,12 @@ use crate::{
         ids::{Position, Timestamp},
     },
     fault, limits,
+    log::Trouble,
     owned::{Ended, Owned},
     policy::{catalog, turn::Effect},
-    ports::{AppendError, JournalError},
     protocol::{
         address::tell,
         session::SessionMsg,
-        trouble::Trouble,
         wing::{Alarm, WingMsg},
     },
 };
@@ -52,7 +51,7 @@ impl Live {
         let write = async move {
             tokio::select! {
                 biased;
-                result = write => result.map_err(trouble),
+                result = write => result.map_err(Trouble::from),
                 // Whether the frame is in the log is not known; the next owner will find out.
                 () = clock.sleep_until(late) => {
                     Err(Trouble::Unavailable("the journal does not answer".to_owned()))
@@ -126,17 +125,5 @@ impl Live {
         let session = self.state.session;
         let restart = self.state.agent().map(|agent| agent.restart).unwrap_or_default();
         self.house.board.to_wing(session, WingMsg::Settled { session, restart });
-    }
-}
-
-/// The store's trouble, as the session's messages carry it.
-fn trouble(error: AppendError) -> Trouble {
-    match error {
-        AppendError::Fenced { .. } => Trouble::Fenced,
-        AppendError::Journal(JournalError::Unavailable { why }) => Trouble::Unavailable(why),
-        AppendError::Journal(JournalError::Poisoned { why }) => Trouble::Poisoned(why),
-        AppendError::Journal(error @ JournalError::Damaged { .. }) => {
-            Trouble::Damaged(error.to_string())
-        }
     }
 }

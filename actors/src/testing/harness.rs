@@ -9,39 +9,16 @@ use crate::{
         event::{Event, UserInput},
         ids::{AgentName, InputKey, Position, SessionId, TenantId},
         outcome::TurnOutcome,
-        usage::PriceBook,
     },
-    ports::{Clock, ModelProvider, Services, Tool},
-    runtime::{Deps, Options, Runtime, Setup},
+    ports::{Clock, Tool},
+    runtime::{Deps, Runtime, Setup},
     scripted::ScriptedModel,
 };
 
-/// What a harness is made of; a test changes it before the start or between two.
-#[derive(Clone)]
-pub struct Harness {
-    /// The ports.
-    pub deps: Deps,
-    /// The settings.
-    pub options: Options,
-    /// The agents.
-    pub agents: Vec<AgentSpec>,
-    /// The tools.
-    pub tools: Vec<Arc<dyn Tool>>,
-    /// Where models are served.
-    pub providers: Vec<Arc<dyn ModelProvider>>,
-    /// Prices.
-    pub prices: PriceBook,
-    /// What the host offers to its tools.
-    pub services: Services,
-}
+/// What a runtime is made of; a test changes it before the start or between two.
+pub type Harness = Setup;
 
-impl std::fmt::Debug for Harness {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Harness")
-    }
-}
-
-impl Harness {
+impl Setup {
     /// On these ports, with this script for a model.
     ///
     /// # Panics
@@ -52,15 +29,9 @@ impl Harness {
             Ok(model) => model.with_clock(Arc::clone(&deps.clock)),
             Err(error) => panic!("the test's script: {error}"),
         };
-        Self {
-            deps,
-            options: Options::default(),
-            agents: Vec::new(),
-            tools: Vec::new(),
-            providers: vec![Arc::new(model)],
-            prices: PriceBook::default(),
-            services: Services::default(),
-        }
+        let mut setup = Self::new(deps);
+        setup.providers.push(Arc::new(model));
+        setup
     }
 
     /// With one more agent.
@@ -82,14 +53,7 @@ impl Harness {
     /// # Panics
     /// When it does not start.
     pub async fn start(&self) -> Runtime {
-        let mut setup = Setup::new(self.deps.clone());
-        setup.options = self.options.clone();
-        setup.agents.clone_from(&self.agents);
-        setup.tools.clone_from(&self.tools);
-        setup.providers.clone_from(&self.providers);
-        setup.prices = self.prices.clone();
-        setup.services = self.services.clone();
-        match Runtime::start(setup).await {
+        match Runtime::start(self.clone()).await {
             Ok(runtime) => runtime,
             Err(error) => panic!("start the runtime: {error:?}"),
         }

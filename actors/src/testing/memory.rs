@@ -42,6 +42,7 @@ struct State {
     rows: Rows,
     blobs: HashMap<String, Vec<u8>>,
     append_faults: VecDeque<JournalError>,
+    lost_answers: usize,
     claim_faults: VecDeque<JournalError>,
     read_faults: VecDeque<JournalError>,
     poison: Option<JournalError>,
@@ -100,6 +101,11 @@ impl MemoryStore {
         self.state().append_faults.extend(std::iter::repeat_n(error.clone(), times));
     }
 
+    /// The next `times` appends are written and their callers told that the store is unavailable.
+    pub fn lose_answers(&self, times: usize) {
+        self.state().lost_answers += times;
+    }
+
     /// The next `times` claims fail with `error`.
     pub fn fail_claims(&self, times: usize, error: &JournalError) {
         self.state().claim_faults.extend(std::iter::repeat_n(error.clone(), times));
@@ -125,6 +131,7 @@ impl MemoryStore {
         let mut state = self.state();
         state.poison = None;
         state.append_faults.clear();
+        state.lost_answers = 0;
         state.claim_faults.clear();
         state.read_faults.clear();
         drop(state);
@@ -224,6 +231,12 @@ impl State {
         log.frames.push(StoredFrame { envelope, body, chain: log.chain });
         self.counts.appends += 1;
         self.rows.follow(id, changes);
+        if let Some(left) = self.lost_answers.checked_sub(1) {
+            self.lost_answers = left;
+            self.counts.failed += 1;
+            let why = "the answer was lost".to_owned();
+            return Err(JournalError::Unavailable { why }.into());
+        }
         Ok(expected)
     }
 }

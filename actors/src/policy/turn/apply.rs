@@ -126,7 +126,7 @@ impl Fold {
             }
             Event::CancelRequested { target, reason } => self.cancelled(state, *target, reason),
             Event::SessionQuarantined { reason } => self.quarantined(state, reason),
-            Event::SessionReleased { .. } => self.released(state),
+            Event::SessionReleased { skip, by } => self.released(state, *skip, by),
             Event::SessionRestarted { .. }
             | Event::SessionForked { .. }
             | Event::SessionRenamed { .. }

@@ -1,6 +1,6 @@
 //! The fold of a session's life: restarts, quarantine, and the cut of a fork.
 
-use crate::domain::event::RestartCause;
+use crate::domain::{event::RestartCause, ids::PrincipalId};
 
 use super::{
     super::state::{Stage, State},
@@ -19,13 +19,15 @@ impl Fold {
         if state.quarantined.replace(reason.to_owned()).is_some() {
             return self.cannot("it is quarantined already");
         }
+        state.released = None;
         Ok(())
     }
 
-    pub(super) fn released(&self, state: &mut State) -> Applied {
+    pub(super) fn released(&self, state: &mut State, skip: bool, by: &PrincipalId) -> Applied {
         if state.quarantined.take().is_none() {
             return self.cannot("it is not quarantined");
         }
+        state.released = Some((skip, by.clone()));
         Ok(())
     }
 }
@@ -45,6 +47,7 @@ pub(super) fn cut(state: &mut State) {
     state.panics.clear();
     state.restarts = 0;
     state.quarantined = None;
+    state.released = None;
     state.cancelled.clear();
     state.reports.clear();
     state.inputs.clear();

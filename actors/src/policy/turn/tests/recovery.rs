@@ -338,7 +338,8 @@ fn release_that_skips_closes_the_step() {
                 + turn_finished 1 failed: the step that failed was skipped on release
                 > tell turn 1 failed
             ")
-        .check(Input::Released { skip: true }, "! the session is not quarantined; there is nothing to release");
+        .check(Input::Released { skip: true }, "")
+        .check(Input::Released { skip: false }, "! the session is not quarantined; there is nothing to release");
 }
 
 #[test]
