@@ -189,7 +189,7 @@ pub enum CancelTarget {
         /// Which.
         child: SessionId,
     },
-    /// The running turn only; what is queued goes on.
+    /// The running turn and the agents it set to work; what is queued goes on.
     Turn {
         /// Which.
         turn: TurnId,

@@ -118,7 +118,8 @@ impl Fold {
             Event::ToolFinished { call, outcome } => self.closed(state, *call, outcome),
             Event::ChildSpawned { child, agent, assignment, call, task, creation } => {
                 let (call, input) = (*call, task.clone());
-                let task = Task { call, input, report: None, told: false, cancel: None };
+                let turn = state.calls.get(&call).and_then(ToolCall::turn);
+                let task = Task { call, turn, input, report: None, told: false, cancel: None };
                 self.spawned(state, (*child, *assignment), agent, (task, creation.as_deref()))
             }
             Event::ChildFinished { child, assignment, report } => {

@@ -3,7 +3,7 @@
 use crate::domain::{
     budget::Amount,
     event::{CancelTarget, Event, TimerKind},
-    ids::{Assignment, CallNo, SessionId, ToolCallNo},
+    ids::{Assignment, CallNo, SessionId, ToolCallNo, TurnId},
     outcome::{ChildOutcome, ChildReport, TurnOutcome},
     tool::ToolOutcome,
 };
@@ -36,7 +36,10 @@ impl Desk<'_, '_> {
         if self.nothing_to_cancel(target) {
             return Ok(());
         }
-        self.emit(Event::CancelRequested { target, reason });
+        self.emit(Event::CancelRequested { target, reason: reason.clone() });
+        if let CancelTarget::Turn { turn } = target {
+            self.cancel_agents_of(turn, &reason);
+        }
         self.cancel_below_quarantine();
         Ok(())
     }
@@ -132,10 +135,19 @@ impl Desk<'_, '_> {
 
     /// Wants every agent stopped that still works for this session.
     pub(super) fn cancel_children(&mut self, reason: &str) {
-        let working = |child: &super::state::Child| {
-            child.assignments.values().any(|task| task.report.is_none() && task.cancel.is_none())
-        };
-        let all = self.state.children.iter().filter(|(_, child)| working(child));
+        self.cancel_agents(reason, |_task| true);
+    }
+
+    /// Wants those stopped that a turn set to work. A newer input that interrupts the turn does not
+    /// ask for this: whoever steers a conversation is told what still runs and can stop it.
+    fn cancel_agents_of(&mut self, turn: TurnId, reason: &str) {
+        self.cancel_agents(reason, |task| task.turn == Some(turn));
+    }
+
+    fn cancel_agents(&mut self, reason: &str, wanted: impl Fn(&Task) -> bool) {
+        let working = |task: &Task| task.report.is_none() && task.cancel.is_none() && wanted(task);
+        let all = self.state.children.iter();
+        let all = all.filter(|(_, child)| child.assignments.values().any(working));
         let all: Vec<SessionId> = all.map(|(id, _)| *id).collect();
         for child in all {
             let target = CancelTarget::Child { child };
@@ -169,7 +181,9 @@ impl Desk<'_, '_> {
         let retry = turn.retry_at.is_some_and(|at| at <= now);
         if overdue {
             let reason = "the turn's time ran out".to_owned();
-            self.emit(Event::CancelRequested { target: CancelTarget::Turn { turn: id }, reason });
+            let (target, why) = (CancelTarget::Turn { turn: id }, reason.clone());
+            self.emit(Event::CancelRequested { target, reason: why });
+            self.cancel_agents_of(id, &reason);
         } else if retry {
             self.emit(Event::TimerFired { timer: TimerKind::Retry });
         }

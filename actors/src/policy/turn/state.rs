@@ -249,6 +249,8 @@ pub struct Child {
 pub struct Task {
     /// The call that assigned it.
     pub call: ToolCallNo,
+    /// The turn that call belongs to; none where the host assigned it.
+    pub turn: Option<TurnId>,
     /// What is to be done.
     pub input: UserInput,
     /// How it ended.
@@ -257,6 +259,17 @@ pub struct Task {
     pub told: bool,
     /// Why it is being cancelled.
     pub cancel: Option<String>,
+}
+
+impl ToolCall {
+    /// The turn it belongs to; none if the host asked for it.
+    #[must_use]
+    pub const fn turn(&self) -> Option<TurnId> {
+        match &self.by {
+            Caller::Model { turn } => Some(*turn),
+            Caller::Host { .. } => None,
+        }
+    }
 }
 
 impl Child {
@@ -385,10 +398,8 @@ impl State {
     /// Whether a call belongs to the running turn.
     #[must_use]
     pub fn in_turn(&self, call: &ToolCall) -> bool {
-        match (&call.by, &self.turn) {
-            (Caller::Model { turn }, Some(running)) => running.id == *turn,
-            (Caller::Model { .. }, None) | (Caller::Host { .. }, _) => false,
-        }
+        let running = self.turn.as_ref().map(|turn| turn.id);
+        call.turn().is_some() && call.turn() == running
     }
 
     /// Open calls of the running turn.

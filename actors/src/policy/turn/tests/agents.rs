@@ -3,6 +3,7 @@
 use super::play::*;
 use crate::{
     domain::{
+        agent::InputPolicy,
         event::{CancelTarget, FailureKind},
         ids::Assignment,
         outcome::{ChildOutcome, ChildReport},
@@ -380,13 +381,15 @@ fn everything_goes_down_and_the_turn_ends_behind_its_agents() {
 }
 
 #[test]
-fn an_interrupt_leaves_agents_alone() {
+fn a_cancel_of_a_turn_takes_the_agents_it_set_to_work_along() {
     root()
         .check(
             stop_turn(1),
             "
                 + cancel_requested turn 1: enough
+                + cancel_requested kid1: enough
                 > abort m2
+                > cancel kid1/1
             ",
         )
         .check(
@@ -394,10 +397,42 @@ fn an_interrupt_leaves_agents_alone() {
             "
                 + model_call_failed m2 Aborted
                 + usage_settled m2 at its bound
+            ",
+        )
+        .check(
+            ended(1, 1, "stopped"),
+            "
+                + child_finished kid1/1 completed
                 + turn_finished 1 cancelled: enough
+                > settle t1 0 tokens 1 calls
                 > tell turn 1 cancelled
             ",
         );
+}
+
+#[test]
+fn a_cancel_of_a_turn_leaves_agents_of_an_earlier_turn_at_work() {
+    root().with(answers(2, reply("for now", &[]))).with(say("k2")).check(
+        stop_turn(2),
+        "
+                + cancel_requested turn 2: enough
+                > abort m3
+            ",
+    );
+}
+
+#[test]
+fn an_interrupt_leaves_agents_alone() {
+    let mut hasty = agent();
+    hasty.input = InputPolicy::Interrupt;
+    spawned(Play::of(hasty).with(say("k1"))).check(
+        say("k2"),
+        "
+                + input_accepted k2
+                + cancel_requested turn 1: interrupted by a newer input
+                > abort m2
+            ",
+    );
 }
 
 #[test]
