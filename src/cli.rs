@@ -4,6 +4,7 @@
 
 mod demo;
 mod look;
+mod metrics;
 mod progress;
 mod screen;
 mod tree;
@@ -52,6 +53,8 @@ enum Command {
     Approvals(look::PlainArgs),
     /// Sum tokens and money
     Totals(look::TotalsArgs),
+    /// Print a store's figures as Prometheus reads them
+    Metrics(metrics::MetricsArgs),
 }
 
 /// Options of every command on a store.
@@ -109,6 +112,9 @@ enum CliError {
     /// The runtime gave up.
     #[error("the runtime stopped: {why}; start again with the same --store once that is mended")]
     Stopped { why: String },
+    /// A figure does not become text.
+    #[error("print the figures")]
+    Metrics(#[source] std::fmt::Error),
     /// No executor.
     #[error("start the async runtime")]
     Executor(#[source] io::Error),
@@ -159,6 +165,7 @@ fn run(command: Command, environment: &Environment, screen: &Screen) -> Result<D
             Command::Log(args) => look::log(&args, environment, screen).await,
             Command::Approvals(args) => look::approvals(&args, environment, screen).await,
             Command::Totals(args) => look::totals(&args, environment, screen).await,
+            Command::Metrics(args) => metrics::run(&args, environment).await,
         }
     })
 }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 mod embed;
 pub mod store;
+pub mod telemetry;
 
 pub use embed::{Builder, Runtime, Session, Tenant, TurnEvent, TurnStream, TypedTool};
 pub use greenroom_actors::{

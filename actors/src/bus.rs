@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use crate::{
     domain::{
         event::Event,
-        ids::{CallId, Position, SessionId, TenantId, Timestamp, Token},
+        ids::{AgentName, CallId, Position, SessionId, TenantId, Timestamp, Token},
     },
     limits,
     ports::ModelEvent,
@@ -41,6 +41,8 @@ pub enum Note {
 pub struct Frame {
     /// Whose.
     pub session: SessionId,
+    /// Its agent.
+    pub agent: AgentName,
     /// Whose data.
     pub tenant: TenantId,
     /// Its place in the session's log; with the session, a public cursor.

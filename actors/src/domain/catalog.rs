@@ -30,6 +30,10 @@ pub enum Status {
 }
 
 impl Status {
+    /// Each of them.
+    pub const ALL: [Self; 5] =
+        [Self::Idle, Self::Running, Self::Waiting, Self::Quarantined, Self::Archived];
+
     /// The word.
     #[must_use]
     pub const fn word(self) -> &'static str {

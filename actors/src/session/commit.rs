@@ -8,7 +8,7 @@ use crate::{
     bus::{Frame, Note},
     domain::{
         event::Event,
-        ids::{Position, Timestamp},
+        ids::{AgentName, Position, Timestamp},
     },
     fault, limits,
     log::Trouble,
@@ -88,6 +88,10 @@ impl Live {
         self.writer.tail = position;
         self.house.bus.publish(Note::Frame(Frame {
             session: self.state.session,
+            agent: self
+                .state
+                .agent()
+                .map_or_else(|| AgentName::from(""), |agent| agent.name.clone()),
             tenant: self.writer.tenant.clone(),
             position,
             token: self.writer.token,

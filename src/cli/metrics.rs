@@ -1,0 +1,40 @@
+//! `greenroom metrics`: the figures of a store as text that Prometheus reads. Every log is read, so
+//! it counts from the first event on, whoever ran it; who is in memory only a running runtime
+//! knows, so nobody is here.
+
+use clap::Args;
+use greenroom_actors::domain::ids::Position;
+
+use crate::{
+    app,
+    config::Environment,
+    telemetry::metrics::{Heard, House, Metrics},
+};
+
+use super::{CliError, Common, Done, look, screen::Screen};
+
+/// `greenroom metrics`.
+#[derive(Args, Debug)]
+pub(super) struct MetricsArgs {
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn run(args: &MetricsArgs, environment: &Environment) -> Result<Done, CliError> {
+    let reading = app::look(&args.common.store(environment))?;
+    let mut metrics = Metrics::default();
+    let mut house = House::default();
+    for row in look::every(&reading, true).await? {
+        house.sessions.push((row.status, false));
+        // One log at a time: the store may hold more than memory does.
+        for frame in reading.read(row.session, Position(0)).await? {
+            let of =
+                Heard { session: row.session, agent: row.agent.as_str(), at: frame.envelope.at };
+            frame.events.iter().for_each(|event| metrics.hear(of, event));
+        }
+    }
+    house.approvals = reading.approvals(None).await?.len();
+    metrics.look(&house);
+    Screen::print(metrics.text().map_err(CliError::Metrics)?.trim_end())?;
+    Ok(Done::Well)
+}

@@ -1,0 +1,319 @@
+//! Metrics, from events and nothing else: the same events give the same figures whether they are
+//! heard live or read from a store. Levels, which no event carries, are set from a look at the
+//! house. Nothing here can fail or wait, so nothing that is measured depends on it.
+
+use greenroom_actors::domain::{
+    catalog::Status,
+    event::{CancelTarget, Event, FailureKind, RestartCause, TimerKind},
+    ids::{ApprovalNo, ModelCallNo, SessionId, Timestamp, ToolCallNo, TurnId},
+    permission::Closed,
+    usage::{Settlement, Usage},
+};
+use prometheus_client::{encoding::text, registry::Registry};
+
+use super::{
+    families::{Counts, Families, Lengths},
+    labels::{Bounded, Labels},
+    spans::Open,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Who an event is about and when it happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard<'a> {
+    /// The session.
+    pub session: SessionId,
+    /// Its agent.
+    pub agent: &'a str,
+    /// When the frame was made.
+    pub at: Timestamp,
+}
+
+/// How full something is that is lent out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fill {
+    /// Places in all.
+    pub places: usize,
+    /// Places lent.
+    pub taken: usize,
+    /// Requests that wait for one.
+    pub waiting: usize,
+}
+
+/// A look at the house.
+#[derive(Clone, Debug, Default)]
+pub struct House {
+    /// Each session: what it is doing, and whether it is in memory.
+    pub sessions: Vec<(Status, bool)>,
+    /// Sessions in memory, as the house's own directory counts them; unknown to whoever reads a
+    /// store that another process may be working on.
+    pub awake: Option<usize>,
+    /// Open questions.
+    pub approvals: usize,
+    /// Tool pools by kind.
+    pub pools: Vec<(String, Fill)>,
+    /// Gates by credential.
+    pub gates: Vec<(String, Fill)>,
+}
+
+/// All metrics of one house.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    all: Families,
+    agents: Bounded,
+    models: Bounded,
+    tools: Bounded,
+    turns: Open<TurnId, ()>,
+    calls: Open<ModelCallNo, String>,
+    wanted: Open<ToolCallNo, String>,
+    running: Open<ToolCallNo, ()>,
+    asked: Open<ApprovalNo, ()>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("greenroom");
+        Self {
+            all: Families::registered(&mut registry),
+            registry,
+            agents: Bounded::default(),
+            models: Bounded::default(),
+            tools: Bounded::default(),
+            turns: Open::default(),
+            calls: Open::default(),
+            wanted: Open::default(),
+            running: Open::default(),
+            asked: Open::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// The figures as text, in the format that Prometheus scrapes.
+    ///
+    /// # Errors
+    /// When a value cannot be written, which is a defect.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+
+    /// Moves what one event moves.
+    pub fn hear(&mut self, of: Heard<'_>, event: &Event) {
+        let agent = self.agents.value(of.agent);
+        let mine = || one("agent", &agent);
+        let all = &self.all;
+        all.events.get_or_create(&one("event", event.name())).inc();
+        match event {
+            Event::SessionOpened { .. } => count(&all.sessions_opened, mine()),
+            Event::TurnStarted { turn, .. } => self.turns.begin(of.session, *turn, of.at, ()),
+            Event::TurnFinished { turn, outcome } => {
+                count(&all.turns, two(("agent", &agent), ("outcome", outcome.word())));
+                length(&all.turn_seconds, mine(), self.turns.end(of.session, *turn, of.at));
+            }
+            Event::ModelCallStarted { call, model, .. } => {
+                let model = self.models.value(model.as_str());
+                self.calls.begin(of.session, *call, of.at, model);
+            }
+            Event::ModelCallFinished { call, .. } => self.called(of, *call, "finished"),
+            Event::ModelCallFailed { call, failure } => {
+                self.called(of, *call, trouble(failure.kind));
+            }
+            Event::UsageSettled { model, settlement, .. } => {
+                let model = self.models.value(model.as_str());
+                self.booked(&agent, &model, settlement);
+            }
+            Event::TimerSet { timer: TimerKind::Retry, .. } => count(&all.model_retries, mine()),
+            Event::ToolRequested { call, name, .. } => {
+                let name = self.tools.value(name.as_str());
+                self.wanted.begin(of.session, *call, of.at, name);
+            }
+            Event::ToolStarted { call, .. } => self.running.begin(of.session, *call, of.at, ()),
+            Event::ToolFinished { call, outcome } => self.tool_closed(of, *call, outcome.word()),
+            Event::ApprovalRequested { no, .. } => {
+                self.asked.begin(of.session, *no, of.at, ());
+                count(&all.approvals, one("result", "asked"));
+            }
+            Event::ApprovalDecided { no, answer, .. } => {
+                let word = if answer.approves() { "approved" } else { "rejected" };
+                count(&all.approvals, one("result", word));
+                let asked = self.asked.end(of.session, *no, of.at);
+                length(&all.approval_seconds, Labels::new(), asked);
+            }
+            Event::ApprovalClosed { no, why } => {
+                self.asked.end(of.session, *no, of.at);
+                count(&all.approvals, one("result", unanswered(*why)));
+            }
+            Event::ChildSpawned { .. } => count(&all.assignments, one("result", "given")),
+            Event::ChildFinished { report, .. } => {
+                count(&all.assignments, one("result", report.outcome.word()));
+            }
+            Event::CancelRequested { target, .. } => {
+                count(&all.cancels, one("target", aim(*target)))
+            }
+            Event::ToolsChanged { .. } | Event::Compacted { .. } => {
+                count(&all.prefix_changes, one("reason", event.name()));
+            }
+            Event::BudgetWarned { .. } => count(&all.budget_warnings, mine()),
+            Event::BudgetExhausted { .. } => count(&all.budget_refusals, mine()),
+            Event::SessionRestarted { cause } => {
+                count(&all.restarts, two(("agent", &agent), ("cause", death(cause))));
+            }
+            Event::SessionQuarantined { .. } => count(&all.quarantines, mine()),
+            Event::SessionReleased { .. } => count(&all.releases, mine()),
+            Event::InputAccepted { .. }
+            | Event::TimerFired { .. }
+            | Event::EngineState { .. }
+            | Event::Checkpointed { .. }
+            | Event::SessionForked { .. }
+            | Event::SessionRenamed { .. }
+            | Event::SessionArchived { .. }
+            | Event::GoalSet { .. } => {}
+        }
+    }
+
+    fn called(&mut self, of: Heard<'_>, call: ModelCallNo, result: &str) {
+        // A listener that came late does not know which model it was.
+        let begun = self.calls.end(of.session, call, of.at);
+        let model = begun.as_ref().map_or("unknown", |(model, _)| model).to_owned();
+        count(&self.all.model_calls, two(("model", &model), ("result", result)));
+        length(&self.all.model_call_seconds, one("model", &model), begun);
+    }
+
+    fn tool_closed(&mut self, of: Heard<'_>, call: ToolCallNo, outcome: &str) {
+        let name = self.wanted.end(of.session, call, of.at);
+        let name = name.map_or_else(|| "unknown".to_owned(), |(name, _)| name);
+        count(&self.all.tool_calls, two(("tool", &name), ("outcome", outcome)));
+        let ran = self.running.end(of.session, call, of.at);
+        length(&self.all.tool_call_seconds, one("tool", &name), ran);
+    }
+
+    fn booked(&self, agent: &str, model: &str, settlement: &Settlement) {
+        let both = two(("agent", agent), ("model", model));
+        let booking = match settlement {
+            Settlement::Exact { usage, cost } => {
+                for (kind, tokens) in kinds(usage) {
+                    let mut labels = both.clone();
+                    labels.push(("kind", kind.to_owned()));
+                    self.all.tokens.get_or_create(&labels).inc_by(tokens);
+                }
+                if let Some(cost) = cost {
+                    // A float is enough here: the exact figure is the ledger's.
+                    self.all.cost.get_or_create(&both).inc_by(cost.0 as f64 / 1e9);
+                }
+                "exact"
+            }
+            Settlement::Unsettled { .. } => "bound",
+            Settlement::Free => "free",
+        };
+        count(&self.all.bookings, two(("model", model), ("booking", booking)));
+    }
+
+    /// Sets the levels to what a look at the house saw.
+    pub fn look(&self, house: &House) {
+        for status in Status::ALL {
+            let many = house.sessions.iter().filter(|(is, _)| *is == status).count();
+            self.all.sessions.get_or_create(&one("state", status.word())).set(level(many));
+        }
+        let those = |is: &dyn Fn(Status, bool) -> bool| {
+            level(house.sessions.iter().filter(|(status, awake)| is(*status, *awake)).count())
+        };
+        let ended = those(&|status, awake| !awake && status == Status::Archived);
+        let asleep = those(&|status, awake| !awake && status != Status::Archived);
+        let (awake, spawned) = (level(house.awake.unwrap_or(0)), level(house.sessions.len()));
+        self.all.sessions_spawned.set(spawned);
+        self.all.sessions_awake.set(awake);
+        self.all.sessions_asleep.set(asleep);
+        self.all.sessions_ended.set(ended);
+        self.all.sessions_unaccounted.set(spawned - awake - asleep - ended);
+        if house.awake.is_some() {
+            let stranded = those(&|status, awake| !awake && status == Status::Running);
+            self.all.sessions_stranded.set(stranded);
+        }
+        self.all.approvals_open.set(level(house.approvals));
+        for (family, places) in [(&self.all.pool, &house.pools), (&self.all.gate, &house.gates)] {
+            for (name, fill) in places {
+                let states =
+                    [("places", fill.places), ("taken", fill.taken), ("waiting", fill.waiting)];
+                for (state, many) in states {
+                    let labels = vec![("name", name.clone()), ("state", state.to_owned())];
+                    family.get_or_create(&labels).set(level(many));
+                }
+            }
+        }
+    }
+}
+
+fn count(family: &Counts, labels: Labels) {
+    family.get_or_create(&labels).inc();
+}
+
+fn length<W>(family: &Lengths, labels: Labels, ended: Option<(W, f64)>) {
+    if let Some((_, seconds)) = ended {
+        family.get_or_create(&labels).observe(seconds);
+    }
+}
+
+fn one(key: &'static str, value: &str) -> Labels {
+    vec![(key, value.to_owned())]
+}
+
+fn two(first: (&'static str, &str), second: (&'static str, &str)) -> Labels {
+    vec![(first.0, first.1.to_owned()), (second.0, second.1.to_owned())]
+}
+
+fn level(many: usize) -> i64 {
+    i64::try_from(many).unwrap_or(i64::MAX)
+}
+
+const fn kinds(usage: &Usage) -> [(&'static str, u64); 5] {
+    [
+        ("input", usage.input),
+        ("cache_read", usage.cache_read),
+        ("cache_write", usage.cache_write),
+        ("output", usage.output),
+        ("reasoning", usage.reasoning),
+    ]
+}
+
+const fn aim(target: CancelTarget) -> &'static str {
+    match target {
+        CancelTarget::Everything => "everything",
+        CancelTarget::Assignment { .. } => "assignment",
+        CancelTarget::Child { .. } => "child",
+        CancelTarget::Turn { .. } => "turn",
+    }
+}
+
+const fn trouble(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Auth => "auth",
+        FailureKind::BadRequest => "bad_request",
+        FailureKind::RateLimited => "rate_limited",
+        FailureKind::Overloaded => "overloaded",
+        FailureKind::Transport => "transport",
+        FailureKind::EndedEarly => "ended_early",
+        FailureKind::TimedOut => "timed_out",
+        FailureKind::Malformed => "malformed",
+        FailureKind::Aborted => "aborted",
+        FailureKind::Lost => "lost",
+    }
+}
+
+const fn death(cause: &RestartCause) -> &'static str {
+    match cause {
+        RestartCause::Panic { .. } => "panic",
+        RestartCause::Process => "process",
+    }
+}
+
+const fn unanswered(why: Closed) -> &'static str {
+    match why {
+        Closed::Expired => "expired",
+        Closed::Withdrawn => "withdrawn",
+    }
+}

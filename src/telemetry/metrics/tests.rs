@@ -1,0 +1,153 @@
+//! Which event moves which figure, as the text that is scraped.
+
+use greenroom_actors::domain::{
+    event::ModelFailure,
+    ids::{AgentName, ModelName},
+    outcome::TurnOutcome,
+    tool::{Args, Output, ToolOutcome},
+    usage::NanoUsd,
+};
+
+use super::*;
+
+fn heard(at: i64) -> Heard<'static> {
+    Heard { session: SessionId(uuid::Uuid::nil()), agent: "lead", at: Timestamp(at) }
+}
+
+/// Hears events a second apart and returns what is scraped, but for help and types.
+fn scraped(events: &[Event]) -> Vec<String> {
+    let mut metrics = Metrics::default();
+    for (at, event) in (0..).zip(events) {
+        metrics.hear(heard(at * 1_000), event);
+    }
+    let text = metrics.text().expect("text");
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn shows(lines: &[String], wanted: &str) {
+    assert!(lines.iter().any(|line| line == wanted), "{wanted} is not in\n{}", lines.join("\n"));
+}
+
+fn started(call: u32) -> Event {
+    Event::ModelCallStarted {
+        call: ModelCallNo(call),
+        turn: TurnId(1),
+        model: ModelName::from("m"),
+        bound: greenroom_actors::domain::budget::Amount::default(),
+        priced: true,
+    }
+}
+
+fn settled(call: u32, settlement: Settlement) -> Event {
+    Event::UsageSettled { call: ModelCallNo(call), model: ModelName::from("m"), settlement }
+}
+
+#[test]
+fn a_call_that_breaks_off_and_one_that_answers_are_told_apart() {
+    let failure = ModelFailure {
+        kind: FailureKind::Overloaded,
+        message: "come back later".to_owned(),
+        retryable: true,
+        retry_after_ms: None,
+        unbilled: true,
+        usage: None,
+    };
+    let usage = Usage { input: 7, cache_read: 5, output: 3, reasoning: 2, ..Usage::default() };
+    let exact = Settlement::Exact { usage, cost: Some(NanoUsd(2_500_000_000)) };
+    let lines = scraped(&[
+        started(1),
+        Event::ModelCallFailed { call: ModelCallNo(1), failure },
+        settled(1, Settlement::Free),
+        Event::TimerSet { timer: TimerKind::Retry, at: Timestamp(9) },
+        started(2),
+        settled(2, Settlement::Unsettled { tokens_max: 99, cost_max: None }),
+        settled(2, exact),
+    ]);
+    shows(&lines, r#"greenroom_model_calls_total{model="m",result="overloaded"} 1"#);
+    shows(&lines, r#"greenroom_model_call_seconds_sum{model="m"} 1.0"#);
+    shows(&lines, r#"greenroom_model_retries_total{agent="lead"} 1"#);
+    for booking in ["free", "bound", "exact"] {
+        shows(&lines, &format!(r#"greenroom_bookings_total{{model="m",booking="{booking}"}} 1"#));
+    }
+    // A bound is no usage: only what was reported counts, once.
+    for (kind, tokens) in [("input", 7), ("cache_read", 5), ("output", 3), ("reasoning", 2)] {
+        let labels = format!(r#"agent="lead",model="m",kind="{kind}""#);
+        shows(&lines, &format!("greenroom_tokens_total{{{labels}}} {tokens}"));
+    }
+    shows(&lines, r#"greenroom_cost_usd_total{agent="lead",model="m"} 2.5"#);
+}
+
+#[test]
+fn a_tool_is_timed_from_its_start_and_named_at_its_end() {
+    let call = ToolCallNo(1);
+    let lines = scraped(&[
+        Event::ToolRequested {
+            call,
+            name: "look".into(),
+            args: Args("{}".to_owned()),
+            by: greenroom_actors::domain::event::Caller::Model { turn: TurnId(1) },
+        },
+        Event::ToolFinished { call, outcome: ToolOutcome::Done { output: Output::text("ok") } },
+    ]);
+    shows(&lines, r#"greenroom_tool_calls_total{tool="look",outcome="done"} 1"#);
+    let timed = lines.iter().any(|line| line.starts_with("greenroom_tool_call_seconds"));
+    assert!(!timed, "it never ran: {lines:?}");
+}
+
+#[test]
+fn turns_restarts_and_cancels_are_counted_by_what_became_of_them() {
+    let outcome = TurnOutcome::Cancelled { reason: "enough".to_owned() };
+    let lines = scraped(&[
+        Event::TurnStarted { turn: TurnId(1), key: "k".into(), deadline: Timestamp(9) },
+        Event::SessionRestarted { cause: RestartCause::Process },
+        Event::CancelRequested { target: CancelTarget::Everything, reason: "enough".to_owned() },
+        Event::TurnFinished { turn: TurnId(1), outcome },
+    ]);
+    shows(&lines, r#"greenroom_turns_total{agent="lead",outcome="cancelled"} 1"#);
+    shows(&lines, r#"greenroom_turn_seconds_sum{agent="lead"} 3.0"#);
+    shows(&lines, r#"greenroom_restarts_total{agent="lead",cause="process"} 1"#);
+    shows(&lines, r#"greenroom_cancels_total{target="everything"} 1"#);
+    shows(&lines, r#"greenroom_events_total{event="turn_started"} 1"#);
+}
+
+#[test]
+fn names_are_escaped_and_above_the_bound_they_are_one() {
+    let mut metrics = Metrics::default();
+    for no in 0..1_000 {
+        let agent = AgentName(format!("a\"{no}\n"));
+        let of = Heard { agent: agent.as_str(), ..heard(0) };
+        metrics.hear(of, &Event::SessionReleased { skip: false, by: "me".into() });
+    }
+    let text = metrics.text().expect("text");
+    let series: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("greenroom_releases_total{")).collect();
+    assert_eq!(series.len(), 101);
+    assert!(series.contains(&r#"greenroom_releases_total{agent="a\"0\n"} 1"#), "{series:?}");
+    assert!(series.contains(&r#"greenroom_releases_total{agent="other"} 900"#), "{series:?}");
+}
+
+#[test]
+fn everybody_is_awake_asleep_or_ended_and_a_ghost_in_memory_shows() {
+    let sessions = vec![
+        (Status::Running, true),
+        (Status::Running, false),
+        (Status::Waiting, false),
+        (Status::Archived, false),
+    ];
+    let seen = |awake| {
+        let metrics = Metrics::default();
+        metrics.look(&House { sessions: sessions.clone(), awake, ..House::default() });
+        metrics.text().expect("text").lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let calm = seen(Some(1));
+    shows(&calm, "greenroom_sessions_spawned 4");
+    shows(&calm, "greenroom_sessions_asleep 2");
+    shows(&calm, "greenroom_sessions_ended 1");
+    shows(&calm, "greenroom_sessions_unaccounted 0");
+    shows(&calm, "greenroom_sessions_stranded 1");
+    shows(&calm, r#"greenroom_sessions{state="running"} 2"#);
+    // One more in memory than the catalog knows of.
+    shows(&seen(Some(2)), "greenroom_sessions_unaccounted -1");
+}
