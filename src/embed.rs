@@ -191,7 +191,7 @@ impl Session {
     /// As [`Session::send`].
     pub async fn send_as(&self, key: InputKey, input: UserInput) -> Result<TurnStream, CallError> {
         // Listening begins before the input is there, so that nothing of its turn is missed.
-        let listener = self.runtime.subscribe();
+        let listener = self.runtime.follow(self.id);
         self.runtime.submit(self.id, key.clone(), input).await?;
         Ok(TurnStream::new(self.runtime.clone(), self.id, key, listener))
     }

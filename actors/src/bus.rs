@@ -1,10 +1,20 @@
 //! What happens, told to whoever listens: committed frames in the order of their commits, and
 //! between them ephemeral pieces of text that no log keeps. A listener that is too slow is told
 //! how much it missed; it can read the log for the frames.
+//!
+//! Whoever follows one session hears that session only: ten thousand followers of ten thousand
+//! sessions cost each other nothing. Whoever watches the house hears everything.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicU64, Ordering},
+};
 
-use tokio::sync::broadcast;
+use dashmap::DashMap;
+use tokio::sync::{
+    broadcast,
+    mpsc::{self, error::TryRecvError},
+};
 
 use crate::{
     domain::{
@@ -57,11 +67,25 @@ pub struct Frame {
 
 /// The bus; clones are the same bus.
 #[derive(Clone, Debug)]
-pub struct Bus(broadcast::Sender<Note>);
+pub struct Bus {
+    house: broadcast::Sender<Note>,
+    followers: Arc<Followers>,
+}
+
+/// Who follows which session. An entry lives as long as somebody listens to it.
+type Followers = DashMap<SessionId, Vec<Follower>>;
+
+/// A follower's end on the bus. Once it missed something it is told nothing more until it has
+/// emptied its queue and heard how much that was, so that the gap is where it is said to be.
+#[derive(Debug)]
+struct Follower {
+    notes: mpsc::Sender<Note>,
+    missed: Arc<AtomicU64>,
+}
 
 impl Default for Bus {
     fn default() -> Self {
-        Self(broadcast::channel(limits::BUS_EVENTS).0)
+        Self { house: broadcast::channel(limits::BUS_EVENTS).0, followers: Arc::default() }
     }
 }
 
@@ -79,35 +103,119 @@ pub enum Heard {
 
 /// A listener.
 #[derive(Debug)]
-pub struct Listener(broadcast::Receiver<Note>);
+pub struct Listener(Ear);
+
+#[derive(Debug)]
+enum Ear {
+    House(broadcast::Receiver<Note>),
+    Session(Following),
+}
+
+/// A follower's own end.
+#[derive(Debug)]
+struct Following {
+    session: SessionId,
+    notes: mpsc::Receiver<Note>,
+    missed: Arc<AtomicU64>,
+    followers: Weak<Followers>,
+}
+
+impl Note {
+    /// The session it is about.
+    #[must_use]
+    pub const fn session(&self) -> SessionId {
+        match self {
+            Self::Frame(frame) => frame.session,
+            Self::Delta { call, .. } | Self::Progress { call, .. } => call.session,
+        }
+    }
+}
 
 impl Bus {
     /// Tells everybody who listens.
     pub fn publish(&self, note: Note) {
-        // Nobody listens: that is no failure.
-        drop(self.0.send(note));
+        if let Some(followers) = self.followers.get(&note.session()) {
+            followers.iter().for_each(|follower| follower.tell(&note));
+        }
+        if self.house.receiver_count() > 0 {
+            // The last listener may have gone meanwhile: that is no failure.
+            drop(self.house.send(note));
+        }
     }
 
-    /// Whether anybody listens, so that ephemeral pieces need not be made for nobody.
+    /// Whether anybody listens to a session, so that pieces need not be made for nobody.
     #[must_use]
-    pub fn is_heard(&self) -> bool {
-        self.0.receiver_count() > 0
+    pub fn is_heard(&self, session: SessionId) -> bool {
+        self.house.receiver_count() > 0 || self.followers.contains_key(&session)
     }
 
-    /// Listens from now on.
+    /// Listens to the house from now on.
     #[must_use]
     pub fn listen(&self) -> Listener {
-        Listener(self.0.subscribe())
+        Listener(Ear::House(self.house.subscribe()))
+    }
+
+    /// Listens to one session from now on.
+    #[must_use]
+    pub fn follow(&self, session: SessionId) -> Listener {
+        let (notes, receiver) = mpsc::channel(limits::FOLLOWER_EVENTS);
+        let missed = Arc::new(AtomicU64::new(0));
+        let follower = Follower { notes, missed: Arc::clone(&missed) };
+        self.followers.entry(session).or_default().push(follower);
+        let followers = Arc::downgrade(&self.followers);
+        Listener(Ear::Session(Following { session, notes: receiver, missed, followers }))
+    }
+}
+
+impl Follower {
+    fn tell(&self, note: &Note) {
+        let behind = self.missed.load(Ordering::Acquire) > 0;
+        if behind || self.notes.try_send(note.clone()).is_err() {
+            self.missed.fetch_add(1, Ordering::AcqRel);
+        }
     }
 }
 
 impl Listener {
     /// The next thing heard; `None` when the runtime has gone.
     pub async fn next(&mut self) -> Option<Heard> {
-        match self.0.recv().await {
-            Ok(note) => Some(Heard::Note(note)),
-            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Heard::Lagged { missed }),
-            Err(broadcast::error::RecvError::Closed) => None,
+        match &mut self.0 {
+            Ear::House(notes) => match notes.recv().await {
+                Ok(note) => Some(Heard::Note(note)),
+                Err(broadcast::error::RecvError::Lagged(missed)) => Some(Heard::Lagged { missed }),
+                Err(broadcast::error::RecvError::Closed) => None,
+            },
+            Ear::Session(following) => following.next().await,
         }
     }
 }
+
+impl Following {
+    async fn next(&mut self) -> Option<Heard> {
+        if self.missed.load(Ordering::Acquire) == 0 {
+            return self.notes.recv().await.map(Heard::Note);
+        }
+        // Nothing is sent while something counts as missed: behind what is queued lies the gap.
+        match self.notes.try_recv() {
+            Ok(note) => Some(Heard::Note(note)),
+            Err(TryRecvError::Disconnected) => None,
+            Err(TryRecvError::Empty) => {
+                Some(Heard::Lagged { missed: self.missed.swap(0, Ordering::AcqRel) })
+            }
+        }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.notes.close();
+        let Some(followers) = self.followers.upgrade() else { return };
+        followers.remove_if_mut(&self.session, |_session, all| {
+            all.retain(|follower| !follower.notes.is_closed());
+            all.is_empty()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

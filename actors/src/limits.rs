@@ -142,6 +142,8 @@ pub const GATE_SPREAD_PERCENT: u64 = 20;
 pub const GATE_SPREAD_MIN_MS: u64 = 200;
 /// Events a subscriber may lag behind before it is told that it missed some.
 pub const BUS_EVENTS: usize = 4_096;
+/// The same for whoever follows one session: a reply of 256 pieces that nobody reads while it comes.
+pub const FOLLOWER_EVENTS: usize = 256;
 /// Rows of a list, unless asked otherwise.
 pub const LIST_ROWS: usize = 1_000;
 /// Forks of forks: each is one more log to read on wake.

@@ -25,7 +25,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     bus::Bus,
     domain::{
-        ids::{InputKey, PrincipalId},
+        ids::{InputKey, PrincipalId, SessionId},
         tool::ToolSpec,
     },
     limits,
@@ -92,6 +92,12 @@ impl Runtime {
     #[must_use]
     pub fn subscribe(&self) -> Listener {
         self.inner.bus.listen()
+    }
+
+    /// Hears what happens in one session from now on.
+    #[must_use]
+    pub fn follow(&self, session: SessionId) -> Listener {
+        self.inner.bus.follow(session)
     }
 
     /// Returns when the runtime has ended, and why.

@@ -71,7 +71,13 @@ impl TurnStream {
             if self.over {
                 return None;
             }
-            match self.listener.next().await {
+            let heard = tokio::select! {
+                biased;
+                heard = self.listener.next() => heard,
+                // The house has ended: nothing more will be heard of this turn.
+                _why = self.runtime.ended() => None,
+            };
+            match heard {
                 Some(Heard::Note(note)) => self.hear(note),
                 Some(Heard::Lagged { missed }) => {
                     // The end may be among what was missed; the outcome is asked for in any case.
@@ -100,24 +106,21 @@ impl TurnStream {
 
     fn hear(&mut self, note: Note) {
         match note {
-            Note::Frame(frame) if frame.session == self.session => {
+            Note::Frame(frame) => {
                 for event in frame.events.iter() {
                     self.happened(frame.position, event);
                 }
             }
-            Note::Delta { call, event } if call.session == self.session && self.turn.is_some() => {
-                match event {
-                    ModelEvent::Text { delta } => self.waiting.push_back(TurnEvent::Text(delta)),
-                    ModelEvent::Thinking { delta } => {
-                        self.waiting.push_back(TurnEvent::Thinking(delta));
-                    }
-                    ModelEvent::Finished { .. } => {}
+            // Pieces before the turn has begun are an earlier turn's.
+            Note::Delta { .. } | Note::Progress { .. } if self.turn.is_none() => {}
+            Note::Delta { event, .. } => match event {
+                ModelEvent::Text { delta } => self.waiting.push_back(TurnEvent::Text(delta)),
+                ModelEvent::Thinking { delta } => {
+                    self.waiting.push_back(TurnEvent::Thinking(delta));
                 }
-            }
-            Note::Progress { call, label } if call.session == self.session => {
-                self.waiting.push_back(TurnEvent::Progress(label));
-            }
-            Note::Frame(_) | Note::Delta { .. } | Note::Progress { .. } => {}
+                ModelEvent::Finished { .. } => {}
+            },
+            Note::Progress { label, .. } => self.waiting.push_back(TurnEvent::Progress(label)),
         }
     }
 

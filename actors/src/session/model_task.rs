@@ -73,7 +73,7 @@ async fn through_gate(
                     .map_err(|failure| ModelFailure { usage, ..failure });
             }
             Ok(event @ (ModelEvent::Text { .. } | ModelEvent::Thinking { .. })) => {
-                if house.bus.is_heard() {
+                if house.bus.is_heard(id.session) {
                     house.bus.publish(Note::Delta { call: id, event });
                 }
             }

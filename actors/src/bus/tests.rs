@@ -1,0 +1,65 @@
+//! Who hears what, and what whoever is too slow is told.
+
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::ids::{CallNo, ToolCallNo};
+
+fn session(no: u128) -> SessionId {
+    SessionId(Uuid::from_u128(no))
+}
+
+fn progress(of: SessionId, label: usize) -> Note {
+    let call = CallId { session: of, no: CallNo::Tool(ToolCallNo(1)) };
+    Note::Progress { call, label: label.to_string() }
+}
+
+fn label(heard: Option<Heard>) -> String {
+    match heard {
+        Some(Heard::Note(Note::Progress { label, .. })) => label,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_follower_hears_its_session_and_a_watcher_of_the_house_hears_all() {
+    let bus = Bus::default();
+    let (mut one, mut house) = (bus.follow(session(1)), bus.listen());
+    bus.publish(progress(session(2), 0));
+    bus.publish(progress(session(1), 1));
+    assert_eq!(label(one.next().await), "1");
+    assert_eq!(label(house.next().await), "0");
+    assert_eq!(label(house.next().await), "1");
+    drop(house);
+    assert!(bus.is_heard(session(1)) && !bus.is_heard(session(2)));
+    drop(bus);
+    assert!(one.next().await.is_none(), "nobody speaks any more");
+}
+
+#[tokio::test]
+async fn a_follower_that_is_too_slow_is_told_where_and_how_much_it_missed() {
+    let bus = Bus::default();
+    let mut slow = bus.follow(session(1));
+    let all = limits::FOLLOWER_EVENTS + 7;
+    (0..all).for_each(|no| bus.publish(progress(session(1), no)));
+    for no in 0..limits::FOLLOWER_EVENTS {
+        assert_eq!(label(slow.next().await), no.to_string());
+        // Room alone does not close the gap: what comes now belongs to it.
+        bus.publish(progress(session(1), all + no));
+    }
+    let missed = 7 + limits::FOLLOWER_EVENTS as u64;
+    assert!(matches!(slow.next().await, Some(Heard::Lagged { missed: told }) if told == missed));
+    bus.publish(progress(session(1), 9));
+    assert_eq!(label(slow.next().await), "9");
+}
+
+#[tokio::test]
+async fn who_stops_following_leaves_nothing_behind() {
+    let bus = Bus::default();
+    let (first, second) = (bus.follow(session(1)), bus.follow(session(1)));
+    drop(first);
+    assert!(bus.is_heard(session(1)));
+    drop(second);
+    assert!(!bus.is_heard(session(1)));
+    assert!(bus.followers.is_empty());
+}
