@@ -12,5 +12,5 @@ pub mod telemetry;
 pub use embed::{Builder, Runtime, Session, Tenant, TurnEvent, TurnStream, TypedTool};
 pub use greenroom_actors::{
     ModelProvider, Services, Tool, ToolCtx,
-    domain::{agent::AgentSpec, tool::EffectClass},
+    domain::{agent::AgentSpec, outcome::TurnOutcome, tool::EffectClass},
 };
