@@ -18,6 +18,7 @@ mod heart;
 mod isolation;
 mod leaks;
 mod ledger;
+mod parts;
 mod props;
 mod restart;
 mod runtimes;
