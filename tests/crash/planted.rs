@@ -5,7 +5,7 @@ use greenroom_actors::domain::{
     budget::{Amount, Dimension},
     event::{Caller, Event, TimerKind},
     grant::GrantEvent,
-    ids::{CallId, SessionId, Timestamp},
+    ids::{CallId, ModelCallNo, SessionId, Timestamp},
     outcome::{ChildOutcome, TurnOutcome},
     permission::{Basis, Closed, RequestDigest},
     tool::{EffectClass, ToolOutcome},
@@ -345,6 +345,18 @@ const PLANTS: &[(&str, &str, Plant)] = &[
         frame.events.retain(|event| !matches!(event, Event::ToolFinished { .. }));
         true
     }),
+    // Each is found by one of the three comparisons alone; the log is read when all has healed.
+    ("I15", "a call made again asks for something else", |facts| {
+        facts.healed = false;
+        asks_else(facts, |steps| steps.iter().find(|calls| calls.len() > 1)?.last().copied())
+    }),
+    ("I15", "a step begins another conversation", |facts| {
+        facts.healed = false;
+        asks_else(facts, |steps| only(steps.last().filter(|_| steps.len() > 1)?))
+    }),
+    ("I15", "an only step asks what its log does not give", |facts| {
+        asks_else(facts, |steps| only(steps.first().filter(|_| steps.len() == 1)?))
+    }),
 ];
 
 fn remove(facts: &mut Facts, which: impl Fn(&Event) -> bool) -> bool {
@@ -399,6 +411,28 @@ fn settled(facts: &mut Facts, change: impl Fn(&mut Amount)) -> bool {
             }
         },
     )
+}
+
+/// Changes what a call asked by one blank, the first that is picked from a session's steps.
+fn asks_else(facts: &mut Facts, pick: impl Fn(&[Vec<ModelCallNo>]) -> Option<ModelCallNo>) -> bool {
+    let picked = facts.sessions.iter().find_map(|(session, frames)| {
+        let steps = check::prompts::steps(frames).into_values();
+        let steps: Vec<Vec<ModelCallNo>> =
+            steps.map(|calls| calls.into_iter().map(|(call, _)| call).collect()).collect();
+        pick(&steps).map(|call| CallId::model(*session, call))
+    });
+    facts.model.iter_mut().any(|record| match record {
+        ModelRecord::Arrived { call, prompt, .. } if Some(*call) == picked => {
+            *prompt = prompt.replacen("\"messages\":[", "\"messages\":[ ", 1);
+            true
+        }
+        _ => false,
+    })
+}
+
+/// The call of a step that was made once: nothing but the steps around it can give it away.
+fn only(calls: &[ModelCallNo]) -> Option<ModelCallNo> {
+    calls.first().copied().filter(|_| calls.len() == 1)
 }
 
 fn seen_again(facts: &mut Facts, wanted: EffectClass) -> bool {
