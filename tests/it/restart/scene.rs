@@ -7,6 +7,8 @@
 //! scene     piece ── until ── death, meanwhile ── then ──► prompts ─┴ the same, byte for byte
 //! ```
 
+use std::path::Path;
+
 use futures_util::{FutureExt as _, future::BoxFuture};
 use greenroom_actors::domain::{
     event::{Event, RestartCause},
@@ -92,7 +94,7 @@ impl Scene {
     }
 
     /// What the control asked, in a play that nobody disturbs.
-    async fn undisturbed(&self, folder: &std::path::Path) -> Play {
+    async fn undisturbed(&self, folder: &Path) -> Play {
         let play = match &self.control {
             Some(control) => {
                 let play = Play::on(folder, control, None).await;
