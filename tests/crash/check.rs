@@ -3,6 +3,7 @@
 
 mod logs;
 mod money;
+pub(crate) mod prompts;
 mod turns;
 mod work;
 
@@ -40,7 +41,7 @@ impl Found {
 pub(crate) type Check = fn(&Facts) -> Found;
 
 /// All of them, by the invariant they check.
-pub(crate) const ALL: [(&str, Check); 12] = [
+pub(crate) const ALL: [(&str, Check); 13] = [
     ("I1 acknowledged is in the log", logs::acknowledged),
     ("I2 no gap, whole chain, nothing after an end", logs::unbroken),
     ("I3 each tool call closes once, no dangling call", work::closed),
@@ -53,6 +54,7 @@ pub(crate) const ALL: [(&str, Check); 12] = [
     ("I11 the fold is the state, every end once", turns::folded),
     ("I12 the file is sound", logs::sound),
     ("I14 what was due took effect once", turns::due),
+    ("I15 the same log asks the same bytes", prompts::same),
 ];
 
 /// The state a session's frames fold to.

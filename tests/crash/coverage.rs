@@ -13,6 +13,7 @@ use greenroom_actors::domain::{
 };
 
 use super::{
+    check::prompts,
     facts::Facts,
     model::ModelRecord,
     sink::{self, SinkRecord},
@@ -82,6 +83,7 @@ pub(crate) fn of(facts: &Facts) -> Vec<(&'static str, u64)> {
         ("probes that found an effect", asked(true)),
         ("probes that found none", asked(false)),
         ("approvals open over a death", over_a_death(facts)),
+        ("prompts asked again by another incarnation", asked_again(facts)),
     ]);
     all
 }
@@ -100,6 +102,21 @@ fn delivered_and_lost(facts: &Facts) -> u64 {
         _ => false,
     });
     lost.count() as u64
+}
+
+/// Prompts that came to the vendor from an incarnation of a session that had not asked them first.
+fn asked_again(facts: &Facts) -> u64 {
+    let arrived = prompts::arrived(facts);
+    let mut count = 0;
+    for (session, frames) in &facts.sessions {
+        for calls in prompts::steps(frames).into_values() {
+            let came = |call| arrived.contains_key(&CallId::model(*session, call));
+            let mut owners = calls.into_iter().filter(|(call, _)| came(*call)).map(|(_, by)| by);
+            let first = owners.next();
+            count += owners.filter(|by| Some(*by) != first).count() as u64;
+        }
+    }
+    count
 }
 
 /// Questions asked by one owner of a log and answered under a later one.

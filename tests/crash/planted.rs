@@ -1,8 +1,10 @@
 //! Faults planted into the facts of a clean run. A checker that does not flag what is planted for
 //! it would not flag a real one either.
 
+mod hands;
+
 use greenroom_actors::domain::{
-    budget::{Amount, Dimension},
+    budget::Amount,
     event::{Caller, Event, TimerKind},
     grant::GrantEvent,
     ids::{CallId, SessionId, Timestamp},
@@ -11,6 +13,8 @@ use greenroom_actors::domain::{
     tool::{EffectClass, ToolOutcome},
     usage::{Settlement, Usage},
 };
+
+use hands::{alter, asks_else, done_once, only, remove, repeat, seen_again, settled, started};
 
 use super::{check, control::Promise, facts::Facts, model::ModelRecord, sink::SinkRecord};
 
@@ -345,82 +349,16 @@ const PLANTS: &[(&str, &str, Plant)] = &[
         frame.events.retain(|event| !matches!(event, Event::ToolFinished { .. }));
         true
     }),
+    // Each is found by one of the three comparisons alone; the log is read when all has healed.
+    ("I15", "a call made again asks for something else", |facts| {
+        facts.healed = false;
+        asks_else(facts, |steps| steps.iter().find(|calls| calls.len() > 1)?.last().copied())
+    }),
+    ("I15", "a step begins another conversation", |facts| {
+        facts.healed = false;
+        asks_else(facts, |steps| only(steps.last().filter(|_| steps.len() > 1)?))
+    }),
+    ("I15", "an only step asks what its log does not give", |facts| {
+        asks_else(facts, |steps| only(steps.first().filter(|_| steps.len() == 1)?))
+    }),
 ];
-
-fn remove(facts: &mut Facts, which: impl Fn(&Event) -> bool) -> bool {
-    facts.sessions.values_mut().flatten().any(|frame| {
-        let at = frame.events.iter().position(&which);
-        at.map(|at| frame.events.remove(at)).is_some()
-    })
-}
-
-fn repeat(facts: &mut Facts, which: impl Fn(&Event) -> bool) -> bool {
-    facts.sessions.values_mut().flatten().any(|frame| {
-        let at = frame.events.iter().position(&which);
-        at.map(|at| frame.events.insert(at, frame.events[at].clone())).is_some()
-    })
-}
-
-fn alter(facts: &mut Facts, change: impl Fn(&mut Event) -> bool) -> bool {
-    let mut events = facts.sessions.values_mut().flatten().flat_map(|frame| &mut frame.events);
-    events.any(change)
-}
-
-fn started(
-    facts: &mut Facts,
-    mut change: impl FnMut(&SessionId, &mut RequestDigest, &mut Basis) -> bool,
-) -> bool {
-    facts.sessions.iter_mut().any(|(session, frames)| {
-        frames.iter_mut().flat_map(|frame| &mut frame.events).any(|event| match event {
-            Event::ToolStarted { digest, basis, .. } => change(session, digest, basis),
-            _ => false,
-        })
-    })
-}
-
-/// Changes what the first call below a budget of tokens came to.
-fn settled(facts: &mut Facts, change: impl Fn(&mut Amount)) -> bool {
-    let mut limited = std::collections::BTreeSet::new();
-    facts.ledgers.values_mut().flatten().flat_map(|frame| &mut frame.events).any(
-        |event| match event {
-            GrantEvent::Granted { call, accounts, bound } => {
-                let tokens = |budget| Dimension::Tokens.limit(budget).is_some();
-                if bound.model_calls > 0 && accounts.iter().any(|one| tokens(&one.budget)) {
-                    limited.insert(*call);
-                }
-                false
-            }
-            GrantEvent::Settled { call, actual } => {
-                let fits = limited.contains(call);
-                if fits {
-                    change(actual);
-                }
-                fits
-            }
-        },
-    )
-}
-
-fn seen_again(facts: &mut Facts, wanted: EffectClass) -> bool {
-    let seen = facts
-        .sink
-        .iter()
-        .find(|record| matches!(record, SinkRecord::Seen { class, .. } if *class == wanted));
-    let seen = seen.cloned();
-    facts.sink.extend(seen.clone());
-    seen.is_some()
-}
-
-/// The key of a `once` call that the log says is done.
-fn done_once(facts: &Facts) -> Option<String> {
-    let done = |key: &str| {
-        facts.events().any(|(session, _, event)| {
-            matches!(event, Event::ToolFinished { call, outcome: ToolOutcome::Done { .. } }
-                if CallId::tool(session, *call).to_string() == key)
-        })
-    };
-    facts.sink.iter().find_map(|record| match record {
-        SinkRecord::Seen { key, class: EffectClass::Once, .. } if done(key) => Some(key.clone()),
-        _ => None,
-    })
-}

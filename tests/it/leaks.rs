@@ -1,7 +1,7 @@
 //! Ten thousand sessions come and go, and nothing of them stays in memory: no entry, no lease, no
 //! task, no bytes. Measured in a process of its own, so that no other test is in the figures.
 
-use std::{env, fs, process::Command, sync::Arc};
+use std::{fs, sync::Arc};
 
 use futures_util::future::join_all;
 use greenroom_actors::{
@@ -13,13 +13,15 @@ use greenroom_actors::{
 use tokio::runtime::Handle;
 
 use crate::{
+    parts,
     stage::Stage,
     workshop::{agent, until, wall},
 };
 
 const CYCLES: usize = 10_000;
 const AT_ONCE: usize = 10;
-const MEASURES: &str = "GREENROOM_LEAKS";
+/// The part of the process that is measured.
+pub const PART: &str = "sessions come and go";
 
 /// Bytes of this process that are in memory.
 fn resident() -> usize {
@@ -31,21 +33,19 @@ fn resident() -> usize {
 
 #[test]
 fn ten_thousand_sessions_come_and_go_and_leave_nothing_in_memory() {
-    let mut child = Command::new(env::current_exe().expect("this very binary"));
-    child.args(["--exact", "leaks::come_and_go", "--nocapture"]).env(MEASURES, "1");
-    let output = child.output().expect("it runs");
+    let output = parts::process(PART).output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("10000 sessions"), "it measured: {said}");
 }
 
-/// What the child does; in the test's own process it does nothing.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// What the process does.
+pub fn play() {
+    parts::on_two_threads(come_and_go());
+}
+
 async fn come_and_go() {
-    if env::var_os(MEASURES).is_none() {
-        return;
-    }
     let nine = "    call spawn_agent {\"agent\": \"child\", \"task\": \"go\"}\n".repeat(9);
     let script = format!(
         "agent lead\n{nine}  then\n    call await_agents {{}}\n  then\n    say Done.\n\

@@ -19,6 +19,7 @@ mod house;
 mod isolation;
 mod leaks;
 mod ledger;
+mod parts;
 mod props;
 mod restart;
 mod runtimes;

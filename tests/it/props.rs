@@ -1,9 +1,15 @@
 //! What a stage is furnished with: a tool that waits for its cue and remembers who ran it, a
 //! provider that keeps every prompt, a clock that numbers sessions so that two plays are alike.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+use std::{
+    collections::BTreeSet,
+    fs::{self, OpenOptions},
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+    },
 };
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
@@ -23,6 +29,7 @@ use greenroom_actors::{
     ports::{Clock, ModelEvent, ModelProvider, ModelRequest, Probe, Tool, ToolCtx},
     testing::harness::{Harness, events, eventually},
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -37,7 +44,6 @@ struct Inner {
     probe: Probe,
     runs: Mutex<Vec<ToolCtx>>,
     args: Mutex<Vec<String>>,
-    probes: AtomicUsize,
     at_work: AtomicUsize,
 }
 
@@ -67,9 +73,9 @@ impl Prop {
             pool: "props".into(),
         };
         let (runs, args) = (Mutex::default(), Mutex::default());
-        let (probes, at_work) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let at_work = AtomicUsize::new(0);
         let cue = watch::Sender::new(true);
-        Self(Arc::new(Inner { spec, cue, outcome, probe, runs, args, probes, at_work }))
+        Self(Arc::new(Inner { spec, cue, outcome, probe, runs, args, at_work }))
     }
 
     /// From now on runs wait for their cue.
@@ -98,11 +104,6 @@ impl Prop {
         self.0.args.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How often the world was asked.
-    pub fn probes(&self) -> usize {
-        self.0.probes.load(SeqCst)
-    }
-
     /// How many runs are under way.
     pub fn at_work(&self) -> usize {
         self.0.at_work.load(SeqCst)
@@ -129,13 +130,27 @@ impl Tool for Prop {
     }
 
     fn probe(&self, _ctx: ToolCtx, _args: Args) -> BoxFuture<'static, Probe> {
-        self.0.probes.fetch_add(1, SeqCst);
         Box::pin(std::future::ready(self.0.probe.clone()))
     }
 }
 
+/// Adds a line to a file that outlives its process: it is the kernel's when this returns.
+pub fn note(file: &Path, line: &impl Serialize) {
+    let mut line = serde_json::to_vec(line).expect("JSON");
+    line.push(b'\n');
+    let file = OpenOptions::new().create(true).append(true).open(file);
+    file.and_then(|mut file| file.write_all(&line)).expect("add a line");
+}
+
+/// The lines of such a file, in order; none when there is no file.
+pub fn noted<T: for<'a> Deserialize<'a>>(file: &Path) -> Vec<T> {
+    let text =
+        if file.exists() { fs::read_to_string(file).expect("the file") } else { String::new() };
+    text.lines().map(|line| serde_json::from_str(line).expect("a whole line")).collect()
+}
+
 /// A prompt that was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     pub session: SessionId,
     pub call: ModelCallNo,
@@ -147,15 +162,32 @@ pub struct Sent {
 pub struct Recorder {
     inner: Arc<dyn ModelProvider>,
     sent: Arc<Mutex<Vec<Sent>>>,
+    file: Option<PathBuf>,
 }
 
 impl Recorder {
     /// Takes the place of the harness's provider.
     pub fn in_place(harness: &mut Harness) -> Self {
         let inner = harness.providers.remove(0);
-        let recorder = Self { inner, sent: Arc::default() };
+        let recorder = Self { inner, sent: Arc::default(), file: None };
         harness.providers.insert(0, Arc::new(recorder.clone()));
         recorder
+    }
+
+    /// The same, and what it is asked stands in this file before it is asked: so it remembers
+    /// what a process sent that is dead by now.
+    pub fn in_file(harness: &mut Harness, file: PathBuf) -> Self {
+        let inner = harness.providers.remove(0);
+        let sent = Arc::new(Mutex::new(noted(&file)));
+        let recorder = Self { inner, sent, file: Some(file) };
+        harness.providers.insert(0, Arc::new(recorder.clone()));
+        recorder
+    }
+
+    /// Who sent anything.
+    pub fn senders(&self) -> BTreeSet<SessionId> {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.iter().map(|sent| sent.session).collect()
     }
 
     /// Everything a session sent.
@@ -187,6 +219,9 @@ impl ModelProvider for Recorder {
         if let CallNo::Model(call) = request.call.no {
             let prompt = String::from_utf8(request.prompt_bytes()).expect("JSON");
             let sent = Sent { session: request.call.session, call, prompt };
+            if let Some(file) = &self.file {
+                note(file, &sent);
+            }
             self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
         }
         self.inner.call(request)

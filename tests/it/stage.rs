@@ -41,15 +41,7 @@ pub fn file_in(folder: &Path) -> PathBuf {
 impl Stage {
     /// Starts with this script; `arrange` adds agents and tools.
     pub async fn set(script: &str, arrange: impl FnOnce(Harness) -> Harness) -> Self {
-        Self::set_in(tempfile::tempdir().expect("a folder"), script, arrange).await
-    }
-
-    /// The same in a folder where somebody may have played before.
-    pub async fn set_in(
-        folder: TempDir,
-        script: &str,
-        arrange: impl FnOnce(Harness) -> Harness,
-    ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
         let store = open(&file_in(folder.path()));
         let harness = arrange(Harness::scripted(deps(&store), script));
         let runtime = harness.start().await;

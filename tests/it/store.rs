@@ -5,3 +5,5 @@ mod faults;
 mod holder;
 mod kill;
 mod readonly;
+
+pub use child::{PART, play};

@@ -7,7 +7,7 @@ use std::{
     io::{BufRead as _, BufReader, Lines, Write as _},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -27,6 +27,10 @@ use greenroom_actors::{
 };
 use uuid::Uuid;
 
+use crate::parts;
+
+/// The part of the process that writes.
+pub const PART: &str = "writes to a store";
 const FILE: &str = "GREENROOM_CHILD_STORE";
 const FRAMES: &str = "GREENROOM_CHILD_FRAMES";
 const OPENS: &str = "GREENROOM_CHILD_OPENS";
@@ -51,12 +55,9 @@ fn say(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// Not a test of its own: it runs as a child of the others, and passes when nobody asks for it.
-#[test]
-fn acts_when_told() {
-    let Some(path) = env::var_os(FILE) else { return };
-    // The test harness leaves its line open.
-    say("");
+/// What the process does.
+pub fn play() {
+    let path = env::var_os(FILE).expect("a file to write to");
     if let Ok(nth) = env::var(ABORT_AT) {
         let (nth, passed) = (nth.parse::<u64>().unwrap(), AtomicU64::new(1));
         fault::arm(Box::new(move |point| {
@@ -172,8 +173,7 @@ pub(super) struct Orders {
 impl Writing {
     /// Starts a child that writes to this file.
     pub(super) fn start(path: &Path, orders: &Orders) -> Self {
-        let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["--exact", "store::child::acts_when_told", "--nocapture"]);
+        let mut command = parts::process(PART);
         command.env(FILE, path).stdout(Stdio::piped()).stderr(Stdio::null());
         if let Some(frames) = orders.frames {
             command.env(FRAMES, frames.to_string());

@@ -1,0 +1,122 @@
+//! Prompts, as the vendor noted them: the same log asks the same bytes, whichever incarnation of a
+//! session asks. The vendor lives through every kill, so its journal has what each of them sent.
+
+use std::collections::BTreeMap;
+
+use greenroom_actors::{
+    domain::{
+        event::Event,
+        ids::{CallId, ModelCallNo, SessionId, Timestamp, Token, TurnId},
+    },
+    policy::turn::{self, State, prompt},
+};
+
+use super::Found;
+use crate::{
+    facts::{Facts, Frame},
+    model::ModelRecord,
+};
+
+/// What stands behind the messages in a prompt's bytes.
+const BEHIND: &str = "],\"sampling\":";
+
+/// A step of a session: its turn, and how many answers it has read before. The log between two
+/// calls of one step adds nothing that a model reads.
+pub(crate) type Step = (TurnId, u64);
+
+/// The calls of a session's steps, in the order of the log, each with the incarnation that began it.
+pub(crate) fn steps(frames: &[Frame<Event>]) -> BTreeMap<Step, Vec<(ModelCallNo, Token)>> {
+    let (mut steps, mut answers) = (BTreeMap::<Step, Vec<_>>::new(), 0);
+    for frame in frames {
+        for event in &frame.events {
+            match event {
+                Event::ModelCallStarted { call, turn, .. } => {
+                    let calls = steps.entry((*turn, answers)).or_default();
+                    calls.push((*call, frame.envelope.token));
+                }
+                Event::ModelCallFinished { .. } => answers += 1,
+                _ => {}
+            }
+        }
+    }
+    steps
+}
+
+/// The prompts that came to the vendor.
+pub(crate) fn arrived(facts: &Facts) -> BTreeMap<CallId, &str> {
+    let prompts = facts.model.iter().filter_map(|record| match record {
+        ModelRecord::Arrived { call, prompt, .. } => Some((*call, prompt.as_str())),
+        _ => None,
+    });
+    prompts.collect()
+}
+
+/// I15: within a step all prompts are the same bytes; from one step to the next the messages are
+/// carried on, and nothing else changes; and each is what the log alone gives, read by somebody
+/// who never was the session.
+pub(super) fn same(facts: &Facts) -> Found {
+    let mut found = Found::default();
+    let arrived = arrived(facts);
+    for (session, frames) in &facts.sessions {
+        let mut before: Option<(ModelCallNo, &str)> = None;
+        for calls in steps(frames).values() {
+            let mut asked: Option<(ModelCallNo, &str)> = None;
+            for (call, _) in calls {
+                // A call that a death took on its way came to nobody.
+                let Some(prompt) = arrived.get(&CallId::model(*session, *call)) else { continue };
+                match asked {
+                    Some((first, same)) => found.must(same == *prompt, || {
+                        format!("{session}: {call} asks for {first} again in other bytes")
+                    }),
+                    None => asked = Some((*call, prompt)),
+                }
+            }
+            if let (Some((old, one)), Some((new, other))) = (before, asked) {
+                found.must(carries_on(one, other), || {
+                    format!("{session}: {new} does not carry on what {old} has asked")
+                });
+            }
+            before = asked.or(before);
+        }
+        // The log of a session at work is read here at its end; once is enough.
+        if facts.healed {
+            derived(*session, frames, &arrived, &mut found);
+        }
+    }
+    found
+}
+
+/// Whether a later prompt begins with all messages of an earlier one, adds at least one, and has
+/// the same around them.
+fn carries_on(earlier: &str, later: &str) -> bool {
+    match (earlier.rsplit_once(BEHIND), later.rsplit_once(BEHIND)) {
+        (Some((messages, sampling)), Some((longer, same))) => {
+            let added = longer.strip_prefix(messages);
+            sampling == same && added.is_some_and(|added| added.starts_with(','))
+        }
+        _ => false,
+    }
+}
+
+/// Every prompt is the one that the log gives at the place where its call begins.
+fn derived(
+    session: SessionId,
+    frames: &[Frame<Event>],
+    arrived: &BTreeMap<CallId, &str>,
+    found: &mut Found,
+) {
+    let mut state = State::new(session);
+    for frame in frames {
+        if let Err(error) = turn::fold(&mut state, &frame.events, frame.envelope.at) {
+            return found.wrong(format!("{session} cannot be folded: {error}"));
+        }
+        for event in &frame.events {
+            let Event::ModelCallStarted { call, .. } = event else { continue };
+            let Some(sent) = arrived.get(&CallId::model(session, *call)) else { continue };
+            // When it is asked is no part of the prompt.
+            let given = prompt::request(&state, *call, Timestamp(0));
+            let same = given.is_some_and(|given| given.prompt_bytes() == sent.as_bytes());
+            found.must(same, || format!("{session}: {call} asks other bytes than its log gives"));
+        }
+    }
+}
