@@ -21,7 +21,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::{
     domain::{
-        budget::{Account, Amount, Reservation},
+        budget::{Account, Amount, Reservation, Room},
         ids::{CallId, Position, SessionId, Timestamp},
     },
     fault, limits,
@@ -318,7 +318,8 @@ impl Actor for Ledger {
         match message {
             // Without a budget on its path there is nothing to set aside, and no log to begin.
             LedgerMsg::Reserve { reservation, reply } if reservation.accounts.is_empty() => {
-                tell([(reply, BudgetDecision { call: reservation.call, decision: Ok(()) })]);
+                let Reservation { call, bound, priced, .. } = *reservation;
+                tell([(reply, BudgetDecision { call, decision: Ok(Room { bound, priced }) })]);
             }
             LedgerMsg::Reserve { reservation, reply } => {
                 let root = reservation.root;

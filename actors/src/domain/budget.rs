@@ -155,6 +155,23 @@ pub struct Reservation {
     pub priced: bool,
 }
 
+/// Room that is set aside for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// At most this may the call come to; it is what the ledger holds, and what the call records.
+    pub bound: Amount,
+    /// Whether the money part of the bound is known.
+    pub priced: bool,
+}
+
+impl Room {
+    /// Whether a call that may come to this much fits.
+    #[must_use]
+    pub fn covers(&self, bound: &Amount) -> bool {
+        bound.minus(self.bound) == Amount::default()
+    }
+}
+
 /// Why a reservation was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]

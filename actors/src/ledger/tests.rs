@@ -128,7 +128,8 @@ impl House {
     }
 
     async fn granted(&mut self, call: CallId) {
-        assert_eq!(self.hear().await, BudgetDecision { call, decision: Ok(()) });
+        let heard = self.hear().await;
+        assert!(heard.call == call && heard.decision.is_ok(), "{heard:?}");
     }
 
     fn hears_nothing(&mut self) {
@@ -211,6 +212,45 @@ async fn a_grant_is_durable_before_it_is_answered() {
     assert_eq!(house.grants(model_call(2, 1)), 1);
     quiet().await;
     house.hears_nothing();
+}
+
+#[tokio::test]
+async fn every_answer_says_the_room_that_is_held_and_not_what_was_asked_for() {
+    let mut house = House::new().await;
+    let call = model_call(2, 1);
+    let held = |tokens: u64| Ok(Room { bound: self::tokens(tokens), priced: true });
+    house.ask(call, 100, 60);
+    assert_eq!(house.hear().await.decision, held(60));
+    house.ask(call, 100, 10);
+    assert_eq!(house.hear().await.decision, held(60), "it stands");
+    house.restart(1).await;
+    house.ask(call, 100, 10);
+    assert_eq!(house.hear().await.decision, held(60), "also after a death");
+    house.ask(call, 100, 80);
+    assert_eq!(house.hear().await.decision, held(80), "the difference was added");
+    // While a frame is being written somebody asks for more: told what that frame says.
+    house.journal.set(Mood::Hanging);
+    house.ask(call, 100, 90);
+    quiet().await;
+    house.ask(call, 100, 95);
+    quiet().await;
+    house.journal.set(Mood::Working);
+    assert_eq!(house.hear().await.decision, held(90));
+    house.ask(call, 100, 95);
+    assert_eq!(house.hear().await.decision, held(95));
+}
+
+#[tokio::test]
+async fn who_asks_for_more_while_it_waits_gets_more() {
+    let mut house = House::new().await;
+    house.ask(model_call(2, 1), 100, 80);
+    house.granted(model_call(2, 1)).await;
+    house.ask(model_call(3, 1), 100, 30);
+    house.ask(model_call(3, 1), 100, 50);
+    quiet().await;
+    house.hears_nothing();
+    house.settle(model_call(2, 1), 10);
+    assert_eq!(house.hear().await.decision, Ok(Room { bound: tokens(50), priced: true }));
 }
 
 #[tokio::test]

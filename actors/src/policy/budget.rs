@@ -78,9 +78,12 @@ pub struct Warning {
 pub enum Ruling {
     /// It fits: this is made durable, applied, and then answered.
     Granted(GrantEvent),
-    /// There is nothing to record: the call already has at least this bound, or no account is on
-    /// its path.
-    Standing,
+    /// There is nothing to record: the call already has at least what it asks for, or no account is
+    /// on its path.
+    Standing {
+        /// What it has.
+        bound: Amount,
+    },
     /// It would fit if others gave back what they hold.
     Wait {
         /// The first account without room, root first.
@@ -223,7 +226,7 @@ pub fn reserve(tree: &Tree, reservation: &Reservation) -> Ruling {
     let open = tree.open.get(&reservation.call);
     let bound = open.map_or(reservation.bound, |grant| larger(grant.bound, reservation.bound));
     if accounts.is_empty() || open.is_some_and(|grant| grant.bound == bound) {
-        return Ruling::Standing;
+        return Ruling::Standing { bound };
     }
     if !reservation.priced
         && let Some(account) = accounts.iter().find(|account| account.budget.nano_usd.is_some())
@@ -313,7 +316,7 @@ const fn spendable(amount: Amount) -> Amount {
 }
 
 /// The larger in each dimension.
-fn larger(one: Amount, other: Amount) -> Amount {
+pub(crate) fn larger(one: Amount, other: Amount) -> Amount {
     Amount {
         tokens: one.tokens.max(other.tokens),
         nano_usd: NanoUsd(one.nano_usd.0.max(other.nano_usd.0)),

@@ -11,7 +11,7 @@ use super::address::{ReplyTo, Singleton};
 pub(crate) use super::trouble::Trouble;
 use crate::{
     domain::{
-        budget::{Account, Amount, Budget, Reservation, Shortage},
+        budget::{Account, Amount, Budget, Reservation, Room, Shortage},
         grant::GrantEvent,
         ids::{CallId, Position, SessionId},
     },
@@ -29,8 +29,8 @@ pub struct LedgerHandle(Singleton<LedgerMsg>);
 pub struct BudgetDecision {
     /// The call.
     pub call: CallId,
-    /// Whether it may be made.
-    pub decision: Result<(), Shortage>,
+    /// The room that the ledger holds for it, or why there is none.
+    pub decision: Result<Room, Shortage>,
 }
 
 /// One account as a face shows it.

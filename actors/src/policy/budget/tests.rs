@@ -137,8 +137,9 @@ fn the_same_reservation_again_stands_and_a_larger_one_takes_the_difference() {
     let path = [account(1, 100)];
     let mut tree = Tree::default();
     granted(&mut tree, &reservation(1, &path, tokens(60)));
-    assert_eq!(reserve(&tree, &reservation(1, &path, tokens(60))), Ruling::Standing);
-    assert_eq!(reserve(&tree, &reservation(1, &path, tokens(10))), Ruling::Standing);
+    let has = Ruling::Standing { bound: tokens(60) };
+    assert_eq!(reserve(&tree, &reservation(1, &path, tokens(60))), has);
+    assert_eq!(reserve(&tree, &reservation(1, &path, tokens(10))), has, "and hears what it has");
     granted(&mut tree, &reservation(1, &path, tokens(100)));
     assert_eq!(stands(&tree, 1), (0, 100));
     let mixed = Amount { model_calls: 1, ..tokens(5) };
@@ -235,7 +236,8 @@ fn a_settlement_of_an_unknown_call_changes_nothing() {
 #[test]
 fn without_accounts_there_is_nothing_to_hold() {
     let tree = Tree::default();
-    assert_eq!(reserve(&tree, &reservation(1, &[], tokens(u64::MAX))), Ruling::Standing);
+    let bound = tokens(u64::MAX);
+    assert_eq!(reserve(&tree, &reservation(1, &[], bound)), Ruling::Standing { bound });
 }
 
 #[test]
@@ -350,7 +352,7 @@ proptest! {
                     let depth = 1 + n as usize % 3;
                     match reserve(&tree, &reservation(n, &path[..depth], bound)) {
                         Ruling::Granted(event) => Some(event),
-                        Ruling::Standing | Ruling::Wait { .. } | Ruling::Refused(_) => None,
+                        Ruling::Standing { .. } | Ruling::Wait { .. } | Ruling::Refused(_) => None,
                     }
                 }
                 Step::Settle { call: n, percent } => {

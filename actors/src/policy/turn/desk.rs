@@ -81,7 +81,9 @@ impl<'s, 'e> Desk<'s, 'e> {
                 self.model_finished(call, *reply, &slots)
             }
             Input::ModelFailed { call, failure } => self.model_failed(call, failure),
-            Input::BudgetDecided { call, decision } => self.budget_decided(call, decision),
+            Input::BudgetDecided { call, asked, decision } => {
+                self.budget_decided(call, &asked, decision);
+            }
             Input::SlotGranted { call } => self.slot_granted(call),
             Input::SlotRefused { call, reason } => self.slot_refused(call, reason),
             Input::ToolFinished { call, outcome } => self.tool_finished(call, outcome),

@@ -71,6 +71,8 @@ pub struct State {
     pub restarts: u64,
     /// Why it is off the stage.
     pub quarantined: Option<String>,
+    /// How often it was let back.
+    pub releases: u64,
     /// Assignments cancelled before they arrived, or after.
     pub cancelled: BTreeMap<Assignment, String>,
     /// Assignments that have ended, and the turns that carried them out.
@@ -297,6 +299,7 @@ impl State {
             panics: Vec::new(),
             restarts: 0,
             quarantined: None,
+            releases: 0,
             cancelled: BTreeMap::new(),
             reports: BTreeMap::new(),
             name: None,

@@ -26,6 +26,7 @@ impl Fold {
         if state.quarantined.take().is_none() {
             return self.cannot("it is not quarantined");
         }
+        state.releases += 1;
         Ok(())
     }
 }
