@@ -35,8 +35,12 @@ use crate::{
 };
 use book::{Answer, Book};
 
+pub(crate) use warnings::Teller;
+use warnings::Untold;
+
 mod book;
 mod load;
+mod warnings;
 
 #[cfg(test)]
 mod tests;
@@ -49,8 +53,8 @@ pub(crate) struct Ledger {
     pub(crate) clock: Arc<dyn Clock>,
     /// Which boot of the runtime this is; it marks the grants.
     pub(crate) boot: u64,
-    /// Who hears that a budget of a root's tree passed its warning mark.
-    pub(crate) on_warning: ReplyTo<(SessionId, Warning)>,
+    /// How a session hears that its budget passed a mark.
+    pub(crate) on_warning: Teller,
     /// Who hears that the journal can no longer be trusted.
     pub(crate) on_poison: ReplyTo<JournalError>,
 }
@@ -70,6 +74,7 @@ struct Place {
     /// Loading or appending; dropped with the place.
     task: Option<Owned>,
     state: State,
+    untold: Untold,
 }
 
 enum State {
@@ -139,7 +144,8 @@ impl Ledger {
             }
         });
         let state = State::Loading { asks, again: false };
-        books.books.insert(root, Place { attempt, task: Some(task), state });
+        let untold = Untold::default();
+        books.books.insert(root, Place { attempt, task: Some(task), state, untold });
     }
 
     fn loaded(
@@ -162,6 +168,9 @@ impl Ledger {
         for ask in asks {
             self.perform(&mut book, ask);
         }
+        for warning in loaded.untold {
+            place.untold.add(warning, self.clock.now());
+        }
         place.task = None;
         place.state = State::Open(Box::new(book));
         self.write(myself, books, root);
@@ -172,7 +181,9 @@ impl Ledger {
         let Some(place) = books.books.get_mut(&root) else { return };
         let State::Open(book) = &mut place.state else { return };
         let now = self.clock.now();
-        let deadline = book.next_deadline();
+        let attempt = place.attempt;
+        place.untold.tell_due(now, |warning| self.warn(myself, (root, attempt), warning));
+        let next = [book.next_deadline(), place.untold.next(), Some(now.plus_ms(limits::IDLE_MS))];
         match book.next_frame(&load::boot_mark(self.boot), now) {
             Ok(None) => {}
             Ok(Some(append)) => {
@@ -195,7 +206,33 @@ impl Ledger {
                 books.books.remove(&root);
             }
         }
-        self.alarm_by(myself, books, deadline.unwrap_or(now.plus_ms(limits::IDLE_MS)));
+        if let Some(at) = next.into_iter().flatten().min() {
+            self.alarm_by(myself, books, at);
+        }
+    }
+
+    /// Tells a session of a mark, and itself how that went.
+    fn warn(
+        &self,
+        myself: &ActorRef<LedgerMsg>,
+        (root, attempt): (SessionId, u64),
+        warning: Warning,
+    ) -> Owned {
+        let telling = (self.on_warning)(warning);
+        let late = self.clock.sleep_until(self.clock.now().plus_ms(limits::APPEND_MS));
+        let telling = async move {
+            tokio::select! {
+                biased;
+                heard = telling => heard,
+                () = late => false,
+            }
+        };
+        let ledger = myself.clone();
+        Owned::watched(telling, move |ended| {
+            let heard = matches!(ended, Ended::Value(true));
+            // Nobody there: whoever reads the tree next finds out what its sessions know.
+            drop(ledger.cast(LedgerMsg::Told { root, attempt, warning, heard }));
+        })
     }
 
     fn appended(
@@ -205,7 +242,8 @@ impl Ledger {
         root: SessionId,
         at: Position,
     ) {
-        let Some(Place { state: State::Open(book), task, .. }) = books.books.get_mut(&root) else {
+        let Some(Place { state: State::Open(book), task, untold, .. }) = books.books.get_mut(&root)
+        else {
             return;
         };
         *task = None;
@@ -213,7 +251,7 @@ impl Ledger {
         let durable = book.committed(at);
         tell(durable.answers);
         for warning in durable.warnings {
-            self.on_warning.send((root, warning));
+            untold.add(warning, self.clock.now());
         }
         self.write(myself, books, root);
     }
@@ -235,7 +273,7 @@ impl Ledger {
         let now = self.clock.now();
         books.alarm = None;
         books.books.retain(|_, place| match &place.state {
-            State::Open(book) => !book.is_idle(now),
+            State::Open(book) => !book.is_idle(now) || !place.untold.is_empty(),
             State::Loading { .. } => true,
         });
         let roots: Vec<SessionId> = books.books.keys().copied().collect();
@@ -356,6 +394,14 @@ impl Actor for Ledger {
                         Ok(at) => self.appended(&myself, books, root, at),
                         Err(trouble) => self.give_up(books, root, trouble),
                     }
+                }
+            }
+            LedgerMsg::Told { root, attempt, warning, heard } => {
+                if let Some(place) = books.books.get_mut(&root)
+                    && place.attempt == attempt
+                {
+                    place.untold.told(&warning, heard, self.clock.now());
+                    self.write(&myself, books, root);
                 }
             }
             LedgerMsg::Alarm => self.look(&myself, books),

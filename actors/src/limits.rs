@@ -110,6 +110,9 @@ pub const LEDGER_BATCH: usize = 256;
 /// Reservations of one tree in the ledger's memory, waiting or being written: 4 for each agent of
 /// a tree of `TOTAL`. What comes above that is dropped; its session asks again.
 pub const LEDGER_QUEUE: usize = 4_096;
+/// How long the ledger pauses before it tells a session again that its budget passed a mark: a full
+/// inbox has room after a commit or two, and nobody's work waits for the warning.
+pub const WARN_RETRY_MS: u64 = 1_000;
 /// How often the root looks for sleepers whose time has come.
 pub const WAKE_SCAN_MS: u64 = 500;
 /// Sleepers read at once by a scan; it goes on until all are woken.

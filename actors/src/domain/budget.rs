@@ -121,6 +121,23 @@ impl Dimension {
     }
 }
 
+/// A mark that spending passes on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mark {
+    /// Most of the budget.
+    Most,
+    /// More than the budget: a vendor charged more than anybody could know before.
+    Overrun,
+}
+
+impl Mark {
+    /// The mark of a share in percent.
+    #[must_use]
+    pub const fn of(percent: u64) -> Self {
+        if percent > 100 { Self::Overrun } else { Self::Most }
+    }
+}
+
 impl Budget {
     /// Whether nothing is limited.
     #[must_use]

@@ -11,6 +11,7 @@ use std::{
     sync::Arc,
 };
 
+use super::warnings;
 use crate::{
     domain::{
         budget::Amount,
@@ -53,7 +54,7 @@ pub(super) async fn load(
             if let GrantEvent::Granted { call, .. } = event {
                 granted_in.insert(*call, boot);
             }
-            // Its warnings were told when it was written.
+            // What of its warnings nobody was told is found out below.
             drop(tree.apply(event));
         }
         Ok(())
@@ -67,9 +68,11 @@ pub(super) async fn load(
         granted_in.get(call).copied().flatten().is_some_and(|granted| granted < boot)
     };
     let reconciled = reconcile(&journal, &tree, earlier).await?;
+    let untold = warnings::untold(&journal, &tree).await?;
     // The ledger writes for the house, whoever's tree it is; sessions carry tenants.
     let (tenant, principal) = (TenantId::from("house"), PrincipalId::from("ledger"));
-    Ok(Box::new(Loaded { writer: Writer::new(log, claim, tenant, principal), tree, reconciled }))
+    let writer = Writer::new(log, claim, tenant, principal);
+    Ok(Box::new(Loaded { writer, tree, reconciled, untold }))
 }
 
 async fn reconcile(
@@ -110,7 +113,7 @@ async fn reconcile(
     Ok(found)
 }
 
-fn read_trouble(error: ReadError) -> Trouble {
+pub(super) fn read_trouble(error: ReadError) -> Trouble {
     match error {
         ReadError::Journal(error) => trouble(&error),
         ReadError::Decode(_) | ReadError::Short { .. } | ReadError::TooManyForks { .. } => {

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     domain::{
-        budget::{Account, Amount, Budget, Dimension, Reservation, Shortage},
+        budget::{Account, Amount, Budget, Dimension, Mark, Reservation, Shortage},
         grant::GrantEvent,
         ids::{CallId, SessionId},
         usage::NanoUsd,
@@ -33,7 +33,9 @@ mod tests;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     accounts: BTreeMap<SessionId, Balance>,
-    warned: BTreeSet<(SessionId, Dimension)>,
+    /// Marks that were passed, with the figures of that moment, so that whoever tells of one again
+    /// says the same.
+    warned: BTreeMap<(SessionId, Dimension, Mark), Warning>,
     open: BTreeMap<CallId, Grant>,
     closed: BTreeMap<CallId, Grant>,
 }
@@ -60,7 +62,7 @@ pub struct Grant {
     pub spent: Amount,
 }
 
-/// An account has spent most of a limit. Told once per account and dimension.
+/// An account has spent most of a limit, or more than it. Once per account, dimension and mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// Whose budget.
@@ -94,11 +96,20 @@ pub enum Ruling {
 }
 
 impl Warning {
-    /// The share spent, in percent, rounded down.
+    /// The share spent, in percent: rounded down, but up where it is too much, so that a share above
+    /// 100 is an overrun and no other is.
     #[must_use]
     pub fn percent(&self) -> u64 {
-        let share = u128::from(self.spent) * 100 / u128::from(self.limit.max(1));
-        u64::try_from(share).unwrap_or(u64::MAX)
+        let (share, limit) = (u128::from(self.spent) * 100, u128::from(self.limit.max(1)));
+        let percent =
+            if self.spent > self.limit { share.div_ceil(limit).max(101) } else { share / limit };
+        u64::try_from(percent).unwrap_or(u64::MAX)
+    }
+
+    /// Which mark was passed.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark::of(self.percent())
     }
 }
 
@@ -187,15 +198,29 @@ impl Tree {
             for dimension in Dimension::ALL {
                 let Some(limit) = dimension.limit(&balance.limit) else { continue };
                 let spent = dimension.of(&balance.spent);
-                let share = u128::from(spent) * 100;
-                let reached =
-                    spent > 0 && share >= u128::from(limit) * u128::from(limits::WARN_PERCENT);
-                if reached && self.warned.insert((account.session, dimension)) {
-                    warnings.push(Warning { account: account.session, dimension, spent, limit });
+                let warning = Warning { account: account.session, dimension, spent, limit };
+                if spent > 0
+                    && warning.percent() >= limits::WARN_PERCENT
+                    && !self.is_warned(&warning)
+                {
+                    self.warned.insert((account.session, dimension, warning.mark()), warning);
+                    warnings.push(warning);
                 }
             }
         }
         warnings
+    }
+
+    /// Whether this mark, or the one above it, was passed before.
+    fn is_warned(&self, warning: &Warning) -> bool {
+        let (account, dimension) = (warning.account, warning.dimension);
+        let passed = |mark| self.warned.contains_key(&(account, dimension, mark));
+        passed(warning.mark()) || passed(Mark::Overrun)
+    }
+
+    /// Every mark that was ever passed, as it was then.
+    pub fn warned(&self) -> impl Iterator<Item = &Warning> {
+        self.warned.values()
     }
 
     /// What everybody but `call` weighs on an account.

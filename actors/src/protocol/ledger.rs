@@ -17,7 +17,7 @@ use crate::{
     },
     limits,
     log::Writer,
-    policy::budget::Tree,
+    policy::budget::{Tree, Warning},
 };
 
 /// The ledger's address; clones share it.
@@ -103,6 +103,17 @@ pub(crate) enum LedgerMsg {
         /// Where it is.
         result: Result<Position, Trouble>,
     },
+    /// A session was told of a warning, or was not.
+    Told {
+        /// The root of its tree.
+        root: SessionId,
+        /// Which attempt to load it the warning stems from.
+        attempt: u64,
+        /// What it was told.
+        warning: Warning,
+        /// Whether it stands in its log, or never can.
+        heard: bool,
+    },
     /// Time to look at deadlines and idle trees.
     Alarm,
 }
@@ -116,6 +127,8 @@ pub(crate) struct Loaded {
     pub(crate) tree: Tree,
     /// What the sessions' logs say about grants that were open in it; not recorded yet.
     pub(crate) reconciled: Vec<GrantEvent>,
+    /// Marks it has passed of which the sessions' logs say nothing.
+    pub(crate) untold: Vec<Warning>,
 }
 
 impl LedgerHandle {

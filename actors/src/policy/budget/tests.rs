@@ -288,6 +288,52 @@ fn a_limit_of_zero_refuses_the_first_call_and_never_warns_of_nothing() {
     assert!(granted(&mut tree, &reservation(1, &path, Amount::default())).is_empty());
 }
 
+#[test]
+fn what_comes_to_more_than_its_bound_is_charged_whole_and_shown_once_as_an_overrun() {
+    let path = [account(1, 100), account(2, 1_000)];
+    let mut tree = Tree::default();
+    granted(&mut tree, &reservation(1, &path, tokens(60)));
+    granted(&mut tree, &reservation(2, &path, tokens(40)));
+    // It was bounded at 60, and another model served it.
+    let told = settled(&mut tree, 1, tokens(101));
+    let overrun =
+        Warning { account: session(1), dimension: Dimension::Tokens, spent: 101, limit: 100 };
+    assert_eq!((told, overrun.percent(), overrun.mark()), (vec![overrun], 101, Mark::Overrun));
+    assert_eq!((stands(&tree, 1), stands(&tree, 2)), ((101, 40), (101, 40)), "nothing is capped");
+    // Nobody is granted anything more there, and the other is not taken back.
+    let next = reserve(&tree, &reservation(3, &path, tokens(1)));
+    assert!(matches!(next, Ruling::Refused(Shortage::Exhausted { spent: 101, .. })), "{next:?}");
+    assert!(settled(&mut tree, 2, tokens(40)).is_empty(), "said once");
+    assert_eq!(stands(&tree, 1), (141, 0));
+    // It comes down again below the mark: what was said stays said.
+    settled(&mut tree, 1, tokens(45));
+    assert_eq!(stands(&tree, 1), (85, 0));
+    assert_eq!(tree.warned().collect::<Vec<_>>(), [&overrun]);
+}
+
+#[test]
+fn a_share_above_a_hundred_is_an_overrun_and_no_other_is() {
+    let table = [(79, 79, Mark::Most), (80, 80, Mark::Most), (100, 100, Mark::Most)];
+    for (spent, percent, mark) in table {
+        let warning = Warning {
+            account: session(1),
+            dimension: Dimension::Money,
+            spent: spent * 1_000 + if spent == 100 { 0 } else { 999 },
+            limit: 100_000,
+        };
+        assert_eq!((warning.percent(), warning.mark()), (percent, mark));
+    }
+    let over = Warning {
+        account: session(1),
+        dimension: Dimension::Money,
+        spent: 100_001,
+        limit: 100_000,
+    };
+    assert_eq!((over.percent(), over.mark()), (101, Mark::Overrun));
+    let none = Warning { account: session(1), dimension: Dimension::Money, spent: 1, limit: 0 };
+    assert_eq!(none.mark(), Mark::Overrun);
+}
+
 /// One thing that happens to a tree.
 #[derive(Clone, Debug)]
 enum Step {
@@ -339,7 +385,83 @@ fn share(amount: Amount, percent: u64) -> Amount {
     }
 }
 
+/// What calls came to beyond the bounds they were granted, on an account; this part of an overrun
+/// nobody could know before.
+fn excess(events: &[GrantEvent], account: SessionId) -> Amount {
+    let (mut bounds, mut last) = (BTreeMap::new(), BTreeMap::new());
+    for event in events {
+        match event {
+            GrantEvent::Granted { call, accounts, bound } => {
+                if accounts.iter().any(|one| one.session == account) {
+                    bounds.insert(*call, *bound);
+                }
+            }
+            GrantEvent::Settled { call, actual } => {
+                last.insert(*call, *actual);
+            }
+        }
+    }
+    let over = last.iter().filter_map(|(call, actual)| Some(actual.minus(*bounds.get(call)?)));
+    over.fold(Amount::default(), Amount::plus)
+}
+
 proptest! {
+    /// A vendor may charge three times the bound. Nothing of that is capped or lost, an account
+    /// that is full grants nothing, and what stands above a limit is never more than that excess.
+    #[test]
+    fn what_vendors_charge_above_the_bound_is_the_only_overrun(
+        steps in prop::collection::vec((0_u32..12, any::<bool>(), amounts(), 0_u64..=300), 0..80),
+    ) {
+        let path = path();
+        let (mut tree, mut events) = (Tree::default(), Vec::new());
+        let mut due: BTreeMap<CallId, Amount> = BTreeMap::new();
+        for (n, reserves, bound, percent) in steps {
+            // A number is used once, as sessions do.
+            let depth = 1 + n as usize % 3;
+            let fresh = !due.contains_key(&call(n));
+            let event = if reserves && fresh {
+                match reserve(&tree, &reservation(n, &path[..depth], bound)) {
+                    Ruling::Granted(event) => {
+                        for account in &path[..depth] {
+                            let stood = tree.balance(&account.session).copied().unwrap_or_default();
+                            let all = stood.spent.plus(stood.reserved);
+                            for dimension in Dimension::ALL {
+                                let Some(limit) = dimension.limit(&account.budget) else { continue };
+                                let held = tree.open_grants().find(|(id, _)| **id == call(n));
+                                prop_assert!(held.is_some() || dimension.of(&all) <= limit);
+                            }
+                        }
+                        Some(event)
+                    }
+                    Ruling::Standing { .. } | Ruling::Wait { .. } | Ruling::Refused(_) => None,
+                }
+            } else {
+                let held = tree.open_grants().find(|(id, _)| **id == call(n));
+                let actual = held.map(|(_, grant)| share(grant.bound, percent));
+                actual.and_then(|actual| settle(&tree, call(n), actual))
+            };
+            let Some(event) = event else { continue };
+            if let GrantEvent::Settled { call, actual } = &event {
+                due.insert(*call, Amount { agents: 0, ..*actual });
+            }
+            tree.apply(&event);
+            events.push(event);
+            for (account, balance) in tree.balances() {
+                let over = excess(&events, *account);
+                let both = balance.spent.plus(balance.reserved);
+                for dimension in Dimension::ALL {
+                    if let Some(limit) = dimension.limit(&balance.limit) {
+                        prop_assert!(dimension.of(&both) <= limit + dimension.of(&over));
+                    }
+                }
+            }
+            // The root is on every path, so it has spent all of it.
+            let spent = due.values().fold(Amount::default(), |sum, actual| sum.plus(*actual));
+            let stood = tree.balance(&session(1)).copied().unwrap_or_default();
+            prop_assert_eq!(stood.spent, spent);
+        }
+    }
+
     #[test]
     fn no_prefix_of_a_log_overruns_a_budget(steps in steps()) {
         let path = path();

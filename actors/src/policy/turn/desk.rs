@@ -2,7 +2,7 @@
 //! be done once. All decisions are methods of it, a file per subject.
 
 use crate::domain::{
-    budget::Amount,
+    budget::{Amount, Mark},
     conversation::Stop,
     event::{Event, UserInput},
     ids::{Assignment, CallNo, InputKey, TurnId},
@@ -106,8 +106,12 @@ impl<'s, 'e> Desk<'s, 'e> {
                 self.emit(Event::Checkpointed { name, at, value });
             }
             Input::GoalSet { goal } => self.emit(Event::GoalSet { goal }),
-            Input::BudgetWarned { account, percent } => {
-                self.emit(Event::BudgetWarned { account, percent });
+            Input::BudgetWarned { account, dimension, percent } => {
+                // The ledger tells it until it knows that it stands here.
+                if !self.state.is_warned(account, dimension, Mark::of(percent)) {
+                    let dimension = Some(dimension);
+                    self.emit(Event::BudgetWarned { account, percent, dimension });
+                }
             }
         }
         self.advance();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     domain::{
         agent::Rendered,
-        budget::{Account, Amount, Room, Shortage},
+        budget::{Account, Amount, Dimension, Room, Shortage},
         conversation::Reply,
         event::{CancelTarget, Creation, Event, ForkPoint, Goal, ModelFailure, UserInput},
         ids::{
@@ -208,7 +208,9 @@ pub enum Input {
     BudgetWarned {
         /// Whose.
         account: SessionId,
-        /// Which mark.
+        /// In which dimension.
+        dimension: Dimension,
+        /// The share spent; above 100 it was overrun.
         percent: u64,
     },
 }

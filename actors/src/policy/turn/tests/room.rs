@@ -8,6 +8,7 @@ use super::play::*;
 use crate::{
     domain::{
         budget::{Amount, Room, Shortage},
+        conversation::Reply,
         event::Event,
         ids::{ApprovalNo, CallId, ModelCallNo, SessionId, Timestamp, TurnId},
         permission::{Answer, RulePattern},
@@ -69,6 +70,24 @@ fn a_price_that_rose_since_the_grant_is_asked_about_and_the_call_records_what_is
     assert!(dear.bound.nano_usd > cheap.bound.nano_usd && !cheap.covers(&dear.bound));
     let (events, _) = play.step(decided(1, model(1), Ok(dear))).unwrap();
     assert_eq!(begun(&events), Some((dear.bound, true)));
+}
+
+#[test]
+fn what_a_dearer_model_served_is_booked_at_that_models_price() {
+    let mut play = Play::of(counted()).with(say("k1"));
+    let price = Price { input: 900_000_000, output: 900_000_000, ..Price::default() };
+    play.prices.0.push(DatedPrice { model: "grand".into(), since: Timestamp(0), price });
+    let held = needed(&play);
+    let mut play = play.with(decided(1, model(1), Ok(held)));
+    let reply = Reply { served_by: Some("grand".into()), ..reply("hi", &[]) };
+    let (events, effects) = play.step(answers(1, reply)).unwrap();
+    let cost = price.cost(&USED);
+    assert!(cost > held.bound.nano_usd, "more than anybody reserved");
+    let exact = Settlement::Exact { usage: USED, cost: Some(cost) };
+    let booked = |event: &Event| matches!(event, Event::UsageSettled { settlement, .. } if *settlement == exact);
+    assert!(events.iter().any(booked), "{events:?}");
+    let told = |effect: &Effect| matches!(effect, Effect::Settle { actual, .. } if actual.nano_usd == cost);
+    assert!(effects.iter().any(told), "the ledger hears all of it: {effects:?}");
 }
 
 #[test]
