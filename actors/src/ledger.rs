@@ -89,7 +89,7 @@ enum State {
 /// What came while its tree was being loaded.
 enum Ask {
     Reserve(Box<Reservation>, ReplyTo<BudgetDecision>),
-    Settle(CallId, Vec<Account>, Amount),
+    Settle(CallId, Vec<Account>, (Amount, bool)),
 }
 
 impl Ledger {
@@ -365,8 +365,8 @@ impl Actor for Ledger {
             }
             // Without a budget on its path nothing was reserved, and there is nothing to book.
             LedgerMsg::Settle { accounts, .. } if accounts.is_empty() => {}
-            LedgerMsg::Settle { root, call, accounts, actual } => {
-                self.ask(&myself, books, root, Ask::Settle(call, accounts, actual));
+            LedgerMsg::Settle { root, call, accounts, actual, last } => {
+                self.ask(&myself, books, root, Ask::Settle(call, accounts, (actual, last)));
             }
             LedgerMsg::Figures { root, reply } => {
                 let figures = match books.books.get(&root).map(|place| &place.state) {

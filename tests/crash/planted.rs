@@ -390,7 +390,7 @@ fn settled(facts: &mut Facts, change: impl Fn(&mut Amount)) -> bool {
                 }
                 false
             }
-            GrantEvent::Settled { call, actual } => {
+            GrantEvent::Settled { call, actual, .. } => {
                 let fits = limited.contains(call);
                 if fits {
                     change(actual);

@@ -187,7 +187,7 @@ impl Book {
         &mut self,
         call: CallId,
         accounts: &[Account],
-        actual: Amount,
+        actual: (Amount, bool),
         now: Timestamp,
     ) -> Vec<Answer> {
         self.used_at = now;
@@ -317,5 +317,6 @@ impl Book {
 
     fn is_full(&self) -> bool {
         self.staged.len() + self.waiting.len() >= limits::LEDGER_QUEUE
+            || self.tree.unsettled() >= limits::LEDGER_UNSETTLED
     }
 }

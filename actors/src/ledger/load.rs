@@ -51,8 +51,10 @@ pub(super) async fn load(
     let verifier = log::read(&journal, log, Some(claim.tail), |frame: log::Decoded<GrantEvent>| {
         let boot = boot_of(frame.envelope.caused_by.as_deref());
         for event in &frame.events {
-            if let GrantEvent::Granted { call, .. } = event {
-                granted_in.insert(*call, boot);
+            // Of open grants only, so that what is remembered does not grow with the log.
+            match event {
+                GrantEvent::Granted { call, .. } => drop(granted_in.insert(*call, boot)),
+                GrantEvent::Settled { call, .. } => drop(granted_in.remove(call)),
             }
             // What of its warnings nobody was told is found out below.
             drop(tree.apply(event));
@@ -102,12 +104,13 @@ async fn reconcile(
         for no in calls {
             let call = CallId { session, no };
             let events = frames.iter().flat_map(|frame| &frame.events);
-            let actual = match replay::charge(events, no) {
-                Charge::Closed(actual) => actual,
-                Charge::Never if earlier(&call) => Amount::default(),
+            let (actual, last) = match replay::charge(events, no) {
+                Charge::Closed { actual, last } => (actual, last),
+                // Its session may still begin it, and asks again then.
+                Charge::Never if earlier(&call) => (Amount::default(), false),
                 Charge::Never | Charge::Open => continue,
             };
-            found.extend(budget::settle(tree, call, actual));
+            found.extend(budget::settle(tree, call, actual, last));
         }
     }
     Ok(found)

@@ -146,7 +146,7 @@ impl House {
 
     fn settle(&self, call: CallId, actual: u64) {
         let accounts = reservation(call, 0, 0).accounts;
-        assert!(self.ledger.settle(root(), call, accounts, tokens(actual)));
+        assert!(self.ledger.settle(root(), call, accounts, (tokens(actual), false)));
     }
 
     async fn hear(&mut self) -> BudgetDecision {
@@ -370,7 +370,7 @@ async fn many_reservations_at_once_never_exceed_the_limit_at_any_prefix() {
             GrantEvent::Granted { call, bound, .. } => {
                 assert_eq!(bounds.insert(call, bound.tokens), None);
             }
-            GrantEvent::Settled { call, actual } => {
+            GrantEvent::Settled { call, actual, .. } => {
                 assert!(bounds.remove(&call).is_some());
                 spent += actual.tokens;
             }
@@ -430,7 +430,7 @@ async fn without_a_budget_nothing_is_written() {
     let call = model_call(2, 1);
     let reservation = Reservation { accounts: vec![], ..reservation(call, 0, 10) };
     assert!(house.ledger.reserve(reservation, house.reply.clone()));
-    assert!(house.ledger.settle(root(), call, vec![], tokens(5)));
+    assert!(house.ledger.settle(root(), call, vec![], (tokens(5), true)));
     house.granted(call).await;
     quiet().await;
     assert_eq!(house.journal.tail(LogId::ledger(root())).await.unwrap().1.0, 0, "never claimed");

@@ -11,10 +11,16 @@
 //!
 //! A figure that comes after the call was closed, and is higher, is charged all the same: it is true.
 //!
+//! Of a call that is closed for good only its number is remembered, and that as part of a span: any
+//! further word on it is one that was heard before. The figure of a call that broke off may still be
+//! replaced, so it is kept; so many of those are kept as `limits::LEDGER_UNSETTLED` says.
+//!
 //! An open call's part of `spent` is what an earlier settlement of the same call said; the rest of
 //! its bound is `reserved`. So a call that is opened again is not charged twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use spans::Numbers;
 
 use crate::{
     domain::{
@@ -25,6 +31,8 @@ use crate::{
     },
     limits,
 };
+
+mod spans;
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +45,10 @@ pub struct Tree {
     /// says the same.
     warned: BTreeMap<(SessionId, Dimension, Mark), Warning>,
     open: BTreeMap<CallId, Grant>,
+    /// Closed with a figure that a later one may replace.
     closed: BTreeMap<CallId, Grant>,
+    /// Closed for good.
+    done: BTreeMap<SessionId, Numbers>,
 }
 
 /// What an account stands at.
@@ -124,6 +135,8 @@ impl Tree {
     /// Folds one event in, and says which accounts have now spent most of a limit.
     pub fn apply(&mut self, event: &GrantEvent) -> Vec<Warning> {
         match event {
+            // Its room was given back for good; sessions do not use a number twice.
+            GrantEvent::Granted { call, .. } if self.is_done(call) => Vec::new(),
             GrantEvent::Granted { call, accounts, bound } => {
                 let spent = self.take(call).map_or(Amount::default(), |before| before.spent);
                 let grant = Grant { accounts: each_once(accounts), bound: *bound, spent };
@@ -135,16 +148,36 @@ impl Tree {
                 self.open.insert(*call, grant);
                 warnings
             }
-            GrantEvent::Settled { call, actual } => {
+            GrantEvent::Settled { call, actual, last } => {
                 // Without a grant there is no path to charge; `book` records one first.
                 let Some(before) = self.take(call) else { return Vec::new() };
                 let grant = Grant { spent: spendable(*actual), bound: Amount::default(), ..before };
                 self.weigh(&grant, false);
                 let warnings = self.warnings(&grant.accounts);
-                self.closed.insert(*call, grant);
+                if *last {
+                    self.done.entry(call.session).or_default().insert(call.no);
+                } else if grant.spent != Amount::default() {
+                    self.closed.insert(*call, grant);
+                }
                 warnings
             }
         }
+    }
+
+    fn is_done(&self, call: &CallId) -> bool {
+        self.done.get(&call.session).is_some_and(|numbers| numbers.contains(call.no))
+    }
+
+    /// How many closed calls may still come to another figure.
+    #[must_use]
+    pub fn unsettled(&self) -> usize {
+        self.closed.len()
+    }
+
+    /// How much is remembered of calls that are closed for good, in spans of numbers.
+    #[must_use]
+    pub fn spans(&self) -> usize {
+        self.done.values().map(Numbers::spans).sum()
     }
 
     /// Calls that hold room.
@@ -248,6 +281,10 @@ impl Tree {
 #[must_use]
 pub fn reserve(tree: &Tree, reservation: &Reservation) -> Ruling {
     let accounts = each_once(&reservation.accounts);
+    if tree.is_done(&reservation.call) {
+        // Asked before it was closed: whoever asked has no use for an answer.
+        return Ruling::Standing { bound: Amount::default() };
+    }
     let open = tree.open.get(&reservation.call);
     let bound = open.map_or(reservation.bound, |grant| larger(grant.bound, reservation.bound));
     if accounts.is_empty() || open.is_some_and(|grant| grant.bound == bound) {
@@ -307,32 +344,38 @@ pub fn reserve(tree: &Tree, reservation: &Reservation) -> Ruling {
     }
 }
 
-/// Closes a call with what it came to, as the provider last said. `None` when nothing changes: it is
-/// closed with that figure already, or it never had a grant (see [`book`]).
+/// Closes a call with what it came to, as the provider last said; `last` when no other figure can
+/// follow. `None` when nothing changes: it is closed with that figure already, or for good, or it
+/// never had a grant (see [`book`]).
 #[must_use]
-pub fn settle(tree: &Tree, call: CallId, actual: Amount) -> Option<GrantEvent> {
+pub fn settle(tree: &Tree, call: CallId, actual: Amount, last: bool) -> Option<GrantEvent> {
     let changes = match (tree.open.get(&call), tree.closed.get(&call)) {
         (Some(_), _) => true,
-        (None, Some(grant)) => grant.spent != spendable(actual),
+        (None, Some(grant)) => last || grant.spent != spendable(actual),
         (None, None) => false,
     };
-    changes.then_some(GrantEvent::Settled { call, actual })
+    changes.then_some(GrantEvent::Settled { call, actual, last })
 }
 
 /// As [`settle`], for a call whose grant may never have been recorded: its path is recorded first,
 /// with nothing set aside, so that a late figure still counts. Both events belong in one frame.
 #[must_use]
-pub fn book(tree: &Tree, call: CallId, accounts: &[Account], actual: Amount) -> Vec<GrantEvent> {
+pub fn book(
+    tree: &Tree,
+    call: CallId,
+    accounts: &[Account],
+    (actual, last): (Amount, bool),
+) -> Vec<GrantEvent> {
     let known = tree.open.contains_key(&call) || tree.closed.contains_key(&call);
     if known {
-        return settle(tree, call, actual).into_iter().collect();
+        return settle(tree, call, actual, last).into_iter().collect();
     }
     let accounts = each_once(accounts);
-    if accounts.is_empty() || spendable(actual) == Amount::default() {
+    if tree.is_done(&call) || accounts.is_empty() || spendable(actual) == Amount::default() {
         return Vec::new();
     }
-    let bound = Amount::default();
-    vec![GrantEvent::Granted { call, accounts, bound }, GrantEvent::Settled { call, actual }]
+    let granted = GrantEvent::Granted { call, accounts, bound: Amount::default() };
+    vec![granted, GrantEvent::Settled { call, actual, last }]
 }
 
 /// An amount without its agents, which are given back and never spent.

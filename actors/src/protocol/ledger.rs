@@ -77,6 +77,8 @@ pub(crate) enum LedgerMsg {
         accounts: Vec<Account>,
         /// What it came to.
         actual: Amount,
+        /// Whether no other figure can follow.
+        last: bool,
     },
     /// A face wants to see a tree.
     Figures {
@@ -144,20 +146,21 @@ impl LedgerHandle {
         self.0.cast(LedgerMsg::Reserve { reservation: Box::new(reservation), reply })
     }
 
-    /// Says what a call came to. A word that is lost is found again in the session's log.
+    /// Says what a call came to, and whether that is the last word on it. What is lost on the way is
+    /// found again in the session's log.
     pub fn settle(
         &self,
         root: SessionId,
         call: CallId,
         accounts: Vec<Account>,
-        actual: Amount,
+        (actual, last): (Amount, bool),
     ) -> bool {
-        self.0.cast(LedgerMsg::Settle { root, call, accounts, actual })
+        self.0.cast(LedgerMsg::Settle { root, call, accounts, actual, last })
     }
 
-    /// Gives a reservation back, granted or waiting, for a call that will not be made.
+    /// Gives a reservation back, granted or waiting; the call may ask again.
     pub fn release(&self, root: SessionId, call: CallId, accounts: Vec<Account>) -> bool {
-        self.settle(root, call, accounts, Amount::default())
+        self.settle(root, call, accounts, (Amount::default(), false))
     }
 
     /// A tree's accounts, for faces. `None` when the ledger has not loaded the tree, which it does

@@ -64,14 +64,14 @@ impl Live {
             Effect::CancelChild { child, assignment, reason } => {
                 self.cancel_child(child, assignment, reason);
             }
-            Effect::Settle { call, accounts, actual } => {
+            Effect::Settle { call, accounts, actual, last } => {
                 // Whatever becomes of it, it holds no room from here on.
                 if let CallNo::Tool(tool) = call {
                     self.granted.remove(&tool);
                 }
                 let call = CallId { session: self.id(), no: call };
                 let root = self.state.root();
-                self.house.ledger.settle(root, call, accounts, actual);
+                self.house.ledger.settle(root, call, accounts, (actual, last));
             }
             Effect::Finish { turn, key, outcome } => self.finished(turn, &key, &outcome),
             Effect::FinishCall { key, outcome, .. } => self.call_finished(&key, &outcome),

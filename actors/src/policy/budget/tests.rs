@@ -1,10 +1,11 @@
-//! Stories of one tree, and the law that no prefix of a log overruns a budget.
+//! Stories of one tree; the laws of all trees are beside them.
 
-use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
 use crate::domain::ids::{ModelCallNo, ToolCallNo};
+
+mod laws;
 
 fn session(n: u128) -> SessionId {
     SessionId(Uuid::from_u128(n))
@@ -42,7 +43,7 @@ fn granted(tree: &mut Tree, reservation: &Reservation) -> Vec<Warning> {
 
 /// Settles and applies.
 fn settled(tree: &mut Tree, n: u32, actual: Amount) -> Vec<Warning> {
-    settle(tree, call(n), actual).map_or_else(Vec::new, |event| tree.apply(&event))
+    settle(tree, call(n), actual, false).map_or_else(Vec::new, |event| tree.apply(&event))
 }
 
 fn stands(tree: &Tree, n: u128) -> (u64, u64) {
@@ -109,7 +110,7 @@ fn settling_assigns_and_is_idempotent() {
     granted(&mut tree, &reservation(1, &path, tokens(60)));
     settled(&mut tree, 1, tokens(20));
     assert_eq!(stands(&tree, 1), (20, 0));
-    assert_eq!(settle(&tree, call(1), tokens(20)), None);
+    assert_eq!(settle(&tree, call(1), tokens(20), false), None);
     settled(&mut tree, 1, tokens(25));
     assert_eq!(stands(&tree, 1), (25, 0));
     settled(&mut tree, 1, tokens(5));
@@ -121,7 +122,7 @@ fn applying_the_same_event_twice_is_applying_it_once() {
     let path = [account(1, 100)];
     let events = [
         GrantEvent::Granted { call: call(1), accounts: path.to_vec(), bound: tokens(60) },
-        GrantEvent::Settled { call: call(1), actual: tokens(30) },
+        GrantEvent::Settled { call: call(1), actual: tokens(30), last: false },
     ];
     let (mut once, mut twice) = (Tree::default(), Tree::default());
     for event in &events {
@@ -215,21 +216,21 @@ fn agents_are_reserved_and_given_back_never_spent() {
 fn a_late_figure_without_a_grant_counts_on_the_path_that_is_given() {
     let path = [account(1, 100), account(2, 50)];
     let mut tree = Tree::default();
-    assert_eq!(settle(&tree, call(1), tokens(10)), None);
-    for event in book(&tree, call(1), &path, tokens(10)) {
+    assert_eq!(settle(&tree, call(1), tokens(10), false), None);
+    for event in book(&tree, call(1), &path, (tokens(10), false)) {
         tree.apply(&event);
     }
     assert_eq!((stands(&tree, 1), stands(&tree, 2)), ((10, 0), (10, 0)));
-    assert!(book(&tree, call(1), &path, tokens(10)).is_empty());
-    assert_eq!(book(&tree, call(1), &path, tokens(12)).len(), 1);
-    assert!(book(&tree, call(2), &[], tokens(10)).is_empty());
-    assert!(book(&tree, call(2), &path, Amount::default()).is_empty());
+    assert!(book(&tree, call(1), &path, (tokens(10), false)).is_empty());
+    assert_eq!(book(&tree, call(1), &path, (tokens(12), false)).len(), 1);
+    assert!(book(&tree, call(2), &[], (tokens(10), false)).is_empty());
+    assert!(book(&tree, call(2), &path, (Amount::default(), false)).is_empty());
 }
 
 #[test]
 fn a_settlement_of_an_unknown_call_changes_nothing() {
     let mut tree = Tree::default();
-    tree.apply(&GrantEvent::Settled { call: call(1), actual: tokens(10) });
+    tree.apply(&GrantEvent::Settled { call: call(1), actual: tokens(10), last: true });
     assert_eq!(tree, Tree::default());
 }
 
@@ -334,180 +335,81 @@ fn a_share_above_a_hundred_is_an_overrun_and_no_other_is() {
     assert_eq!(none.mark(), Mark::Overrun);
 }
 
-/// One thing that happens to a tree.
-#[derive(Clone, Debug)]
-enum Step {
-    Reserve { call: u32, bound: Amount },
-    Settle { call: u32, percent: u64 },
+fn closed(tree: &mut Tree, n: u32, actual: Amount, last: bool) -> bool {
+    let event = settle(tree, call(n), actual, last);
+    event.inspect(|event| drop(tree.apply(event))).is_some()
 }
 
-fn amounts() -> impl Strategy<Value = Amount> {
-    (0_u64..60, 0_u64..60, 0_u64..3, 0_u64..3, 0_u64..3).prop_map(
-        |(tokens, money, model_calls, tool_calls, agents)| Amount {
-            tokens,
-            nano_usd: NanoUsd(money),
-            model_calls,
-            tool_calls,
-            agents,
-        },
-    )
+#[test]
+fn a_call_closed_for_good_is_a_number_in_a_span_and_every_further_word_on_it_is_an_old_one() {
+    let path = [account(1, 100)];
+    let mut tree = Tree::default();
+    granted(&mut tree, &reservation(1, &path, tokens(60)));
+    assert!(closed(&mut tree, 1, tokens(20), true));
+    assert_eq!((stands(&tree, 1), tree.unsettled(), tree.spans()), ((20, 0), 0, 1));
+    let before = tree.clone();
+    assert!(!closed(&mut tree, 1, tokens(20), true), "told again on recovery");
+    assert!(!closed(&mut tree, 1, tokens(60), false), "the bound that the figure has replaced");
+    assert!(book(&tree, call(1), &path, (tokens(20), true)).is_empty());
+    let again = reserve(&tree, &reservation(1, &path, tokens(60)));
+    assert_eq!(again, Ruling::Standing { bound: Amount::default() }, "it holds nothing any more");
+    let (call, accounts) = (call(1), path.to_vec());
+    tree.apply(&GrantEvent::Granted { call, accounts, bound: tokens(60) });
+    tree.apply(&GrantEvent::Settled { call, actual: tokens(60), last: true });
+    assert_eq!(tree, before);
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let reserve = (0_u32..12, amounts()).prop_map(|(call, bound)| Step::Reserve { call, bound });
-    let settle =
-        (0_u32..12, 0_u64..=100).prop_map(|(call, percent)| Step::Settle { call, percent });
-    proptest::collection::vec(prop_oneof![reserve, settle], 0..80)
-}
-
-fn path() -> Vec<Account> {
-    (1..4_u64)
-        .map(|n| Account {
-            session: session(u128::from(n)),
-            budget: Budget {
-                tokens: Some(400 / n),
-                nano_usd: (n != 2).then_some(NanoUsd(300 / n)),
-                model_calls: Some(12 / n),
-                tool_calls: None,
-                agents: Some(5 - n),
-            },
-        })
-        .collect()
-}
-
-fn share(amount: Amount, percent: u64) -> Amount {
-    Amount {
-        tokens: amount.tokens * percent / 100,
-        nano_usd: NanoUsd(amount.nano_usd.0 * percent / 100),
-        model_calls: amount.model_calls * percent / 100,
-        tool_calls: amount.tool_calls * percent / 100,
-        agents: amount.agents,
+#[test]
+fn a_bound_booked_for_a_broken_call_is_kept_until_the_figure_replaces_it() {
+    let path = [account(1, 100_000)];
+    let mut tree = Tree::default();
+    granted(&mut tree, &reservation(1, &path, tokens(60)));
+    assert!(closed(&mut tree, 1, tokens(60), false));
+    for n in 2..1_000 {
+        granted(&mut tree, &reservation(n, &path, tokens(60)));
+        assert!(closed(&mut tree, n, tokens(1), true));
     }
+    assert_eq!((stands(&tree, 1), tree.unsettled()), ((1_058, 0), 1));
+    assert!(closed(&mut tree, 1, tokens(7), true), "however late");
+    assert!(!closed(&mut tree, 1, tokens(7), true), "once");
+    assert_eq!((stands(&tree, 1), tree.unsettled(), tree.spans()), ((1_005, 0), 0, 1));
 }
 
-/// What calls came to beyond the bounds they were granted, on an account; this part of an overrun
-/// nobody could know before.
-fn excess(events: &[GrantEvent], account: SessionId) -> Amount {
-    let (mut bounds, mut last) = (BTreeMap::new(), BTreeMap::new());
-    for event in events {
-        match event {
-            GrantEvent::Granted { call, accounts, bound } => {
-                if accounts.iter().any(|one| one.session == account) {
-                    bounds.insert(*call, *bound);
-                }
-            }
-            GrantEvent::Settled { call, actual } => {
-                last.insert(*call, *actual);
-            }
-        }
-    }
-    let over = last.iter().filter_map(|(call, actual)| Some(actual.minus(*bounds.get(call)?)));
-    over.fold(Amount::default(), Amount::plus)
+#[test]
+fn a_figure_that_turns_out_to_be_the_bound_closes_its_call_for_good() {
+    let path = [account(1, 100)];
+    let mut tree = Tree::default();
+    granted(&mut tree, &reservation(1, &path, tokens(60)));
+    assert!(closed(&mut tree, 1, tokens(60), false));
+    assert!(closed(&mut tree, 1, tokens(60), true));
+    assert_eq!((stands(&tree, 1), tree.unsettled()), ((60, 0), 0));
 }
 
-proptest! {
-    /// A vendor may charge three times the bound. Nothing of that is capped or lost, an account
-    /// that is full grants nothing, and what stands above a limit is never more than that excess.
-    #[test]
-    fn what_vendors_charge_above_the_bound_is_the_only_overrun(
-        steps in prop::collection::vec((0_u32..12, any::<bool>(), amounts(), 0_u64..=300), 0..80),
-    ) {
-        let path = path();
-        let (mut tree, mut events) = (Tree::default(), Vec::new());
-        let mut due: BTreeMap<CallId, Amount> = BTreeMap::new();
-        for (n, reserves, bound, percent) in steps {
-            // A number is used once, as sessions do.
-            let depth = 1 + n as usize % 3;
-            let fresh = !due.contains_key(&call(n));
-            let event = if reserves && fresh {
-                match reserve(&tree, &reservation(n, &path[..depth], bound)) {
-                    Ruling::Granted(event) => {
-                        for account in &path[..depth] {
-                            let stood = tree.balance(&account.session).copied().unwrap_or_default();
-                            let all = stood.spent.plus(stood.reserved);
-                            for dimension in Dimension::ALL {
-                                let Some(limit) = dimension.limit(&account.budget) else { continue };
-                                let held = tree.open_grants().find(|(id, _)| **id == call(n));
-                                prop_assert!(held.is_some() || dimension.of(&all) <= limit);
-                            }
-                        }
-                        Some(event)
-                    }
-                    Ruling::Standing { .. } | Ruling::Wait { .. } | Ruling::Refused(_) => None,
-                }
-            } else {
-                let held = tree.open_grants().find(|(id, _)| **id == call(n));
-                let actual = held.map(|(_, grant)| share(grant.bound, percent));
-                actual.and_then(|actual| settle(&tree, call(n), actual))
-            };
-            let Some(event) = event else { continue };
-            if let GrantEvent::Settled { call, actual } = &event {
-                due.insert(*call, Amount { agents: 0, ..*actual });
-            }
+#[test]
+fn room_given_back_leaves_nothing_behind_and_may_be_asked_for_again() {
+    let path = [account(1, 100)];
+    let mut tree = Tree::default();
+    granted(&mut tree, &reservation(1, &path, tokens(60)));
+    assert!(closed(&mut tree, 1, Amount::default(), false));
+    assert_eq!((tree.unsettled(), tree.spans()), (0, 0));
+    granted(&mut tree, &reservation(1, &path, tokens(80)));
+    assert!(closed(&mut tree, 1, tokens(30), true));
+    assert_eq!(stands(&tree, 1), (30, 0));
+}
+
+#[test]
+fn what_a_tree_remembers_grows_with_its_sessions_and_not_with_their_calls() {
+    let path = [account(1, u64::MAX)];
+    let mut tree = Tree::default();
+    for no in 1..=2_000 {
+        for who in 0..10 {
+            let call = CallId::model(session(100 + who), ModelCallNo(no));
+            let ask = Reservation { call, ..reservation(1, &path, tokens(9)) };
+            granted(&mut tree, &ask);
+            let event = settle(&tree, call, tokens(3), true).unwrap();
             tree.apply(&event);
-            events.push(event);
-            for (account, balance) in tree.balances() {
-                let over = excess(&events, *account);
-                let both = balance.spent.plus(balance.reserved);
-                for dimension in Dimension::ALL {
-                    if let Some(limit) = dimension.limit(&balance.limit) {
-                        prop_assert!(dimension.of(&both) <= limit + dimension.of(&over));
-                    }
-                }
-            }
-            // The root is on every path, so it has spent all of it.
-            let spent = due.values().fold(Amount::default(), |sum, actual| sum.plus(*actual));
-            let stood = tree.balance(&session(1)).copied().unwrap_or_default();
-            prop_assert_eq!(stood.spent, spent);
         }
     }
-
-    #[test]
-    fn no_prefix_of_a_log_overruns_a_budget(steps in steps()) {
-        let path = path();
-        let mut tree = Tree::default();
-        let mut events = Vec::new();
-        for step in steps {
-            let event = match step {
-                Step::Reserve { call: n, bound } => {
-                    // A call keeps its path: the session that makes it does not move.
-                    let depth = 1 + n as usize % 3;
-                    match reserve(&tree, &reservation(n, &path[..depth], bound)) {
-                        Ruling::Granted(event) => Some(event),
-                        Ruling::Standing { .. } | Ruling::Wait { .. } | Ruling::Refused(_) => None,
-                    }
-                }
-                Step::Settle { call: n, percent } => {
-                    let held = tree.open_grants().find(|(id, _)| **id == call(n));
-                    let actual = held.map(|(_, grant)| share(grant.bound, percent));
-                    actual.and_then(|actual| settle(&tree, call(n), actual))
-                }
-            };
-            if let Some(event) = event {
-                tree.apply(&event);
-                events.push(event);
-            }
-            for (session, balance) in tree.balances() {
-                let both = balance.spent.plus(balance.reserved);
-                for dimension in Dimension::ALL {
-                    if let Some(limit) = dimension.limit(&balance.limit) {
-                        prop_assert!(dimension.of(&both) <= limit, "{session} {dimension:?}");
-                    }
-                }
-                prop_assert_eq!(balance.spent.agents, 0);
-            }
-        }
-        let mut again = Tree::default();
-        for event in &events {
-            again.apply(event);
-        }
-        prop_assert_eq!(&tree, &again);
-        let open: Vec<CallId> = tree.open_grants().map(|(call, _)| *call).collect();
-        for call in open {
-            tree.apply(&GrantEvent::Settled { call, actual: Amount::default() });
-        }
-        for (_, balance) in tree.balances() {
-            prop_assert_eq!(balance.reserved, Amount::default());
-        }
-    }
+    assert_eq!((tree.unsettled(), tree.spans(), tree.open_grants().count()), (0, 10, 0));
+    assert_eq!(stands(&tree, 1), (60_000, 0));
 }

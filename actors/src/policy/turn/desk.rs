@@ -283,15 +283,29 @@ impl<'s, 'e> Desk<'s, 'e> {
         self.once(Effect::Finish { turn, key, outcome });
     }
 
-    /// Tells the ledger what a call came to, if it counts.
+    /// Tells the ledger what a call came to, if it counts. Of a model call that is known only as a
+    /// bound another figure may follow.
     pub(super) fn settle(&mut self, call: CallNo, actual: Amount, assigns: bool) {
+        let last = match call {
+            CallNo::Model(no) => !self.state.unsettled.contains_key(&no),
+            CallNo::Tool(_) => true,
+        };
+        self.charge(call, (actual, last), assigns);
+    }
+
+    /// Gives back the room of a call that holds or wants some and is not begun; it may ask again.
+    pub(super) fn give_back(&mut self, call: CallNo, assigns: bool) {
+        self.charge(call, (Amount::default(), false), assigns);
+    }
+
+    fn charge(&mut self, call: CallNo, (actual, last): (Amount, bool), assigns: bool) {
         let accounts = match call {
             CallNo::Model(_) => prompt::accounts(self.state, &prompt::MODEL),
             CallNo::Tool(_) if assigns => prompt::accounts(self.state, &prompt::ASSIGN),
             CallNo::Tool(_) => prompt::accounts(self.state, &prompt::TOOL),
         };
         if !accounts.is_empty() {
-            self.once(Effect::Settle { call, accounts, actual });
+            self.once(Effect::Settle { call, accounts, actual, last });
         }
     }
 

@@ -258,8 +258,8 @@ pub enum Effect {
     /// Wake the machine at this time; replaces an earlier one.
     SetTimer { at: Timestamp },
 
-    /// Tell the ledger what a call came to.
-    Settle { call: CallNo, accounts: Vec<Account>, actual: Amount },
+    /// Tell the ledger what a call came to, and whether that is the last word on it.
+    Settle { call: CallNo, accounts: Vec<Account>, actual: Amount, last: bool },
     /// Tell whoever waits how a turn ended.
     Finish { turn: TurnId, key: InputKey, outcome: TurnOutcome },
     /// Tell the host how its tool call closed.

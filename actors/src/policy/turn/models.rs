@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        budget::{Amount, Room, Shortage},
+        budget::{Room, Shortage},
         conversation::{Reply, ReplyBlock},
         event::{Caller, Event, FailureKind, ModelFailure, TimerKind},
         ids::{CallId, CallNo, ModelCallNo, ModelName, ToolCallNo},
@@ -97,7 +97,7 @@ impl Desk<'_, '_> {
         for no in asked {
             let Some(call) = self.state.calls.get(&no) else { continue };
             let assigns = builtin::assigns(&call.name);
-            self.settle(CallNo::Tool(no), Amount::default(), assigns);
+            self.give_back(CallNo::Tool(no), assigns);
         }
     }
 
@@ -132,7 +132,9 @@ impl Desk<'_, '_> {
             Err(shortage) if due && wanted && same => self.exhausted(shortage),
             // Nobody wants it any more; a call that was begun is settled when it ends. While another
             // turn asks under this number, giving it back would take what that turn is granted.
-            Ok(_) if no >= self.state.next.model && !wanted => self.give_back(no),
+            Ok(_) if no >= self.state.next.model && !wanted => {
+                self.give_back(CallNo::Model(no), false);
+            }
             Ok(_) | Err(_) => {}
         }
     }
@@ -157,11 +159,6 @@ impl Desk<'_, '_> {
         }
     }
 
-    /// Gives back the room of a model call that was not begun.
-    fn give_back(&mut self, no: ModelCallNo) {
-        self.settle(CallNo::Model(no), Amount::default(), false);
-    }
-
     /// Room was granted for a call that has closed meanwhile. What it came to is told again: the
     /// ledger assigns, so a zero here would take back what was really spent.
     fn settle_late(&mut self, no: ToolCallNo) {
@@ -177,7 +174,7 @@ impl Desk<'_, '_> {
         let reason = shortage.to_string();
         // The question may have been asked twice, or part of the room be held already: whatever this
         // number has or still waits for goes back, for the next turn asks under it anew.
-        self.give_back(self.state.next.model);
+        self.give_back(CallNo::Model(self.state.next.model), false);
         self.emit(Event::BudgetExhausted { shortage });
         self.end_turn(turn, TurnOutcome::BudgetExhausted { reason });
     }

@@ -42,6 +42,7 @@ pub(super) fn cut(state: &mut State) {
     state.waived = false;
     state.usage = crate::domain::usage::Usage::default();
     state.unsettled.clear();
+    state.warned.clear();
     state.recent.clear();
     state.panics.clear();
     state.restarts = 0;

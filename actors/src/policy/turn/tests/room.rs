@@ -90,6 +90,35 @@ fn what_a_dearer_model_served_is_booked_at_that_models_price() {
     assert!(effects.iter().any(told), "the ledger hears all of it: {effects:?}");
 }
 
+/// The settlements of a step: whose, and whether it was the last word.
+fn settled(stepped: &Stepped) -> Vec<(String, bool)> {
+    let (_, effects) = stepped.as_ref().unwrap();
+    let told = effects.iter().filter_map(|effect| match effect {
+        Effect::Settle { call, last, .. } => Some((call.to_string(), *last)),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn only_a_figure_that_nothing_can_replace_is_told_as_the_last_word() {
+    let begun = || Play::of(counted()).with(say("k1")).with(room(model(1)));
+    let told = |mut play: Play, input| settled(&play.step(input));
+    let word = |last| vec![("m1".to_owned(), last)];
+    let bound = fails(1, crate::domain::event::FailureKind::Auth);
+    let free = fails(1, crate::domain::event::FailureKind::RateLimited);
+    assert_eq!(told(begun(), answers(1, reply("hi", &[]))), word(true), "exact");
+    assert_eq!(told(begun(), free), word(true), "free");
+    assert_eq!(told(begun(), bound.clone()), word(false), "a bound");
+    let late = answers(1, reply("hi", &[]));
+    assert_eq!(told(begun().with(bound.clone()), late), word(true), "late");
+    assert_eq!(told(begun().with(bound), wake()), word(false), "the bound again");
+    let refused = || Play::of(counted()).with(say("k1"));
+    assert_eq!(told(refused(), decided(1, model(1), short())), word(false), "given back");
+    let stopped = refused();
+    assert_eq!(told(stopped, stop_turn(1)), word(true), "its number is used up");
+}
+
 #[test]
 fn a_price_that_fell_since_the_grant_leaves_the_grant_as_it_is() {
     let mut play = dearer(Play::of(counted()).with(say("k1")));
