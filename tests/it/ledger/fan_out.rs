@@ -14,7 +14,7 @@ use greenroom_actors::{
         event::Event,
         frame::LogKind,
         ids::SessionId,
-        outcome::{ChildOutcome, TurnOutcome},
+        outcome::ChildOutcome,
         tool::EffectClass,
         usage::Settlement,
     },
