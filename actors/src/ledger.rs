@@ -21,7 +21,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use crate::{
     domain::{
-        budget::{Account, Amount, Reservation},
+        budget::{Account, Amount, Reservation, Room},
         ids::{CallId, Position, SessionId, Timestamp},
     },
     fault, limits,
@@ -36,8 +36,12 @@ use crate::{
 };
 use book::{Answer, Book};
 
+pub(crate) use warnings::Teller;
+use warnings::Untold;
+
 mod book;
 mod load;
+mod warnings;
 
 #[cfg(test)]
 mod tests;
@@ -50,8 +54,8 @@ pub(crate) struct Ledger {
     pub(crate) clock: Arc<dyn Clock>,
     /// Which boot of the runtime this is; it marks the grants.
     pub(crate) boot: u64,
-    /// Who hears that a budget of a root's tree passed its warning mark.
-    pub(crate) on_warning: ReplyTo<(SessionId, Warning)>,
+    /// How a session hears that its budget passed a mark.
+    pub(crate) on_warning: Teller,
     /// Who hears that the journal can no longer be trusted.
     pub(crate) on_poison: ReplyTo<JournalError>,
 }
@@ -71,6 +75,7 @@ struct Place {
     /// Loading or appending; dropped with the place.
     task: Option<Owned>,
     state: State,
+    untold: Untold,
 }
 
 enum State {
@@ -85,7 +90,7 @@ enum State {
 /// What came while its tree was being loaded.
 enum Ask {
     Reserve(Box<Reservation>, ReplyTo<BudgetDecision>),
-    Settle(CallId, Vec<Account>, Amount),
+    Settle(CallId, Vec<Account>, (Amount, bool)),
 }
 
 impl Ledger {
@@ -140,7 +145,8 @@ impl Ledger {
             }
         });
         let state = State::Loading { asks, again: false };
-        books.books.insert(root, Place { attempt, task: Some(task), state });
+        let untold = Untold::default();
+        books.books.insert(root, Place { attempt, task: Some(task), state, untold });
     }
 
     fn loaded(
@@ -163,6 +169,9 @@ impl Ledger {
         for ask in asks {
             self.perform(&mut book, ask);
         }
+        for warning in loaded.untold {
+            place.untold.add(warning, self.clock.now());
+        }
         place.task = None;
         place.state = State::Open(Box::new(book));
         self.write(myself, books, root);
@@ -173,7 +182,9 @@ impl Ledger {
         let Some(place) = books.books.get_mut(&root) else { return };
         let State::Open(book) = &mut place.state else { return };
         let now = self.clock.now();
-        let deadline = book.next_deadline();
+        let attempt = place.attempt;
+        place.untold.tell_due(now, |warning| self.warn(myself, (root, attempt), warning));
+        let next = [book.next_deadline(), place.untold.next(), Some(now.plus_ms(limits::IDLE_MS))];
         match book.next_frame(&load::boot_mark(self.boot), now) {
             Ok(None) => {}
             Ok(Some(append)) => {
@@ -195,7 +206,33 @@ impl Ledger {
                 books.books.remove(&root);
             }
         }
-        self.alarm_by(myself, books, deadline.unwrap_or(now.plus_ms(limits::IDLE_MS)));
+        if let Some(at) = next.into_iter().flatten().min() {
+            self.alarm_by(myself, books, at);
+        }
+    }
+
+    /// Tells a session of a mark, and itself how that went.
+    fn warn(
+        &self,
+        myself: &ActorRef<LedgerMsg>,
+        (root, attempt): (SessionId, u64),
+        warning: Warning,
+    ) -> Owned {
+        let telling = (self.on_warning)(warning);
+        let late = self.clock.sleep_until(self.clock.now().plus_ms(limits::APPEND_MS));
+        let telling = async move {
+            tokio::select! {
+                biased;
+                heard = telling => heard,
+                () = late => false,
+            }
+        };
+        let ledger = myself.clone();
+        Owned::watched(telling, move |ended| {
+            let heard = matches!(ended, Ended::Value(true));
+            // Nobody there: whoever reads the tree next finds out what its sessions know.
+            drop(ledger.cast(LedgerMsg::Told { root, attempt, warning, heard }));
+        })
     }
 
     fn appended(
@@ -205,7 +242,8 @@ impl Ledger {
         root: SessionId,
         at: Position,
     ) {
-        let Some(Place { state: State::Open(book), task, .. }) = books.books.get_mut(&root) else {
+        let Some(Place { state: State::Open(book), task, untold, .. }) = books.books.get_mut(&root)
+        else {
             return;
         };
         *task = None;
@@ -213,7 +251,7 @@ impl Ledger {
         let durable = book.committed(at);
         tell(durable.answers);
         for warning in durable.warnings {
-            self.on_warning.send((root, warning));
+            untold.add(warning, self.clock.now());
         }
         self.write(myself, books, root);
     }
@@ -235,7 +273,7 @@ impl Ledger {
         let now = self.clock.now();
         books.alarm = None;
         books.books.retain(|_, place| match &place.state {
-            State::Open(book) => !book.is_idle(now),
+            State::Open(book) => !book.is_idle(now) || !place.untold.is_empty(),
             State::Loading { .. } => true,
         });
         let roots: Vec<SessionId> = books.books.keys().copied().collect();
@@ -318,7 +356,8 @@ impl Actor for Ledger {
         match message {
             // Without a budget on its path there is nothing to set aside, and no log to begin.
             LedgerMsg::Reserve { reservation, reply } if reservation.accounts.is_empty() => {
-                tell([(reply, BudgetDecision { call: reservation.call, decision: Ok(()) })]);
+                let Reservation { call, bound, priced, .. } = *reservation;
+                tell([(reply, BudgetDecision { call, decision: Ok(Room { bound, priced }) })]);
             }
             LedgerMsg::Reserve { reservation, reply } => {
                 let root = reservation.root;
@@ -326,8 +365,8 @@ impl Actor for Ledger {
             }
             // Without a budget on its path nothing was reserved, and there is nothing to book.
             LedgerMsg::Settle { accounts, .. } if accounts.is_empty() => {}
-            LedgerMsg::Settle { root, call, accounts, actual } => {
-                self.ask(&myself, books, root, Ask::Settle(call, accounts, actual));
+            LedgerMsg::Settle { root, call, accounts, actual, last } => {
+                self.ask(&myself, books, root, Ask::Settle(call, accounts, (actual, last)));
             }
             LedgerMsg::Figures { root, reply } => {
                 let figures = match books.books.get(&root).map(|place| &place.state) {
@@ -355,6 +394,14 @@ impl Actor for Ledger {
                         Ok(at) => self.appended(&myself, books, root, at),
                         Err(trouble) => self.give_up(books, root, trouble),
                     }
+                }
+            }
+            LedgerMsg::Told { root, attempt, warning, heard } => {
+                if let Some(place) = books.books.get_mut(&root)
+                    && place.attempt == attempt
+                {
+                    place.untold.told(&warning, heard, self.clock.now());
+                    self.write(&myself, books, root);
                 }
             }
             LedgerMsg::Alarm => self.look(&myself, books),

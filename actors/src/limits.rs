@@ -110,6 +110,16 @@ pub const LEDGER_BATCH: usize = 256;
 /// Reservations of one tree in the ledger's memory, waiting or being written: 4 for each agent of
 /// a tree of `TOTAL`. What comes above that is dropped; its session asks again.
 pub const LEDGER_QUEUE: usize = 4_096;
+/// Closed calls of one tree whose figures may still be replaced: calls that broke off and stand at
+/// their bound. With a path of 5 accounts one takes some 600 bytes, so this is 40 MB; and as each is
+/// booked at 8,192 output tokens or more, half a billion tokens were spent on broken calls before. At
+/// that a tree is granted no more until figures come; its sessions ask again until their turns end.
+/// Calls closed for good are spans of numbers: 16 bytes for each session, and for each number that
+/// never had a grant.
+pub const LEDGER_UNSETTLED: usize = 65_536;
+/// How long the ledger pauses before it tells a session again that its budget passed a mark: a full
+/// inbox has room after a commit or two, and nobody's work waits for the warning.
+pub const WARN_RETRY_MS: u64 = 1_000;
 /// How often the root looks for sleepers whose time has come.
 pub const WAKE_SCAN_MS: u64 = 500;
 /// Sleepers read at once by a scan; it goes on until all are woken.

@@ -132,7 +132,10 @@ pub(super) fn detail(event: &Event) -> String {
         Event::UsageSettled { call, settlement, .. } => {
             format!("m{call}: {} tokens, {}", settlement.tokens(), settlement.cost())
         }
-        Event::BudgetWarned { account, percent } => format!("{percent} % of {account}"),
+        Event::BudgetWarned { account, percent, dimension } => {
+            let what = dimension.map(|dimension| format!(" in {dimension:?}"));
+            format!("{percent} % of {account}{}", what.unwrap_or_default())
+        }
         Event::BudgetExhausted { shortage } => format!("{shortage:?}"),
         Event::ToolRequested { call, name, args, .. } => format!("t{call}: {name} {}", args.0),
         Event::ToolStarted { call, .. } => format!("t{call}"),

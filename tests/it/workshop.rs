@@ -15,7 +15,7 @@ use greenroom_actors::{
     Runtime,
     domain::{
         agent::AgentSpec,
-        frame::{Envelope, LogId, StoredFrame},
+        frame::{LogId, StoredFrame},
         ids::{Position, Token},
         permission::Mode,
         tool::{Args, EffectClass, Output, Overlay, ToolOutcome, ToolSpec},
@@ -191,11 +191,11 @@ impl Still {
 #[derive(Clone)]
 pub struct Watched {
     inner: Arc<dyn Journal>,
-    seen: Arc<dyn Fn(&Envelope) + Send + Sync>,
+    seen: Arc<dyn Fn(&Append) + Send + Sync>,
 }
 
 impl Watched {
-    pub fn on(deps: &mut Deps, seen: impl Fn(&Envelope) + Send + Sync + 'static) {
+    pub fn on_append(deps: &mut Deps, seen: impl Fn(&Append) + Send + Sync + 'static) {
         let inner = Arc::clone(&deps.journal);
         deps.journal = Arc::new(Self { inner, seen: Arc::new(seen) });
     }
@@ -207,12 +207,12 @@ impl Journal for Watched {
     }
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Position, AppendError>> {
-        let (envelope, seen) = (append.envelope.clone(), Arc::clone(&self.seen));
+        let (written_frame, seen) = (append.clone(), Arc::clone(&self.seen));
         let write = self.inner.append(append);
         Box::pin(async move {
             let written = write.await;
             if written.is_ok() {
-                seen(&envelope);
+                seen(&written_frame);
             }
             written
         })

@@ -121,6 +121,23 @@ impl Dimension {
     }
 }
 
+/// A mark that spending passes on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mark {
+    /// Most of the budget.
+    Most,
+    /// More than the budget: a vendor charged more than anybody could know before.
+    Overrun,
+}
+
+impl Mark {
+    /// The mark of a share in percent.
+    #[must_use]
+    pub const fn of(percent: u64) -> Self {
+        if percent > 100 { Self::Overrun } else { Self::Most }
+    }
+}
+
 impl Budget {
     /// Whether nothing is limited.
     #[must_use]
@@ -153,6 +170,23 @@ pub struct Reservation {
     pub bound: Amount,
     /// Whether the money part of the bound is known.
     pub priced: bool,
+}
+
+/// Room that is set aside for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// At most this may the call come to; it is what the ledger holds, and what the call records.
+    pub bound: Amount,
+    /// Whether the money part of the bound is known.
+    pub priced: bool,
+}
+
+impl Room {
+    /// Whether a call that may come to this much fits.
+    #[must_use]
+    pub fn covers(&self, bound: &Amount) -> bool {
+        bound.minus(self.bound) == Amount::default()
+    }
 }
 
 /// Why a reservation was refused.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     agent::{Rendered, Sampling},
-    budget::{Account, Amount, Shortage},
+    budget::{Account, Amount, Dimension, Shortage},
     conversation::{Block, Reply},
     ids::{
         AgentName, ApprovalNo, Assignment, CheckpointName, EngineId, InputKey, ModelCallNo,
@@ -252,8 +252,14 @@ pub enum Event {
     ModelCallFailed { call: ModelCallNo, failure: ModelFailure },
     /// A model call was booked. A later word on the same call replaces this one.
     UsageSettled { call: ModelCallNo, model: ModelName, settlement: Settlement },
-    /// A budget passed its warning mark.
-    BudgetWarned { account: SessionId, percent: u64 },
+    /// A budget passed its warning mark; above 100 it was overrun. Logs before there was a dimension
+    /// have none.
+    BudgetWarned {
+        account: SessionId,
+        percent: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dimension: Option<Dimension>,
+    },
     /// A budget on the path has no room for the next call.
     BudgetExhausted { shortage: Shortage },
     /// A tool is wanted. Not yet allowed, not yet started.

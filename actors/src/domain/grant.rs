@@ -26,5 +26,13 @@ pub enum GrantEvent {
         call: CallId,
         /// What it came to; assigned, never added.
         actual: Amount,
+        /// Whether that is the last word on this call. Logs of before it was said never say so.
+        #[serde(default, skip_serializing_if = "is_false")]
+        last: bool,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }

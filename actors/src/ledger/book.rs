@@ -14,10 +14,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     domain::{
-        budget::{Account, Amount, Reservation, Shortage},
+        budget::{Account, Amount, Reservation, Room, Shortage},
         frame::EncodeError,
         grant::GrantEvent,
         ids::{CallId, CallNo, Position, SessionId, Timestamp},
+        usage::NanoUsd,
     },
     limits,
     log::Writer,
@@ -39,7 +40,7 @@ pub(super) struct Book {
     staged: VecDeque<Staged>,
     in_flight: usize,
     /// Who hears of a staged grant.
-    askers: HashMap<CallId, ReplyTo<BudgetDecision>>,
+    askers: HashMap<CallId, Asker>,
     /// Reservations that wait for room, oldest first.
     waiting: VecDeque<Waiting>,
     used_at: Timestamp,
@@ -53,6 +54,13 @@ struct Staged {
 }
 
 #[derive(Debug)]
+struct Asker {
+    reply: ReplyTo<BudgetDecision>,
+    /// Whether whoever asked knew the price.
+    priced: bool,
+}
+
+#[derive(Debug)]
 struct Waiting {
     reservation: Box<Reservation>,
     reply: ReplyTo<BudgetDecision>,
@@ -63,6 +71,13 @@ struct Waiting {
 
 /// Something to tell somebody now.
 pub(super) type Answer = (ReplyTo<BudgetDecision>, BudgetDecision);
+
+/// The answer of a grant: the room that is held, which may be more than was asked for now.
+fn granted(call: CallId, bound: Amount, asker: Asker) -> Answer {
+    // A bound with money in it was asked for when there was a price.
+    let priced = asker.priced || bound.nano_usd > NanoUsd(0);
+    (asker.reply, BudgetDecision { call, decision: Ok(Room { bound, priced }) })
+}
 
 /// What became durable.
 #[derive(Debug, Default)]
@@ -131,29 +146,36 @@ impl Book {
     ) -> Option<Answer> {
         self.used_at = now;
         let call = reservation.call;
-        if let Some(asker) = self.askers.get_mut(&call) {
-            *asker = reply;
+        let asker = Asker { reply, priced: reservation.priced };
+        if let Some(asked) = self.askers.get_mut(&call) {
+            // It hears of the room that is being written, and asks for more if that is too little.
+            *asked = asker;
             return None;
         }
         if let Some(waiting) = self.waiting.iter_mut().find(|one| one.reservation.call == call) {
-            waiting.reply = reply;
+            // The room it would get now, not the room it asked for when it began to wait.
+            let known = waiting.reservation.bound;
+            waiting.reservation = reservation;
+            waiting.reservation.bound = budget::larger(known, waiting.reservation.bound);
+            waiting.reply = asker.reply;
             return None;
         }
         let mut barred = Barred::default();
         self.waiting.iter().for_each(|one| barred.by(one));
         match (budget::reserve(&self.tree, &reservation), barred.bars(&reservation)) {
-            (Ruling::Standing, _) => Some((reply, BudgetDecision { call, decision: Ok(()) })),
+            (Ruling::Standing { bound }, _) => Some(granted(call, bound, asker)),
             (Ruling::Refused(short), _) => {
-                Some((reply, BudgetDecision { call, decision: Err(short) }))
+                Some((asker.reply, BudgetDecision { call, decision: Err(short) }))
             }
             // Too much is in hand already: its session asks again.
             (Ruling::Granted(_) | Ruling::Wait { .. }, _) if self.is_full() => None,
             (Ruling::Granted(event), None) => {
-                self.askers.insert(call, reply);
+                self.askers.insert(call, asker);
                 self.stage(vec![event]);
                 None
             }
             (Ruling::Wait { account }, _) | (Ruling::Granted(_), Some(account)) => {
+                let reply = asker.reply;
                 self.waiting.push_back(Waiting { reservation, reply, since: now, account });
                 None
             }
@@ -165,7 +187,7 @@ impl Book {
         &mut self,
         call: CallId,
         accounts: &[Account],
-        actual: Amount,
+        actual: (Amount, bool),
         now: Timestamp,
     ) -> Vec<Answer> {
         self.used_at = now;
@@ -184,10 +206,10 @@ impl Book {
         let mut answers = Vec::new();
         let mut barred = Barred::default();
         for mut one in std::mem::take(&mut self.waiting) {
-            let call = one.reservation.call;
+            let (call, priced) = (one.reservation.call, one.reservation.priced);
             match (budget::reserve(&self.tree, &one.reservation), barred.bars(&one.reservation)) {
                 (Ruling::Granted(event), None) => {
-                    self.askers.insert(call, one.reply);
+                    self.askers.insert(call, Asker { reply: one.reply, priced });
                     self.stage(vec![event]);
                 }
                 (Ruling::Wait { account }, _) | (Ruling::Granted(_), Some(account)) => {
@@ -195,8 +217,8 @@ impl Book {
                     barred.by(&one);
                     self.waiting.push_back(one);
                 }
-                (Ruling::Standing, _) => {
-                    answers.push((one.reply, BudgetDecision { call, decision: Ok(()) }));
+                (Ruling::Standing { bound }, _) => {
+                    answers.push(granted(call, bound, Asker { reply: one.reply, priced }));
                 }
                 (Ruling::Refused(short), _) => {
                     answers.push((one.reply, BudgetDecision { call, decision: Err(short) }));
@@ -262,10 +284,10 @@ impl Book {
         for one in self.staged.drain(..std::mem::take(&mut self.in_flight)) {
             durable.warnings.extend(one.warnings);
             for event in one.events {
-                if let GrantEvent::Granted { call, .. } = event
-                    && let Some(reply) = self.askers.remove(&call)
+                if let GrantEvent::Granted { call, bound, .. } = event
+                    && let Some(asker) = self.askers.remove(&call)
                 {
-                    durable.answers.push((reply, BudgetDecision { call, decision: Ok(()) }));
+                    durable.answers.push(granted(call, bound, asker));
                 }
             }
         }
@@ -295,5 +317,6 @@ impl Book {
 
     fn is_full(&self) -> bool {
         self.staged.len() + self.waiting.len() >= limits::LEDGER_QUEUE
+            || self.tree.unsettled() >= limits::LEDGER_UNSETTLED
     }
 }

@@ -11,6 +11,7 @@ use std::{
     sync::Arc,
 };
 
+use super::warnings;
 use crate::{
     domain::{
         budget::Amount,
@@ -50,10 +51,12 @@ pub(super) async fn load(
     let verifier = log::read(&journal, log, Some(claim.tail), |frame: log::Decoded<GrantEvent>| {
         let boot = boot_of(frame.envelope.caused_by.as_deref());
         for event in &frame.events {
-            if let GrantEvent::Granted { call, .. } = event {
-                granted_in.insert(*call, boot);
+            // Of open grants only, so that what is remembered does not grow with the log.
+            match event {
+                GrantEvent::Granted { call, .. } => drop(granted_in.insert(*call, boot)),
+                GrantEvent::Settled { call, .. } => drop(granted_in.remove(call)),
             }
-            // Its warnings were told when it was written.
+            // What of its warnings nobody was told is found out below.
             drop(tree.apply(event));
         }
         Ok(())
@@ -66,9 +69,11 @@ pub(super) async fn load(
         granted_in.get(call).copied().flatten().is_some_and(|granted| granted < boot)
     };
     let reconciled = reconcile(&journal, &tree, earlier).await?;
+    let untold = warnings::untold(&journal, &tree).await?;
     // The ledger writes for the house, whoever's tree it is; sessions carry tenants.
     let (tenant, principal) = (TenantId::from("house"), PrincipalId::from("ledger"));
-    Ok(Box::new(Loaded { writer: Writer::new(log, claim, tenant, principal), tree, reconciled }))
+    let writer = Writer::new(log, claim, tenant, principal);
+    Ok(Box::new(Loaded { writer, tree, reconciled, untold }))
 }
 
 async fn reconcile(
@@ -98,12 +103,13 @@ async fn reconcile(
         for no in calls {
             let call = CallId { session, no };
             let events = frames.iter().flat_map(|frame| &frame.events);
-            let actual = match replay::charge(events, no) {
-                Charge::Closed(actual) => actual,
-                Charge::Never if earlier(&call) => Amount::default(),
+            let (actual, last) = match replay::charge(events, no) {
+                Charge::Closed { actual, last } => (actual, last),
+                // Its session may still begin it, and asks again then.
+                Charge::Never if earlier(&call) => (Amount::default(), false),
                 Charge::Never | Charge::Open => continue,
             };
-            found.extend(budget::settle(tree, call, actual));
+            found.extend(budget::settle(tree, call, actual, last));
         }
     }
     Ok(found)

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
     time::Duration,
 };
 
@@ -14,7 +15,7 @@ use self::memory::{Memory, Mood};
 use super::*;
 use crate::{
     domain::{
-        budget::{Account, Budget, Shortage},
+        budget::{Account, Budget, Dimension, Shortage},
         event::Event,
         frame::{LogId, SCHEMA_VERSION},
         grant::GrantEvent,
@@ -26,6 +27,8 @@ use crate::{
 };
 
 mod memory;
+mod reading;
+mod warnings;
 
 /// Time that moves when a test says so.
 struct Hand(watch::Sender<i64>);
@@ -80,10 +83,14 @@ struct House {
     actor: ActorRef<LedgerMsg>,
     reply: ReplyTo<BudgetDecision>,
     decisions: mpsc::Receiver<BudgetDecision>,
-    warnings: mpsc::Receiver<(SessionId, Warning)>,
+    warnings: mpsc::Receiver<Warning>,
+    /// Whether sessions have room for a warning.
+    ears: Arc<AtomicBool>,
     poison: mpsc::Receiver<JournalError>,
-    hooks: (ReplyTo<(SessionId, Warning)>, ReplyTo<JournalError>),
+    hooks: Hooks,
 }
+
+type Hooks = (Teller, ReplyTo<JournalError>);
 
 fn hook<T: Send + 'static>() -> (ReplyTo<T>, mpsc::Receiver<T>) {
     let (sender, receiver) = mpsc::channel(10_000);
@@ -98,13 +105,32 @@ impl House {
     async fn with(journal: Arc<Memory>, boot: u64) -> Self {
         let clock = Arc::new(Hand(watch::channel(1_000).0));
         let (reply, decisions) = hook();
-        let (on_warning, warnings) = hook();
+        let (warned, warnings) = hook();
+        let ears = Arc::new(AtomicBool::new(true));
+        let open = Arc::clone(&ears);
+        let on_warning: Teller = Arc::new(move |warning| {
+            warned.send(warning);
+            let heard = open.load(SeqCst);
+            Box::pin(async move { heard })
+        });
         let (on_poison, poison) = hook();
         let hooks = (on_warning, on_poison);
         let (seat, ledger) = LedgerHandle::channel();
         let actor = spawn(&journal, &clock, boot, &hooks).await;
         seat.send_replace(Some(actor.clone()));
-        Self { journal, clock, ledger, seat, actor, reply, decisions, warnings, poison, hooks }
+        Self {
+            journal,
+            clock,
+            ledger,
+            seat,
+            actor,
+            reply,
+            decisions,
+            warnings,
+            ears,
+            poison,
+            hooks,
+        }
     }
 
     async fn restart(&mut self, boot: u64) {
@@ -120,7 +146,7 @@ impl House {
 
     fn settle(&self, call: CallId, actual: u64) {
         let accounts = reservation(call, 0, 0).accounts;
-        assert!(self.ledger.settle(root(), call, accounts, tokens(actual)));
+        assert!(self.ledger.settle(root(), call, accounts, (tokens(actual), false)));
     }
 
     async fn hear(&mut self) -> BudgetDecision {
@@ -128,7 +154,8 @@ impl House {
     }
 
     async fn granted(&mut self, call: CallId) {
-        assert_eq!(self.hear().await, BudgetDecision { call, decision: Ok(()) });
+        let heard = self.hear().await;
+        assert!(heard.call == call && heard.decision.is_ok(), "{heard:?}");
     }
 
     fn hears_nothing(&mut self) {
@@ -153,6 +180,10 @@ impl House {
         figures.accounts.first().map_or((0, 0), |one| (one.spent.tokens, one.reserved.tokens))
     }
 
+    fn port(&self) -> Arc<dyn Journal> {
+        Arc::<Memory>::clone(&self.journal)
+    }
+
     fn log(&self) -> Vec<Vec<GrantEvent>> {
         let frames = self.journal.frames(LogId::ledger(root()));
         frames.iter().map(|frame| serde_json::from_str(&frame.body).unwrap()).collect()
@@ -170,13 +201,13 @@ async fn spawn(
     journal: &Arc<Memory>,
     clock: &Arc<Hand>,
     boot: u64,
-    hooks: &(ReplyTo<(SessionId, Warning)>, ReplyTo<JournalError>),
+    hooks: &Hooks,
 ) -> ActorRef<LedgerMsg> {
     let ledger = Ledger {
         journal: Arc::<Memory>::clone(journal),
         clock: Arc::<Hand>::clone(clock),
         boot,
-        on_warning: hooks.0.clone(),
+        on_warning: Arc::clone(&hooks.0),
         on_poison: hooks.1.clone(),
     };
     Actor::spawn(None, ledger, ()).await.unwrap().0
@@ -195,6 +226,15 @@ async fn quiet() {
     }
 }
 
+/// Writes a session's log, as its actor would have.
+async fn write_session(journal: &Arc<Memory>, of: u128, events: &[Event]) {
+    let log = LogId::session(session(of));
+    let claim = journal.claim(log).await.unwrap();
+    let (tenant, principal) = (TenantId::from("t"), PrincipalId::from("p"));
+    let writer = Writer::new(log, claim, tenant, principal);
+    journal.append(writer.frame(events, vec![], None, Timestamp(1)).unwrap()).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_grant_is_durable_before_it_is_answered() {
     let mut house = House::new().await;
@@ -211,6 +251,45 @@ async fn a_grant_is_durable_before_it_is_answered() {
     assert_eq!(house.grants(model_call(2, 1)), 1);
     quiet().await;
     house.hears_nothing();
+}
+
+#[tokio::test]
+async fn every_answer_says_the_room_that_is_held_and_not_what_was_asked_for() {
+    let mut house = House::new().await;
+    let call = model_call(2, 1);
+    let held = |tokens: u64| Ok(Room { bound: self::tokens(tokens), priced: true });
+    house.ask(call, 100, 60);
+    assert_eq!(house.hear().await.decision, held(60));
+    house.ask(call, 100, 10);
+    assert_eq!(house.hear().await.decision, held(60), "it stands");
+    house.restart(1).await;
+    house.ask(call, 100, 10);
+    assert_eq!(house.hear().await.decision, held(60), "also after a death");
+    house.ask(call, 100, 80);
+    assert_eq!(house.hear().await.decision, held(80), "the difference was added");
+    // While a frame is being written somebody asks for more: told what that frame says.
+    house.journal.set(Mood::Hanging);
+    house.ask(call, 100, 90);
+    quiet().await;
+    house.ask(call, 100, 95);
+    quiet().await;
+    house.journal.set(Mood::Working);
+    assert_eq!(house.hear().await.decision, held(90));
+    house.ask(call, 100, 95);
+    assert_eq!(house.hear().await.decision, held(95));
+}
+
+#[tokio::test]
+async fn who_asks_for_more_while_it_waits_gets_more() {
+    let mut house = House::new().await;
+    house.ask(model_call(2, 1), 100, 80);
+    house.granted(model_call(2, 1)).await;
+    house.ask(model_call(3, 1), 100, 30);
+    house.ask(model_call(3, 1), 100, 50);
+    quiet().await;
+    house.hears_nothing();
+    house.settle(model_call(2, 1), 10);
+    assert_eq!(house.hear().await.decision, Ok(Room { bound: tokens(50), priced: true }));
 }
 
 #[tokio::test]
@@ -291,7 +370,7 @@ async fn many_reservations_at_once_never_exceed_the_limit_at_any_prefix() {
             GrantEvent::Granted { call, bound, .. } => {
                 assert_eq!(bounds.insert(call, bound.tokens), None);
             }
-            GrantEvent::Settled { call, actual } => {
+            GrantEvent::Settled { call, actual, .. } => {
                 assert!(bounds.remove(&call).is_some());
                 spent += actual.tokens;
             }
@@ -351,7 +430,7 @@ async fn without_a_budget_nothing_is_written() {
     let call = model_call(2, 1);
     let reservation = Reservation { accounts: vec![], ..reservation(call, 0, 10) };
     assert!(house.ledger.reserve(reservation, house.reply.clone()));
-    assert!(house.ledger.settle(root(), call, vec![], tokens(5)));
+    assert!(house.ledger.settle(root(), call, vec![], (tokens(5), true)));
     house.granted(call).await;
     quiet().await;
     assert_eq!(house.journal.tail(LogId::ledger(root())).await.unwrap().1.0, 0, "never claimed");
@@ -437,20 +516,6 @@ async fn a_journal_that_does_not_answer_is_unavailable_after_a_while() {
 }
 
 #[tokio::test]
-async fn a_warning_is_told_once_its_settlement_is_durable() {
-    let mut house = House::new().await;
-    house.ask(model_call(2, 1), 100, 90);
-    house.granted(model_call(2, 1)).await;
-    house.journal.set(Mood::Hanging);
-    house.settle(model_call(2, 1), 85);
-    quiet().await;
-    assert!(house.warnings.try_recv().is_err());
-    house.journal.set(Mood::Working);
-    let (of, warning) = house.warnings.recv().await.unwrap();
-    assert_eq!((of, warning.account, warning.percent()), (root(), root(), 85));
-}
-
-#[tokio::test]
 async fn an_idle_tree_leaves_memory_and_comes_back_the_same() {
     let mut house = House::new().await;
     house.ask(model_call(2, 1), 100, 30);
@@ -460,80 +525,4 @@ async fn an_idle_tree_leaves_memory_and_comes_back_the_same() {
     quiet().await;
     assert_eq!(house.ledger.figures(root()).await, None, "it left; asking brings it back");
     assert_eq!(house.figures().await, before);
-}
-
-/// Writes a session's log, as its actor would have.
-async fn write_session(journal: &Arc<Memory>, of: u128, events: &[Event]) {
-    let log = LogId::session(session(of));
-    let claim = journal.claim(log).await.unwrap();
-    let (tenant, principal) = (TenantId::from("t"), PrincipalId::from("p"));
-    let writer = Writer::new(log, claim, tenant, principal);
-    journal.append(writer.frame(events, vec![], None, Timestamp(1)).unwrap()).await.unwrap();
-}
-
-fn started(no: u32) -> Event {
-    let (call, turn, model) = (ModelCallNo(no), TurnId(1), ModelName::from("m"));
-    Event::ModelCallStarted { call, turn, model, bound: tokens(10), priced: true }
-}
-
-fn booked(no: u32, tokens_max: u64) -> Event {
-    let settlement = Settlement::Unsettled { tokens_max, cost_max: None };
-    Event::UsageSettled { call: ModelCallNo(no), model: ModelName::from("m"), settlement }
-}
-
-#[tokio::test]
-async fn a_tree_is_reconciled_with_its_sessions_logs_when_it_is_loaded() {
-    let mut house = House::new().await;
-    for no in 1..=3 {
-        house.ask(model_call(2, no), 1_000, 10);
-        house.granted(model_call(2, no)).await;
-    }
-    // The first call ended and the ledger did not hear of it, the second runs, the third was never
-    // begun.
-    write_session(&house.journal, 2, &[started(1), booked(1, 4), started(2)]).await;
-    house.restart(1).await;
-    assert_eq!(house.balance().await, (4, 20), "this boot's own grant stays for its session");
-    quiet().await;
-    house.restart(2).await;
-    assert_eq!(house.balance().await, (4, 10), "an earlier boot's unused grant is released");
-    house.ask(model_call(2, 3), 1_000, 10);
-    house.granted(model_call(2, 3)).await;
-    assert_eq!(house.balance().await, (4, 20), "and granted anew when its session wants it");
-    let frames = house.journal.frames(LogId::ledger(root()));
-    assert_eq!(frames.last().unwrap().envelope.caused_by.as_deref(), Some("boot/2"));
-    assert_eq!(frames.last().unwrap().envelope.version, SCHEMA_VERSION);
-}
-
-#[tokio::test]
-async fn a_call_whose_grant_was_never_recorded_is_charged_all_the_same() {
-    let house = House::new().await;
-    let accounts = reservation(model_call(2, 1), 1_000, 0).accounts;
-    assert!(house.ledger.settle(root(), model_call(2, 1), accounts, tokens(7)));
-    assert_eq!(house.balance().await, (7, 0));
-    quiet().await;
-    assert_eq!(house.log().len(), 1, "its path and its figure are one frame");
-}
-
-#[tokio::test]
-async fn a_late_word_on_a_call_that_was_reconciled_changes_nothing() {
-    let mut house = House::new().await;
-    house.ask(model_call(2, 1), 1_000, 10);
-    house.granted(model_call(2, 1)).await;
-    write_session(&house.journal, 2, &[started(1), booked(1, 4)]).await;
-    house.restart(2).await;
-    let accounts = reservation(model_call(2, 1), 1_000, 0).accounts;
-    let actual = Amount { model_calls: 1, ..tokens(4) };
-    assert!(house.ledger.settle(root(), model_call(2, 1), accounts, actual));
-    let figures = house.figures().await;
-    let [account] = figures.accounts.as_slice() else { panic!("one account: {figures:?}") };
-    assert_eq!((account.spent, account.reserved), (actual, Amount::default()));
-    quiet().await;
-    let read = log::read_all::<GrantEvent>(&house.port(), LogId::ledger(root())).await.unwrap();
-    assert_eq!(read.iter().map(|frame| frame.events.len()).sum::<usize>(), 2);
-}
-
-impl House {
-    fn port(&self) -> Arc<dyn Journal> {
-        Arc::<Memory>::clone(&self.journal)
-    }
 }

@@ -11,20 +11,28 @@
 //!
 //! A figure that comes after the call was closed, and is higher, is charged all the same: it is true.
 //!
+//! Of a call that is closed for good only its number is remembered, and that as part of a span: any
+//! further word on it is one that was heard before. The figure of a call that broke off may still be
+//! replaced, so it is kept; so many of those are kept as `limits::LEDGER_UNSETTLED` says.
+//!
 //! An open call's part of `spent` is what an earlier settlement of the same call said; the rest of
 //! its bound is `reserved`. So a call that is opened again is not charged twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use spans::Numbers;
+
 use crate::{
     domain::{
-        budget::{Account, Amount, Budget, Dimension, Reservation, Shortage},
+        budget::{Account, Amount, Budget, Dimension, Mark, Reservation, Shortage},
         grant::GrantEvent,
         ids::{CallId, SessionId},
         usage::NanoUsd,
     },
     limits,
 };
+
+mod spans;
 
 #[cfg(test)]
 mod tests;
@@ -33,9 +41,14 @@ mod tests;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     accounts: BTreeMap<SessionId, Balance>,
-    warned: BTreeSet<(SessionId, Dimension)>,
+    /// Marks that were passed, with the figures of that moment, so that whoever tells of one again
+    /// says the same.
+    warned: BTreeMap<(SessionId, Dimension, Mark), Warning>,
     open: BTreeMap<CallId, Grant>,
+    /// Closed with a figure that a later one may replace.
     closed: BTreeMap<CallId, Grant>,
+    /// Closed for good.
+    done: BTreeMap<SessionId, Numbers>,
 }
 
 /// What an account stands at.
@@ -60,7 +73,7 @@ pub struct Grant {
     pub spent: Amount,
 }
 
-/// An account has spent most of a limit. Told once per account and dimension.
+/// An account has spent most of a limit, or more than it. Once per account, dimension and mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// Whose budget.
@@ -78,9 +91,12 @@ pub struct Warning {
 pub enum Ruling {
     /// It fits: this is made durable, applied, and then answered.
     Granted(GrantEvent),
-    /// There is nothing to record: the call already has at least this bound, or no account is on
-    /// its path.
-    Standing,
+    /// There is nothing to record: the call already has at least what it asks for, or no account is
+    /// on its path.
+    Standing {
+        /// What it has.
+        bound: Amount,
+    },
     /// It would fit if others gave back what they hold.
     Wait {
         /// The first account without room, root first.
@@ -91,11 +107,20 @@ pub enum Ruling {
 }
 
 impl Warning {
-    /// The share spent, in percent, rounded down.
+    /// The share spent, in percent: rounded down, but up where it is too much, so that a share above
+    /// 100 is an overrun and no other is.
     #[must_use]
     pub fn percent(&self) -> u64 {
-        let share = u128::from(self.spent) * 100 / u128::from(self.limit.max(1));
-        u64::try_from(share).unwrap_or(u64::MAX)
+        let (share, limit) = (u128::from(self.spent) * 100, u128::from(self.limit.max(1)));
+        let percent =
+            if self.spent > self.limit { share.div_ceil(limit).max(101) } else { share / limit };
+        u64::try_from(percent).unwrap_or(u64::MAX)
+    }
+
+    /// Which mark was passed.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark::of(self.percent())
     }
 }
 
@@ -110,6 +135,8 @@ impl Tree {
     /// Folds one event in, and says which accounts have now spent most of a limit.
     pub fn apply(&mut self, event: &GrantEvent) -> Vec<Warning> {
         match event {
+            // Its room was given back for good; sessions do not use a number twice.
+            GrantEvent::Granted { call, .. } if self.is_done(call) => Vec::new(),
             GrantEvent::Granted { call, accounts, bound } => {
                 let spent = self.take(call).map_or(Amount::default(), |before| before.spent);
                 let grant = Grant { accounts: each_once(accounts), bound: *bound, spent };
@@ -121,16 +148,36 @@ impl Tree {
                 self.open.insert(*call, grant);
                 warnings
             }
-            GrantEvent::Settled { call, actual } => {
+            GrantEvent::Settled { call, actual, last } => {
                 // Without a grant there is no path to charge; `book` records one first.
                 let Some(before) = self.take(call) else { return Vec::new() };
                 let grant = Grant { spent: spendable(*actual), bound: Amount::default(), ..before };
                 self.weigh(&grant, false);
                 let warnings = self.warnings(&grant.accounts);
-                self.closed.insert(*call, grant);
+                if *last {
+                    self.done.entry(call.session).or_default().insert(call.no);
+                } else if grant.spent != Amount::default() {
+                    self.closed.insert(*call, grant);
+                }
                 warnings
             }
         }
+    }
+
+    fn is_done(&self, call: &CallId) -> bool {
+        self.done.get(&call.session).is_some_and(|numbers| numbers.contains(call.no))
+    }
+
+    /// How many closed calls may still come to another figure.
+    #[must_use]
+    pub fn unsettled(&self) -> usize {
+        self.closed.len()
+    }
+
+    /// How much is remembered of calls that are closed for good, in spans of numbers.
+    #[must_use]
+    pub fn spans(&self) -> usize {
+        self.done.values().map(Numbers::spans).sum()
     }
 
     /// Calls that hold room.
@@ -184,15 +231,29 @@ impl Tree {
             for dimension in Dimension::ALL {
                 let Some(limit) = dimension.limit(&balance.limit) else { continue };
                 let spent = dimension.of(&balance.spent);
-                let share = u128::from(spent) * 100;
-                let reached =
-                    spent > 0 && share >= u128::from(limit) * u128::from(limits::WARN_PERCENT);
-                if reached && self.warned.insert((account.session, dimension)) {
-                    warnings.push(Warning { account: account.session, dimension, spent, limit });
+                let warning = Warning { account: account.session, dimension, spent, limit };
+                if spent > 0
+                    && warning.percent() >= limits::WARN_PERCENT
+                    && !self.is_warned(&warning)
+                {
+                    self.warned.insert((account.session, dimension, warning.mark()), warning);
+                    warnings.push(warning);
                 }
             }
         }
         warnings
+    }
+
+    /// Whether this mark, or the one above it, was passed before.
+    fn is_warned(&self, warning: &Warning) -> bool {
+        let (account, dimension) = (warning.account, warning.dimension);
+        let passed = |mark| self.warned.contains_key(&(account, dimension, mark));
+        passed(warning.mark()) || passed(Mark::Overrun)
+    }
+
+    /// Every mark that was ever passed, as it was then.
+    pub fn warned(&self) -> impl Iterator<Item = &Warning> {
+        self.warned.values()
     }
 
     /// What everybody but `call` weighs on an account.
@@ -220,10 +281,14 @@ impl Tree {
 #[must_use]
 pub fn reserve(tree: &Tree, reservation: &Reservation) -> Ruling {
     let accounts = each_once(&reservation.accounts);
+    if tree.is_done(&reservation.call) {
+        // Asked before it was closed: whoever asked has no use for an answer.
+        return Ruling::Standing { bound: Amount::default() };
+    }
     let open = tree.open.get(&reservation.call);
     let bound = open.map_or(reservation.bound, |grant| larger(grant.bound, reservation.bound));
     if accounts.is_empty() || open.is_some_and(|grant| grant.bound == bound) {
-        return Ruling::Standing;
+        return Ruling::Standing { bound };
     }
     if !reservation.priced
         && let Some(account) = accounts.iter().find(|account| account.budget.nano_usd.is_some())
@@ -279,32 +344,38 @@ pub fn reserve(tree: &Tree, reservation: &Reservation) -> Ruling {
     }
 }
 
-/// Closes a call with what it came to, as the provider last said. `None` when nothing changes: it is
-/// closed with that figure already, or it never had a grant (see [`book`]).
+/// Closes a call with what it came to, as the provider last said; `last` when no other figure can
+/// follow. `None` when nothing changes: it is closed with that figure already, or for good, or it
+/// never had a grant (see [`book`]).
 #[must_use]
-pub fn settle(tree: &Tree, call: CallId, actual: Amount) -> Option<GrantEvent> {
+pub fn settle(tree: &Tree, call: CallId, actual: Amount, last: bool) -> Option<GrantEvent> {
     let changes = match (tree.open.get(&call), tree.closed.get(&call)) {
         (Some(_), _) => true,
-        (None, Some(grant)) => grant.spent != spendable(actual),
+        (None, Some(grant)) => last || grant.spent != spendable(actual),
         (None, None) => false,
     };
-    changes.then_some(GrantEvent::Settled { call, actual })
+    changes.then_some(GrantEvent::Settled { call, actual, last })
 }
 
 /// As [`settle`], for a call whose grant may never have been recorded: its path is recorded first,
 /// with nothing set aside, so that a late figure still counts. Both events belong in one frame.
 #[must_use]
-pub fn book(tree: &Tree, call: CallId, accounts: &[Account], actual: Amount) -> Vec<GrantEvent> {
+pub fn book(
+    tree: &Tree,
+    call: CallId,
+    accounts: &[Account],
+    (actual, last): (Amount, bool),
+) -> Vec<GrantEvent> {
     let known = tree.open.contains_key(&call) || tree.closed.contains_key(&call);
     if known {
-        return settle(tree, call, actual).into_iter().collect();
+        return settle(tree, call, actual, last).into_iter().collect();
     }
     let accounts = each_once(accounts);
-    if accounts.is_empty() || spendable(actual) == Amount::default() {
+    if tree.is_done(&call) || accounts.is_empty() || spendable(actual) == Amount::default() {
         return Vec::new();
     }
-    let bound = Amount::default();
-    vec![GrantEvent::Granted { call, accounts, bound }, GrantEvent::Settled { call, actual }]
+    let granted = GrantEvent::Granted { call, accounts, bound: Amount::default() };
+    vec![granted, GrantEvent::Settled { call, actual, last }]
 }
 
 /// An amount without its agents, which are given back and never spent.
@@ -313,7 +384,7 @@ const fn spendable(amount: Amount) -> Amount {
 }
 
 /// The larger in each dimension.
-fn larger(one: Amount, other: Amount) -> Amount {
+pub(crate) fn larger(one: Amount, other: Amount) -> Amount {
     Amount {
         tokens: one.tokens.max(other.tokens),
         nano_usd: NanoUsd(one.nano_usd.0.max(other.nano_usd.0)),

@@ -16,7 +16,12 @@ pub enum Charge {
     /// It was begun and has not ended.
     Open,
     /// It ended and comes to this.
-    Closed(Amount),
+    Closed {
+        /// The last figure.
+        actual: Amount,
+        /// Whether no other can follow.
+        last: bool,
+    },
 }
 
 /// What a model call comes to once it is booked.
@@ -27,6 +32,15 @@ pub fn model_amount(settlement: &Settlement) -> Amount {
         nano_usd: settlement.cost(),
         model_calls: u64::from(*settlement != Settlement::Free),
         ..Amount::default()
+    }
+}
+
+/// Whether a model call's booking is for good: only a bound is ever replaced.
+#[must_use]
+pub const fn is_last(settlement: &Settlement) -> bool {
+    match settlement {
+        Settlement::Exact { .. } | Settlement::Free => true,
+        Settlement::Unsettled { .. } => false,
     }
 }
 
@@ -49,7 +63,8 @@ fn model_charge<'a>(events: impl IntoIterator<Item = &'a Event>, no: ModelCallNo
         if let Event::UsageSettled { call, settlement, .. } = event
             && *call == no
         {
-            charge = Charge::Closed(model_amount(settlement));
+            let (actual, last) = (model_amount(settlement), is_last(settlement));
+            charge = Charge::Closed { actual, last };
         }
     }
     charge
@@ -77,13 +92,15 @@ fn tool_charge<'a>(events: impl IntoIterator<Item = &'a Event>, no: ToolCallNo) 
             }
             Event::ToolFinished { call, .. } if *call == no && assigned.is_none() => {
                 let tool_calls = u64::from(started);
-                charge = Charge::Closed(Amount { tool_calls, ..Amount::default() });
+                let actual = Amount { tool_calls, ..Amount::default() };
+                charge = Charge::Closed { actual, last: true };
             }
             Event::ChildFinished { child, assignment, .. }
                 if assigned == Some((*child, *assignment)) =>
             {
                 let tool_calls = u64::from(started);
-                charge = Charge::Closed(Amount { tool_calls, ..Amount::default() });
+                let actual = Amount { tool_calls, ..Amount::default() };
+                charge = Charge::Closed { actual, last: true };
             }
             _ => {}
         }

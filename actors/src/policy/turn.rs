@@ -42,7 +42,7 @@ mod tools;
 mod tests;
 
 pub use apply::{Impossible, apply};
-pub use input::{Checks, Effect, Env, Input, Rejected, Run};
+pub use input::{Checks, Effect, Env, Input, Purpose, Rejected, Run};
 pub use pending::pending;
 pub use state::State;
 

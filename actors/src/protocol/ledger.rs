@@ -10,13 +10,13 @@ use tokio::sync::watch;
 use super::address::{ReplyTo, Singleton};
 use crate::{
     domain::{
-        budget::{Account, Amount, Budget, Reservation, Shortage},
+        budget::{Account, Amount, Budget, Reservation, Room, Shortage},
         grant::GrantEvent,
         ids::{CallId, Position, SessionId},
     },
     limits,
     log::{Trouble, Writer},
-    policy::budget::Tree,
+    policy::budget::{Tree, Warning},
 };
 
 /// The ledger's address; clones share it.
@@ -28,8 +28,8 @@ pub struct LedgerHandle(Singleton<LedgerMsg>);
 pub struct BudgetDecision {
     /// The call.
     pub call: CallId,
-    /// Whether it may be made.
-    pub decision: Result<(), Shortage>,
+    /// The room that the ledger holds for it, or why there is none.
+    pub decision: Result<Room, Shortage>,
 }
 
 /// One account as a face shows it.
@@ -76,6 +76,8 @@ pub(crate) enum LedgerMsg {
         accounts: Vec<Account>,
         /// What it came to.
         actual: Amount,
+        /// Whether no other figure can follow.
+        last: bool,
     },
     /// A face wants to see a tree.
     Figures {
@@ -102,6 +104,17 @@ pub(crate) enum LedgerMsg {
         /// Where it is.
         result: Result<Position, Trouble>,
     },
+    /// A session was told of a warning, or was not.
+    Told {
+        /// The root of its tree.
+        root: SessionId,
+        /// Which attempt to load it the warning stems from.
+        attempt: u64,
+        /// What it was told.
+        warning: Warning,
+        /// Whether it stands in its log, or never can.
+        heard: bool,
+    },
     /// Time to look at deadlines and idle trees.
     Alarm,
 }
@@ -115,6 +128,8 @@ pub(crate) struct Loaded {
     pub(crate) tree: Tree,
     /// What the sessions' logs say about grants that were open in it; not recorded yet.
     pub(crate) reconciled: Vec<GrantEvent>,
+    /// Marks it has passed of which the sessions' logs say nothing.
+    pub(crate) untold: Vec<Warning>,
 }
 
 impl LedgerHandle {
@@ -130,20 +145,21 @@ impl LedgerHandle {
         self.0.cast(LedgerMsg::Reserve { reservation: Box::new(reservation), reply })
     }
 
-    /// Says what a call came to. A word that is lost is found again in the session's log.
+    /// Says what a call came to, and whether that is the last word on it. What is lost on the way is
+    /// found again in the session's log.
     pub fn settle(
         &self,
         root: SessionId,
         call: CallId,
         accounts: Vec<Account>,
-        actual: Amount,
+        (actual, last): (Amount, bool),
     ) -> bool {
-        self.0.cast(LedgerMsg::Settle { root, call, accounts, actual })
+        self.0.cast(LedgerMsg::Settle { root, call, accounts, actual, last })
     }
 
-    /// Gives a reservation back, granted or waiting, for a call that will not be made.
+    /// Gives a reservation back, granted or waiting; the call may ask again.
     pub fn release(&self, root: SessionId, call: CallId, accounts: Vec<Account>) -> bool {
-        self.settle(root, call, accounts, Amount::default())
+        self.settle(root, call, accounts, (Amount::default(), false))
     }
 
     /// A tree's accounts, for faces. `None` when the ledger has not loaded the tree, which it does

@@ -8,7 +8,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
 use crate::{
     domain::{
-        budget::Shortage,
         conversation::Reply,
         event::{Creation, ForkPoint, ModelFailure, UserInput},
         ids::{
@@ -20,8 +19,8 @@ use crate::{
     },
     limits,
     log::{Trouble, Writer},
-    policy::turn::{Input, Rejected, State},
-    protocol::lease::Lease,
+    policy::turn::{Input, Purpose, Rejected, State},
+    protocol::{lease::Lease, ledger::BudgetDecision},
 };
 
 /// One message in a session's mailbox.
@@ -42,7 +41,7 @@ pub(crate) enum SessionMsg {
     /// Its tool closed.
     ToolEnded { call: ToolCallNo, outcome: Box<ToolOutcome> },
     /// The ledger answered.
-    BudgetDecided { call: CallNo, decision: Result<(), Shortage> },
+    BudgetDecided { answer: BudgetDecision, asked: Box<Purpose> },
     /// A pool gave a slot, or refused.
     Slot { call: ToolCallNo, slot: Result<Lease, String> },
     /// A point in time has come.

@@ -174,7 +174,7 @@ impl Live {
                 self.timers.overdue.remove(&CallNo::Tool(call));
                 self.enqueue(Input::ToolFinished { call, outcome: *outcome });
             }
-            SessionMsg::BudgetDecided { call, decision } => self.budget_decided(call, decision),
+            SessionMsg::BudgetDecided { answer, asked } => self.budget_decided(answer, asked),
             SessionMsg::Slot { call, slot } => self.slot(call, slot),
             SessionMsg::Timer(timer) => self.timer(timer),
             SessionMsg::Tick => self.tick(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        budget::Shortage,
+        budget::Room,
         event::Caller,
         ids::{
             Assignment, CallId, CallNo, ModelCallNo, PoolKind, SessionId, Timestamp, ToolCallNo,
@@ -13,11 +13,12 @@ use crate::{
     },
     fault, limits,
     owned::{Ended, Owned},
-    policy::turn::{Effect, Input, Run, pending, prompt, state::Stage},
+    policy::turn::{Effect, Input, Purpose, Run, pending, prompt, state::Stage},
     ports::{Cancel, Progress, ToolCtx},
     protocol::{
         address::{ReplyTo, tell},
         lease::Lease,
+        ledger::BudgetDecision,
         session::{Mail, SessionMsg, Timer},
     },
 };
@@ -63,10 +64,14 @@ impl Live {
             Effect::CancelChild { child, assignment, reason } => {
                 self.cancel_child(child, assignment, reason);
             }
-            Effect::Settle { call, accounts, actual } => {
+            Effect::Settle { call, accounts, actual, last } => {
+                // Whatever becomes of it, it holds no room from here on.
+                if let CallNo::Tool(tool) = call {
+                    self.granted.remove(&tool);
+                }
                 let call = CallId { session: self.id(), no: call };
                 let root = self.state.root();
-                self.house.ledger.settle(root, call, accounts, actual);
+                self.house.ledger.settle(root, call, accounts, (actual, last));
             }
             Effect::Finish { turn, key, outcome } => self.finished(turn, &key, &outcome),
             Effect::FinishCall { key, outcome, .. } => self.call_finished(&key, &outcome),
@@ -96,33 +101,40 @@ impl Live {
         let tables = self.tables();
         let now = self.house.clock.now();
         let Some(reservation) = prompt::reservation(&self.state, call, &tables.prices, now) else {
-            let decision = Ok(());
-            return self.enqueue(Input::BudgetDecided { call, decision });
+            // Nobody counts it.
+            let (bound, priced) = prompt::model_bound(&self.state, &tables.prices, now);
+            let (decision, session) = (Ok(Room { bound, priced }), self.id());
+            let asked = Box::new(prompt::purpose(&self.state, call));
+            let call = CallId { session, no: call };
+            return self.enqueue(Input::BudgetDecided { call, asked, decision });
         };
         let myself = self.myself.clone();
-        let reply = ReplyTo::new(move |answer: crate::protocol::ledger::BudgetDecision| {
-            let (call, decision) = (answer.call.no, answer.decision);
-            tell(&myself, SessionMsg::BudgetDecided { call, decision });
+        let asked = Box::new(prompt::purpose(&self.state, call));
+        let reply = ReplyTo::new(move |answer: BudgetDecision| {
+            let asked = asked.clone();
+            tell(&myself, SessionMsg::BudgetDecided { answer, asked });
         });
         self.house.ledger.reserve(reservation, reply);
         self.ask_again_later();
     }
 
-    pub(super) fn budget_decided(&mut self, call: CallNo, decision: Result<(), Shortage>) {
-        let tool = match call {
-            CallNo::Tool(no) => self.state.calls.get(&no).map(|call| (no, call.name.clone())),
-            CallNo::Model(_) => None,
-        };
-        let plain = tool.filter(|(_, name)| !crate::policy::turn::builtin::is_builtin(name));
-        match (plain, &decision) {
-            (Some((no, name)), Ok(())) => {
-                self.granted.insert(no);
-                if let Some(pool) = self.state.tool(&name).map(|tool| tool.pool.clone()) {
-                    self.acquire(no, &pool, false);
-                }
+    pub(super) fn budget_decided(&mut self, answer: BudgetDecision, asked: Box<Purpose>) {
+        let BudgetDecision { call, decision } = answer;
+        if let (CallNo::Tool(no), Ok(_)) = (call.no, &decision)
+            && let Some(name) = self.state.calls.get(&no).map(|call| call.name.clone())
+            && !crate::policy::turn::builtin::is_builtin(&name)
+        {
+            // An answer to an earlier question: that room was given back.
+            if *asked != prompt::purpose(&self.state, call.no) {
+                return;
             }
-            _ => self.enqueue(Input::BudgetDecided { call, decision }),
+            self.granted.insert(no);
+            if let Some(pool) = self.state.tool(&name).map(|tool| tool.pool.clone()) {
+                self.acquire(no, &pool, false);
+            }
+            return;
         }
+        self.enqueue(Input::BudgetDecided { call, asked, decision });
     }
 
     fn acquire(&mut self, call: ToolCallNo, pool: &PoolKind, reserve: bool) {

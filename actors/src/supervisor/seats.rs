@@ -8,22 +8,23 @@ use std::{
 
 use dashmap::DashMap;
 use ractor::{Actor, ActorCell, ActorId, ActorRef};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     directory::Switchboard,
     domain::{
-        ids::{CredentialName, PoolKind, SessionId},
+        ids::{CredentialName, PoolKind, PrincipalId, SessionId},
         permission::RuleSet,
     },
     gate::{self, Gate},
-    ledger::Ledger,
+    ledger::{Ledger, Teller},
     limits,
     permission::Permission,
     policy::{
         budget::Warning,
         recovery::Rate,
         rules::{Desk, Layers, Policy},
+        turn::{Input, Rejected, builtin},
     },
     ports::{Clock, Journal, JournalError},
     protocol::{
@@ -32,6 +33,7 @@ use crate::{
         gate::GateMsg,
         ledger::{LedgerHandle, LedgerMsg},
         permission::{PermissionHandle, PermissionMsg},
+        session::Request,
         tool_pool::{PoolMsg, Slots},
         wing::{Alarm, WingMsg, Wings},
     },
@@ -43,6 +45,9 @@ use super::{
     Seat,
     wing::{Restarts, Wing},
 };
+
+#[cfg(test)]
+mod tests;
 
 type End<M> = watch::Sender<Option<ActorRef<M>>>;
 
@@ -63,7 +68,7 @@ pub(crate) struct Seats {
     policy: watch::Sender<Arc<Policy>>,
     damaged: watch::Sender<Arc<BTreeMap<SessionId, String>>>,
     alarm: ReplyTo<Alarm>,
-    on_warning: ReplyTo<(SessionId, Warning)>,
+    on_warning: Teller,
     house: watch::Sender<Option<Arc<House>>>,
 }
 
@@ -95,9 +100,7 @@ impl Seats {
             policy: watch::Sender::new(Arc::default()),
             damaged: watch::Sender::new(Arc::default()),
             alarm,
-            on_warning: ReplyTo::new(move |(_, warning): (SessionId, Warning)| {
-                warn(&warned, &warning);
-            }),
+            on_warning: Arc::new(move |warning| Box::pin(warn(warned.clone(), warning))),
             house: watch::Sender::new(None),
         }
     }
@@ -116,7 +119,7 @@ impl Seats {
                     journal: Arc::clone(&self.journal),
                     clock: Arc::clone(&self.clock),
                     boot: self.boot,
-                    on_warning: self.on_warning.clone(),
+                    on_warning: Arc::clone(&self.on_warning),
                     on_poison: ReplyTo::new(move |error: JournalError| {
                         alarm.send(Alarm::Poisoned { why: error.to_string() });
                     }),
@@ -258,22 +261,40 @@ fn strike<M>(end: &End<M>) -> bool {
     end.borrow().as_ref().map(|actor| actor.kill()).is_some()
 }
 
-/// Tells the session whose budget it is that it passed its mark. Nobody waits for it.
-fn warn(board: &Switchboard, warning: &Warning) {
-    let (reply, _) = tokio::sync::oneshot::channel();
-    let input = crate::policy::turn::Input::BudgetWarned {
+/// Tells the session whose budget it is that it passed a mark; `true` once that stands in its log,
+/// or never will. Anything else is told again by the ledger.
+async fn warn(board: Switchboard, warning: Warning) -> bool {
+    let (reply, answer) = oneshot::channel();
+    let input = Box::new(Input::BudgetWarned {
         account: warning.account,
+        dimension: warning.dimension,
         percent: warning.percent(),
-    };
-    let principal = crate::domain::ids::PrincipalId::from("ledger");
-    let request =
-        crate::protocol::session::Request::Order { input: Box::new(input), principal, reply };
-    board.request(warning.account, request);
+    });
+    let principal = PrincipalId::from("ledger");
+    board.request(warning.account, Request::Order { input, principal, reply });
+    match answer.await {
+        Ok(Ok(())) => true,
+        // Its inbox is full, or it went with the message in hand.
+        Ok(Err(Rejected::Busy)) | Err(_) => false,
+        // A log that takes nothing more.
+        Ok(Err(
+            Rejected::Quarantined { .. }
+            | Rejected::NotQuarantined
+            | Rejected::Archived
+            | Rejected::NotOpened
+            | Rejected::Exists
+            | Rejected::TooLarge { .. }
+            | Rejected::NoSuchApproval { .. }
+            | Rejected::Expired { .. }
+            | Rejected::NoSuchChild { .. }
+            | Rejected::BadValue { .. },
+        )) => true,
+    }
 }
 
 /// The rules that come with the runtime: its own tools touch nothing outside.
 pub(crate) fn builtin_rules() -> RuleSet {
-    let allow = crate::policy::turn::builtin::ALL
+    let allow = builtin::ALL
         .iter()
         .map(|name| crate::domain::permission::RulePattern((*name).to_owned()))
         .collect();

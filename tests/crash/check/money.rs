@@ -216,7 +216,7 @@ fn take(calls: &mut BTreeMap<CallId, Entry>, event: &GrantEvent) {
             let entry = Entry { accounts: accounts.clone(), bound: *bound, spent, open: true };
             calls.insert(*call, entry);
         }
-        GrantEvent::Settled { call, actual } => {
+        GrantEvent::Settled { call, actual, .. } => {
             if let Some(entry) = calls.get_mut(call) {
                 entry.spent = Amount { agents: 0, ..*actual };
                 entry.open = false;

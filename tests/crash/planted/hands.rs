@@ -54,7 +54,7 @@ pub(super) fn settled(facts: &mut Facts, change: impl Fn(&mut Amount)) -> bool {
                 }
                 false
             }
-            GrantEvent::Settled { call, actual } => {
+            GrantEvent::Settled { call, actual, .. } => {
                 let fits = limited.contains(call);
                 if fits {
                     change(actual);

@@ -1,10 +1,11 @@
-//! Stories of one tree, and the law that no prefix of a log overruns a budget.
+//! Stories of one tree; the laws of all trees are beside them.
 
-use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
 use crate::domain::ids::{ModelCallNo, ToolCallNo};
+
+mod laws;
 
 fn session(n: u128) -> SessionId {
     SessionId(Uuid::from_u128(n))
@@ -42,7 +43,7 @@ fn granted(tree: &mut Tree, reservation: &Reservation) -> Vec<Warning> {
 
 /// Settles and applies.
 fn settled(tree: &mut Tree, n: u32, actual: Amount) -> Vec<Warning> {
-    settle(tree, call(n), actual).map_or_else(Vec::new, |event| tree.apply(&event))
+    settle(tree, call(n), actual, false).map_or_else(Vec::new, |event| tree.apply(&event))
 }
 
 fn stands(tree: &Tree, n: u128) -> (u64, u64) {
@@ -109,7 +110,7 @@ fn settling_assigns_and_is_idempotent() {
     granted(&mut tree, &reservation(1, &path, tokens(60)));
     settled(&mut tree, 1, tokens(20));
     assert_eq!(stands(&tree, 1), (20, 0));
-    assert_eq!(settle(&tree, call(1), tokens(20)), None);
+    assert_eq!(settle(&tree, call(1), tokens(20), false), None);
     settled(&mut tree, 1, tokens(25));
     assert_eq!(stands(&tree, 1), (25, 0));
     settled(&mut tree, 1, tokens(5));
@@ -121,7 +122,7 @@ fn applying_the_same_event_twice_is_applying_it_once() {
     let path = [account(1, 100)];
     let events = [
         GrantEvent::Granted { call: call(1), accounts: path.to_vec(), bound: tokens(60) },
-        GrantEvent::Settled { call: call(1), actual: tokens(30) },
+        GrantEvent::Settled { call: call(1), actual: tokens(30), last: false },
     ];
     let (mut once, mut twice) = (Tree::default(), Tree::default());
     for event in &events {
@@ -137,8 +138,9 @@ fn the_same_reservation_again_stands_and_a_larger_one_takes_the_difference() {
     let path = [account(1, 100)];
     let mut tree = Tree::default();
     granted(&mut tree, &reservation(1, &path, tokens(60)));
-    assert_eq!(reserve(&tree, &reservation(1, &path, tokens(60))), Ruling::Standing);
-    assert_eq!(reserve(&tree, &reservation(1, &path, tokens(10))), Ruling::Standing);
+    let has = Ruling::Standing { bound: tokens(60) };
+    assert_eq!(reserve(&tree, &reservation(1, &path, tokens(60))), has);
+    assert_eq!(reserve(&tree, &reservation(1, &path, tokens(10))), has, "and hears what it has");
     granted(&mut tree, &reservation(1, &path, tokens(100)));
     assert_eq!(stands(&tree, 1), (0, 100));
     let mixed = Amount { model_calls: 1, ..tokens(5) };
@@ -214,28 +216,29 @@ fn agents_are_reserved_and_given_back_never_spent() {
 fn a_late_figure_without_a_grant_counts_on_the_path_that_is_given() {
     let path = [account(1, 100), account(2, 50)];
     let mut tree = Tree::default();
-    assert_eq!(settle(&tree, call(1), tokens(10)), None);
-    for event in book(&tree, call(1), &path, tokens(10)) {
+    assert_eq!(settle(&tree, call(1), tokens(10), false), None);
+    for event in book(&tree, call(1), &path, (tokens(10), false)) {
         tree.apply(&event);
     }
     assert_eq!((stands(&tree, 1), stands(&tree, 2)), ((10, 0), (10, 0)));
-    assert!(book(&tree, call(1), &path, tokens(10)).is_empty());
-    assert_eq!(book(&tree, call(1), &path, tokens(12)).len(), 1);
-    assert!(book(&tree, call(2), &[], tokens(10)).is_empty());
-    assert!(book(&tree, call(2), &path, Amount::default()).is_empty());
+    assert!(book(&tree, call(1), &path, (tokens(10), false)).is_empty());
+    assert_eq!(book(&tree, call(1), &path, (tokens(12), false)).len(), 1);
+    assert!(book(&tree, call(2), &[], (tokens(10), false)).is_empty());
+    assert!(book(&tree, call(2), &path, (Amount::default(), false)).is_empty());
 }
 
 #[test]
 fn a_settlement_of_an_unknown_call_changes_nothing() {
     let mut tree = Tree::default();
-    tree.apply(&GrantEvent::Settled { call: call(1), actual: tokens(10) });
+    tree.apply(&GrantEvent::Settled { call: call(1), actual: tokens(10), last: true });
     assert_eq!(tree, Tree::default());
 }
 
 #[test]
 fn without_accounts_there_is_nothing_to_hold() {
     let tree = Tree::default();
-    assert_eq!(reserve(&tree, &reservation(1, &[], tokens(u64::MAX))), Ruling::Standing);
+    let bound = tokens(u64::MAX);
+    assert_eq!(reserve(&tree, &reservation(1, &[], bound)), Ruling::Standing { bound });
 }
 
 #[test]
@@ -286,104 +289,127 @@ fn a_limit_of_zero_refuses_the_first_call_and_never_warns_of_nothing() {
     assert!(granted(&mut tree, &reservation(1, &path, Amount::default())).is_empty());
 }
 
-/// One thing that happens to a tree.
-#[derive(Clone, Debug)]
-enum Step {
-    Reserve { call: u32, bound: Amount },
-    Settle { call: u32, percent: u64 },
+#[test]
+fn what_comes_to_more_than_its_bound_is_charged_whole_and_shown_once_as_an_overrun() {
+    let path = [account(1, 100), account(2, 1_000)];
+    let mut tree = Tree::default();
+    granted(&mut tree, &reservation(1, &path, tokens(60)));
+    granted(&mut tree, &reservation(2, &path, tokens(40)));
+    // It was bounded at 60, and another model served it.
+    let told = settled(&mut tree, 1, tokens(101));
+    let overrun =
+        Warning { account: session(1), dimension: Dimension::Tokens, spent: 101, limit: 100 };
+    assert_eq!((told, overrun.percent(), overrun.mark()), (vec![overrun], 101, Mark::Overrun));
+    assert_eq!((stands(&tree, 1), stands(&tree, 2)), ((101, 40), (101, 40)), "nothing is capped");
+    // Nobody is granted anything more there, and the other is not taken back.
+    let next = reserve(&tree, &reservation(3, &path, tokens(1)));
+    assert!(matches!(next, Ruling::Refused(Shortage::Exhausted { spent: 101, .. })), "{next:?}");
+    assert!(settled(&mut tree, 2, tokens(40)).is_empty(), "said once");
+    assert_eq!(stands(&tree, 1), (141, 0));
+    // It comes down again below the mark: what was said stays said.
+    settled(&mut tree, 1, tokens(45));
+    assert_eq!(stands(&tree, 1), (85, 0));
+    assert_eq!(tree.warned().collect::<Vec<_>>(), [&overrun]);
 }
 
-fn amounts() -> impl Strategy<Value = Amount> {
-    (0_u64..60, 0_u64..60, 0_u64..3, 0_u64..3, 0_u64..3).prop_map(
-        |(tokens, money, model_calls, tool_calls, agents)| Amount {
-            tokens,
-            nano_usd: NanoUsd(money),
-            model_calls,
-            tool_calls,
-            agents,
-        },
-    )
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let reserve = (0_u32..12, amounts()).prop_map(|(call, bound)| Step::Reserve { call, bound });
-    let settle =
-        (0_u32..12, 0_u64..=100).prop_map(|(call, percent)| Step::Settle { call, percent });
-    proptest::collection::vec(prop_oneof![reserve, settle], 0..80)
-}
-
-fn path() -> Vec<Account> {
-    (1..4_u64)
-        .map(|n| Account {
-            session: session(u128::from(n)),
-            budget: Budget {
-                tokens: Some(400 / n),
-                nano_usd: (n != 2).then_some(NanoUsd(300 / n)),
-                model_calls: Some(12 / n),
-                tool_calls: None,
-                agents: Some(5 - n),
-            },
-        })
-        .collect()
-}
-
-fn share(amount: Amount, percent: u64) -> Amount {
-    Amount {
-        tokens: amount.tokens * percent / 100,
-        nano_usd: NanoUsd(amount.nano_usd.0 * percent / 100),
-        model_calls: amount.model_calls * percent / 100,
-        tool_calls: amount.tool_calls * percent / 100,
-        agents: amount.agents,
+#[test]
+fn a_share_above_a_hundred_is_an_overrun_and_no_other_is() {
+    let table = [(79, 79, Mark::Most), (80, 80, Mark::Most), (100, 100, Mark::Most)];
+    for (spent, percent, mark) in table {
+        let warning = Warning {
+            account: session(1),
+            dimension: Dimension::Money,
+            spent: spent * 1_000 + if spent == 100 { 0 } else { 999 },
+            limit: 100_000,
+        };
+        assert_eq!((warning.percent(), warning.mark()), (percent, mark));
     }
+    let over = Warning {
+        account: session(1),
+        dimension: Dimension::Money,
+        spent: 100_001,
+        limit: 100_000,
+    };
+    assert_eq!((over.percent(), over.mark()), (101, Mark::Overrun));
+    let none = Warning { account: session(1), dimension: Dimension::Money, spent: 1, limit: 0 };
+    assert_eq!(none.mark(), Mark::Overrun);
 }
 
-proptest! {
-    #[test]
-    fn no_prefix_of_a_log_overruns_a_budget(steps in steps()) {
-        let path = path();
-        let mut tree = Tree::default();
-        let mut events = Vec::new();
-        for step in steps {
-            let event = match step {
-                Step::Reserve { call: n, bound } => {
-                    // A call keeps its path: the session that makes it does not move.
-                    let depth = 1 + n as usize % 3;
-                    match reserve(&tree, &reservation(n, &path[..depth], bound)) {
-                        Ruling::Granted(event) => Some(event),
-                        Ruling::Standing | Ruling::Wait { .. } | Ruling::Refused(_) => None,
-                    }
-                }
-                Step::Settle { call: n, percent } => {
-                    let held = tree.open_grants().find(|(id, _)| **id == call(n));
-                    let actual = held.map(|(_, grant)| share(grant.bound, percent));
-                    actual.and_then(|actual| settle(&tree, call(n), actual))
-                }
-            };
-            if let Some(event) = event {
-                tree.apply(&event);
-                events.push(event);
-            }
-            for (session, balance) in tree.balances() {
-                let both = balance.spent.plus(balance.reserved);
-                for dimension in Dimension::ALL {
-                    if let Some(limit) = dimension.limit(&balance.limit) {
-                        prop_assert!(dimension.of(&both) <= limit, "{session} {dimension:?}");
-                    }
-                }
-                prop_assert_eq!(balance.spent.agents, 0);
-            }
-        }
-        let mut again = Tree::default();
-        for event in &events {
-            again.apply(event);
-        }
-        prop_assert_eq!(&tree, &again);
-        let open: Vec<CallId> = tree.open_grants().map(|(call, _)| *call).collect();
-        for call in open {
-            tree.apply(&GrantEvent::Settled { call, actual: Amount::default() });
-        }
-        for (_, balance) in tree.balances() {
-            prop_assert_eq!(balance.reserved, Amount::default());
+fn closed(tree: &mut Tree, n: u32, actual: Amount, last: bool) -> bool {
+    let event = settle(tree, call(n), actual, last);
+    event.inspect(|event| drop(tree.apply(event))).is_some()
+}
+
+#[test]
+fn a_call_closed_for_good_is_a_number_in_a_span_and_every_further_word_on_it_is_an_old_one() {
+    let path = [account(1, 100)];
+    let mut tree = Tree::default();
+    granted(&mut tree, &reservation(1, &path, tokens(60)));
+    assert!(closed(&mut tree, 1, tokens(20), true));
+    assert_eq!((stands(&tree, 1), tree.unsettled(), tree.spans()), ((20, 0), 0, 1));
+    let before = tree.clone();
+    assert!(!closed(&mut tree, 1, tokens(20), true), "told again on recovery");
+    assert!(!closed(&mut tree, 1, tokens(60), false), "the bound that the figure has replaced");
+    assert!(book(&tree, call(1), &path, (tokens(20), true)).is_empty());
+    let again = reserve(&tree, &reservation(1, &path, tokens(60)));
+    assert_eq!(again, Ruling::Standing { bound: Amount::default() }, "it holds nothing any more");
+    let (call, accounts) = (call(1), path.to_vec());
+    tree.apply(&GrantEvent::Granted { call, accounts, bound: tokens(60) });
+    tree.apply(&GrantEvent::Settled { call, actual: tokens(60), last: true });
+    assert_eq!(tree, before);
+}
+
+#[test]
+fn a_bound_booked_for_a_broken_call_is_kept_until_the_figure_replaces_it() {
+    let path = [account(1, 100_000)];
+    let mut tree = Tree::default();
+    granted(&mut tree, &reservation(1, &path, tokens(60)));
+    assert!(closed(&mut tree, 1, tokens(60), false));
+    for n in 2..1_000 {
+        granted(&mut tree, &reservation(n, &path, tokens(60)));
+        assert!(closed(&mut tree, n, tokens(1), true));
+    }
+    assert_eq!((stands(&tree, 1), tree.unsettled()), ((1_058, 0), 1));
+    assert!(closed(&mut tree, 1, tokens(7), true), "however late");
+    assert!(!closed(&mut tree, 1, tokens(7), true), "once");
+    assert_eq!((stands(&tree, 1), tree.unsettled(), tree.spans()), ((1_005, 0), 0, 1));
+}
+
+#[test]
+fn a_figure_that_turns_out_to_be_the_bound_closes_its_call_for_good() {
+    let path = [account(1, 100)];
+    let mut tree = Tree::default();
+    granted(&mut tree, &reservation(1, &path, tokens(60)));
+    assert!(closed(&mut tree, 1, tokens(60), false));
+    assert!(closed(&mut tree, 1, tokens(60), true));
+    assert_eq!((stands(&tree, 1), tree.unsettled()), ((60, 0), 0));
+}
+
+#[test]
+fn room_given_back_leaves_nothing_behind_and_may_be_asked_for_again() {
+    let path = [account(1, 100)];
+    let mut tree = Tree::default();
+    granted(&mut tree, &reservation(1, &path, tokens(60)));
+    assert!(closed(&mut tree, 1, Amount::default(), false));
+    assert_eq!((tree.unsettled(), tree.spans()), (0, 0));
+    granted(&mut tree, &reservation(1, &path, tokens(80)));
+    assert!(closed(&mut tree, 1, tokens(30), true));
+    assert_eq!(stands(&tree, 1), (30, 0));
+}
+
+#[test]
+fn what_a_tree_remembers_grows_with_its_sessions_and_not_with_their_calls() {
+    let path = [account(1, u64::MAX)];
+    let mut tree = Tree::default();
+    for no in 1..=2_000 {
+        for who in 0..10 {
+            let call = CallId::model(session(100 + who), ModelCallNo(no));
+            let ask = Reservation { call, ..reservation(1, &path, tokens(9)) };
+            granted(&mut tree, &ask);
+            let event = settle(&tree, call, tokens(3), true).unwrap();
+            tree.apply(&event);
         }
     }
+    assert_eq!((tree.unsettled(), tree.spans(), tree.open_grants().count()), (0, 10, 0));
+    assert_eq!(stands(&tree, 1), (60_000, 0));
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::domain::{
+    budget::Mark,
     conversation::{Block, Message, Speaker},
     event::{Caller, Event, TimerKind, UserInput},
     ids::{InputKey, Timestamp, TurnId},
@@ -156,6 +157,9 @@ impl Fold {
             Event::GoalSet { goal } => state.goal.clone_from(goal),
             Event::ToolsChanged { tools, .. } => state.tools = Arc::new(tools.clone()),
             Event::Compacted { messages, summary } => talk::compacted(state, *messages, summary),
+            Event::BudgetWarned { account, percent, dimension } => {
+                state.warned.insert((*account, *dimension, Mark::of(*percent)));
+            }
             _ => {}
         }
     }

@@ -2,7 +2,7 @@
 //! be done once. All decisions are methods of it, a file per subject.
 
 use crate::domain::{
-    budget::Amount,
+    budget::{Amount, Mark},
     conversation::Stop,
     event::{Event, UserInput},
     ids::{Assignment, CallNo, InputKey, TurnId},
@@ -81,7 +81,9 @@ impl<'s, 'e> Desk<'s, 'e> {
                 self.model_finished(call, *reply, &slots)
             }
             Input::ModelFailed { call, failure } => self.model_failed(call, failure),
-            Input::BudgetDecided { call, decision } => self.budget_decided(call, decision),
+            Input::BudgetDecided { call, asked, decision } => {
+                self.budget_decided(call, &asked, decision);
+            }
             Input::SlotGranted { call } => self.slot_granted(call),
             Input::SlotRefused { call, reason } => self.slot_refused(call, reason),
             Input::ToolFinished { call, outcome } => self.tool_finished(call, outcome),
@@ -104,8 +106,12 @@ impl<'s, 'e> Desk<'s, 'e> {
                 self.emit(Event::Checkpointed { name, at, value });
             }
             Input::GoalSet { goal } => self.emit(Event::GoalSet { goal }),
-            Input::BudgetWarned { account, percent } => {
-                self.emit(Event::BudgetWarned { account, percent });
+            Input::BudgetWarned { account, dimension, percent } => {
+                // The ledger tells it until it knows that it stands here.
+                if !self.state.is_warned(account, dimension, Mark::of(percent)) {
+                    let dimension = Some(dimension);
+                    self.emit(Event::BudgetWarned { account, percent, dimension });
+                }
             }
         }
         self.advance();
@@ -277,15 +283,29 @@ impl<'s, 'e> Desk<'s, 'e> {
         self.once(Effect::Finish { turn, key, outcome });
     }
 
-    /// Tells the ledger what a call came to, if it counts.
+    /// Tells the ledger what a call came to, if it counts. Of a model call that is known only as a
+    /// bound another figure may follow.
     pub(super) fn settle(&mut self, call: CallNo, actual: Amount, assigns: bool) {
+        let last = match call {
+            CallNo::Model(no) => !self.state.unsettled.contains_key(&no),
+            CallNo::Tool(_) => true,
+        };
+        self.charge(call, (actual, last), assigns);
+    }
+
+    /// Gives back the room of a call that holds or wants some and is not begun; it may ask again.
+    pub(super) fn give_back(&mut self, call: CallNo, assigns: bool) {
+        self.charge(call, (Amount::default(), false), assigns);
+    }
+
+    fn charge(&mut self, call: CallNo, (actual, last): (Amount, bool), assigns: bool) {
         let accounts = match call {
             CallNo::Model(_) => prompt::accounts(self.state, &prompt::MODEL),
             CallNo::Tool(_) if assigns => prompt::accounts(self.state, &prompt::ASSIGN),
             CallNo::Tool(_) => prompt::accounts(self.state, &prompt::TOOL),
         };
         if !accounts.is_empty() {
-            self.once(Effect::Settle { call, accounts, actual });
+            self.once(Effect::Settle { call, accounts, actual, last });
         }
     }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use crate::{
     domain::{
         agent::Rendered,
-        budget::{Account, Amount, Shortage},
+        budget::{Account, Amount, Dimension, Room, Shortage},
         conversation::Reply,
         event::{CancelTarget, Creation, Event, ForkPoint, Goal, ModelFailure, UserInput},
         ids::{
-            AgentName, ApprovalNo, Assignment, CallNo, CheckpointName, InputKey, ModelCallNo,
-            PoolKind, Position, PrincipalId, SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
+            AgentName, ApprovalNo, Assignment, CallId, CallNo, CheckpointName, InputKey,
+            ModelCallNo, PoolKind, Position, PrincipalId, SessionId, Timestamp, ToolCallNo,
+            ToolName, TurnId,
         },
         outcome::{ChildReport, TurnOutcome},
         permission::{Answer, Ask, Mode, Rule},
@@ -19,6 +20,8 @@ use crate::{
     },
     policy::rules::Policy,
 };
+
+use super::state::Stage;
 
 /// Everything outside the log that a decision may depend on.
 #[derive(Clone, Copy, Debug)]
@@ -104,9 +107,11 @@ pub enum Input {
     /// The ledger answered.
     BudgetDecided {
         /// The call it was asked for.
-        call: CallNo,
+        call: CallId,
+        /// What that call was to be when it was asked.
+        asked: Box<Purpose>,
         /// Its answer.
-        decision: Result<(), Shortage>,
+        decision: Result<Room, Shortage>,
     },
     /// A slot is held for this call, and its reservation is granted.
     SlotGranted {
@@ -203,9 +208,25 @@ pub enum Input {
     BudgetWarned {
         /// Whose.
         account: SessionId,
-        /// Which mark.
+        /// In which dimension.
+        dimension: Dimension,
+        /// The share spent; above 100 it was overrun.
         percent: u64,
     },
+}
+
+/// What a call that asks for room is to be. A number alone does not say: the next turn asks under the
+/// number that an earlier turn was refused, and a tool call asks again when a person has allowed it or
+/// its session is back on the stage. Each time the room of the earlier question was given back, so its
+/// answer, should it still be under way, must not serve the later one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purpose {
+    /// The running turn, for a model call.
+    pub turn: Option<TurnId>,
+    /// How far it is, for a tool call.
+    pub stage: Option<Stage>,
+    /// How often the session was let back on the stage.
+    pub releases: u64,
 }
 
 /// Something to be done. The first group stands until an event ends it and is read off the state;
@@ -237,8 +258,8 @@ pub enum Effect {
     /// Wake the machine at this time; replaces an earlier one.
     SetTimer { at: Timestamp },
 
-    /// Tell the ledger what a call came to.
-    Settle { call: CallNo, accounts: Vec<Account>, actual: Amount },
+    /// Tell the ledger what a call came to, and whether that is the last word on it.
+    Settle { call: CallNo, accounts: Vec<Account>, actual: Amount, last: bool },
     /// Tell whoever waits how a turn ended.
     Finish { turn: TurnId, key: InputKey, outcome: TurnOutcome },
     /// Tell the host how its tool call closed.

@@ -2,10 +2,10 @@
 
 use crate::{
     domain::{
-        budget::{Amount, Shortage},
+        budget::{Room, Shortage},
         conversation::{Reply, ReplyBlock},
         event::{Caller, Event, FailureKind, ModelFailure, TimerKind},
-        ids::{CallNo, ModelCallNo, ModelName, ToolCallNo},
+        ids::{CallId, CallNo, ModelCallNo, ModelName, ToolCallNo},
         outcome::TurnOutcome,
         tool::ToolOutcome,
         usage::Settlement,
@@ -14,7 +14,13 @@ use crate::{
     policy::recovery,
 };
 
-use super::{builtin, desk::Desk, input::Effect, pending, prompt, state::Stage, state::State};
+use super::{
+    builtin,
+    desk::Desk,
+    input::{Effect, Purpose},
+    pending, prompt,
+    state::{Stage, State},
+};
 
 impl Desk<'_, '_> {
     /// Begins a model call, unless a budget on the path must be asked first.
@@ -29,13 +35,20 @@ impl Desk<'_, '_> {
         if !prompt::accounts(self.state, &prompt::MODEL).is_empty() {
             return false;
         }
-        self.call_model();
+        self.call_model(self.needed());
         true
     }
 
-    fn call_model(&mut self) {
-        let Some(turn) = &self.state.turn else { return };
+    /// The room that the next model call needs as things stand now.
+    fn needed(&self) -> Room {
         let (bound, priced) = prompt::model_bound(self.state, self.env.prices, self.env.now);
+        Room { bound, priced }
+    }
+
+    /// Records the call with the room it has, so that the frame, the ledger and the booking of a
+    /// call that breaks off say one number.
+    fn call_model(&mut self, Room { bound, priced }: Room) {
+        let Some(turn) = &self.state.turn else { return };
         self.emit(Event::ModelCallStarted {
             call: self.state.next.model,
             turn: turn.id,
@@ -55,7 +68,7 @@ impl Desk<'_, '_> {
             return;
         }
         let model = turn.model.clone();
-        self.call_model();
+        self.call_model(self.needed());
         let failure = ModelFailure {
             kind: FailureKind::Aborted,
             message: "not made: it still waited for room in a budget".to_owned(),
@@ -84,46 +97,65 @@ impl Desk<'_, '_> {
         for no in asked {
             let Some(call) = self.state.calls.get(&no) else { continue };
             let assigns = builtin::assigns(&call.name);
-            self.settle(CallNo::Tool(no), Amount::default(), assigns);
+            self.give_back(CallNo::Tool(no), assigns);
         }
     }
 
-    pub(super) fn budget_decided(&mut self, call: CallNo, decision: Result<(), Shortage>) {
-        match call {
-            CallNo::Model(no) => {
-                let wanted = no == self.state.next.model
-                    && self.state.quarantined.is_none()
-                    && pending::wants_model(self.state);
-                match decision {
-                    Ok(()) if wanted => self.call_model(),
-                    // Nobody wants it any more; a call that was begun is settled when it ends.
-                    Ok(()) if no >= self.state.next.model => {
-                        self.settle(call, Amount::default(), false);
-                    }
-                    Err(shortage) if wanted => self.exhausted(shortage),
-                    Ok(()) | Err(_) => {}
+    pub(super) fn budget_decided(
+        &mut self,
+        call: CallId,
+        asked: &Purpose,
+        decision: Result<Room, Shortage>,
+    ) {
+        if call.session != self.state.session {
+            return;
+        }
+        let same = *asked == prompt::purpose(self.state, call.no);
+        match call.no {
+            CallNo::Model(no) => self.model_room(no, same, decision),
+            CallNo::Tool(no) => self.tool_room(no, same, decision),
+        }
+    }
+
+    fn model_room(&mut self, no: ModelCallNo, same: bool, decision: Result<Room, Shortage>) {
+        let due = no == self.state.next.model;
+        let wanted = self.state.quarantined.is_none() && pending::wants_model(self.state);
+        match decision {
+            Ok(room) if due && wanted && same => {
+                if room.covers(&self.needed().bound) {
+                    self.call_model(room);
+                } else {
+                    // A price rose meanwhile: the ledger is asked for the difference.
+                    self.once(Effect::Reserve { call: CallNo::Model(no) });
                 }
             }
-            CallNo::Tool(no) => {
-                let Some(asked) = self.state.calls.get(&no) else {
-                    if decision.is_ok() {
-                        self.settle_late(no);
-                    }
-                    return;
-                };
-                let waits = matches!(asked.stage, Stage::Wanted | Stage::Approved { .. });
-                let assigns = builtin::assigns(&asked.name);
-                match decision {
-                    Ok(()) if waits && assigns => self.assign_if_allowed(no),
-                    Ok(()) => {}
-                    Err(shortage) if waits => {
-                        let reason = format!("limit reached: {shortage}");
-                        self.emit(Event::BudgetExhausted { shortage });
-                        self.close(no, ToolOutcome::Refused { reason });
-                    }
-                    Err(_) => {}
-                }
+            Err(shortage) if due && wanted && same => self.exhausted(shortage),
+            // Nobody wants it any more; a call that was begun is settled when it ends. While another
+            // turn asks under this number, giving it back would take what that turn is granted.
+            Ok(_) if no >= self.state.next.model && !wanted => {
+                self.give_back(CallNo::Model(no), false);
             }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    fn tool_room(&mut self, no: ToolCallNo, same: bool, decision: Result<Room, Shortage>) {
+        let Some(asked) = self.state.calls.get(&no) else {
+            if decision.is_ok() {
+                self.settle_late(no);
+            }
+            return;
+        };
+        let waits = matches!(asked.stage, Stage::Wanted | Stage::Approved { .. });
+        let assigns = builtin::assigns(&asked.name);
+        match decision {
+            Ok(_) if waits && same && assigns => self.assign_if_allowed(no),
+            Err(shortage) if waits && same => {
+                let reason = format!("limit reached: {shortage}");
+                self.emit(Event::BudgetExhausted { shortage });
+                self.close(no, ToolOutcome::Refused { reason });
+            }
+            Ok(_) | Err(_) => {}
         }
     }
 
@@ -140,6 +172,9 @@ impl Desk<'_, '_> {
     fn exhausted(&mut self, shortage: Shortage) {
         let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) else { return };
         let reason = shortage.to_string();
+        // The question may have been asked twice, or part of the room be held already: whatever this
+        // number has or still waits for goes back, for the next turn asks under it anew.
+        self.give_back(CallNo::Model(self.state.next.model), false);
         self.emit(Event::BudgetExhausted { shortage });
         self.end_turn(turn, TurnOutcome::BudgetExhausted { reason });
     }

@@ -14,7 +14,7 @@ use crate::{
     limits,
 };
 
-use super::{builtin, state::State};
+use super::{builtin, input::Purpose, state::State};
 
 /// The request of an open model call.
 #[must_use]
@@ -126,6 +126,16 @@ pub fn reservation(
     }
     let call = CallId { session: state.session, no };
     Some(Reservation { call, root: state.root(), accounts, bound, priced })
+}
+
+/// What a call that asks for room now is to be.
+#[must_use]
+pub fn purpose(state: &State, no: CallNo) -> Purpose {
+    let (turn, stage) = match no {
+        CallNo::Model(_) => (state.turn.as_ref().map(|turn| turn.id), None),
+        CallNo::Tool(call) => (None, state.calls.get(&call).map(|call| call.stage.clone())),
+    };
+    Purpose { turn, stage, releases: state.releases }
 }
 
 /// The id under which a session's input from its parent is known.

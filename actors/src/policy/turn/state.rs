@@ -7,7 +7,7 @@ use std::{
 
 use crate::domain::{
     agent::{AgentSpec, Rendered, Sampling},
-    budget::{Account, Amount},
+    budget::{Account, Amount, Dimension, Mark},
     conversation::Message,
     event::{Caller, Creation, ForkPoint, Goal, Lineage, UserInput},
     ids::{
@@ -65,6 +65,8 @@ pub struct State {
     pub usage: Usage,
     /// The latest bookings, told to the ledger again on recovery; whether each assigned work.
     pub recent: VecDeque<(CallNo, Amount, bool)>,
+    /// Marks that budgets have passed. Before logs named dimensions they had none.
+    pub warned: BTreeSet<(SessionId, Option<Dimension>, Mark)>,
     /// Panics since the last progress.
     pub panics: Vec<Timestamp>,
     /// Restarts so far.
@@ -73,6 +75,8 @@ pub struct State {
     pub quarantined: Option<String>,
     /// How it was let back last, and by whom: the same release again is the same release.
     pub released: Option<(bool, PrincipalId)>,
+    /// How often it was let back.
+    pub releases: u64,
     /// Assignments cancelled before they arrived, or after.
     pub cancelled: BTreeMap<Assignment, String>,
     /// Assignments that have ended, and the turns that carried them out.
@@ -309,10 +313,12 @@ impl State {
             unsettled: BTreeMap::new(),
             usage: Usage::default(),
             recent: VecDeque::new(),
+            warned: BTreeSet::new(),
             panics: Vec::new(),
             restarts: 0,
             quarantined: None,
             released: None,
+            releases: 0,
             cancelled: BTreeMap::new(),
             reports: BTreeMap::new(),
             name: None,
@@ -383,6 +389,12 @@ impl State {
     #[must_use]
     pub fn live_children(&self) -> usize {
         self.children.values().filter(|child| child.open().is_some()).count()
+    }
+
+    /// Whether its log says that a budget passed this mark.
+    #[must_use]
+    pub fn is_warned(&self, account: SessionId, dimension: Dimension, mark: Mark) -> bool {
+        [Some(dimension), None].iter().any(|of| self.warned.contains(&(account, *of, mark)))
     }
 
     /// How a call's request looks to permission.

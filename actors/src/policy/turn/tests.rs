@@ -9,6 +9,7 @@ mod outside;
 mod play;
 mod recorded;
 mod recovery;
+mod room;
 mod told;
 mod tools;
 mod turns;

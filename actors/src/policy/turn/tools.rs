@@ -2,7 +2,6 @@
 
 use crate::{
     domain::{
-        budget::Amount,
         event::{Caller, Event},
         ids::{CallNo, InputKey, ToolCallNo, ToolName},
         permission::{Ask, Basis, Decision, Mode, Subject, Verdict},
@@ -183,7 +182,7 @@ impl Desk<'_, '_> {
             self.assign(no);
         } else if self.state.quarantined.is_some() {
             // Off the stage it holds nothing; it asks again once it is released.
-            self.settle(CallNo::Tool(no), Amount::default(), true);
+            self.give_back(CallNo::Tool(no), true);
         }
     }
 
@@ -204,7 +203,7 @@ impl Desk<'_, '_> {
             Decision::Ask => {
                 // Whoever waits for a person holds no room meanwhile.
                 let assigns = builtin::assigns(&call.name);
-                self.settle(CallNo::Tool(no), Amount::default(), assigns);
+                self.give_back(CallNo::Tool(no), assigns);
                 self.ask(no, verdict);
                 false
             }

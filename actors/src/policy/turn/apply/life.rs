@@ -28,6 +28,7 @@ impl Fold {
             return self.cannot("it is not quarantined");
         }
         state.released = Some((skip, by.clone()));
+        state.releases += 1;
         Ok(())
     }
 }
@@ -43,6 +44,7 @@ pub(super) fn cut(state: &mut State) {
     state.waived = false;
     state.usage = crate::domain::usage::Usage::default();
     state.unsettled.clear();
+    state.warned.clear();
     state.recent.clear();
     state.panics.clear();
     state.restarts = 0;

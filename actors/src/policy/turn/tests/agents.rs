@@ -138,7 +138,7 @@ fn a_full_house_is_said_to_the_model() {
     Play::of(agent())
         .with(say("k1"))
         .with(wants(1, &[SPAWN]))
-        .check(Input::BudgetDecided { call: tool(1), decision }, "
+        .check(decided(1, tool(1), decision), "
                 + budget_exhausted
                 + tool_finished t1 refused: limit reached: budget of 00000000-0000-0000-0000-000000000001 stayed reserved by others for 1 ms
                 + model_call_started m2

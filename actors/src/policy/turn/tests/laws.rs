@@ -170,7 +170,13 @@ fn input(now: &Watched, Deed { kind, pick, how }: Deed) -> Input {
         12..=15 => {
             let call = one(&asked.room, pick, CallNo::Tool(ToolCallNo(99)));
             let short = Shortage::UnknownPrice { account };
-            Input::BudgetDecided { call, decision: if how % 6 == 5 { Err(short) } else { Ok(()) } }
+            let decision = if how % 6 == 5 { Err(short) } else { Ok(plenty()) };
+            match room_now(&now.play.state, call) {
+                Input::BudgetDecided { call, asked, .. } if how % 3 > 0 => {
+                    Input::BudgetDecided { call, asked, decision }
+                }
+                _ => decided(u32::from(how % 4), call, decision),
+            }
         }
         16..=18 => Input::SlotGranted { call: one(&asked.slots, pick, ToolCallNo(99)) },
         19 => {
@@ -259,7 +265,7 @@ fn as_asked(now: &mut Watched, effect: &Effect, Deed { pick, how, .. }: Deed) ->
             Input::ModelFinished { call: *call, reply, slots }
         }
         Effect::AbortModel { call } => fails(call.0, FailureKind::Aborted),
-        Effect::Reserve { call } => room(*call),
+        Effect::Reserve { call } => room_now(&now.play.state, *call),
         Effect::AcquireSlot { call, .. } => Input::SlotGranted { call: *call },
         Effect::RunTool { call, .. } => Input::ToolFinished { call: *call, outcome: outcome(how) },
         Effect::AbortTool { call } => Input::ToolFinished { call: *call, outcome: outcome(2) },
@@ -424,7 +430,7 @@ fn run_to_the_end(crashes: &[bool]) -> (Vec<String>, String) {
 
 fn answered(state: &State, effect: &Effect, prompts: &mut Vec<String>) -> Option<Input> {
     match effect {
-        Effect::Reserve { call } => Some(room(*call)),
+        Effect::Reserve { call } => Some(room_now(state, *call)),
         Effect::CallModel { call } => {
             let prompt = prompt::request(state, *call, state.updated_at)?.prompt_bytes();
             prompts.push(String::from_utf8(prompt).unwrap());

@@ -80,7 +80,16 @@ fn a_session_is_put_away_when_nothing_is_in_hand() {
 
 #[test]
 fn a_warning_of_the_ledger_is_recorded() {
-    Play::of(agent()).check(Input::BudgetWarned { account: me(), percent: 80 }, "+ budget_warned");
+    use crate::domain::budget::Dimension::{Money, Tokens};
+    let warned = |dimension, percent| Input::BudgetWarned { account: me(), dimension, percent };
+    Play::of(agent())
+        .check(warned(Tokens, 80), "+ budget_warned")
+        // Told again, by a ledger that could not know.
+        .check(warned(Tokens, 80), "")
+        .check(warned(Tokens, 93), "")
+        .check(warned(Money, 80), "+ budget_warned")
+        .check(warned(Tokens, 101), "+ budget_warned")
+        .check(warned(Tokens, 140), "");
 }
 
 /// A fork of what `play` came to.

@@ -9,7 +9,7 @@ use super::told;
 use crate::{
     domain::{
         agent::{AgentSpec, Rendered},
-        budget::{Account, Amount, Budget},
+        budget::{Account, Amount, Budget, Room, Shortage},
         conversation::{Block, Reply, ReplyBlock, Stop},
         event::{
             CancelTarget, Creation, Event, FailureKind, Lineage, ModelFailure, ParentLink,
@@ -17,7 +17,7 @@ use crate::{
         },
         frame,
         ids::{
-            AgentName, ApprovalNo, Assignment, CallNo, ModelCallNo, PoolKind, PrincipalId,
+            AgentName, ApprovalNo, Assignment, CallId, CallNo, ModelCallNo, PoolKind, PrincipalId,
             SessionId, Timestamp, ToolCallNo, TurnId,
         },
         outcome::{ChildOutcome, ChildReport, TurnOutcome},
@@ -27,7 +27,10 @@ use crate::{
     },
     policy::{
         rules::{Desk, Layers, Policy},
-        turn::{Checks, Effect, Env, Input, Rejected, State, builtin, fold, step},
+        turn::{
+            Checks, Effect, Env, Input, Purpose, Rejected, State, builtin, fold, prompt,
+            state::Stage, step,
+        },
     },
 };
 
@@ -49,6 +52,7 @@ pub(super) struct Play {
     pub(super) now: Timestamp,
     pub(super) layers: Layers,
     pub(super) desk: Desk,
+    pub(super) prices: PriceBook,
     /// The fold of the stored bytes so far.
     stored: State,
     /// Committed frames: when, and the bytes.
@@ -147,6 +151,7 @@ impl Play {
             now: Timestamp(1_000),
             layers: Layers::default(),
             desk: Desk::Staffed,
+            prices: prices(),
             frames: Vec::new(),
         }
     }
@@ -162,14 +167,14 @@ impl Play {
     pub(super) fn decide(&mut self, input: Input) -> Stepped {
         let policy = Policy::compile(&self.layers, self.desk).unwrap();
         let by = PrincipalId::from("ann");
-        let (agents, prices) = (agents(), prices());
+        let agents = agents();
         let env = Env {
             now: self.now,
             random: 0,
             by: &by,
             policy: &policy,
             agents: &agents,
-            prices: &prices,
+            prices: &self.prices,
             checks: Checks::none(),
         };
         let mut effects = step(&mut self.state, &env, input)?;
@@ -265,7 +270,7 @@ pub(super) fn say(key: &str) -> Input {
 pub(super) fn assign(no: u32) -> Input {
     let mut input = UserInput::text("work");
     input.assignment = Some(Assignment(no));
-    let key = super::super::prompt::assignment_key(boss(), Assignment(no));
+    let key = prompt::assignment_key(boss(), Assignment(no));
     Input::Submitted { key, input: Box::new(input) }
 }
 
@@ -327,8 +332,37 @@ pub(super) fn person(no: u32, answer: Answer) -> Input {
     Input::ApprovalDecided { no: ApprovalNo(no), answer }
 }
 
-pub(super) fn room(call: CallNo) -> Input {
-    Input::BudgetDecided { call, decision: Ok(()) }
+/// What the ledger says of a call in turn `turn`, or of a tool call that only rules have allowed.
+pub(super) fn decided(turn: u32, no: CallNo, decision: Result<Room, Shortage>) -> Input {
+    let (turn, stage) = match no {
+        CallNo::Model(_) => (Some(TurnId(turn)), None),
+        CallNo::Tool(_) => (None, Some(Stage::Wanted)),
+    };
+    let asked = Box::new(Purpose { turn, stage, releases: 0 });
+    Input::BudgetDecided { call: CallId { session: me(), no }, asked, decision }
+}
+
+/// More room than any call here needs.
+pub(super) fn plenty() -> Room {
+    let bound = Amount {
+        tokens: 500_000,
+        nano_usd: crate::domain::usage::NanoUsd(1_000_000_000),
+        model_calls: 1,
+        ..NOTHING
+    };
+    Room { bound, priced: true }
+}
+
+/// Room for a call of the first turn.
+pub(super) fn room(no: CallNo) -> Input {
+    decided(1, no, Ok(plenty()))
+}
+
+/// Room for whatever the call is to be now.
+pub(super) fn room_now(state: &State, no: CallNo) -> Input {
+    let asked = Box::new(prompt::purpose(state, no));
+    let decision = Ok(plenty());
+    Input::BudgetDecided { call: CallId { session: me(), no }, asked, decision }
 }
 
 pub(super) fn model(no: u32) -> CallNo {

@@ -39,7 +39,7 @@ fn a_lost_model_call_is_booked_at_its_bound_and_made_again() {
                 + session_restarted
                 + model_call_failed m1 Lost
                 + usage_settled m1 at its bound
-                > settle m1 10326 tokens 1 calls
+                > settle m1 500000 tokens 1 calls
                 > reserve m2
                 > wake at 345601000
             ",

@@ -164,7 +164,7 @@ fn a_counted_tool_call_asks_for_room_first() {
                 + tool_started t1 by rules until 301000
                 > run t1
             ")
-        .check(Input::BudgetDecided { call: tool(2), decision }, "
+        .check(decided(1, tool(2), decision), "
                 + budget_exhausted
                 + tool_finished t2 refused: limit reached: budget of 00000000-0000-0000-0000-000000000001 is in money, but the model's price is unknown
                 > settle t2 nothing

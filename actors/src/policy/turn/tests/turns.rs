@@ -286,12 +286,13 @@ fn no_room_ends_the_turn_as_exhausted() {
     let decision = Err(shortage);
     Play::of(counted())
         .with(say("k1"))
-        .check(Input::BudgetDecided { call: model(1), decision: decision.clone() }, "
+        .check(decided(1, model(1), decision.clone()), "
                 + budget_exhausted
                 + turn_finished 1 budget_exhausted: budget of 00000000-0000-0000-0000-000000000001 is in money, but the model's price is unknown
+                > settle m1 nothing
                 > tell turn 1 budget_exhausted
             ")
-        .check(Input::BudgetDecided { call: model(1), decision }, "");
+        .check(decided(1, model(1), decision), "");
 }
 
 #[test]
