@@ -1,7 +1,11 @@
 //! Named points where a test may strike: the kill driver aborts the process at one, a unit test
 //! panics at one. Without the feature `testing` a point compiles to nothing.
 //!
-//! Every point is listed in `POINTS`, so that a driver can prove each one was reached.
+//! Every point is listed in `POINTS`, so that a driver can prove each one was reached. A process can
+//! be armed once; a single session can be struck at points of its own, listed in `OF_SESSIONS`, while
+//! all others pass unharmed.
+
+use crate::domain::ids::SessionId;
 
 /// All points, in the order a turn passes them.
 pub const POINTS: [&str; 25] = [
@@ -32,9 +36,17 @@ pub const POINTS: [&str; 25] = [
     "shutdown.sessions_gone",
 ];
 
+/// Points of one session: before anything of it exists, at any message, when its state is let go.
+pub const OF_SESSIONS: [&str; 3] = ["session.loading", "session.handling", "session.let_go"];
+
 #[cfg(feature = "testing")]
 mod armed {
-    use std::sync::OnceLock;
+    use std::{
+        collections::BTreeMap,
+        sync::{Mutex, OnceLock, PoisonError},
+    };
+
+    use super::SessionId;
 
     /// What to do at a point.
     pub type Strike = Box<dyn Fn(&'static str) + Send + Sync>;
@@ -53,12 +65,41 @@ mod armed {
             strike(name);
         }
     }
+
+    static STRUCK: Mutex<BTreeMap<(&'static str, SessionId), u32>> = Mutex::new(BTreeMap::new());
+
+    /// From now on a session is struck so many times when it passes a point of `OF_SESSIONS`.
+    ///
+    /// # Panics
+    /// When there is no such point: that is the test's mistake.
+    pub fn strike(name: &'static str, session: SessionId, times: u32) {
+        assert!(super::OF_SESSIONS.contains(&name), "no point {name}");
+        STRUCK.lock().unwrap_or_else(PoisonError::into_inner).insert((name, session), times);
+    }
+
+    /// Whether a session that passes a point is struck there.
+    #[must_use]
+    pub fn struck(name: &'static str, session: SessionId) -> bool {
+        let mut all = STRUCK.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(left) = all.get_mut(&(name, session)) else { return false };
+        let hit = *left > 0;
+        *left = left.saturating_sub(1);
+        hit
+    }
 }
 
 #[cfg(feature = "testing")]
-pub use armed::{Strike, arm, point};
+pub use armed::{Strike, arm, point, strike, struck};
 
 /// Passes a point.
 #[cfg(not(feature = "testing"))]
 #[inline]
 pub const fn point(_name: &'static str) {}
+
+/// Whether a session that passes a point is struck there.
+#[cfg(not(feature = "testing"))]
+#[inline]
+#[must_use]
+pub const fn struck(_name: &'static str, _session: SessionId) -> bool {
+    false
+}

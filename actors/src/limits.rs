@@ -37,6 +37,27 @@ pub const BACKOFF_MAX_MS: u64 = 10_000;
 /// Restarts per second in the whole runtime, and as many at once: never more than 50 within any
 /// second, and 500 sessions that fail at once are back within 20 s.
 pub const RESTARTS_PER_SECOND: u32 = 25;
+/// Sessions that may die within `BREAKER_WINDOW_MS` before it counts as one common cause: what the
+/// house restarts in a second. Restarts that all die again are 50 in the window, so it opens again.
+pub const BREAKER_DEATHS: usize = 25;
+/// The window in which deaths of different sessions count as together.
+pub const BREAKER_WINDOW_MS: u64 = 2_000;
+/// Sessions that are started to see whether the common cause has passed: one could be lucky, and each
+/// failed look costs as many panics.
+pub const BREAKER_PROBES: usize = 3;
+/// First pause before that is looked at; it doubles with every failed look: 1, 2, 4, 8, 10 s.
+pub const BREAKER_PAUSE_MS: u64 = 1_000;
+/// Longest such pause: with `BREAKER_ASK_MS` and `BREAKER_LIVES_MS` some 15 s after the cause has
+/// passed the first are back, and 500 by 20 s later: within the minute.
+pub const BREAKER_PAUSE_MAX_MS: u64 = 10_000;
+/// A probe lives when it is at work for so long: what kills many kills within moments.
+pub const BREAKER_LIVES_MS: u64 = 1_000;
+/// How often one who waits asks again, and up to twice that: 10,000 who wait are 7,000 questions a
+/// second, each the time of a map's look-up.
+pub const BREAKER_ASK_MS: u64 = 1_000;
+/// One who has not asked for so long waits no more, and a probe of whom nothing is heard is none:
+/// five times the longest pause between two questions.
+pub const BREAKER_LOST_MS: u64 = 10_000;
 
 /// Inputs a session holds before a producer hears `Busy`: 16 queued turns are hours of work.
 pub const INBOX: u32 = 16;

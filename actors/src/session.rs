@@ -28,6 +28,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::{
     domain::{event::ForkPoint, ids::SessionId},
+    fault,
     owned::Owned,
     policy::turn::Rejected,
     protocol::{
@@ -96,6 +97,7 @@ impl Actor for Session {
         myself: ActorRef<SessionMsg>,
         start: Start,
     ) -> Result<Stage, ActorProcessingErr> {
+        assert!(!fault::struck("session.loading", start.session), "struck before its first step");
         Ok(self.loading(myself, start, VecDeque::new()))
     }
 
@@ -105,6 +107,9 @@ impl Actor for Session {
         message: SessionMsg,
         stage: &mut Stage,
     ) -> Result<(), ActorProcessingErr> {
+        if fault::struck("session.handling", stage.session()) {
+            return Err("struck at a message".into());
+        }
         match stage {
             Stage::Live(live) => {
                 // A fork begins with what another log says, so that log is read first.
@@ -127,6 +132,15 @@ impl Actor for Session {
             }
         }
         Ok(())
+    }
+}
+
+impl Stage {
+    fn session(&self) -> SessionId {
+        match self {
+            Self::Loading(loading) => loading.start.session,
+            Self::Live(live) => live.id(),
+        }
     }
 }
 

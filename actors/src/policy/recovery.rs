@@ -9,6 +9,10 @@ use crate::{
     limits,
 };
 
+mod breaker;
+
+pub use breaker::{Breaker, Change, Held, Verdict};
+
 #[cfg(test)]
 mod tests;
 
@@ -97,14 +101,26 @@ impl Rate {
     /// Takes one restart and says how long to wait for it. Those who ask together are given
     /// moments one after the other: nobody asks again, and nobody waits with a crowd.
     pub fn admit(&mut self, now: Timestamp) -> u64 {
+        self.fill(now);
+        self.milli -= ONE;
+        let owed = u64::try_from(-self.milli).unwrap_or(0);
+        owed.div_ceil(u64::from(self.per_second))
+    }
+
+    /// Forgets what may go at once, not what was promised: those who waited together for
+    /// something else are spread from the first one on.
+    pub fn drain(&mut self, now: Timestamp) {
+        self.fill(now);
+        self.milli = self.milli.min(0);
+    }
+
+    fn fill(&mut self, now: Timestamp) {
         let per_second = i64::from(self.per_second);
         // `per_second` restarts a second are as many thousandths a millisecond. A clock that went
         // backwards fills nothing, and filling goes on from where it is now.
         let passed = i64::try_from(now.since_ms(self.filled_at)).unwrap_or(i64::MAX);
         let gained = passed.saturating_mul(per_second);
-        self.milli = self.milli.saturating_add(gained).min(per_second * ONE) - ONE;
+        self.milli = self.milli.saturating_add(gained).min(per_second * ONE);
         self.filled_at = now;
-        let owed = u64::try_from(-self.milli).unwrap_or(0);
-        owed.div_ceil(u64::from(self.per_second))
     }
 }

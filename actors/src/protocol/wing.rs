@@ -23,8 +23,8 @@ pub(crate) enum WingMsg {
     Wake { session: SessionId },
     /// The backoff of a session is over.
     Restart { session: SessionId, generation: u64 },
-    /// A session has recovered and is at work.
-    Settled { session: SessionId, restart: RestartPolicy },
+    /// A session has recovered and is at work, or says that it is off the stage.
+    Settled { session: SessionId, restart: RestartPolicy, performs: bool },
     /// A session left the stage by its own decision.
     Quarantined { session: SessionId, reason: String },
     /// Pass by all sessions.

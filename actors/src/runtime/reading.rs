@@ -16,7 +16,7 @@ use crate::{
         outcome::TurnOutcome,
     },
     limits, log,
-    policy::turn::State,
+    policy::{recovery::Held, turn::State},
     ports::{Blobs, Catalog, Journal},
     protocol::{lease::Figures, ledger::LedgerFigures},
     session::state_at,
@@ -48,6 +48,8 @@ pub struct HouseFigures {
     pub pools: BTreeMap<PoolKind, Figures>,
     /// Calls at each credential's gate.
     pub gates: BTreeMap<CredentialName, Figures>,
+    /// While many died together: since when restarts are held up, and how many wait.
+    pub held: Option<Held>,
 }
 
 /// A store as a reader sees it: what is committed.
@@ -305,13 +307,14 @@ impl Runtime {
         Ok(state_at(&self.inner.journal, session, None).await?)
     }
 
-    /// How full the pools and the gates are.
+    /// How full the pools and the gates are, and whether restarts are held up.
     #[must_use]
     pub fn figures(&self) -> HouseFigures {
         let tables = Arc::clone(&self.inner.tables.borrow());
         let pools = tables.pools.iter().map(|(kind, pool)| (kind.clone(), pool.figures()));
         let gates = tables.gates.iter().map(|(name, gate)| (name.clone(), gate.figures()));
-        HouseFigures { pools: pools.collect(), gates: gates.collect() }
+        let held = self.inner.seats.restarts().held();
+        HouseFigures { pools: pools.collect(), gates: gates.collect(), held }
     }
 
     /// The accounts of a tree: spent and reserved.

@@ -128,6 +128,7 @@ impl Live {
         }
         let session = self.state.session;
         let restart = self.state.agent().map(|agent| agent.restart).unwrap_or_default();
-        self.house.board.to_wing(session, WingMsg::Settled { session, restart });
+        let performs = self.state.quarantined.is_none();
+        self.house.board.to_wing(session, WingMsg::Settled { session, restart, performs });
     }
 }

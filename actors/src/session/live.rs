@@ -375,6 +375,13 @@ impl Live {
     }
 }
 
+#[cfg(feature = "testing")]
+impl Drop for Live {
+    fn drop(&mut self) {
+        assert!(!crate::fault::struck("session.let_go", self.id()), "struck at its end");
+    }
+}
+
 /// A model call that we broke off.
 pub(super) fn aborted() -> ModelFailure {
     ModelFailure {

@@ -1,10 +1,7 @@
 //! The seats of the house: who sits where, how each is started, and the ends through which their
 //! addresses are told who sits there now.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use dashmap::DashMap;
 use ractor::{Actor, ActorCell, ActorId, ActorRef};
@@ -22,7 +19,6 @@ use crate::{
     permission::Permission,
     policy::{
         budget::Warning,
-        recovery::Rate,
         rules::{Desk, Layers, Policy},
         turn::{Input, Rejected, builtin},
     },
@@ -41,10 +37,7 @@ use crate::{
     tool_pool::ToolPool,
 };
 
-use super::{
-    Seat,
-    wing::{Restarts, Wing},
-};
+use super::{Seat, restarts::Restarts, wing::Wing};
 
 #[cfg(test)]
 mod tests;
@@ -83,7 +76,7 @@ impl Seats {
         let addresses = wings.iter().map(|(_, address)| Singleton::clone(address)).collect();
         let board = Switchboard::new(Wings(addresses));
         let warned = board.clone();
-        let restarts = Arc::new(Mutex::new(Rate::new(clock.now())));
+        let restarts = Restarts::new(clock.now());
         Self {
             journal,
             clock,
@@ -151,8 +144,8 @@ impl Seats {
             Seat::Wing(number) => {
                 let house = self.house.borrow().clone().ok_or("the house is not furnished")?;
                 let (end, _) = self.wings.get(*number).ok_or("no such wing")?;
-                let rate = Arc::clone(&self.restarts);
-                let wing = Wing::new(house, self.damaged.subscribe(), rate);
+                let restarts = self.restarts.clone();
+                let wing = Wing::new(house, self.damaged.subscribe(), restarts);
                 spawn(wing, root, end).await
             }
         }
@@ -219,6 +212,10 @@ impl Seats {
 
     pub(crate) const fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    pub(crate) const fn restarts(&self) -> &Restarts {
+        &self.restarts
     }
 
     pub(crate) const fn board(&self) -> &Switchboard {

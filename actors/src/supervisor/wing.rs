@@ -4,9 +4,11 @@
 //! A session counts its own panics in its log. The wing counts only those of which the session
 //! could not say anything any more, because it died before its first frame.
 
+mod ends;
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -20,9 +22,9 @@ use crate::{
         usage::Usage,
     },
     fault, limits,
-    owned::Owned,
+    owned::{Owned, panic_text},
     policy::{
-        recovery::{self, Next, Rate},
+        recovery::{self, Next},
         turn::Rejected,
     },
     protocol::{
@@ -33,15 +35,15 @@ use crate::{
     session::{Session, Start, house::House, left},
 };
 
+use super::restarts::{Leave, Restarts};
+use ends::{Toll, let_go};
+
 /// The wing's fixed part.
 pub(crate) struct Wing {
     house: Arc<House>,
     damaged: watch::Receiver<Arc<BTreeMap<SessionId, String>>>,
-    rate: Restarts,
+    restarts: Restarts,
 }
-
-/// The restarts that all wings allow themselves together. Held only to count.
-pub(crate) type Restarts = Arc<Mutex<Rate>>;
 
 /// The wing's changing part: children and nothing else.
 pub(crate) struct Children {
@@ -66,15 +68,17 @@ struct Child {
     panic: Option<String>,
     waiting: VecDeque<Delivery>,
     timer: Option<Owned>,
+    /// Whether its next start must be granted by the house.
+    toll: Toll,
 }
 
 impl Wing {
     pub(crate) const fn new(
         house: Arc<House>,
         damaged: watch::Receiver<Arc<BTreeMap<SessionId, String>>>,
-        rate: Restarts,
+        restarts: Restarts,
     ) -> Self {
-        Self { house, damaged, rate }
+        Self { house, damaged, restarts }
     }
 }
 
@@ -115,19 +119,11 @@ impl Actor for Wing {
                     .get(&session)
                     .is_some_and(|child| child.generation == generation && child.live.is_none());
                 if due {
-                    self.start(&myself, children, session).await;
+                    self.restart(&myself, children, session).await;
                 }
             }
-            WingMsg::Settled { session, restart } => {
-                if let Some(child) = children.children.get_mut(&session) {
-                    child.restart = restart;
-                    child.early_deaths = 0;
-                    // News of a death overtakes messages: what this incarnation said before it
-                    // died must not make its panic forgotten.
-                    if child.live.is_some() {
-                        child.panic = None;
-                    }
-                }
+            WingMsg::Settled { session, restart, performs } => {
+                self.settled(children, session, restart, performs);
             }
             WingMsg::Quarantined { session, reason } => {
                 self.house.alarm.send(Alarm::Quarantined { session, reason });
@@ -148,7 +144,8 @@ impl Actor for Wing {
             SupervisionEvent::ActorFailed(cell, error) => {
                 (cell.get_id(), Some(error.to_string()), String::new())
             }
-            SupervisionEvent::ActorTerminated(cell, _, reason) => {
+            SupervisionEvent::ActorTerminated(cell, remains, reason) => {
+                let_go(children.by_actor.get(&cell.get_id()).copied(), remains);
                 let reason = reason.unwrap_or_default();
                 // A kill is a crash: nobody of ours kills a session but a person or a test.
                 let killed = matches!(reason.as_str(), "killed" | "actor_task_cancelled");
@@ -174,6 +171,30 @@ impl Actor for Wing {
 }
 
 impl Wing {
+    /// A session is at work; `performs` unless it is off the stage by what its own log says.
+    fn settled(
+        &self,
+        children: &mut Children,
+        session: SessionId,
+        restart: RestartPolicy,
+        performs: bool,
+    ) {
+        let Some(child) = children.children.get_mut(&session) else { return };
+        child.restart = restart;
+        child.early_deaths = 0;
+        // News of a death overtakes messages: what this incarnation said before it died must not
+        // make its panic forgotten, and proves nothing about the next one.
+        if child.live.is_none() {
+            return;
+        }
+        child.panic = None;
+        if performs {
+            self.restarts.settled(session, self.house.clock.now());
+        } else {
+            self.restarts.gone(session);
+        }
+    }
+
     async fn deliver(
         &self,
         myself: &ActorRef<WingMsg>,
@@ -203,7 +224,7 @@ impl Wing {
         }
         child.waiting.push_back(delivery);
         if child.live.is_none() && child.timer.is_none() {
-            self.start(myself, children, session).await;
+            self.first(myself, children, session).await;
         }
     }
 
@@ -219,15 +240,24 @@ impl Wing {
         let busy = known.is_some_and(|child| child.live.is_some() || child.timer.is_some());
         let damaged = self.damaged.borrow().contains_key(&session);
         if !busy && !damaged && children.closing.is_none() {
-            self.start(myself, children, session).await;
+            self.first(myself, children, session).await;
         }
+    }
+
+    /// Starts one that this wing has not seen die: at once, unless an earlier wing has and the
+    /// breaker still holds it up.
+    async fn first(&self, myself: &ActorRef<WingMsg>, children: &mut Children, session: SessionId) {
+        if self.restarts.holds(session) {
+            children.children.entry(session).or_default().toll = Toll::Due;
+        }
+        self.restart(myself, children, session).await;
     }
 
     /// Starts an incarnation and hands over what waits for it.
     async fn start(&self, myself: &ActorRef<WingMsg>, children: &mut Children, session: SessionId) {
         let child = children.children.entry(session).or_default();
         child.generation += 1;
-        child.timer = None;
+        (child.timer, child.toll) = (None, Toll::Free);
         let doors = Doors::new();
         let start = Start {
             session,
@@ -253,113 +283,8 @@ impl Wing {
         }
     }
 
-    fn died(
-        &self,
-        myself: &ActorRef<WingMsg>,
-        children: &mut Children,
-        session: SessionId,
-        panic: String,
-    ) {
-        let now = self.house.clock.now();
-        let random = self.house.clock.random();
-        let child = children.children.entry(session).or_default();
-        tracing::warn!(%session, %panic, "session died");
-        child.early_deaths += 1;
-        let policy = child.restart;
-        if child.early_deaths > policy.panics_max {
-            let reason = format!("{} deaths before its first frame: {panic}", child.early_deaths);
-            child.early_deaths = 0;
-            for delivery in std::mem::take(&mut child.waiting) {
-                self.refuse_damaged(session, delivery, &reason);
-            }
-            return self.house.alarm.send(Alarm::Quarantined { session, reason });
-        }
-        child.panic = Some(panic);
-        child.deaths.retain(|at| now.since_ms(*at) <= policy.window_ms);
-        child.deaths.push(now);
-        // Only the backoff is wanted here; how many are too many is the log's to say.
-        let patient = RestartPolicy { panics_max: u32::MAX, ..policy };
-        let after_ms = match recovery::after_panic(&patient, &child.deaths, now, random) {
-            Next::Restart { after_ms } => after_ms,
-            Next::Quarantine { .. } => policy.backoff_max_ms,
-        };
-        let generation = child.generation;
-        let wait = self.rate.lock().unwrap_or_else(PoisonError::into_inner).admit(now);
-        self.later(myself, children, (session, generation), after_ms.saturating_add(wait));
-    }
-
-    fn later(
-        &self,
-        myself: &ActorRef<WingMsg>,
-        children: &mut Children,
-        (session, generation): (SessionId, u64),
-        after_ms: u64,
-    ) {
-        let at = self.house.clock.now().plus_ms(after_ms);
-        let (clock, myself) = (Arc::clone(&self.house.clock), myself.clone());
-        let timer = Owned::spawn(async move {
-            clock.sleep_until(at).await;
-            tell(&myself, WingMsg::Restart { session, generation });
-        });
-        children.children.entry(session).or_default().timer = Some(timer);
-    }
-
-    /// A session ended by itself.
-    async fn left(
-        &self,
-        myself: &ActorRef<WingMsg>,
-        children: &mut Children,
-        session: SessionId,
-        reason: &str,
-    ) {
-        let Some(child) = children.children.get_mut(&session) else { return };
-        if reason == left::SUSPENDED {
-            let generation = child.generation;
-            return self.later(myself, children, (session, generation), limits::SUSPEND_MS);
-        }
-        if reason == left::DAMAGED {
-            // The house is recording it; what waits is refused once it has.
-            let why = self.damaged.borrow().get(&session).cloned();
-            let why = why.unwrap_or_else(|| "its log is damaged".to_owned());
-            for delivery in std::mem::take(&mut child.waiting) {
-                self.refuse_damaged(session, delivery, &why);
-            }
-        }
-        if child.waiting.is_empty() {
-            children.children.remove(&session);
-        } else {
-            self.start(myself, children, session).await;
-        }
-    }
-
-    /// A session that cannot be read answers nobody; whoever asks is told why.
-    fn refuse_damaged(&self, session: SessionId, delivery: Delivery, reason: &str) {
-        match delivery {
-            Delivery::Request(request) => {
-                refuse(*request, Rejected::Quarantined { reason: reason.to_owned() });
-            }
-            Delivery::Mail(mail) => match *mail {
-                Mail::Assign { creation, assignment, .. }
-                | Mail::Cancel { creation, assignment, .. } => {
-                    let Some(parent) = &creation.lineage.parent else { return };
-                    let outcome = ChildOutcome::Quarantined { reason: reason.to_owned() };
-                    let report = Box::new(ChildReport { outcome, usage: Usage::default() });
-                    let report = Mail::Report { child: session, assignment, report };
-                    self.house.board.mail(parent.session, report);
-                }
-                Mail::Report { .. } => {}
-            },
-        }
-    }
-
-    /// Requests for slots die with the session that made them.
-    fn forget_slots(&self, session: SessionId) {
-        for slots in self.house.tables.borrow().pools.values() {
-            slots.forget(session);
-        }
-    }
-
     fn tick(&self, myself: &ActorRef<WingMsg>, children: &mut Children) {
+        self.restarts.look(self.house.clock.now());
         for session in children.by_actor.values() {
             if let Some(entry) = self.house.board.entry(*session) {
                 // One that has gone meanwhile needs no tick.

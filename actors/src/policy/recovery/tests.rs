@@ -88,6 +88,16 @@ fn a_clock_that_goes_backwards_neither_fills_nor_stops_the_bucket() {
 }
 
 #[test]
+fn drained_it_admits_one_by_one_and_keeps_its_promises() {
+    let mut rate = Rate::of(50, Timestamp(0));
+    rate.drain(Timestamp(0));
+    let together: Vec<u64> = (0..3).map(|_| rate.admit(Timestamp(0))).collect();
+    assert_eq!(together, [20, 40, 60]);
+    rate.drain(Timestamp(10));
+    assert_eq!(rate.admit(Timestamp(10)), 70, "behind what was promised");
+}
+
+#[test]
 fn a_limit_of_zero_still_admits() {
     let mut rate = Rate::of(0, Timestamp(0));
     assert_eq!(rate.admit(Timestamp(0)), 0);
