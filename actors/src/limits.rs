@@ -70,6 +70,9 @@ pub const INPUT_BYTES: usize = 128 * 1024;
 /// A reason for a cancel, or a vendor's words about a failure: it is repeated in the event of every
 /// queued turn that it ends, and `QUEUE` of them must fit into one frame.
 pub const REASON_BYTES: usize = 2_048;
+/// A key of an input or of a call: it stands beside what it names in the log, and as the cause in
+/// every frame that follows from it. Two ids and a word are 80 bytes.
+pub const KEY_BYTES: usize = 512;
 /// A session's name: one line of a list.
 pub const NAME_BYTES: usize = 200;
 
@@ -79,6 +82,9 @@ pub const COMMIT_FRAMES: usize = 256;
 pub const JOURNAL_QUEUE: usize = 4_096;
 /// Frames read at once when a session wakes.
 pub const READ_FRAMES: usize = 512;
+/// Bytes of frames read at once, whatever their number: 16 of the largest. Each reader of a store
+/// and each waking session holds one page, where 512 frames of `FRAME_BYTES` would be 256 MiB.
+pub const READ_BYTES: usize = 8 * 1024 * 1024;
 /// Reading connections of a store: two cores' worth of replay beside as much waiting on the disk.
 pub const STORE_READERS: usize = 4;
 /// Reads queued to them before callers wait: 256 sessions waking behind each reader.

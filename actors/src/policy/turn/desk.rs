@@ -72,8 +72,7 @@ impl<'s, 'e> Desk<'s, 'e> {
         if self.state.opened.is_none() && !matches!(input, Input::Opened { .. }) {
             return Err(Rejected::NotOpened);
         }
-        measure::refuse(&input)?;
-        measure::cut(&mut input);
+        measure::fit(&mut input)?;
         match input {
             Input::Opened { creation, fork } => self.opened(*creation, fork)?,
             Input::Submitted { key, input } => self.submitted(key, *input)?,
