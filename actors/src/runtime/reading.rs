@@ -64,14 +64,11 @@ impl std::fmt::Debug for Reading {
 }
 
 impl Reading {
-    /// Reads through these ports.
+    /// Reads through these ports, each question within its deadline.
     #[must_use]
     pub fn new(deps: &Deps) -> Self {
-        Self {
-            journal: Arc::clone(&deps.journal),
-            catalog: Arc::clone(&deps.catalog),
-            blobs: Arc::clone(&deps.blobs),
-        }
+        let Deps { journal, catalog, blobs, clock: _ } = super::patience::patient(deps.clone());
+        Self { journal, catalog, blobs }
     }
 
     /// A session's log after a frame, decoded and verified from its start.
