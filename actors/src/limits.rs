@@ -165,6 +165,17 @@ pub const RULE_BYTES: usize = 4_096;
 pub const RULE_SHOWN: usize = 200;
 /// Reasons in one verdict: it rides in an event, and 16 rules of 4 KiB are a quarter of one.
 pub const REASONS: usize = 16;
+/// Words of all verdicts in one frame: an eighth of it, shared by the calls that are open. A single
+/// one has room for `REASONS` of the longest; `CALLS_PER_REPLY` and `HOST_CALLS` at once leave 341
+/// bytes for each, where their 16 rules of 4 KiB would be 12 MiB.
+pub const VERDICTS_BYTES: usize = FRAME_BYTES / 8;
+/// The least room in which a second reason says anything.
+pub const REASON_BYTES_MIN: usize = 96;
+/// What a call adds to the frame of its reply beside its name and arguments: asked for some 110
+/// bytes, then a question or a start of some 330, or a refusal of 120.
+pub const CALL_OVERHEAD_BYTES: usize = 448;
+/// The same of a call that is refused for being one too many.
+pub const REFUSED_OVERHEAD_BYTES: usize = 240;
 /// Bytes of a shell command that rules look at; a longer one is never allowed by a rule. Commands
 /// that people write are below 2 KiB; the cost of a look grows with its square.
 pub const COMMAND_BYTES: usize = 8 * 1024;

@@ -26,6 +26,10 @@ pub(super) struct Desk<'s, 'e> {
     pub(super) standing: &'s [Effect],
     events: Vec<Event>,
     once: Vec<Effect>,
+    /// Bytes of the frame that are spoken for although not written yet.
+    pub(super) promised: usize,
+    /// Most calls that were open at once in this step: they share the room for words.
+    sharers: usize,
 }
 
 impl<'s, 'e> Desk<'s, 'e> {
@@ -34,7 +38,7 @@ impl<'s, 'e> Desk<'s, 'e> {
         env: &'s Env<'e>,
         standing: &'s [Effect],
     ) -> Self {
-        Self { state, env, standing, events: Vec::new(), once: Vec::new() }
+        Self { state, env, standing, events: Vec::new(), once: Vec::new(), promised: 0, sharers: 1 }
     }
 
     pub(super) fn finish(self) -> (Vec<Event>, Vec<Effect>) {
@@ -59,8 +63,16 @@ impl<'s, 'e> Desk<'s, 'e> {
             .map(|event| serde_json::to_vec(event).map_or(usize::MAX, |bytes| bytes.len()))
             .fold(0, usize::saturating_add);
         // A quarter is left for what else the step may have to say.
-        let frame = (limits::FRAME_BYTES / 4 * 3).saturating_sub(written);
+        let frame = (limits::FRAME_BYTES / 4 * 3).saturating_sub(written + self.promised);
         frame.min(limits::EVENT_BYTES / 4 * 3) / sharers.max(1)
+    }
+
+    /// Bytes of an event that the words of one verdict may take. The share is that of the moment
+    /// with the most open calls: it does not grow while they close one by one.
+    pub(super) fn words(&mut self) -> usize {
+        let open = self.state.calls.len().min(limits::CALLS_PER_REPLY + limits::HOST_CALLS);
+        self.sharers = self.sharers.max(open);
+        limits::VERDICTS_BYTES / self.sharers
     }
 
     /// Asks for something to be done once the events are committed.

@@ -4,7 +4,10 @@
 use std::borrow::Cow;
 
 use crate::{
-    domain::{ids::InputKey, permission::Answer},
+    domain::{
+        ids::InputKey,
+        permission::{Answer, Verdict},
+    },
     limits,
 };
 
@@ -76,6 +79,42 @@ fn cut(words: &mut String) -> Result<(), Rejected> {
         *words = clip(words, limits::REASON_BYTES).into_owned();
     }
     Ok(())
+}
+
+/// A verdict in at most some `room` bytes of a stored event. A rule that is cut would be another
+/// rule, so a proposal is kept whole or not at all; of the reasons the first count most.
+pub(super) fn shorten(verdict: Verdict, room: usize) -> Verdict {
+    let Verdict { decision, reasons, proposal } = verdict;
+    let proposal = proposal.filter(|proposal| stored(proposal) <= room / 2);
+    let mut left = room - proposal.as_deref().map_or(0, stored);
+    let mut kept = Vec::new();
+    for reason in reasons {
+        // Less would say nothing; one is always said.
+        if left < limits::REASON_BYTES_MIN && !kept.is_empty() {
+            break;
+        }
+        let reason = clip_stored(&reason, left).into_owned();
+        left = left.saturating_sub(stored(&reason));
+        kept.push(reason);
+    }
+    Verdict { decision, reasons: kept, proposal }
+}
+
+/// Bytes that a text takes in an event, with quotes and escapes.
+pub(super) fn stored(text: &str) -> usize {
+    serde_json::to_string(text).map_or(usize::MAX, |stored| stored.len())
+}
+
+/// As much of a text as fits into some `max` bytes of a stored event.
+pub(super) fn clip_stored(text: &str, max: usize) -> Cow<'_, str> {
+    let mut keep = max;
+    loop {
+        let kept = clip(text, keep);
+        if stored(&kept) <= max || keep == 0 {
+            return kept;
+        }
+        keep /= 2;
+    }
 }
 
 /// The beginning of a text, and how much of it is missing.

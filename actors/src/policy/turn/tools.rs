@@ -16,6 +16,7 @@ use super::{
     builtin,
     desk::Desk,
     input::{Effect, Rejected},
+    measure::{clip_stored, shorten},
     state::{Stage, State, ToolCall},
 };
 
@@ -55,10 +56,12 @@ impl Desk<'_, '_> {
         if self.state.tool(&name).is_none() {
             let known: Vec<&str> = self.state.tool_names().into_iter().collect();
             let reason = format!("no tool {name}; this agent has: {}", known.join(", "));
+            let reason = clip_stored(&reason, self.words()).into_owned();
             return self.close(no, ToolOutcome::Refused { reason });
         }
         if let Err(why) = self.env.checks.look(&name, &call.args) {
-            let output = Output::text(format!("{name}: {why}"));
+            let why = format!("{name}: {why}");
+            let output = Output::text(clip_stored(&why, self.words()));
             return self.close(no, ToolOutcome::Failed { output });
         }
         let verdict = self.decide(no);
@@ -102,11 +105,13 @@ impl Desk<'_, '_> {
     }
 
     pub(super) fn deny(&mut self, no: ToolCallNo, verdict: &Verdict) {
+        let verdict = shorten(verdict.clone(), self.words());
         let reason = format!("Permission denied: {}", verdict.reasons.join("; "));
         self.close(no, ToolOutcome::Refused { reason });
     }
 
     fn ask(&mut self, call: ToolCallNo, verdict: Verdict) {
+        let verdict = shorten(verdict, self.words());
         let Some(asked) = self.state.calls.get(&call) else { return };
         let request = State::request(asked);
         let ms = self.state.agent().map_or(limits::APPROVAL_MS, |agent| agent.limits.approval_ms);
@@ -127,8 +132,9 @@ impl Desk<'_, '_> {
 
     /// Everything is in hand: the start is recorded, with the approval it uses up.
     pub(super) fn start(&mut self, no: ToolCallNo, timeout_ms: Option<u64>) {
+        let words = self.words();
         let Some(call) = self.state.calls.get(&no) else { return };
-        let basis = self.basis(call);
+        let basis = self.basis(call, words);
         let digest = State::request(call).digest();
         let own = builtin::is_builtin(&call.name);
         let tool_ms = self.state.agent().map_or(limits::TOOL_MS, |agent| agent.limits.tool_ms);
@@ -143,7 +149,7 @@ impl Desk<'_, '_> {
         self.emit(Event::ToolStarted { call: no, digest, basis, deadline });
     }
 
-    fn basis(&self, call: &ToolCall) -> Basis {
+    fn basis(&self, call: &ToolCall, words: usize) -> Basis {
         match &call.stage {
             Stage::Approved { no } => Basis::Approval { no: *no },
             Stage::Wanted | Stage::Asking { .. } | Stage::Started { .. }
@@ -153,7 +159,8 @@ impl Desk<'_, '_> {
             }
             Stage::Wanted | Stage::Asking { .. } | Stage::Started { .. } => {
                 let no = self.state.calls.iter().find(|(_, known)| std::ptr::eq(*known, call));
-                let reasons = no.map_or_else(Vec::new, |(no, _)| self.decide(*no).reasons);
+                let reasons =
+                    no.map_or_else(Vec::new, |(no, _)| shorten(self.decide(*no), words).reasons);
                 Basis::Rules { reasons }
             }
         }
