@@ -55,6 +55,24 @@ pub const CALLS_READ: usize = 1_024;
 /// Open tool calls asked for by the host in one session.
 pub const HOST_CALLS: usize = 64;
 
+/// Inputs and calls of the host that one session ever takes: it keeps every key, for one that comes
+/// again after any time must be the same input, and a log of a hundred times as many frames is what
+/// a wake reads within `LOAD_MS`. At some 100 bytes for a usual key these are 6 MiB, with the longest
+/// ones 40 MiB; a turn a minute fills it in 45 days. Then the session is forked: a fork carries the
+/// conversation and begins with no keys.
+pub const KEYS: usize = 65_536;
+/// Ends of turns that a session holds in memory, of those its parent assigned and of others apart:
+/// twice `QUEUE`, more than a parent can have asked for and not heard. At 128 KiB for the longest
+/// answer these are 16 MiB each. How an older one ended is read from the log.
+pub const OUTCOMES: usize = 2 * QUEUE;
+/// Closed calls of the host whose results a session holds: a host that was away asks after what it
+/// had open, `HOST_CALLS`. At `INLINE_BYTES` these are 2 MiB. Older ones are read from the log.
+pub const CALL_OUTCOMES: usize = HOST_CALLS;
+/// Answers of people that a session knows word by word: all that can be open at once. An edit has at
+/// most `INPUT_BYTES`, so 24 MiB. An older one given again is told that its question is closed,
+/// which changes nothing either.
+pub const ANSWERS: usize = CALLS_PER_REPLY + HOST_CALLS;
+
 /// One event in bytes; what is larger is a blob before the frame that names it.
 pub const EVENT_BYTES: usize = 256 * 1024;
 /// One frame in bytes: below the 1 MiB payload of the brokers a log may later live on.

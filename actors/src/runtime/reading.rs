@@ -11,8 +11,9 @@ use crate::{
         conversation::BlobRef,
         event::Event,
         frame::LogId,
-        ids::{CredentialName, PoolKind, Position, SessionId, TenantId},
+        ids::{CredentialName, PoolKind, Position, SessionId, TenantId, ToolCallNo, TurnId},
         outcome::TurnOutcome,
+        tool::ToolOutcome,
     },
     limits, log,
     policy::turn::State,
@@ -96,13 +97,48 @@ impl Reading {
     /// # Errors
     /// As `read`.
     pub async fn last_outcome(&self, session: SessionId) -> Result<Option<TurnOutcome>, CallError> {
+        self.last(session, |event| match event {
+            Event::TurnFinished { outcome, .. } => Some(outcome),
+            _ => None,
+        })
+        .await
+    }
+
+    /// How a turn ended that a session does not hold in memory any more.
+    pub(super) async fn turn_end(
+        &self,
+        session: SessionId,
+        wanted: TurnId,
+    ) -> Result<Option<TurnOutcome>, CallError> {
+        self.last(session, |event| match event {
+            Event::TurnFinished { turn, outcome } if turn == wanted => Some(outcome),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The same of a tool call.
+    pub(super) async fn call_end(
+        &self,
+        session: SessionId,
+        wanted: ToolCallNo,
+    ) -> Result<Option<ToolOutcome>, CallError> {
+        self.last(session, |event| match event {
+            Event::ToolFinished { call, outcome } if call == wanted => Some(outcome),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The last of some events of a session.
+    async fn last<T: Send>(
+        &self,
+        session: SessionId,
+        wanted: impl Fn(Event) -> Option<T> + Send,
+    ) -> Result<Option<T>, CallError> {
         let mut last = None;
         log::read::<Event>(&self.journal, LogId::session(session), None, |frame| {
-            for event in frame.events {
-                if let Event::TurnFinished { outcome, .. } = event {
-                    last = Some(outcome);
-                }
-            }
+            last = frame.events.into_iter().filter_map(&wanted).last().or(last.take());
             Ok(())
         })
         .await?;

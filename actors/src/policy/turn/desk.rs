@@ -155,6 +155,9 @@ impl<'s, 'e> Desk<'s, 'e> {
             return Ok(());
         }
         self.open_for_work()?;
+        if self.state.is_full() {
+            return Err(Rejected::Full { max: limits::KEYS });
+        }
         if self.state.queue.len() >= limits::QUEUE {
             return Err(Rejected::Busy);
         }
@@ -192,8 +195,13 @@ impl<'s, 'e> Desk<'s, 'e> {
         let ended = turn.and_then(|turn| Some((turn, self.state.outcomes.get(&turn)?.clone())));
         let Some((turn, outcome)) = ended else {
             // Off the stage it will not end, and its parent asks because it has not heard.
-            if self.state.quarantined.is_some() {
-                self.tell_quarantine();
+            let over = turn.is_some_and(|turn| self.state.has_ended(turn));
+            match assignment {
+                Some(assignment) if over => self.report_again(assignment),
+                Some(_) | None if self.state.quarantined.is_some() && !over => {
+                    self.tell_quarantine();
+                }
+                Some(_) | None => {}
             }
             return;
         };
@@ -207,9 +215,12 @@ impl<'s, 'e> Desk<'s, 'e> {
 
     /// Tells the parent once more how an assignment ended, if it has.
     pub(super) fn report_again(&mut self, assignment: Assignment) {
-        let turn = self.state.reports.get(&assignment);
-        let outcome = turn.and_then(|turn| self.state.outcomes.get(turn)).cloned();
-        if let (Some(parent), Some(outcome)) = (self.state.parent(), outcome) {
+        let Some(turn) = self.state.reports.get(&assignment) else { return };
+        let outcome = self.state.outcomes.get(turn).cloned().unwrap_or_else(|| {
+            // Its parent has heard it, or has asked for more at once than a child takes.
+            TurnOutcome::Failed { reason: "it ended long ago; how is in its log".to_owned() }
+        });
+        if let Some(parent) = self.state.parent() {
             self.report(parent, assignment, ChildOutcome::Turn { outcome });
         }
     }

@@ -12,3 +12,4 @@ mod recovery;
 mod told;
 mod tools;
 mod turns;
+mod window;

@@ -35,8 +35,10 @@ impl Desk<'_, '_> {
             return Ok(());
         }
         self.open_for_work()?;
-        let open = self.state.host_calls.values().filter(|call| call.outcome.is_none()).count();
-        if open >= limits::HOST_CALLS {
+        if self.state.is_full() {
+            return Err(Rejected::Full { max: limits::KEYS });
+        }
+        if self.state.open_host_calls() >= limits::HOST_CALLS {
             return Err(Rejected::Busy);
         }
         let bytes = args.0.len();
