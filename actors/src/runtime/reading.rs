@@ -97,11 +97,10 @@ impl Reading {
     /// # Errors
     /// As `read`.
     pub async fn last_outcome(&self, session: SessionId) -> Result<Option<TurnOutcome>, CallError> {
-        self.last(session, |event| match event {
-            Event::TurnFinished { outcome, .. } => Some(outcome),
-            _ => None,
-        })
-        .await
+        let wanted = |event| {
+            if let Event::TurnFinished { outcome, .. } = event { Some(outcome) } else { None }
+        };
+        self.last(session, wanted).await
     }
 
     /// How a turn ended that a session does not hold in memory any more.
@@ -110,9 +109,9 @@ impl Reading {
         session: SessionId,
         wanted: TurnId,
     ) -> Result<Option<TurnOutcome>, CallError> {
-        self.last(session, |event| match event {
-            Event::TurnFinished { turn, outcome } if turn == wanted => Some(outcome),
-            _ => None,
+        self.last(session, |event| {
+            let Event::TurnFinished { turn, outcome } = event else { return None };
+            (turn == wanted).then_some(outcome)
         })
         .await
     }
@@ -123,9 +122,9 @@ impl Reading {
         session: SessionId,
         wanted: ToolCallNo,
     ) -> Result<Option<ToolOutcome>, CallError> {
-        self.last(session, |event| match event {
-            Event::ToolFinished { call, outcome } if call == wanted => Some(outcome),
-            _ => None,
+        self.last(session, |event| {
+            let Event::ToolFinished { call, outcome } = event else { return None };
+            (call == wanted).then_some(outcome)
         })
         .await
     }

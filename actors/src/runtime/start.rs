@@ -217,7 +217,7 @@ impl Runtime {
             principal,
         };
         let runtime = Self { inner: Arc::new(inner) };
-        runtime.fill((agents, tools, providers), &sleepers).await?;
+        runtime.fill(agents, tools, providers, &sleepers).await?;
         // Cloned first: the borrow is a lock, and setting prices takes it.
         let prices = runtime.inner.tables.borrow().prices.clone();
         if prices.0 != known_prices {
@@ -228,11 +228,9 @@ impl Runtime {
 
     async fn fill(
         &self,
-        (agents, tools, providers): (
-            Vec<AgentSpec>,
-            Vec<Arc<dyn Tool>>,
-            Vec<Arc<dyn ModelProvider>>,
-        ),
+        agents: Vec<AgentSpec>,
+        tools: Vec<Arc<dyn Tool>>,
+        providers: Vec<Arc<dyn ModelProvider>>,
         sleepers: &Sleepers,
     ) -> Result<(), StartError> {
         self.seat(Seat::Permission).await;
