@@ -15,6 +15,8 @@ mod reach;
 mod shape;
 #[path = "tidy/tree.rs"]
 mod tree;
+#[path = "tidy/waits.rs"]
+mod waits;
 
 /// Fails with every offence at once, so that one run shows all there is to do.
 #[track_caller]

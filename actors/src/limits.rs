@@ -76,6 +76,24 @@ pub const CALLS_READ: usize = 1_024;
 /// Open tool calls asked for by the host in one session.
 pub const HOST_CALLS: usize = 64;
 
+/// Inputs and calls of the host that one session ever takes: it keeps every key, for one that comes
+/// again after any time must be the same input, and a log of a hundred times as many frames is what
+/// a wake reads within `LOAD_MS`. At some 100 bytes for a usual key these are 6 MiB, with the longest
+/// ones 40 MiB; a turn a minute fills it in 45 days. Then the session is forked: a fork carries the
+/// conversation and begins with no keys.
+pub const KEYS: usize = 65_536;
+/// Ends of turns that a session holds in memory, of those its parent assigned and of others apart:
+/// twice `QUEUE`, more than a parent can have asked for and not heard. At 128 KiB for the longest
+/// answer these are 16 MiB each. How an older one ended is read from the log.
+pub const OUTCOMES: usize = 2 * QUEUE;
+/// Closed calls of the host whose results a session holds: a host that was away asks after what it
+/// had open, `HOST_CALLS`. At `INLINE_BYTES` these are 2 MiB. Older ones are read from the log.
+pub const CALL_OUTCOMES: usize = HOST_CALLS;
+/// Answers of people that a session knows word by word: all that can be open at once. An edit has at
+/// most `INPUT_BYTES`, so 24 MiB. An older one given again is told that its question is closed,
+/// which changes nothing either.
+pub const ANSWERS: usize = CALLS_PER_REPLY + HOST_CALLS;
+
 /// One event in bytes; what is larger is a blob before the frame that names it.
 pub const EVENT_BYTES: usize = 256 * 1024;
 /// One frame in bytes: below the 1 MiB payload of the brokers a log may later live on.
@@ -91,6 +109,9 @@ pub const INPUT_BYTES: usize = 128 * 1024;
 /// A reason for a cancel, or a vendor's words about a failure: it is repeated in the event of every
 /// queued turn that it ends, and `QUEUE` of them must fit into one frame.
 pub const REASON_BYTES: usize = 2_048;
+/// A key of an input or of a call: it stands beside what it names in the log, and as the cause in
+/// every frame that follows from it. Two ids and a word are 80 bytes.
+pub const KEY_BYTES: usize = 512;
 /// A session's name: one line of a list.
 pub const NAME_BYTES: usize = 200;
 
@@ -100,6 +121,9 @@ pub const COMMIT_FRAMES: usize = 256;
 pub const JOURNAL_QUEUE: usize = 4_096;
 /// Frames read at once when a session wakes.
 pub const READ_FRAMES: usize = 512;
+/// Bytes of frames read at once, whatever their number: 16 of the largest. Each reader of a store
+/// and each waking session holds one page, where 512 frames of `FRAME_BYTES` would be 256 MiB.
+pub const READ_BYTES: usize = 8 * 1024 * 1024;
 /// Reading connections of a store: two cores' worth of replay beside as much waiting on the disk.
 pub const STORE_READERS: usize = 4;
 /// Reads queued to them before callers wait: 256 sessions waking behind each reader.
@@ -192,6 +216,17 @@ pub const RULE_BYTES: usize = 4_096;
 pub const RULE_SHOWN: usize = 200;
 /// Reasons in one verdict: it rides in an event, and 16 rules of 4 KiB are a quarter of one.
 pub const REASONS: usize = 16;
+/// Words of all verdicts in one frame: an eighth of it, shared by the calls that are open. A single
+/// one has room for `REASONS` of the longest; `CALLS_PER_REPLY` and `HOST_CALLS` at once leave 341
+/// bytes for each, where their 16 rules of 4 KiB would be 12 MiB.
+pub const VERDICTS_BYTES: usize = FRAME_BYTES / 8;
+/// The least room in which a second reason says anything.
+pub const REASON_BYTES_MIN: usize = 96;
+/// What a call adds to the frame of its reply beside its name and arguments: asked for some 110
+/// bytes, then a question or a start of some 330, or a refusal of 120.
+pub const CALL_OVERHEAD_BYTES: usize = 448;
+/// The same of a call that is refused for being one too many.
+pub const REFUSED_OVERHEAD_BYTES: usize = 240;
 /// Bytes of a shell command that rules look at; a longer one is never allowed by a rule. Commands
 /// that people write are below 2 KiB; the cost of a look grows with its square.
 pub const COMMAND_BYTES: usize = 8 * 1024;

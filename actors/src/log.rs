@@ -114,7 +114,10 @@ pub async fn read<E: DeserializeOwned>(
     let mut verifier = Verifier::new(log);
     loop {
         let frames = journal.read(log, verifier.position(), limits::READ_FRAMES).await?;
-        let last_page = frames.len() < limits::READ_FRAMES;
+        // A page may be short because its frames are large: only an empty one says that this is all.
+        if frames.is_empty() {
+            break;
+        }
         for stored in frames {
             if upto.is_some_and(|upto| stored.envelope.position > upto) {
                 return Ok(verifier);
@@ -122,7 +125,7 @@ pub async fn read<E: DeserializeOwned>(
             let events = verifier.decode(&stored)?;
             each(Decoded { envelope: stored.envelope, events })?;
         }
-        if last_page {
+        if upto == Some(verifier.position()) {
             break;
         }
     }

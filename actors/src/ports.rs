@@ -96,7 +96,9 @@ pub trait Journal: Send + Sync + 'static {
     /// one log are never in flight together.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Position, AppendError>>;
 
-    /// Up to `rows` frames after `after`, in order, as stored. The reader verifies them.
+    /// Up to `rows` frames after `after`, in order, as stored, and no more of them than fit into
+    /// `limits::READ_BYTES`; but never none because the next is too large. So a short page is not
+    /// the last one, only an empty one is. The reader verifies them.
     fn read(
         &self,
         log: LogId,

@@ -6,6 +6,7 @@
 
 mod restarts;
 mod seats;
+mod sleepers;
 pub(crate) mod wing;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -16,20 +17,19 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     domain::{
         agent::RestartPolicy,
-        catalog::{SessionFilter, Status},
         house::HouseEvent,
         ids::{CredentialName, PoolKind, Timestamp},
     },
     fault, limits,
     owned::Owned,
     policy::recovery::{self, Next},
-    ports::Catalog,
     protocol::{
         address::tell,
         wing::{Alarm, WingMsg},
     },
 };
 pub(crate) use seats::{Seats, builtin_rules};
+pub(crate) use sleepers::Sleepers;
 
 /// Where an actor of the house sits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,7 +74,7 @@ pub enum Ended {
 /// The root's fixed part.
 pub(crate) struct Root {
     pub(crate) seats: Arc<Seats>,
-    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) sleepers: Sleepers,
     /// Where the runtime's end is said.
     pub(crate) ended: watch::Sender<Option<Ended>>,
 }
@@ -252,13 +252,8 @@ impl Root {
         if children.waking.as_ref().is_none_or(Owned::is_finished) {
             let all = children.scans.is_multiple_of(limits::FULL_SCAN_EVERY);
             children.scans += 1;
-            let (catalog, board) = (Arc::clone(&self.catalog), self.seats.board().clone());
-            children.waking = Some(Owned::spawn(async move {
-                if all {
-                    wake(&catalog, &board, vec![Status::Running], None).await;
-                }
-                wake(&catalog, &board, Vec::new(), Some(now)).await;
-            }));
+            let sleepers = self.sleepers.clone();
+            children.waking = Some(Owned::spawn(async move { sleepers.look(all, now).await }));
         }
         let myself = myself.clone();
         children.scan = Some(Owned::spawn(async move {
@@ -311,35 +306,5 @@ impl Root {
             }
         }
         order
-    }
-}
-
-async fn wake(
-    catalog: &Arc<dyn Catalog>,
-    board: &crate::directory::Switchboard,
-    status: Vec<Status>,
-    wake_by: Option<Timestamp>,
-) {
-    let mut after = None;
-    loop {
-        let rows = limits::WAKE_SCAN_MAX;
-        let filter =
-            SessionFilter { status: status.clone(), wake_by, after, rows, ..Default::default() };
-        let found = match catalog.sessions(filter).await {
-            Ok(found) => found,
-            Err(error) => {
-                // The next scan tries again.
-                tracing::warn!(%error, "look for sleepers");
-                return;
-            }
-        };
-        for row in &found {
-            board.wake(row.session);
-        }
-        after = found.last().map(|row| row.session);
-        if found.len() < rows {
-            return;
-        }
-        tokio::task::yield_now().await;
     }
 }

@@ -101,7 +101,7 @@ impl TurnStream {
     async fn outcome_is_known(&self) -> bool {
         let state = self.runtime.state(self.session).await.ok();
         let turn = state.as_ref().and_then(|state| state.inputs.get(&self.key).copied().flatten());
-        turn.is_some_and(|turn| state.is_some_and(|state| state.outcomes.contains_key(&turn)))
+        turn.is_some_and(|turn| state.is_some_and(|state| state.has_ended(turn)))
     }
 
     fn hear(&mut self, note: Note) {

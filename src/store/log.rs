@@ -6,6 +6,7 @@ use greenroom_actors::{
         frame::{Chain, Envelope, LogId, StoredFrame},
         ids::{Position, Timestamp, Token},
     },
+    limits,
     ports::{Append, Claim},
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -133,7 +134,7 @@ fn insert(
     Ok(())
 }
 
-/// Frames after `after`, in order, as stored.
+/// Frames after `after`, in order, as stored: as many as asked for, or as fit into a page.
 pub(super) fn read(
     conn: &Connection,
     log: LogId,
@@ -146,8 +147,16 @@ pub(super) fn read(
     let mut statement = conn.prepare_cached(sql)?;
     let limit = Whole(rows as u64);
     let wanted = params![kind(log), id(log), Whole(after.0), limit];
-    let found = statement.query_map(wanted, |row| frame(log, row))?;
-    Ok(found.collect::<Result<_, _>>()?)
+    let (mut page, mut bytes) = (Vec::new(), 0_usize);
+    for found in statement.query_map(wanted, |row| frame(log, row))? {
+        let found = found?;
+        bytes = bytes.saturating_add(found.body.len());
+        if bytes > limits::READ_BYTES && !page.is_empty() {
+            break;
+        }
+        page.push(found);
+    }
+    Ok(page)
 }
 
 fn frame(log: LogId, row: &Row<'_>) -> rusqlite::Result<StoredFrame> {

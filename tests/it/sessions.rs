@@ -105,6 +105,24 @@ async fn the_same_key_twice_is_one_turn_also_after_a_kill() {
     assert_eq!((count(&log, "input_accepted"), count(&log, "turn_started")), (1, 1));
 }
 
+/// A session holds only its latest ends in memory; the rest it looks up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_a_turn_of_long_ago_ended_is_read_from_the_log() {
+    let (stage, _) = stage(ECHO, echo).await;
+    let session = say(&stage.runtime, "echo", "k0", "0").await;
+    let first = ended(&stage.runtime, session, "k0").await;
+    for no in 1..=limits::OUTCOMES {
+        run(&stage.runtime, session, &format!("k{no}"), "more").await;
+    }
+    let state = stage.runtime.state(session).await.expect("its state");
+    assert_eq!(state.outcomes.len(), limits::OUTCOMES);
+    assert_eq!(run(&stage.runtime, session, "k0", "again").await, first);
+    let stage = stage.crash().await;
+    assert_eq!(run(&stage.runtime, session, "k0", "again").await, first);
+    let log = events(&stage.runtime, session).await;
+    assert_eq!(count(&log, "turn_started"), limits::OUTCOMES + 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_input_that_is_too_large_is_refused_and_leaves_nothing() {
     let (stage, _) = stage(ECHO, echo).await;

@@ -2,10 +2,12 @@
 
 use greenroom_actors::{
     domain::{
+        catalog::SessionFilter,
         event::{Event, UserInput},
         frame::LogId,
         ids::{Position, SessionId},
         outcome::{ChildOutcome, TurnOutcome},
+        tool::EffectClass,
     },
     policy::turn::Rejected,
     ports::JournalError,
@@ -15,7 +17,7 @@ use greenroom_actors::{
 
 use crate::{
     stage::Stage,
-    workshop::{Still, agent, until},
+    workshop::{Still, agent, done, tool, until},
 };
 
 const SCRIPT: &str = r#"
@@ -135,6 +137,41 @@ async fn a_poisoned_journal_ends_the_runtime_and_nothing_is_acknowledged_after_i
         let again = still.runtime.submit(session, "k2".into(), UserInput::text("more")).await;
         again.expect("a store opened anew takes inputs");
     }
+}
+
+/// The catalog fails while a session writes when it must be woken and goes to sleep. It stops no
+/// append; and as soon as it is well again the sleeper is known, also while the house runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sleeper_written_while_the_catalog_failed_is_woken_in_time() {
+    let script = "agent asks\n    call press {}\n  then\n    say {results}\n";
+    let still = Still::set(script, |mut harness| {
+        let mut asks = agent("asks", &["press"], &[]);
+        asks.authority = Default::default();
+        harness.options.idle_ms = 1_000;
+        let press = tool("press", EffectClass::Once, |_, _| async { done("pressed") });
+        harness.tool(press).agent(asks)
+    })
+    .await;
+    let runtime = &still.runtime;
+    still.store.fail_catalog(true);
+    let session = say(runtime, "asks", "k", "go").await;
+    let asleep = || async {
+        let asked = events(runtime, session).await.iter().any(|e| e.name() == "approval_requested");
+        (asked && runtime.awake() == 0).then_some(())
+    };
+    still.advancing("it asks and sleeps", 1_000, asleep).await;
+    let unknown = runtime.sessions(SessionFilter::default()).await.expect("lines");
+    assert!(unknown.is_empty(), "the catalog knows nothing of it: {unknown:?}");
+    still.store.fail_catalog(false);
+    let over = || async {
+        let state = runtime.state(session).await.ok()?;
+        state.outcomes.values().next().cloned()
+    };
+    let outcome = still.advancing("its time has come", 600_000, over).await;
+    let TurnOutcome::Completed { text, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(text.contains("nobody answered in time"), "{text}");
+    let known = runtime.sessions(SessionFilter::default()).await.expect("lines");
+    assert_eq!(known.len(), 1, "{known:?}");
 }
 
 /// The real store on a real file, with no room left: refused, and later taken.

@@ -7,7 +7,7 @@ const PROMISES: usize = 12;
 const INVARIANTS: usize = 14;
 
 /// Whether some source has a test of that name.
-fn is_tested(name: &str, sources: &[tree::Source]) -> bool {
+pub(crate) fn is_tested(name: &str, sources: &[tree::Source]) -> bool {
     let key = format!("fn {name}(");
     sources.iter().filter(|source| source.is_rust()).any(|source| {
         let lines: Vec<&str> = source.text.lines().collect();

@@ -137,7 +137,16 @@ impl Runtime {
         key: InputKey,
         patience_ms: u64,
     ) -> Result<(TurnId, TurnOutcome), CallError> {
-        self.ask(session, patience_ms, |reply| Request::Outcome { key: key.clone(), reply }).await
+        let make = |reply| Request::Outcome { key: key.clone(), reply };
+        match self.ask(session, patience_ms, make).await {
+            Err(CallError::Rejected(Rejected::TurnInLog { turn })) => {
+                let reading = self.reading();
+                let outcome = self.within(patience_ms, reading.turn_end(session, turn)).await??;
+                let gone = Rejected::TurnInLog { turn };
+                outcome.map(|outcome| (turn, outcome)).ok_or(CallError::Rejected(gone))
+            }
+            other => other,
+        }
     }
 
     /// Submits and waits.
@@ -191,7 +200,15 @@ impl Runtime {
         let input = Input::Invoked { key: key.clone(), name, args, mode, cwd };
         self.acting().order(session, input).await?;
         let patience = limits::TOOL_MS + limits::CALL_MS;
-        self.ask(session, patience, |reply| Request::CallOutcome { key: key.clone(), reply }).await
+        let make = |reply| Request::CallOutcome { key: key.clone(), reply };
+        match self.ask(session, patience, make).await {
+            Err(CallError::Rejected(Rejected::CallInLog { call })) => {
+                let reading = self.reading();
+                let outcome = self.within(patience, reading.call_end(session, call)).await??;
+                outcome.ok_or(CallError::Rejected(Rejected::CallInLog { call }))
+            }
+            other => other,
+        }
     }
 
     /// Lets a quarantined session back; with `skip`, the step that failed is closed, not repeated.

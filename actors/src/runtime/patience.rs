@@ -114,7 +114,7 @@ impl Catalog for Patient<dyn Catalog> {
     }
 
     fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {
-        self.within(limits::LOAD_MS, self.port.stale())
+        self.within(limits::CALL_MS, self.port.stale())
     }
 
     fn replace(

@@ -12,8 +12,9 @@ use crate::{
         event::Event,
         frame::LogId,
         house::HouseEvent,
-        ids::{CredentialName, PoolKind, Position, SessionId, TenantId},
+        ids::{CredentialName, PoolKind, Position, SessionId, TenantId, ToolCallNo, TurnId},
         outcome::TurnOutcome,
+        tool::ToolOutcome,
     },
     limits, log,
     policy::{recovery::Held, turn::State},
@@ -67,14 +68,11 @@ impl std::fmt::Debug for Reading {
 }
 
 impl Reading {
-    /// Reads through these ports.
+    /// Reads through these ports, each question within its deadline.
     #[must_use]
     pub fn new(deps: &Deps) -> Self {
-        Self {
-            journal: Arc::clone(&deps.journal),
-            catalog: Arc::clone(&deps.catalog),
-            blobs: Arc::clone(&deps.blobs),
-        }
+        let Deps { journal, catalog, blobs, clock: _ } = super::patience::patient(deps.clone());
+        Self { journal, catalog, blobs }
     }
 
     /// A session's log after a frame, decoded and verified from its start.
@@ -102,13 +100,47 @@ impl Reading {
     /// # Errors
     /// As `read`.
     pub async fn last_outcome(&self, session: SessionId) -> Result<Option<TurnOutcome>, CallError> {
+        let wanted = |event| {
+            if let Event::TurnFinished { outcome, .. } = event { Some(outcome) } else { None }
+        };
+        self.last(session, wanted).await
+    }
+
+    /// How a turn ended that a session does not hold in memory any more.
+    pub(super) async fn turn_end(
+        &self,
+        session: SessionId,
+        wanted: TurnId,
+    ) -> Result<Option<TurnOutcome>, CallError> {
+        self.last(session, |event| {
+            let Event::TurnFinished { turn, outcome } = event else { return None };
+            (turn == wanted).then_some(outcome)
+        })
+        .await
+    }
+
+    /// The same of a tool call.
+    pub(super) async fn call_end(
+        &self,
+        session: SessionId,
+        wanted: ToolCallNo,
+    ) -> Result<Option<ToolOutcome>, CallError> {
+        self.last(session, |event| {
+            let Event::ToolFinished { call, outcome } = event else { return None };
+            (call == wanted).then_some(outcome)
+        })
+        .await
+    }
+
+    /// The last of some events of a session.
+    async fn last<T: Send>(
+        &self,
+        session: SessionId,
+        wanted: impl Fn(Event) -> Option<T> + Send,
+    ) -> Result<Option<T>, CallError> {
         let mut last = None;
         log::read::<Event>(&self.journal, LogId::session(session), None, |frame| {
-            for event in frame.events {
-                if let Event::TurnFinished { outcome, .. } = event {
-                    last = Some(outcome);
-                }
-            }
+            last = frame.events.into_iter().filter_map(&wanted).last().or(last.take());
             Ok(())
         })
         .await?;

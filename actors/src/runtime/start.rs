@@ -23,7 +23,7 @@ use crate::{
         wing::Alarm,
     },
     session::house::{House, Tables},
-    supervisor::{Root, RootMsg, Seat, Seats, builtin_rules},
+    supervisor::{Root, RootMsg, Seat, Seats, Sleepers, builtin_rules},
 };
 
 use super::{Inner, Runtime, render::RenderError};
@@ -176,11 +176,9 @@ impl Runtime {
         let (journal, clock) = (Arc::clone(&deps.journal), Arc::clone(&deps.clock));
         let seats = Arc::new(Seats::new(journal, clock, rules, alarm.clone()));
         let (ended_end, ended) = watch::channel(None);
-        let root = Root {
-            seats: Arc::clone(&seats),
-            catalog: Arc::clone(&deps.catalog),
-            ended: ended_end,
-        };
+        let (journal, catalog) = (Arc::clone(&deps.journal), Arc::clone(&deps.catalog));
+        let sleepers = Sleepers::new(journal, catalog, seats.board().clone());
+        let root = Root { seats: Arc::clone(&seats), sleepers: sleepers.clone(), ended: ended_end };
         let (root, _) = Actor::spawn(None, root, ())
             .await
             .map_err(|error| StartError::Root { why: error.to_string() })?;
@@ -219,7 +217,7 @@ impl Runtime {
             principal,
         };
         let runtime = Self { inner: Arc::new(inner) };
-        runtime.fill(agents, tools, providers).await?;
+        runtime.fill(agents, tools, providers, &sleepers).await?;
         // Cloned first: the borrow is a lock, and setting prices takes it.
         let prices = runtime.inner.tables.borrow().prices.clone();
         if prices.0 != known_prices {
@@ -233,6 +231,7 @@ impl Runtime {
         agents: Vec<AgentSpec>,
         tools: Vec<Arc<dyn Tool>>,
         providers: Vec<Arc<dyn ModelProvider>>,
+        sleepers: &Sleepers,
     ) -> Result<(), StartError> {
         self.seat(Seat::Permission).await;
         self.seat(Seat::Ledger).await;
@@ -244,32 +243,12 @@ impl Runtime {
             self.add_tool(tool).await?;
         }
         self.add_agents(agents)?;
-        self.catch_up().await;
+        // Before anything is decided by it.
+        sleepers.catch_up(true).await;
         for wing in 0..limits::WINGS {
             self.seat(Seat::Wing(wing)).await;
         }
         Ok(())
-    }
-
-    /// The catalog follows the logs again where it fell behind, before anything is decided by it.
-    /// A session whose log cannot be read stays as it is there, and is refused when it wakes.
-    async fn catch_up(&self) {
-        let stale = match self.inner.catalog.stale().await {
-            Ok(stale) => stale,
-            Err(error) => return tracing::warn!(%error, "look for a catalog that fell behind"),
-        };
-        for session in stale {
-            let followed = match crate::session::changes(&self.inner.journal, session).await {
-                Ok((upto, changes)) => {
-                    let replaced = self.inner.catalog.replace(session, upto, changes).await;
-                    replaced.map_err(|error| error.to_string())
-                }
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(error) = followed {
-                tracing::warn!(%session, %error, "rebuild the catalog");
-            }
-        }
     }
 
     /// The boot is recorded, which also proves that the house log can be written and that the

@@ -62,6 +62,11 @@ impl Live {
                 let what = format!("no input {key} was accepted; submit it first");
                 Err(Rejected::BadValue { what })
             }
+            Some(Some(turn))
+                if self.state.has_ended(*turn) && !self.state.outcomes.contains_key(turn) =>
+            {
+                Err(Rejected::TurnInLog { turn: *turn })
+            }
             Some(turn) => {
                 let ended = turn.and_then(|turn| Some((turn, self.state.outcomes.get(&turn)?)));
                 match (ended, &self.state.quarantined) {
@@ -77,10 +82,13 @@ impl Live {
     }
 
     pub(super) fn wait_call(&mut self, key: InputKey, reply: Answer<ToolOutcome>) {
-        let known = self.state.host_calls.get(&key).map(|call| call.outcome.clone());
+        let known = self.state.host_calls.get(&key).map(|call| (call.call, call.outcome.clone()));
         match known {
-            Some(Some(outcome)) => drop(reply.send(Ok(outcome))),
-            Some(None) => self.call_waiters.entry(key).or_default().push(reply),
+            Some((_, Some(outcome))) => drop(reply.send(Ok(outcome))),
+            Some((call, None)) if !self.state.calls.contains_key(&call) => {
+                drop(reply.send(Err(Rejected::CallInLog { call })));
+            }
+            Some((_, None)) => self.call_waiters.entry(key).or_default().push(reply),
             None => {
                 let what = format!("no tool call {key} was asked for; invoke it first");
                 drop(reply.send(Err(Rejected::BadValue { what })));
@@ -163,6 +171,9 @@ impl Live {
                     | Rejected::Archived
                     | Rejected::NotOpened
                     | Rejected::Exists
+                    | Rejected::Full { .. }
+                    | Rejected::TurnInLog { .. }
+                    | Rejected::CallInLog { .. }
                     | Rejected::TooLarge { .. }
                     | Rejected::NoSuchApproval { .. }
                     | Rejected::Expired { .. }

@@ -284,6 +284,9 @@ async fn warn(board: Switchboard, warning: Warning) -> bool {
             | Rejected::NoSuchApproval { .. }
             | Rejected::Expired { .. }
             | Rejected::NoSuchChild { .. }
+            | Rejected::Full { .. }
+            | Rejected::TurnInLog { .. }
+            | Rejected::CallInLog { .. }
             | Rejected::BadValue { .. },
         )) => true,
     }

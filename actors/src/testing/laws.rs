@@ -26,6 +26,7 @@ pub async fn journal<J: Journal>(make: impl Fn() -> J) {
     journal::of_two_owners_writing_at_once_only_one_gets_through(fresh()).await;
     journal::many_logs_written_at_once_have_no_gaps(fresh()).await;
     journal::pages_join_without_gap_or_overlap(fresh()).await;
+    journal::a_page_of_large_frames_is_bounded_by_their_bytes(fresh()).await;
     journal::kinds_of_logs_do_not_mix(fresh()).await;
     journal::an_append_whose_caller_left_is_written_whole_or_not_at_all(fresh()).await;
 }

@@ -7,7 +7,7 @@ mod rows;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -22,9 +22,10 @@ use crate::{
             ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
         },
         conversation::BlobRef,
-        frame::{Chain, LogId, StoredFrame, hex},
+        frame::{Chain, LogId, LogKind, StoredFrame, hex},
         ids::{Position, SessionId, TenantId, Token},
     },
+    limits,
     ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError},
 };
 
@@ -45,6 +46,10 @@ struct State {
     lost_answers: usize,
     claim_faults: VecDeque<JournalError>,
     read_faults: VecDeque<JournalError>,
+    /// Whether the catalog fails: it follows no frame and cannot be rebuilt.
+    blind: bool,
+    /// Sessions whose frames it missed.
+    stale: BTreeSet<SessionId>,
     poison: Option<JournalError>,
     counts: Counts,
 }
@@ -124,6 +129,11 @@ impl MemoryStore {
     /// Hung appends go on, and later ones do not hang.
     pub fn release_appends(&self) {
         self.held.send_replace(false);
+    }
+
+    /// Whether the catalog fails from now on: it misses what is appended, which stops no append.
+    pub fn fail_catalog(&self, fails: bool) {
+        self.state().blind = fails;
     }
 
     /// Forgets faults and poison, as opening the store anew does. What was acknowledged is there.
@@ -230,7 +240,11 @@ impl State {
         log.tail = expected;
         log.frames.push(StoredFrame { envelope, body, chain: log.chain });
         self.counts.appends += 1;
-        self.rows.follow(id, changes);
+        if !self.blind {
+            self.rows.follow(id, changes);
+        } else if id.kind == LogKind::Session && !changes.is_empty() {
+            self.stale.insert(SessionId(id.id));
+        }
         if let Some(left) = self.lost_answers.checked_sub(1) {
             self.lost_answers = left;
             self.counts.failed += 1;
@@ -238,6 +252,28 @@ impl State {
             return Err(JournalError::Unavailable { why }.into());
         }
         Ok(expected)
+    }
+
+    fn replace(
+        &mut self,
+        session: SessionId,
+        upto: Position,
+        changes: Vec<Change>,
+    ) -> Result<Position, AppendError> {
+        if self.blind {
+            let why = "the catalog fails".to_owned();
+            return Err(JournalError::Unavailable { why }.into());
+        }
+        let log = LogId::session(session);
+        let (tail, token) =
+            self.logs.get(&log).map(|log| (log.tail, log.token)).unwrap_or_default();
+        if tail != upto {
+            return Err(AppendError::Fenced { expected: upto, tail, token });
+        }
+        self.rows.forget(session);
+        self.rows.follow(log, changes);
+        self.stale.remove(&session);
+        Ok(upto)
     }
 }
 
@@ -268,7 +304,13 @@ impl Journal for MemoryStore {
             state.counts.reads += 1;
             let frames = state.logs.get(&log).map(|log| log.frames.as_slice()).unwrap_or_default();
             let later = frames.iter().filter(|frame| frame.envelope.position > after);
-            Ok(later.take(rows).cloned().collect())
+            let mut bytes = 0_usize;
+            let fits = |(no, frame): &(usize, &StoredFrame)| {
+                bytes = bytes.saturating_add(frame.body.len());
+                *no == 0 || bytes <= limits::READ_BYTES
+            };
+            let page = later.take(rows).enumerate().take_while(fits);
+            Ok(page.map(|(_, frame)| frame.clone()).collect())
         })
     }
 
@@ -313,8 +355,8 @@ impl Catalog for MemoryStore {
     }
 
     fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {
-        // Frames and rows move under one lock here, so nothing falls behind.
-        self.with(|_state| Ok(Vec::new()))
+        // Frames and rows move under one lock here, so nothing falls behind by itself.
+        self.with(|state| Ok(state.stale.iter().copied().collect()))
     }
 
     fn replace(
@@ -324,18 +366,7 @@ impl Catalog for MemoryStore {
         changes: Vec<Change>,
     ) -> BoxFuture<'static, Result<Position, AppendError>> {
         let store = self.clone();
-        Box::pin(async move {
-            let mut state = store.state();
-            let log = LogId::session(session);
-            let (tail, token) =
-                state.logs.get(&log).map(|log| (log.tail, log.token)).unwrap_or_default();
-            if tail != upto {
-                return Err(AppendError::Fenced { expected: upto, tail, token });
-            }
-            state.rows.forget(session);
-            state.rows.follow(log, changes);
-            Ok(upto)
-        })
+        Box::pin(async move { store.state().replace(session, upto, changes) })
     }
 }
 

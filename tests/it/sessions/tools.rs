@@ -148,3 +148,25 @@ async fn a_large_output_is_kept_whole_and_shown_by_its_ends() {
     let kept = stage.runtime.blob(blob).await.expect("the store").expect("kept");
     assert!(kept == text.into_bytes(), "the whole of it");
 }
+
+/// A session holds only the latest results of its host's calls in memory; the rest it looks up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_a_call_of_long_ago_closed_is_read_from_the_log_and_it_is_not_made_again() {
+    let look = Prop::new("look", EffectClass::Once);
+    let (stage, _) = stage(KEEPER, |harness| allow(keeper(&look)(harness), &["look"])).await;
+    let runtime = &stage.runtime;
+    let session = runtime.open(&"keeper".into(), "t".into()).await.expect("open");
+    let invoke = |no: usize| {
+        let call = ("look".into(), args(&format!("{{\"at\":\"{no}\"}}")));
+        runtime.invoke_tool(session, format!("k{no}").into(), call, (None, None))
+    };
+    let first = invoke(0).await.expect("an outcome");
+    assert_eq!(first.word(), "done");
+    for no in 1..=limits::CALL_OUTCOMES {
+        invoke(no).await.expect("an outcome");
+    }
+    let state = runtime.state(session).await.expect("its state");
+    assert_eq!(state.host_calls.values().filter(|call| call.outcome.is_none()).count(), 1);
+    assert_eq!(invoke(0).await.expect("the same"), first);
+    assert_eq!(look.keys().len(), limits::CALL_OUTCOMES + 1);
+}

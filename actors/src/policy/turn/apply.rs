@@ -109,7 +109,7 @@ impl Fold {
             }
             Event::ApprovalRequested { no, ask } => self.asked(state, *no, ask),
             Event::ApprovalDecided { no, answer, by, remember } => {
-                state.answered.insert(*no, (answer.clone(), by.clone()));
+                state.remember_answer(*no, answer, by);
                 self.decided(state, *no, answer, remember.as_ref())
             }
             Event::ApprovalClosed { no, .. } => self.unasked(state, *no),
@@ -239,8 +239,10 @@ impl Fold {
         }
         if let Some(assignment) = running.assignment {
             state.reports.insert(assignment, turn);
+            // A cancel that comes again finds the report.
+            state.cancelled.remove(&assignment);
         }
-        state.outcomes.insert(turn, outcome.clone());
+        state.remember_end(turn, outcome.clone());
         Ok(())
     }
 }

@@ -26,6 +26,10 @@ pub(super) struct Desk<'s, 'e> {
     pub(super) standing: &'s [Effect],
     events: Vec<Event>,
     once: Vec<Effect>,
+    /// Bytes of the frame that are spoken for although not written yet.
+    pub(super) promised: usize,
+    /// Most calls that were open at once in this step: they share the room for words.
+    sharers: usize,
 }
 
 impl<'s, 'e> Desk<'s, 'e> {
@@ -34,7 +38,7 @@ impl<'s, 'e> Desk<'s, 'e> {
         env: &'s Env<'e>,
         standing: &'s [Effect],
     ) -> Self {
-        Self { state, env, standing, events: Vec::new(), once: Vec::new() }
+        Self { state, env, standing, events: Vec::new(), once: Vec::new(), promised: 0, sharers: 1 }
     }
 
     pub(super) fn finish(self) -> (Vec<Event>, Vec<Effect>) {
@@ -59,8 +63,16 @@ impl<'s, 'e> Desk<'s, 'e> {
             .map(|event| serde_json::to_vec(event).map_or(usize::MAX, |bytes| bytes.len()))
             .fold(0, usize::saturating_add);
         // A quarter is left for what else the step may have to say.
-        let frame = (limits::FRAME_BYTES / 4 * 3).saturating_sub(written);
+        let frame = (limits::FRAME_BYTES / 4 * 3).saturating_sub(written + self.promised);
         frame.min(limits::EVENT_BYTES / 4 * 3) / sharers.max(1)
+    }
+
+    /// Bytes of an event that the words of one verdict may take. The share is that of the moment
+    /// with the most open calls: it does not grow while they close one by one.
+    pub(super) fn words(&mut self) -> usize {
+        let open = self.state.calls.len().min(limits::CALLS_PER_REPLY + limits::HOST_CALLS);
+        self.sharers = self.sharers.max(open);
+        limits::VERDICTS_BYTES / self.sharers
     }
 
     /// Asks for something to be done once the events are committed.
@@ -72,8 +84,7 @@ impl<'s, 'e> Desk<'s, 'e> {
         if self.state.opened.is_none() && !matches!(input, Input::Opened { .. }) {
             return Err(Rejected::NotOpened);
         }
-        measure::refuse(&input)?;
-        measure::cut(&mut input);
+        measure::fit(&mut input)?;
         match input {
             Input::Opened { creation, fork } => self.opened(*creation, fork)?,
             Input::Submitted { key, input } => self.submitted(key, *input)?,
@@ -150,6 +161,9 @@ impl<'s, 'e> Desk<'s, 'e> {
             return Ok(());
         }
         self.open_for_work()?;
+        if self.state.is_full() {
+            return Err(Rejected::Full { max: limits::KEYS });
+        }
         if self.state.queue.len() >= limits::QUEUE {
             return Err(Rejected::Busy);
         }
@@ -187,8 +201,13 @@ impl<'s, 'e> Desk<'s, 'e> {
         let ended = turn.and_then(|turn| Some((turn, self.state.outcomes.get(&turn)?.clone())));
         let Some((turn, outcome)) = ended else {
             // Off the stage it will not end, and its parent asks because it has not heard.
-            if self.state.quarantined.is_some() {
-                self.tell_quarantine();
+            let over = turn.is_some_and(|turn| self.state.has_ended(turn));
+            match assignment {
+                Some(assignment) if over => self.report_again(assignment),
+                Some(_) | None if self.state.quarantined.is_some() && !over => {
+                    self.tell_quarantine();
+                }
+                Some(_) | None => {}
             }
             return;
         };
@@ -202,9 +221,12 @@ impl<'s, 'e> Desk<'s, 'e> {
 
     /// Tells the parent once more how an assignment ended, if it has.
     pub(super) fn report_again(&mut self, assignment: Assignment) {
-        let turn = self.state.reports.get(&assignment);
-        let outcome = turn.and_then(|turn| self.state.outcomes.get(turn)).cloned();
-        if let (Some(parent), Some(outcome)) = (self.state.parent(), outcome) {
+        let Some(turn) = self.state.reports.get(&assignment) else { return };
+        let outcome = self.state.outcomes.get(turn).cloned().unwrap_or_else(|| {
+            // Its parent has heard it, or has asked for more at once than a child takes.
+            TurnOutcome::Failed { reason: "it ended long ago; how is in its log".to_owned() }
+        });
+        if let Some(parent) = self.state.parent() {
             self.report(parent, assignment, ChildOutcome::Turn { outcome });
         }
     }

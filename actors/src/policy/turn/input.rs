@@ -305,6 +305,26 @@ pub enum Rejected {
     /// It has one already.
     #[error("the session exists already")]
     Exists,
+    /// It has taken all that one session takes.
+    #[error(
+        "the session has taken {max} inputs and calls, and takes no more; fork it and go on there"
+    )]
+    Full {
+        /// The cap.
+        max: usize,
+    },
+    /// It ended too long ago to be in memory; the log says how.
+    #[error("turn {turn} ended long ago; its end is in the log")]
+    TurnInLog {
+        /// Which.
+        turn: TurnId,
+    },
+    /// The same of a call.
+    #[error("call {call} closed long ago; its result is in the log")]
+    CallInLog {
+        /// Which.
+        call: ToolCallNo,
+    },
     /// Too large.
     #[error("the input has {bytes} bytes, at most {max} are taken; put large content into a blob")]
     TooLarge {

@@ -5,9 +5,9 @@ use crate::{
         budget::{Room, Shortage},
         conversation::{Reply, ReplyBlock},
         event::{Caller, Event, FailureKind, ModelFailure, TimerKind},
-        ids::{CallId, CallNo, ModelCallNo, ModelName, ToolCallNo},
+        ids::{CallId, CallNo, ModelCallNo, ModelName, ToolCallNo, ToolName},
         outcome::TurnOutcome,
-        tool::ToolOutcome,
+        tool::{Args, ToolOutcome},
         usage::Settlement,
     },
     limits,
@@ -18,7 +18,7 @@ use super::{
     builtin,
     desk::Desk,
     input::{Effect, Purpose},
-    pending, prompt,
+    measure, pending, prompt,
     state::{Stage, State},
 };
 
@@ -199,9 +199,12 @@ impl Desk<'_, '_> {
                 ReplyBlock::Said { .. } => None,
             })
             .collect();
-        if wanted.len() > limits::CALLS_READ {
+        let promised = promised(&wanted);
+        let frame = stored_reply(&reply).saturating_add(promised);
+        if wanted.len() > limits::CALLS_READ || frame > limits::FRAME_BYTES / 16 * 15 {
             return self.runaway(call, wanted.len(), (calling.model, settlement));
         }
+        self.promised = promised;
         self.emit(Event::ModelCallFinished { call, reply: Box::new(reply) });
         self.book(call, calling.model, settlement);
         let mut calls = Vec::new();
@@ -224,7 +227,7 @@ impl Desk<'_, '_> {
         }
     }
 
-    /// Even the refusals of that many calls would not fit into a frame.
+    /// That many calls, or their arguments, would not fit into a frame, not even to refuse them.
     fn runaway(&mut self, call: ModelCallNo, calls: usize, booked: (ModelName, Settlement)) {
         let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) else { return };
         let message = format!("{calls} tool calls in one message");
@@ -302,4 +305,22 @@ impl Desk<'_, '_> {
             self.end_turn(id, TurnOutcome::Failed { reason });
         }
     }
+}
+
+/// Bytes that calls will take in the frame of their reply, at most: each is asked for, and most of
+/// them are then asked about, which says it all once more.
+fn promised(wanted: &[(ToolName, Args)]) -> usize {
+    let size = |(at, (name, args)): (usize, &(ToolName, Args))| {
+        let own = measure::stored(name.as_str()).saturating_add(measure::stored(&args.0));
+        if at < limits::CALLS_PER_REPLY {
+            own.saturating_mul(2).saturating_add(limits::CALL_OVERHEAD_BYTES)
+        } else {
+            own.saturating_add(limits::REFUSED_OVERHEAD_BYTES)
+        }
+    };
+    wanted.iter().enumerate().map(size).fold(limits::VERDICTS_BYTES, usize::saturating_add)
+}
+
+fn stored_reply(reply: &Reply) -> usize {
+    serde_json::to_vec(reply).map_or(usize::MAX, |bytes| bytes.len())
 }

@@ -21,6 +21,7 @@ use crate::domain::{
 };
 
 mod standing;
+mod window;
 
 /// A session after its log.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,12 +42,14 @@ pub struct State {
     pub queue: VecDeque<Queued>,
     /// The running turn.
     pub turn: Option<Turn>,
-    /// How turns ended.
+    /// How the latest turns ended; older ones are in the log.
     pub outcomes: BTreeMap<TurnId, TurnOutcome>,
     /// Open tool calls.
     pub calls: BTreeMap<ToolCallNo, ToolCall>,
-    /// Calls the host asked for, by key; the outcome once closed.
+    /// Calls the host asked for, by key; the outcome of the latest that closed.
     pub host_calls: BTreeMap<InputKey, HostCall>,
+    /// Those whose outcome is kept, oldest first.
+    pub closed_calls: VecDeque<InputKey>,
     /// Open approvals.
     pub approvals: BTreeMap<ApprovalNo, Ask>,
     /// Children, with everything they were ever assigned.
@@ -55,7 +58,7 @@ pub struct State {
     pub answers: RuleSet,
     /// Those of them that were meant for every session; told to the house again on recovery.
     pub always: Vec<Rule>,
-    /// Answers given, and by whom: the same answer of the same person again is the same answer.
+    /// The latest answers given, and by whom: the same of the same person again is the same answer.
     pub answered: BTreeMap<ApprovalNo, (Answer, PrincipalId)>,
     /// Whether somebody answered "all".
     pub waived: bool,
@@ -233,7 +236,7 @@ pub enum Stage {
 pub struct HostCall {
     /// Its number.
     pub call: ToolCallNo,
-    /// How it closed.
+    /// How it closed, if it is closed and among the latest.
     pub outcome: Option<crate::domain::tool::ToolOutcome>,
 }
 
@@ -304,6 +307,7 @@ impl State {
             outcomes: BTreeMap::new(),
             calls: BTreeMap::new(),
             host_calls: BTreeMap::new(),
+            closed_calls: VecDeque::new(),
             approvals: BTreeMap::new(),
             children: BTreeMap::new(),
             answers: RuleSet::default(),

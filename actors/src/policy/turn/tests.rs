@@ -13,3 +13,4 @@ mod room;
 mod told;
 mod tools;
 mod turns;
+mod window;

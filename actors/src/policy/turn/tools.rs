@@ -15,6 +15,7 @@ use super::{
     builtin,
     desk::Desk,
     input::{Effect, Rejected},
+    measure::{clip_stored, shorten},
     state::{Stage, State, ToolCall},
 };
 
@@ -33,8 +34,10 @@ impl Desk<'_, '_> {
             return Ok(());
         }
         self.open_for_work()?;
-        let open = self.state.host_calls.values().filter(|call| call.outcome.is_none()).count();
-        if open >= limits::HOST_CALLS {
+        if self.state.is_full() {
+            return Err(Rejected::Full { max: limits::KEYS });
+        }
+        if self.state.open_host_calls() >= limits::HOST_CALLS {
             return Err(Rejected::Busy);
         }
         let bytes = args.0.len();
@@ -54,10 +57,12 @@ impl Desk<'_, '_> {
         if self.state.tool(&name).is_none() {
             let known: Vec<&str> = self.state.tool_names().into_iter().collect();
             let reason = format!("no tool {name}; this agent has: {}", known.join(", "));
+            let reason = clip_stored(&reason, self.words()).into_owned();
             return self.close(no, ToolOutcome::Refused { reason });
         }
         if let Err(why) = self.env.checks.look(&name, &call.args) {
-            let output = Output::text(format!("{name}: {why}"));
+            let why = format!("{name}: {why}");
+            let output = Output::text(clip_stored(&why, self.words()));
             return self.close(no, ToolOutcome::Failed { output });
         }
         let verdict = self.decide(no);
@@ -101,11 +106,13 @@ impl Desk<'_, '_> {
     }
 
     pub(super) fn deny(&mut self, no: ToolCallNo, verdict: &Verdict) {
+        let verdict = shorten(verdict.clone(), self.words());
         let reason = format!("Permission denied: {}", verdict.reasons.join("; "));
         self.close(no, ToolOutcome::Refused { reason });
     }
 
     fn ask(&mut self, call: ToolCallNo, verdict: Verdict) {
+        let verdict = shorten(verdict, self.words());
         let Some(asked) = self.state.calls.get(&call) else { return };
         let request = State::request(asked);
         let ms = self.state.agent().map_or(limits::APPROVAL_MS, |agent| agent.limits.approval_ms);
@@ -126,8 +133,9 @@ impl Desk<'_, '_> {
 
     /// Everything is in hand: the start is recorded, with the approval it uses up.
     pub(super) fn start(&mut self, no: ToolCallNo, timeout_ms: Option<u64>) {
+        let words = self.words();
         let Some(call) = self.state.calls.get(&no) else { return };
-        let basis = self.basis(call);
+        let basis = self.basis(call, words);
         let digest = State::request(call).digest();
         let own = builtin::is_builtin(&call.name);
         let tool_ms = self.state.agent().map_or(limits::TOOL_MS, |agent| agent.limits.tool_ms);
@@ -142,7 +150,7 @@ impl Desk<'_, '_> {
         self.emit(Event::ToolStarted { call: no, digest, basis, deadline });
     }
 
-    fn basis(&self, call: &ToolCall) -> Basis {
+    fn basis(&self, call: &ToolCall, words: usize) -> Basis {
         match &call.stage {
             Stage::Approved { no } => Basis::Approval { no: *no },
             Stage::Wanted | Stage::Asking { .. } | Stage::Started { .. }
@@ -152,7 +160,8 @@ impl Desk<'_, '_> {
             }
             Stage::Wanted | Stage::Asking { .. } | Stage::Started { .. } => {
                 let no = self.state.calls.iter().find(|(_, known)| std::ptr::eq(*known, call));
-                let reasons = no.map_or_else(Vec::new, |(no, _)| self.decide(*no).reasons);
+                let reasons =
+                    no.map_or_else(Vec::new, |(no, _)| shorten(self.decide(*no), words).reasons);
                 Basis::Rules { reasons }
             }
         }

@@ -10,6 +10,7 @@ use crate::{
         frame::{Chain, LogId, LogKind, StoredFrame},
         ids::{Position, Token},
     },
+    limits,
     log::Writer,
     ports::{AppendError, Journal},
 };
@@ -168,6 +169,27 @@ pub(super) async fn pages_join_without_gap_or_overlap(journal: Subject) {
     assert_eq!(journal.read(log(1), Position(25), 5).await, Ok(Vec::new()));
     assert_eq!(journal.read(log(1), Position(u64::MAX), 5).await, Ok(Vec::new()));
     assert_eq!(journal.read(log(1), Position(0), 0).await, Ok(Vec::new()));
+}
+
+pub(super) async fn a_page_of_large_frames_is_bounded_by_their_bytes(journal: Subject) {
+    let mut writer = claim(&*journal, log(1)).await;
+    // Nearly as large as an event may be, and more of them than a page holds.
+    let large = "x".repeat(limits::EVENT_BYTES - 1_024);
+    let frames = limits::READ_BYTES / large.len() + 3;
+    for _ in 0..frames {
+        write(&*journal, &mut writer, &large).await;
+    }
+    let (mut after, mut seen) = (Position(0), 0);
+    loop {
+        let page = journal.read(log(1), after, frames + 1).await.expect("read");
+        let bytes: usize = page.iter().map(|frame| frame.body.len()).sum();
+        assert!(bytes <= limits::READ_BYTES, "a page of {bytes} bytes");
+        let Some(last) = page.last() else { break };
+        (after, seen) = (last.envelope.position, seen + page.len());
+        assert!(seen == frames || bytes + large.len() + 1_024 > limits::READ_BYTES, "half empty");
+    }
+    assert_eq!(seen, frames);
+    assert_eq!(texts(&journal, log(1)).await.len(), frames, "readers of logs go on to the end");
 }
 
 pub(super) async fn kinds_of_logs_do_not_mix(journal: Subject) {

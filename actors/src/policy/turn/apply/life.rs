@@ -55,6 +55,7 @@ pub(super) fn cut(state: &mut State) {
     state.inputs.clear();
     state.queue.clear();
     state.host_calls.clear();
+    state.closed_calls.clear();
     state.archived = false;
     state.name = None;
     for call in state.calls.values_mut() {

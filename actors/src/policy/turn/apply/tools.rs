@@ -147,8 +147,7 @@ impl Fold {
         }
         match &call.by {
             Caller::Host { key, .. } => {
-                let host = HostCall { call: no, outcome: Some(outcome.clone()) };
-                state.host_calls.insert(key.clone(), host);
+                state.remember_call(key, no, outcome.clone());
             }
             Caller::Model { .. } => talk::report_to_model(state, no, outcome),
         }

@@ -313,3 +313,40 @@ fn a_session_takes_only_so_many_host_calls() {
         "! the session is busy; send it again when its turn has ended",
     );
 }
+
+/// As many calls as are looked at, each with as many reasons of the longest kind as a verdict has,
+/// in text that doubles when it is stored. The play would fail if the frame were too large.
+#[test]
+fn the_verdicts_of_the_largest_reply_fit_into_a_frame() {
+    use crate::limits;
+    let stars = limits::RULE_BYTES - "send()".len() - 2 * limits::REASONS;
+    let long = |tool: &str, no: usize| {
+        RulePattern(format!("{tool}({}\"{})", "*".repeat(stars), "*".repeat(no)))
+    };
+    let calls = limits::CALLS_PER_REPLY;
+    let text = "\"".repeat(20 * 1024 / calls);
+    let args = serde_json::json!({ "text": text }).to_string();
+    for tool in ["send", "pay", "rm", "nobody_knows_it", "list_agents"] {
+        let rules: Vec<_> = (0..limits::REASONS).map(|no| long(tool, no)).collect();
+        let mut play = asked();
+        match tool {
+            "send" => play.layers.user.allow = rules,
+            "pay" => play.layers.user.ask = rules,
+            _ => play.layers.user.deny = rules,
+        }
+        let play = play.with(wants_now(1, &vec![(tool, args.as_str()); calls]));
+        let last = play.frames.last().map_or(0, |(_, body)| body.len());
+        assert!(last > limits::FRAME_BYTES / 4, "{tool}: the extreme has only {last} bytes");
+        // All answered, or one by one in frames of their own.
+        let open = play.state.approvals.len() + play.state.calls.len();
+        assert!(open == 0 || open == calls || open == 2 * calls, "{tool}: {open}");
+    }
+}
+
+/// What no frame could hold fails the turn as a reply that makes no sense, and is booked.
+#[test]
+fn calls_that_no_frame_can_hold_fail_the_turn() {
+    let args = serde_json::json!({ "text": "x".repeat(240 * 1024) }).to_string();
+    let play = asked().with(wants(1, &[("send", args.as_str())]));
+    assert!(play.state.turn.is_none() && play.state.calls.is_empty());
+}

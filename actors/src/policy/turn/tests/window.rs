@@ -1,0 +1,99 @@
+//! What a session of long life keeps in memory: the latest of everything, and every key.
+
+use super::play::*;
+use crate::{
+    domain::{ids::InputKey, ids::TurnId, permission::Answer, tool::Args},
+    limits,
+    policy::turn::{Input, Rejected},
+};
+
+fn invoked(key: &str, name: &str) -> Input {
+    let args = Args("{}".to_owned());
+    Input::Invoked { key: key.into(), name: name.into(), args, mode: None, cwd: None }
+}
+
+/// One whole turn.
+fn turn(play: Play, no: u32, input: Input) -> Play {
+    play.with(input).with(answers(no, reply("done", &[])))
+}
+
+#[test]
+fn ends_of_long_ago_leave_memory_and_their_keys_stay() {
+    let mut play = Play::of(agent());
+    let turns = limits::OUTCOMES as u32 + 5;
+    for no in 1..=turns {
+        play = turn(play, no, say(&format!("k{no}")));
+    }
+    assert_eq!(play.state.outcomes.len(), limits::OUTCOMES);
+    assert!(!play.state.outcomes.contains_key(&TurnId(5)), "the oldest go");
+    assert!(play.state.has_ended(TurnId(1)) && !play.state.has_ended(TurnId(turns + 1)));
+    // The same key is the same input for ever; nobody is told what the log knows.
+    play.clone().check(say("k1"), "");
+    play.check(say(&format!("k{turns}")), &format!("> tell turn {turns} completed"));
+}
+
+#[test]
+fn no_number_of_other_turns_makes_it_forget_an_end_that_its_parent_has_not_heard() {
+    let mut play = turn(Play::child(agent()), 1, assign(1));
+    for no in 2..limits::OUTCOMES as u32 + 10 {
+        play = turn(play, no, say(&format!("k{no}")));
+    }
+    play.check(
+        assign(1),
+        "
+                > tell turn 1 completed
+                > report 1 to boss: completed
+            ",
+    );
+}
+
+#[test]
+fn results_of_host_calls_leave_memory_and_their_keys_stay() {
+    let mut play = Play::of(agent());
+    for no in 1..=limits::CALL_OUTCOMES as u32 + 3 {
+        play = play.with(invoked(&format!("h{no}"), "read")).with(slot(no)).with(done(no, "read"));
+    }
+    let kept = play.state.host_calls.values().filter(|call| call.outcome.is_some());
+    assert_eq!(kept.count(), limits::CALL_OUTCOMES);
+    play.clone().check(invoked("h1", "read"), "");
+    play.check(invoked("h4", "read"), "> tell t4 done");
+}
+
+#[test]
+fn answers_of_long_ago_are_answers_to_a_closed_question() {
+    let mut play = Play::of(agent()).with(say("k1"));
+    let questions = limits::ANSWERS as u32 + 1;
+    for no in 1..=questions {
+        play = play.with(wants(no, &[("pay", "{}")])).with(person(no, Answer::Reject));
+    }
+    assert_eq!(play.state.answered.len(), limits::ANSWERS);
+    play.clone().check(person(questions, Answer::Reject), "");
+    play.check(
+        person(1, Answer::Reject),
+        "! approval 1 is not open; it was answered, withdrawn, or never asked",
+    );
+}
+
+#[test]
+fn a_session_that_has_taken_all_it_takes_says_to_fork_it() {
+    let mut play = turn(Play::of(agent()), 1, say("k1"));
+    let key = |no: usize| InputKey(format!("{no}"));
+    play.state.inputs.extend((0..limits::KEYS).map(|no| (key(no), Some(TurnId(1)))));
+    for input in [say("new"), invoked("new", "read")] {
+        let refused = play.clone().decide(input).expect_err("it is full");
+        assert_eq!(refused, Rejected::Full { max: limits::KEYS });
+        assert!(refused.to_string().contains("fork it"), "{refused}");
+    }
+    // What it knows it still answers.
+    let (events, effects) = play.decide(say("k1")).expect("a key it has");
+    assert!(events.is_empty() && effects.len() == 1, "{effects:?}");
+}
+
+#[test]
+fn a_key_of_absurd_length_is_refused() {
+    let long = "k".repeat(limits::KEY_BYTES + 1);
+    for input in [say(&long), invoked(&long, "read")] {
+        let refused = Play::of(agent()).decide(input).expect_err("too long");
+        assert!(refused.to_string().contains("a key has at most 512 bytes"), "{refused}");
+    }
+}

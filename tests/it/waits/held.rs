@@ -1,0 +1,182 @@
+//! A store whose answers a test holds back: of one kind of question, until it lets go.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use greenroom_actors::{
+    domain::{
+        catalog::{
+            ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
+        },
+        conversation::BlobRef,
+        frame::{LogId, LogKind, StoredFrame},
+        ids::{Position, SessionId, TenantId, Token},
+    },
+    ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError},
+    testing::harness::Harness,
+};
+use tokio::sync::watch;
+
+use crate::workshop::{Count, Still};
+
+/// What is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holding {
+    Nothing,
+    Claims(LogKind),
+    Reads(LogKind),
+    Appends(LogKind),
+    Blobs,
+    Catalog,
+}
+
+/// The test's hand on the store.
+#[derive(Clone)]
+pub(super) struct Hold {
+    now: Arc<watch::Sender<Holding>>,
+    held: Count,
+}
+
+impl Hold {
+    pub(super) fn on(&self, what: Holding) {
+        self.now.send_replace(what);
+    }
+
+    pub(super) fn off(&self) {
+        self.on(Holding::Nothing);
+    }
+
+    /// How many questions were held back so far.
+    pub(super) fn held(&self) -> usize {
+        self.held.get()
+    }
+}
+
+#[derive(Clone)]
+struct Held {
+    journal: Arc<dyn Journal>,
+    catalog: Arc<dyn Catalog>,
+    blobs: Arc<dyn Blobs>,
+    hold: Hold,
+}
+
+/// A stage on a store that can be held.
+pub(super) async fn holdable(
+    script: &str,
+    arrange: impl FnOnce(Harness) -> Harness,
+) -> (Still, Hold) {
+    let now = Arc::new(watch::Sender::new(Holding::Nothing));
+    let hold = Hold { now, held: Count::default() };
+    let given = hold.clone();
+    let still = Still::set(script, |mut harness| {
+        let deps = &mut harness.deps;
+        let (journal, blobs) = (Arc::clone(&deps.journal), Arc::clone(&deps.blobs));
+        let port =
+            Arc::new(Held { journal, catalog: Arc::clone(&deps.catalog), blobs, hold: given });
+        deps.journal = Arc::clone(&port) as _;
+        deps.catalog = Arc::clone(&port) as _;
+        deps.blobs = port;
+        arrange(harness)
+    })
+    .await;
+    (still, hold)
+}
+
+impl Held {
+    fn after<T: Send + 'static>(
+        &self,
+        what: Holding,
+        work: BoxFuture<'static, T>,
+    ) -> BoxFuture<'static, T> {
+        let mut now = self.hold.now.subscribe();
+        let held = self.hold.held.clone();
+        Box::pin(async move {
+            if *now.borrow_and_update() == what {
+                held.up();
+                now.wait_for(|now| *now != what).await.expect("the sender lives in the port");
+            }
+            work.await
+        })
+    }
+}
+
+impl Journal for Held {
+    fn claim(&self, log: LogId) -> BoxFuture<'static, Result<Claim, JournalError>> {
+        self.after(Holding::Claims(log.kind), self.journal.claim(log))
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let kind = append.envelope.log.kind;
+        self.after(Holding::Appends(kind), self.journal.append(append))
+    }
+
+    fn read(
+        &self,
+        log: LogId,
+        after: Position,
+        rows: usize,
+    ) -> BoxFuture<'static, Result<Vec<StoredFrame>, JournalError>> {
+        self.after(Holding::Reads(log.kind), self.journal.read(log, after, rows))
+    }
+
+    fn tail(&self, log: LogId) -> BoxFuture<'static, Result<(Position, Token), JournalError>> {
+        self.after(Holding::Reads(log.kind), self.journal.tail(log))
+    }
+}
+
+impl Catalog for Held {
+    fn sessions(
+        &self,
+        filter: SessionFilter,
+    ) -> BoxFuture<'static, Result<Vec<SessionRow>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.sessions(filter))
+    }
+
+    fn session(
+        &self,
+        session: SessionId,
+    ) -> BoxFuture<'static, Result<Option<SessionRow>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.session(session))
+    }
+
+    fn approvals(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.approvals(tenant))
+    }
+
+    fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.totals(of))
+    }
+
+    fn checkpoints(
+        &self,
+        session: SessionId,
+    ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.checkpoints(session))
+    }
+
+    fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.stale())
+    }
+
+    fn replace(
+        &self,
+        session: SessionId,
+        upto: Position,
+        changes: Vec<Change>,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        self.after(Holding::Catalog, self.catalog.replace(session, upto, changes))
+    }
+}
+
+impl Blobs for Held {
+    fn put(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
+        self.after(Holding::Blobs, self.blobs.put(bytes))
+    }
+
+    fn get(&self, blob: BlobRef) -> BoxFuture<'static, Result<Option<Vec<u8>>, JournalError>> {
+        self.after(Holding::Blobs, self.blobs.get(blob))
+    }
+}
