@@ -5,7 +5,7 @@ use greenroom_actors::domain::{permission::Answer, tool::Args};
 
 /// The line that says what can be typed.
 pub(super) const CHOICES: &str =
-    "[y]es once, [t]his turn, this [s]ession, [a]lways, [n]o, ne[v]er, [e]dit, [c]omment, [?]";
+    "[y]es [t]urn [s]ession [a]lways [n]o ne[v]er [e]dit [c]omment [?] >";
 /// What the choices mean.
 pub(super) const MEANING: &str = "\
   y  yes, this call                      n  no

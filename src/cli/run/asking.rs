@@ -53,6 +53,11 @@ impl Questions {
         }
     }
 
+    /// Whether anybody is there to answer.
+    pub(super) const fn has_somebody(&self) -> bool {
+        self.terminal.is_some()
+    }
+
     /// Something is asked.
     pub(super) fn asked(&mut self, id: ApprovalId, agent: AgentName, ask: Ask) {
         if self.waiting.iter().any(|question| question.id == id) {
@@ -69,6 +74,17 @@ impl Questions {
             Screen::remark("\n(not asked any more)");
             self.shown = None;
         }
+    }
+
+    /// Whether somebody looks at a question now.
+    pub(super) const fn is_shown(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    /// Shows again what can be typed, below something that was told meanwhile.
+    pub(super) fn remind(&self) {
+        let Some(question) = self.waiting.front().filter(|_| self.is_shown()) else { return };
+        Screen::prompt(&format!("{}: {CHOICES} ", escaped(question.agent.as_str())));
     }
 
     /// Nothing is asked any more.

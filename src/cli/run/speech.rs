@@ -31,6 +31,8 @@ pub(super) struct Speech {
     /// The call that speaks, and what it has said so far.
     call: Option<CallId>,
     said: String,
+    /// The call whose pieces wait for its end, because a question stands where they would be seen.
+    held: Option<CallId>,
     /// The last text that was printed whole.
     last: String,
 }
@@ -44,12 +46,23 @@ impl Speech {
             cursor: Cursor::Fresh,
             call: None,
             said: String::new(),
+            held: None,
             last: String::new(),
+        }
+    }
+
+    /// What this call still says is printed at its end.
+    pub(super) fn hold(&mut self, call: CallId) {
+        if self.is_seen {
+            self.held = Some(call);
         }
     }
 
     /// A piece of text.
     pub(super) fn text(&mut self, call: CallId, delta: &str) -> io::Result<()> {
+        if self.held == Some(call) {
+            return Ok(());
+        }
         if self.call != Some(call) {
             self.end_words()?;
             self.call = Some(call);

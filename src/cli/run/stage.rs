@@ -112,6 +112,10 @@ impl Stage {
         }
         let line = format!("session {} in {}", self.session, store.display());
         Screen::remark(&self.screen.paint_remark(Tone::Faint, &line));
+        if !self.questions.has_somebody() {
+            let line = "no terminal: what would be asked is denied";
+            Screen::remark(&self.screen.paint_remark(Tone::Faint, line));
+        }
         Ok(())
     }
 
@@ -154,6 +158,9 @@ impl Stage {
         }
         // The words of several agents at once would be a jumble.
         if session == self.session && !self.is_json {
+            if self.questions.is_shown() {
+                self.speech.hold(call);
+            }
             self.speech.text(call, delta)?;
         }
         Ok(())
@@ -163,7 +170,7 @@ impl Stage {
         if self.is_json && self.cast.contains_key(&session) {
             return print(&Line::Thinking { session, delta });
         }
-        if session == self.session && !self.is_json {
+        if session == self.session && !self.is_json && !self.questions.is_shown() {
             self.speech.thought(delta)?;
         }
         Ok(())
@@ -171,6 +178,11 @@ impl Stage {
 
     fn frame(&mut self, frame: &Frame, heard: &Heard) -> Result<(), CliError> {
         let Some(agent) = self.cast.get(&frame.session).cloned() else { return Ok(()) };
+        let is_asked = self.questions.is_shown();
+        let tells = !self.is_json && (self.progress.tells(frame) || self.speaks(frame));
+        if is_asked && tells {
+            Screen::prompt("\n");
+        }
         for event in frame.events.iter() {
             if self.is_json {
                 let (session, position, at) = (frame.session, frame.position, frame.at);
@@ -184,8 +196,17 @@ impl Stage {
             }
             self.progress.hear(heard);
         }
+        if is_asked && tells {
+            self.questions.remind();
+        }
         self.questions.show();
         Ok(())
+    }
+
+    /// Whether a frame ends words on stdout.
+    fn speaks(&self, frame: &Frame) -> bool {
+        let ends = |event: &Event| matches!(event, Event::ModelCallFinished { .. });
+        frame.session == self.session && frame.events.iter().any(ends)
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "a selection; all else is for the log")]
