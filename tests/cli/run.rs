@@ -65,6 +65,18 @@ fn an_approval_is_asked_in_the_terminal_and_a_slip_answers_nothing() {
 }
 
 #[test]
+fn what_was_typed_before_a_question_never_answers_it() {
+    let (_folder, store) = folder();
+    let mut person = Person::starts(example(&store));
+    person.types("y");
+    person.sees("may it call stamp?");
+    person.types("n");
+    let (code, out, seen) = person.leaves();
+    assert_eq!(code, Some(0), "{seen}");
+    assert!(out.contains("without its stamp"), "{seen}");
+}
+
+#[test]
 fn a_comment_is_a_no_that_the_model_reads_and_an_edit_runs_what_was_typed() {
     let (_folder, store) = folder();
     let mut person = Person::starts(example(&store));
