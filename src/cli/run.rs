@@ -9,8 +9,9 @@ mod stage;
 mod terminal;
 
 use std::{
+    collections::BTreeSet,
     io::{self, Read as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::Args;
@@ -18,6 +19,7 @@ use greenroom_actors::{
     Runtime,
     domain::{
         agent::AgentSpec,
+        catalog::{SessionRow, Status},
         event::{CancelTarget, UserInput},
         ids::{AgentName, SessionId, TenantId},
         outcome::TurnOutcome,
@@ -35,6 +37,7 @@ use crate::{
 use super::{
     CliError, Common, Done,
     ending::{Signals, Wish, stopped},
+    look,
     screen::Screen,
 };
 
@@ -70,6 +73,13 @@ pub(super) enum RunError {
     /// No such agent.
     #[error("no agent {name:?} in {}; expected {names}{meant}", file.display())]
     NoAgent { name: String, file: PathBuf, names: String, meant: String },
+    /// A store where others have work in hand: a runtime would take it up, with the wrong model.
+    #[error(
+        "run on {}: {others} have work in hand there, and are not in {}; name another --store",
+        store.display(),
+        file.display()
+    )]
+    OthersWork { store: PathBuf, file: PathBuf, others: String },
     /// Nothing to say.
     #[error("run without words: the prompt is empty")]
     NoPrompt,
@@ -94,6 +104,11 @@ pub(super) async fn run(
     let file = file.ok_or(RunError::NoAgents)?;
     let store = args.common.store(settings);
     let (mut config, lead) = app::crew(&file, &store)?;
+    let others = others_at_work(&store, &config.agents).await?;
+    if !others.is_empty() {
+        let others = others.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(RunError::OthersWork { store, file, others }.into());
+    }
     let agent = choose(args.agent, lead, &config.agents, file)?;
     let prompt = prompt(args.prompt)?;
     let terminal = Terminal::open();
@@ -118,6 +133,20 @@ pub(super) async fn run(
         _wish = signals.next() => std::process::exit(130),
     }
     result
+}
+
+/// Agents with work in hand in a store who are not among these.
+async fn others_at_work(store: &Path, agents: &[AgentSpec]) -> Result<BTreeSet<String>, CliError> {
+    if !store.exists() {
+        return Ok(BTreeSet::new());
+    }
+    let rows = look::every(&app::look(store)?, true).await?;
+    let is_other = |row: &SessionRow| {
+        let is_ours =
+            row.tenant.as_str() == TENANT && agents.iter().any(|agent| agent.name == row.agent);
+        matches!(row.status, Status::Running | Status::Waiting) && !is_ours
+    };
+    Ok(rows.iter().filter(|row| is_other(row)).map(|row| row.agent.to_string()).collect())
 }
 
 /// Who is spoken to.

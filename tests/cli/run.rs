@@ -147,9 +147,11 @@ fn an_interrupt_takes_an_open_question_back() {
 #[test]
 fn a_polite_kill_ends_in_order_and_leaves_the_work_in_the_log() {
     let (folder, store) = folder();
-    let file = alone(folder.path(), "agent *\n  say Working.\n  until call 2 hang\n  say Done.");
-    let args = ["run", "--agents", &file, "--store", &store, "Go."];
+    let file =
+        alone(folder.path(), "agent * when Go.\n  say Working.\n  hang\nagent *\n  say Done.");
+    let args = ["run", "--agents", &file, "--store", &store];
     let mut child = greenroom(&args)
+        .arg("Go.")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -162,6 +164,12 @@ fn a_polite_kill_ends_in_order_and_leaves_the_work_in_the_log() {
     assert!(err(&run).contains("what was in hand is in the log"), "{}", err(&run));
     let sessions = json(&out(&ran(&["sessions", "--store", &store, "--json"])));
     assert_eq!(sessions[0]["status"], "running", "{sessions}");
+
+    let others = example(&store).output().expect("the binary runs");
+    assert_eq!(others.status.code(), Some(1), "a model of others must not answer for it");
+    assert!(err(&others).contains("solo have work in hand there"), "{}", err(&others));
+    let again = greenroom(&args).arg("Stop.").output().expect("the binary runs");
+    assert_eq!((again.status.code(), out(&again)), (Some(0), "Done.\n".to_owned()));
 }
 
 #[test]

@@ -6,13 +6,17 @@ use greenroom_actors::domain::{permission::Answer, tool::Args};
 /// The line that says what can be typed.
 pub(super) const CHOICES: &str =
     "[y]es [t]urn [s]ession [a]lways [n]o ne[v]er [e]dit [c]omment [?] >";
-/// What the choices mean.
-pub(super) const MEANING: &str = "\
-  y  yes, this call                      n  no
-  t  yes, and all else in this turn      v  no, and never calls like it in this session
-  s  yes, and calls like it in this      c  no, and tell the model why: `c TEXT`
-     session                             e  yes, with other arguments: `e {\"key\": …}`
-  a  yes, and calls like it from now on, in every session of this store";
+/// What the choices mean, each in a line that fits 80 columns.
+pub(super) const MEANING: &str = concat!(
+    "  y  yes, this call\n",
+    "  t  yes, and all that would be asked in this turn\n",
+    "  s  yes, and calls like it in this session\n",
+    "  a  yes, and calls like it in every session of this store\n",
+    "  n  no\n",
+    "  v  no, and never calls like it in this session\n",
+    "  e  yes, with other arguments: `e {\"key\": \"value\"}`\n",
+    "  c  no, and the model reads why: `c TEXT`",
+);
 
 /// What was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +105,13 @@ mod tests {
         assert_eq!(choice("c not today"), Typed::Answer(Answer::Comment { text: text.clone() }));
         assert_eq!(choice("comment"), Typed::WantsComment);
         assert_eq!(comment("not today\n"), Typed::Answer(Answer::Comment { text }));
+    }
+
+    #[test]
+    fn what_can_be_typed_fits_a_narrow_terminal() {
+        let name = 12;
+        assert!(CHOICES.chars().count() + name < 80);
+        assert!(MEANING.lines().all(|line| line.chars().count() < 80 && line.starts_with("  ")));
     }
 
     #[test]
