@@ -2,6 +2,7 @@
 //! both in order. Faces get the handle, and a reader for stores that nobody runs on.
 
 mod company;
+mod crew;
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +10,7 @@ use std::{
 };
 
 use greenroom_actors::{
-    Runtime,
+    Runtime, ServiceError,
     domain::{agent::AgentSpec, usage::PriceBook},
     ports::{Clock, ModelProvider, Services, Tool},
     runtime::{Deps, Options, Reading, Setup, StartError},
@@ -17,11 +18,13 @@ use greenroom_actors::{
 };
 
 use crate::{
+    agents_file::Mistakes,
     clock::SystemClock,
     store::{OpenError, Store, StoreOptions},
 };
 
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, company};
+pub use crew::{TENANT, crew, tools};
 
 /// What an app is made of.
 pub struct Config {
@@ -80,6 +83,12 @@ pub enum AppError {
     /// Its script.
     #[error("read the script")]
     Script(#[from] ScriptError),
+    /// Its agents file.
+    #[error(transparent)]
+    Agents(#[from] Mistakes),
+    /// What it offers to its tools.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// Its runtime.
     #[error(transparent)]
     Start(#[from] StartError),

@@ -3,10 +3,13 @@
 //! was not understood, 130 interrupted.
 
 mod demo;
+mod ending;
 mod look;
 mod metrics;
 mod progress;
+mod run;
 mod screen;
+mod settings;
 mod tree;
 
 use std::{io, path::PathBuf, process::ExitCode};
@@ -14,7 +17,11 @@ use std::{io, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 use greenroom_actors::runtime::CallError;
 
-use crate::{app::AppError, config::Environment};
+use crate::{
+    agents_file::Mistakes,
+    app::AppError,
+    config::{Environment, Settings},
+};
 
 use screen::Screen;
 
@@ -31,6 +38,8 @@ Commands that read do so beside a running runtime and change nothing.
 
 Environment:
   GREENROOM_STORE  the store to use where no --store is given
+  GREENROOM_AGENTS the agents file to use where no --agents is given
+  GREENROOM_HOME   the folder of your config.toml [default: greenroom in $XDG_CONFIG_HOME or ~/.config]
   RUST_LOG         log lines on stderr (default: greenroom=info,ractor=warn)
   NO_COLOR         no colours
 
@@ -43,6 +52,11 @@ enum Command {
     /// Kill it at any moment, even with `kill -9`, and start it again with the same --store: it
     /// goes on where it was.
     Demo(demo::DemoArgs),
+    /// Run an agent of an agents file on a prompt; what needs a person's answer is asked here
+    Run(run::RunArgs),
+    /// Show what is set and by whom, or check settings and agents files
+    #[command(subcommand)]
+    Config(settings::ConfigCommand),
     /// Show sessions and their subagents, with tokens, money and restarts
     Tree(look::TreeArgs),
     /// List sessions
@@ -60,7 +74,7 @@ enum Command {
 /// Options of every command on a store.
 #[derive(Args, Debug)]
 struct Common {
-    /// The store's file [default: $GREENROOM_STORE, or greenroom.db]
+    /// The store's file [default: as set, or greenroom.db]
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
     /// Print JSON
@@ -69,15 +83,20 @@ struct Common {
 }
 
 impl Common {
-    fn store(&self, environment: &Environment) -> PathBuf {
-        let store = self.store.clone().or_else(|| environment.store.clone());
-        store.unwrap_or_else(|| PathBuf::from("greenroom.db"))
+    fn store(&self, settings: &Settings) -> PathBuf {
+        self.store.clone().unwrap_or_else(|| settings.store.value.clone())
     }
 }
 
 /// Why a command did not work.
 #[derive(Debug, thiserror::Error)]
 enum CliError {
+    /// A file of settings.
+    #[error(transparent)]
+    Settings(#[from] Mistakes),
+    /// What was to be run.
+    #[error(transparent)]
+    Run(#[from] run::RunError),
     /// The store or the runtime did not start.
     #[error(transparent)]
     App(#[from] AppError),
@@ -137,9 +156,11 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let environment = Environment::read();
     let screen = Screen::new(&environment);
-    let quiet = matches!(cli.command, Command::Demo(_));
-    start_logs(&environment, quiet);
-    match run(cli.command, &environment, &screen) {
+    match set_up(environment).and_then(|settings| {
+        let quiet = matches!(cli.command, Command::Demo(_) | Command::Run(_));
+        start_logs(&settings, quiet);
+        run(cli.command, &settings, &screen)
+    }) {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::Badly) => ExitCode::FAILURE,
         Ok(Done::Interrupted) => ExitCode::from(130),
@@ -154,26 +175,35 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, environment: &Environment, screen: &Screen) -> Result<Done, CliError> {
+/// Finds the settings as they are seen from the current folder.
+fn set_up(environment: Environment) -> Result<Settings, CliError> {
+    // A folder that was removed below us has no settings; the user's own still count.
+    let folder = std::env::current_dir().unwrap_or_default();
+    Ok(Settings::find(environment, &folder)?)
+}
+
+fn run(command: Command, settings: &Settings, screen: &Screen) -> Result<Done, CliError> {
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let executor = executor.map_err(CliError::Executor)?;
     executor.block_on(async {
         match command {
-            Command::Demo(args) => Box::pin(demo::run(args, environment, screen)).await,
-            Command::Tree(args) => look::tree(&args, environment, screen).await,
-            Command::Sessions(args) => look::sessions(&args, environment, screen).await,
-            Command::Log(args) => look::log(&args, environment, screen).await,
-            Command::Approvals(args) => look::approvals(&args, environment, screen).await,
-            Command::Totals(args) => look::totals(&args, environment, screen).await,
-            Command::Metrics(args) => metrics::run(&args, environment).await,
+            Command::Demo(args) => Box::pin(demo::run(args, settings, screen)).await,
+            Command::Run(args) => Box::pin(run::run(args, settings, screen)).await,
+            Command::Config(command) => settings::config(command, settings, screen),
+            Command::Tree(args) => look::tree(&args, settings, screen).await,
+            Command::Sessions(args) => look::sessions(&args, settings, screen).await,
+            Command::Log(args) => look::log(&args, settings, screen).await,
+            Command::Approvals(args) => look::approvals(&args, settings, screen).await,
+            Command::Totals(args) => look::totals(&args, settings, screen).await,
+            Command::Metrics(args) => metrics::run(&args, settings).await,
         }
     })
 }
 
 /// Log lines on stderr. `quiet` is for a command that tells the same story itself.
-fn start_logs(environment: &Environment, quiet: bool) {
+fn start_logs(settings: &Settings, quiet: bool) {
     let usual = if quiet { "greenroom=error,ractor=error" } else { "greenroom=info,ractor=warn" };
-    let wanted = environment.log.as_deref().unwrap_or(usual);
+    let wanted = settings.log.as_ref().map_or(usual, |log| &log.value);
     let filter = tracing_subscriber::EnvFilter::try_new(wanted).unwrap_or_else(|_unreadable| {
         // Logs must not stop a command; a filter that cannot be read is the usual one.
         tracing_subscriber::EnvFilter::new(usual)

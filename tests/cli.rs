@@ -1,6 +1,13 @@
 //! The built binary, run as a person runs it: the demo whole, killed and gone on with; what reads a
 //! store beside it; and every wrong input a newcomer meets, by what it prints.
 
+#[path = "cli/agents.rs"]
+mod agents;
+#[path = "cli/run.rs"]
+mod run;
+#[path = "cli/terminal.rs"]
+mod terminal;
+
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,
@@ -13,10 +20,12 @@ use tempfile::TempDir;
 
 fn greenroom(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_greenroom"));
-    let surroundings = ["GREENROOM_STORE", "NO_COLOR", "RUST_LOG", "COLUMNS"];
+    let surroundings = ["GREENROOM_STORE", "GREENROOM_AGENTS", "NO_COLOR", "RUST_LOG", "COLUMNS"];
     surroundings.iter().for_each(|name| {
         command.env_remove(name);
     });
+    // Settings of whoever runs the tests are not part of them.
+    command.env("GREENROOM_HOME", "/nowhere/at/all");
     command.args(args).stdin(Stdio::null());
     command
 }

@@ -20,15 +20,16 @@ use greenroom_actors::{
     runtime::{CallError, Ended},
 };
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     app::{self, App, COMPANY_TENANT, COMPANY_TURN_MS, LEAD},
-    config::Environment,
+    config::Settings,
 };
 
 use super::{
-    CliError, Done, look,
+    CliError, Done,
+    ending::{Signals, me, stopped},
+    look,
     progress::Progress,
     screen::{Screen, Tone},
     tree::{self, Shown},
@@ -70,21 +71,22 @@ enum End {
 
 pub(super) async fn run(
     args: DemoArgs,
-    environment: &Environment,
+    settings: &Settings,
     screen: &Screen,
 ) -> Result<Done, CliError> {
     let store = match args.store {
         Some(store) => store,
-        None => throw_away(&environment.temp)?,
+        None => throw_away(&settings.environment.temp)?,
     };
     let clock = app::clock();
     let seed = args.seed.unwrap_or_else(|| clock.random() % 10_000);
     let before = if store.exists() { earlier(&store).await? } else { Earlier::default() };
+    let mut signals = Signals::listen();
     let app = App::start(app::company(&store, seed)).await?;
     Screen::remark(&format!("store {}, seed {seed}", store.display()));
     let names = before.rows.iter().map(|row| (row.session, row.agent.clone()));
     let mut progress = Progress::new(*screen, clock.now(), names);
-    let shown = show(app.runtime(), before.unfinished, &mut progress).await;
+    let shown = show(app.runtime(), before.unfinished, &mut progress, &mut signals).await;
     let result = match shown {
         Ok((root, end)) => {
             finish(app.runtime(), root, end, (&store, seed, args.json), screen).await
@@ -98,7 +100,7 @@ pub(super) async fn run(
     Screen::remark("interrupted: ending in order (again to end at once)");
     tokio::select! {
         order = app.shutdown() => tracing::info!(?order, "ended"),
-        () = interrupted() => std::process::exit(130),
+        _wish = signals.next() => std::process::exit(130),
     }
     let (me, store) = (me(), store.display());
     Screen::remark(&format!(
@@ -136,6 +138,7 @@ async fn show(
     runtime: &Runtime,
     unfinished: Option<SessionId>,
     progress: &mut Progress,
+    signals: &mut Signals,
 ) -> Result<(SessionId, End), CliError> {
     let mut heard = runtime.subscribe();
     let root = match unfinished {
@@ -149,15 +152,15 @@ async fn show(
     // A demo that was killed before its input was in the log gets it now; otherwise it is the same.
     runtime.submit(root, key.clone(), UserInput::text("The premiere is tonight.")).await?;
     let outcome = runtime.outcome(root, key, COMPANY_TURN_MS);
-    let (stopped, interrupt) = (runtime.ended(), interrupted());
-    tokio::pin!(outcome, stopped, interrupt);
+    let stopped = runtime.ended();
+    tokio::pin!(outcome, stopped);
     let end = loop {
         tokio::select! {
             biased;
             Some(note) = heard.next() => progress.hear(&note),
             outcome = &mut outcome => break End::Outcome(outcome?.1),
             why = &mut stopped => break End::Stopped(why),
-            () = &mut interrupt => break End::Interrupted,
+            _wish = signals.next() => break End::Interrupted,
         }
     };
     Ok((root, end))
@@ -203,36 +206,6 @@ async fn finish(
 async fn read_tree(runtime: &Runtime, root: SessionId) -> Result<Shown, CallError> {
     let node = runtime.tree(root).await?;
     tree::shown(&runtime.reading(), node).await
-}
-
-/// This program, as it was called: under `cargo run` it is on no path.
-fn me() -> String {
-    std::env::args().next().unwrap_or_else(|| "greenroom".to_owned())
-}
-
-fn stopped(why: &Ended) -> String {
-    match why {
-        Ended::Asked => "somebody asked it to".to_owned(),
-        Ended::Poisoned { why } => format!("its store cannot be trusted any more: {why}"),
-        Ended::Broken { why } => why.clone(),
-    }
-}
-
-/// Returns when somebody wants this to end: Ctrl-C, or a polite kill.
-async fn interrupted() {
-    let wait = |kind| async move {
-        match signal(kind) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            // Without a handler the signal ends the process by itself.
-            Err(_refused) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-    }
 }
 
 /// A new folder that nobody else can write to, and a store's file in it.

@@ -15,7 +15,7 @@ use greenroom_actors::{
 };
 use serde::Serialize;
 
-use crate::{app, config::Environment};
+use crate::{app, config::Settings};
 
 use super::{
     CliError, Common, Done, progress,
@@ -75,10 +75,10 @@ pub(super) struct TotalsArgs {
 
 pub(super) async fn tree(
     args: &TreeArgs,
-    environment: &Environment,
+    settings: &Settings,
     screen: &Screen,
 ) -> Result<Done, CliError> {
-    let store = args.common.store(environment);
+    let store = args.common.store(settings);
     let reading = app::look(&store)?;
     let roots = match &args.session {
         Some(text) => vec![find(&reading, text, &store).await?],
@@ -105,10 +105,10 @@ pub(super) async fn tree(
 
 pub(super) async fn sessions(
     args: &SessionsArgs,
-    environment: &Environment,
+    settings: &Settings,
     screen: &Screen,
 ) -> Result<Done, CliError> {
-    let store = args.common.store(environment);
+    let store = args.common.store(settings);
     let rows = every(&app::look(&store)?, args.archived).await?;
     let columns = [
         ("SESSION", false),
@@ -158,10 +158,10 @@ struct Line<'a> {
 
 pub(super) async fn log(
     args: &LogArgs,
-    environment: &Environment,
+    settings: &Settings,
     screen: &Screen,
 ) -> Result<Done, CliError> {
-    let store = args.common.store(environment);
+    let store = args.common.store(settings);
     let reading = app::look(&store)?;
     let session = find(&reading, &args.session, &store).await?;
     let frames = reading.read(session, Position(args.after)).await?;
@@ -195,10 +195,10 @@ pub(super) async fn log(
 
 pub(super) async fn approvals(
     args: &PlainArgs,
-    environment: &Environment,
+    settings: &Settings,
     screen: &Screen,
 ) -> Result<Done, CliError> {
-    let store = args.common.store(environment);
+    let store = args.common.store(settings);
     let rows = app::look(&store)?.approvals(None).await?;
     let columns =
         [("APPROVAL", false), ("AGENT", false), ("EXPIRES (UTC)", false), ("WHAT", false)]
@@ -226,10 +226,10 @@ pub(super) async fn approvals(
 
 pub(super) async fn totals(
     args: &TotalsArgs,
-    environment: &Environment,
+    settings: &Settings,
     _screen: &Screen,
 ) -> Result<Done, CliError> {
-    let store = args.common.store(environment);
+    let store = args.common.store(settings);
     let reading = app::look(&store)?;
     let of = match &args.session {
         Some(text) => TotalsOf::Subtree(find(&reading, text, &store).await?),

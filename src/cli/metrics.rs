@@ -7,7 +7,7 @@ use greenroom_actors::domain::ids::Position;
 
 use crate::{
     app,
-    config::Environment,
+    config::Settings,
     telemetry::metrics::{Heard, House, Metrics},
 };
 
@@ -20,8 +20,8 @@ pub(super) struct MetricsArgs {
     common: Common,
 }
 
-pub(super) async fn run(args: &MetricsArgs, environment: &Environment) -> Result<Done, CliError> {
-    let reading = app::look(&args.common.store(environment))?;
+pub(super) async fn run(args: &MetricsArgs, settings: &Settings) -> Result<Done, CliError> {
+    let reading = app::look(&args.common.store(settings))?;
     let mut metrics = Metrics::default();
     let mut house = House::default();
     for row in look::every(&reading, true).await? {

@@ -8,6 +8,7 @@ use greenroom_actors::{
         event::{CancelTarget, Event, RestartCause, UserInput},
         ids::{AgentName, SessionId, Timestamp},
         outcome::TurnOutcome,
+        tool::ToolOutcome,
     },
     runtime::{Frame, Heard, Note},
 };
@@ -20,6 +21,8 @@ pub(super) struct Progress {
     screen: Screen,
     names: HashMap<SessionId, AgentName>,
     begun: Timestamp,
+    /// A session whose words are shown elsewhere, as are all questions.
+    beside: Option<SessionId>,
 }
 
 impl Progress {
@@ -29,7 +32,30 @@ impl Progress {
         begun: Timestamp,
         known: impl IntoIterator<Item = (SessionId, AgentName)>,
     ) -> Self {
-        Self { screen, names: known.into_iter().collect(), begun }
+        Self { screen, names: known.into_iter().collect(), begun, beside: None }
+    }
+
+    /// The same beside the words of a session and what is asked, which are not told twice.
+    pub(super) const fn beside(mut self, session: SessionId) -> Self {
+        self.beside = Some(session);
+        self
+    }
+
+    /// Whether a frame is worth a line.
+    pub(super) fn tells(&self, frame: &Frame) -> bool {
+        frame.events.iter().any(|event| self.told(frame.session, event).is_some())
+    }
+
+    fn told(&self, session: SessionId, event: &Event) -> Option<(Tone, String)> {
+        let is_elsewhere = match event {
+            Event::ApprovalRequested { .. } => self.beside.is_some(),
+            Event::TurnStarted { .. }
+            | Event::TurnFinished { outcome: TurnOutcome::Completed { .. }, .. } => {
+                self.beside == Some(session)
+            }
+            _ => false,
+        };
+        if is_elsewhere { None } else { told(event) }
     }
 
     /// Something was heard.
@@ -47,7 +73,7 @@ impl Progress {
     fn frame(&mut self, frame: &Frame) {
         for event in frame.events.iter() {
             self.learn(frame.session, event);
-            let Some((tone, words)) = told(event) else { continue };
+            let Some((tone, words)) = self.told(frame.session, event) else { continue };
             let name = self.names.get(&frame.session).map_or("?", AgentName::as_str);
             let ms = frame.at.since_ms(self.begun);
             let head = format!("{:>3}.{:02}s  ", ms / 1_000, ms % 1_000 / 10);
@@ -89,6 +115,9 @@ fn told(event: &Event) -> Option<(Tone, String)> {
             }
             (Tone::Plain, format!("calls {name} {}", args.0))
         }
+        Event::ToolFinished { outcome, .. } if is_trouble(outcome) => {
+            (Tone::Bad, format!("{}: {}", outcome.word(), outcome.told().0.shown()))
+        }
         Event::SessionRestarted { .. } => (Tone::Busy, detail(event)),
         Event::SessionQuarantined { .. }
         | Event::ModelCallFailed { .. }
@@ -109,6 +138,16 @@ fn told(event: &Event) -> Option<(Tone, String)> {
         _ => return None,
     };
     Some(line)
+}
+
+/// Whether a call came to something that a person should see.
+const fn is_trouble(outcome: &ToolOutcome) -> bool {
+    match outcome {
+        ToolOutcome::Failed { .. } | ToolOutcome::Refused { .. } | ToolOutcome::OutcomeUnknown => {
+            true
+        }
+        ToolOutcome::Done { .. } | ToolOutcome::Cancelled { .. } | ToolOutcome::NotCarried => false,
+    }
 }
 
 /// What a line of the log says beside the event's name. Complete where an event is small; the

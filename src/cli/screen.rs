@@ -75,6 +75,12 @@ impl Screen {
         let _written = writeln!(io::stderr().lock(), "{text}");
     }
 
+    /// Prints a remark that does not end its line.
+    pub(super) fn prompt(text: &str) {
+        let mut err = io::stderr().lock();
+        let _written = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+    }
+
     /// Prints an error with what caused it.
     pub(super) fn complain(&self, error: &dyn Error) {
         let mut text = format!("{} {error}", self.paint_remark(Tone::Bad, "error:"));
@@ -97,6 +103,25 @@ fn paint(on: bool, tone: Tone, text: &str) -> String {
         Tone::Plain => return text.to_owned(),
     };
     if on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// A text that a terminal shows instead of obeying: control characters, and those that change the
+/// direction of writing, stand as their codes.
+pub(super) fn escaped(text: &str) -> String {
+    let is_plain = |c: char| match c {
+        '\n' | '\t' => true,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
+        other => !other.is_control(),
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_plain(c) {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_unicode());
+        }
+    }
+    shown
 }
 
 /// One line of at most `width` characters, without control characters; what is cut shows.
@@ -213,6 +238,13 @@ mod tests {
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("abcd", 3), "ab…");
         assert_eq!(cut("a\n\u{1b}[31m  b", 20), "a [31m b");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_as_its_code() {
+        assert_eq!(escaped("a\tb\nä"), "a\tb\nä");
+        assert_eq!(escaped("\u{1b}[2Jx\r"), "\\u{1b}[2Jx\\u{d}");
+        assert_eq!(escaped("rm \u{202e}fdp.x"), "rm \\u{202e}fdp.x");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use greenroom_actors::{
 };
 
 use super::Runtime;
-use crate::app::{App, AppError, Config};
+use crate::app::{App, AppError, Config, TENANT};
 
 /// A runtime that has not started.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Builder {
 
 impl Builder {
     pub(super) fn new() -> Self {
-        Self { config: Config::new("greenroom.db"), tenant: TenantId::from("default") }
+        Self { config: Config::new("greenroom.db"), tenant: TenantId::from(TENANT) }
     }
 
     /// Where its store is; `greenroom.db` in the current folder unless said.

@@ -1,0 +1,105 @@
+//! The agents file: who there is, with which models, tools, budgets and permissions, in TOML. It is
+//! read into the runtime's own values, or refused with every mistake in it at once, each with its
+//! line and what was expected there. Nothing is guessed and nothing is left out in silence.
+//!
+//! Reading is pure: files that it names are asked for through [`World`]. The format is described in
+//! `docs/agents-file.md`.
+
+mod agents;
+mod budgets;
+mod models;
+mod permissions;
+mod team;
+mod tools;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, path::Path};
+
+use greenroom_actors::domain::{
+    agent::AgentSpec,
+    ids::{AgentName, ProviderName, ToolName},
+    tool::ToolSpec,
+    usage::PriceBook,
+};
+
+use crate::document::{Section, Sheet};
+
+pub use crate::document::Mistakes;
+pub(crate) use permissions::rules;
+
+/// What a file comes to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AgentsFile {
+    /// Its agents, by name.
+    pub agents: Vec<AgentSpec>,
+    /// Who is spoken to unless said otherwise: the coordinator, or the only agent.
+    pub lead: Option<AgentName>,
+    /// Scripts that answer in place of models: as which provider, and the script's text.
+    pub scripts: Vec<(ProviderName, String)>,
+    /// What models cost.
+    pub prices: PriceBook,
+    /// Tools that always give the same answer.
+    pub stand_ins: Vec<StandIn>,
+    /// Values that tools find by name.
+    pub services: BTreeMap<String, String>,
+}
+
+/// A tool that touches nothing and always gives the same answer: for trials, as a script is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandIn {
+    /// What it is.
+    pub spec: ToolSpec,
+    /// Its answer.
+    pub reply: String,
+}
+
+/// What reading a file needs of the world.
+pub struct World<'w> {
+    /// Tools that the program has.
+    pub tools: &'w [ToolName],
+    /// Reads a text whose path stands in the file, relative to it; or says why it cannot.
+    pub text: &'w dyn Fn(&Path) -> Result<String, String>,
+    /// Whether a script can be followed, and why not.
+    pub script: &'w dyn Fn(&str) -> Result<(), String>,
+}
+
+impl std::fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("tools", &self.tools).finish_non_exhaustive()
+    }
+}
+
+const KEYS: [&str; 6] = ["agents", "models", "tools", "budgets", "permissions", "services"];
+
+impl AgentsFile {
+    /// Reads a file; `name` is what to call it in an error.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn read(name: &str, text: &str, world: &World<'_>) -> Result<Self, Mistakes> {
+        let sheet = Sheet::new(name, text);
+        let mut file = Self::default();
+        if let Some(table) = sheet.parse() {
+            file.fill(&Section::outermost(&sheet, &table), world);
+        }
+        sheet.finish()?;
+        Ok(file)
+    }
+
+    fn fill(&mut self, all: &Section<'_, '_>, world: &World<'_>) {
+        all.only(&KEYS);
+        let models = models::read(all, world);
+        let tools = tools::read(all, world);
+        let budgets = budgets::named(all);
+        self.services = tools::services(all);
+        let drafts =
+            agents::read(all, &agents::Parts { models: &models, tools: &tools, budgets }, world);
+        self.lead = team::check(all, &drafts, &models);
+        self.agents = drafts.into_iter().map(|draft| draft.spec).collect();
+        self.prices = models.prices();
+        self.scripts = models.scripts();
+        self.stand_ins = tools.stand_ins;
+    }
+}
