@@ -77,6 +77,8 @@ pub(crate) struct Root {
     pub(crate) sleepers: Sleepers,
     /// Where the runtime's end is said.
     pub(crate) ended: watch::Sender<Option<Ended>>,
+    /// In a dark house nobody is woken.
+    pub(crate) dark: bool,
 }
 
 /// The root's changing part.
@@ -246,6 +248,9 @@ impl Root {
     /// Wakes sleepers whose time has come; at times also all that had work in hand and are not
     /// awake, whatever put them to sleep.
     fn scan(&self, myself: &ActorRef<RootMsg>, children: &mut Children) {
+        if self.dark {
+            return;
+        }
         let clock = Arc::clone(self.seats.clock());
         let now = clock.now();
         // One at a time: a scan that is still at it does this one's work.

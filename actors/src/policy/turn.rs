@@ -58,6 +58,9 @@ use crate::{
 /// # Errors
 /// When whoever asked must be told no; then nothing has changed.
 pub fn step(state: &mut State, env: &Env<'_>, input: Input) -> Result<Vec<Effect>, Rejected> {
+    if env.dark {
+        return note_down(state, env, input);
+    }
     let recovering = matches!(input, Input::Recovered { .. });
     // What a quarantined session had started, an earlier incarnation had started.
     let again = recovering || matches!(input, Input::Released { .. });
@@ -74,6 +77,22 @@ pub fn step(state: &mut State, env: &Env<'_>, input: Input) -> Result<Vec<Effect
     effects.extend(once);
     effects.extend(pending(state, run).into_iter().filter(|effect| !before.contains(effect)));
     Ok(effects)
+}
+
+/// A word in a dark house: it is decided and written, and nothing follows from it here. What was in
+/// hand stays as the log says, for the next house to take up; its recovery asks what is pending
+/// and finds this word among the rest.
+fn note_down(state: &mut State, env: &Env<'_>, input: Input) -> Result<Vec<Effect>, Rejected> {
+    if matches!(input, Input::Recovered { .. } | Input::TimerFired) {
+        return Ok(Vec::new());
+    }
+    let mut desk = Desk::new(state, env, &[]);
+    desk.take(input)?;
+    let (events, once) = desk.finish();
+    // A rule for every session goes to the house log, which is written in the dark as well.
+    let kept = once.into_iter().filter(|effect| matches!(effect, Effect::Remember { .. }));
+    let append = (!events.is_empty()).then_some(Effect::Append { events });
+    Ok(append.into_iter().chain(kept).collect())
 }
 
 /// Folds a frame's events.

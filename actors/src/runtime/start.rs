@@ -60,6 +60,10 @@ pub struct Options {
     pub layers: Layers,
     /// Whether a person can answer.
     pub desk: Desk,
+    /// A dark house writes down what it is told, answers, releases, forks, names, and sets nothing
+    /// in motion: no model is called, no tool runs, nobody is woken. For those who have the store
+    /// and not what its agents need.
+    pub dark: bool,
     /// Who acts when nobody else is named.
     pub principal: PrincipalId,
     /// The program's version, for the house log.
@@ -76,6 +80,7 @@ impl Default for Options {
             gates: BTreeMap::new(),
             layers: Layers::default(),
             desk: Desk::Staffed,
+            dark: false,
             principal: PrincipalId::from("host"),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: 0,
@@ -177,8 +182,9 @@ impl Runtime {
         let seats = Arc::new(Seats::new(journal, clock, rules, alarm.clone()));
         let (ended_end, ended) = watch::channel(None);
         let (journal, catalog) = (Arc::clone(&deps.journal), Arc::clone(&deps.catalog));
+        let dark = options.dark;
         let sleepers = Sleepers::new(journal, catalog, seats.board().clone());
-        let root = Root { seats: Arc::clone(&seats), sleepers: sleepers.clone(), ended: ended_end };
+        let root = Root { seats: Arc::clone(&seats), sleepers: sleepers.clone(), ended: ended_end, dark };
         let (root, _) = Actor::spawn(None, root, ())
             .await
             .map_err(|error| StartError::Root { why: error.to_string() })?;
@@ -199,6 +205,7 @@ impl Runtime {
             services,
             alarm,
             idle_ms: options.idle_ms,
+            dark: options.dark,
         };
         seats.furnish(Arc::new(house));
         let Deps { journal, catalog, blobs, clock } = deps;
@@ -220,7 +227,8 @@ impl Runtime {
         runtime.fill(agents, tools, providers, &sleepers).await?;
         // Cloned first: the borrow is a lock, and setting prices takes it.
         let prices = runtime.inner.tables.borrow().prices.clone();
-        if prices.0 != known_prices {
+        // In the dark nobody says what anything costs, so what was said last stands.
+        if !dark && prices.0 != known_prices {
             runtime.set_prices(prices);
         }
         Ok(runtime)

@@ -35,6 +35,8 @@ pub(crate) struct House {
     pub(crate) services: Services,
     pub(crate) alarm: ReplyTo<Alarm>,
     pub(crate) idle_ms: u64,
+    /// Whether words are only written down.
+    pub(crate) dark: bool,
 }
 
 /// What can be registered while the runtime runs.

@@ -218,6 +218,7 @@ impl Live {
             agents: &tables.agents,
             prices: &tables.prices,
             checks: Checks(&look),
+            dark: self.house.dark,
         };
         let mut effects = match turn::step(&mut self.state, &env, work.input) {
             Ok(effects) => effects,

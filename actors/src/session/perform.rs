@@ -90,7 +90,7 @@ impl Live {
 
     /// Sets the alarm for whatever falls due next.
     pub(super) fn arm_due(&mut self) {
-        let next = self.state.next_wake();
+        let next = self.state.next_wake().filter(|_| !self.house.dark);
         if self.timers.due.as_ref().map(|(at, _)| *at) != next {
             self.timers.due = next.map(|at| (at, self.at(at, Timer::Due)));
         }

@@ -125,7 +125,9 @@ impl<'s, 'e> Desk<'s, 'e> {
                 }
             }
         }
-        self.advance();
+        if !self.env.dark {
+            self.advance();
+        }
         Ok(())
     }
 

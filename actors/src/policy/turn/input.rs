@@ -40,6 +40,8 @@ pub struct Env<'a> {
     pub prices: &'a PriceBook,
     /// What tools say of arguments before anybody is asked.
     pub checks: Checks<'a>,
+    /// Whether words are only written down: nothing follows from them until the house is lit.
+    pub dark: bool,
 }
 
 /// A tool's own look at arguments: whether they fit its schema, in words that a model can mend.

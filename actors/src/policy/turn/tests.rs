@@ -3,6 +3,7 @@
 
 mod agents;
 mod approvals;
+mod dark;
 mod laws;
 mod life;
 mod outside;

@@ -52,6 +52,7 @@ pub(super) struct Play {
     pub(super) now: Timestamp,
     pub(super) layers: Layers,
     pub(super) desk: Desk,
+    pub(super) dark: bool,
     pub(super) prices: PriceBook,
     /// The fold of the stored bytes so far.
     stored: State,
@@ -151,6 +152,7 @@ impl Play {
             now: Timestamp(1_000),
             layers: Layers::default(),
             desk: Desk::Staffed,
+            dark: false,
             prices: prices(),
             frames: Vec::new(),
         }
@@ -176,6 +178,7 @@ impl Play {
             agents: &agents,
             prices: &self.prices,
             checks: Checks::none(),
+            dark: self.dark,
         };
         let mut effects = step(&mut self.state, &env, input)?;
         let events = match effects.first() {
