@@ -3,6 +3,8 @@
 
 #[path = "cli/agents.rs"]
 mod agents;
+#[path = "cli/orders.rs"]
+mod orders;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/terminal.rs"]
