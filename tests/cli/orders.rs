@@ -40,14 +40,13 @@ fn clerk(name: &str) -> Spec {
 
 /// Waits until the catalog says this of a session.
 async fn until(runtime: &Runtime, session: &Session, status: Status) {
-    let limit = std::time::Duration::from_secs(60);
-    let waiting = async {
-        let mut heard = runtime.follow(session.id());
+    let mut heard = runtime.follow(session.id());
+    bounded("the session's status", async {
         while runtime.tree(session.id()).await.expect("a tree").row.status != status {
             heard.next().await;
         }
-    };
-    tokio::time::timeout(limit, waiting).await.expect("in time");
+    })
+    .await;
 }
 
 fn executor() -> tokio::runtime::Runtime {
