@@ -177,6 +177,9 @@ pub const LOAD_MS: u64 = 60_000;
 pub const SUSPEND_MS: u64 = 1_000;
 /// How long the ledger may take to answer a question asked by a task or a face.
 pub const CALL_MS: u64 = 10_000;
+/// How long the outcome of a turn is waited for where the caller does not say: the longest turn that
+/// can be declared, behind one that was as long as they usually may be.
+pub const OUTCOME_MS: u64 = TIME_MAX_MS + TURN_MS;
 /// How long shutdown may take before what is left is killed.
 pub const SHUTDOWN_MS: u64 = 10_000;
 
