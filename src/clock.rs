@@ -6,19 +6,20 @@
 use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
     domain::ids::{SessionId, Timestamp},
+    limits,
     ports::Clock,
 };
 use uuid::Uuid;
 
-/// A sleeper looks at the wall again at least this often, so that a clock set forward by hand or by
-/// a suspended machine wakes it soon. Timers count running time only.
-const LOOK_MS: u64 = 1_000;
+/// Where running time is counted from. It is the process's, as the machine's own counter is.
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,15 +33,15 @@ impl Clock for SystemClock {
     }
 
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
-        Box::pin(async move {
-            loop {
-                let left = at.since_ms(Self.now());
-                if left == 0 {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(left.min(LOOK_MS))).await;
-            }
-        })
+        Box::pin(reaches(at, || Self.now()))
+    }
+
+    fn running(&self) -> Timestamp {
+        Timestamp(i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn after(&self, ms: u64) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(Duration::from_millis(ms)))
     }
 
     fn random(&self) -> u64 {
@@ -54,9 +55,53 @@ impl Clock for SystemClock {
     }
 }
 
+/// Returns once the wall has reached `at`. Timers count running time only, so the wall is looked at
+/// again and again.
+async fn reaches(at: Timestamp, wall: impl Fn() -> Timestamp + Send) {
+    loop {
+        let left = at.since_ms(wall());
+        if left == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(left.min(limits::WALL_LOOK_MS))).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    };
+
     use super::*;
+
+    /// A wall that shows one of these at each look, the last from then on.
+    fn showing(walls: [i64; 3]) -> (impl Fn() -> Timestamp + Send, Arc<AtomicUsize>) {
+        let looks = Arc::new(AtomicUsize::new(0));
+        let looked = Arc::clone(&looks);
+        (move || Timestamp(walls[looked.fetch_add(1, SeqCst).min(2)]), looks)
+    }
+
+    #[tokio::test]
+    async fn a_wall_set_forwards_is_seen_within_a_look_and_one_set_back_lengthens_the_wait() {
+        let hour = 3_600_000;
+        let began = SystemClock.running();
+        let (wall, _) = showing([0, hour, hour]);
+        reaches(Timestamp(hour), wall).await;
+        let took = SystemClock.running().since_ms(began);
+        assert!((limits::WALL_LOOK_MS..hour as u64 / 2).contains(&took), "{took}");
+        let (wall, looks) = showing([0, -hour, 20]);
+        reaches(Timestamp(20), wall).await;
+        assert_eq!(looks.load(SeqCst), 3, "it looked again when the wall had been set back");
+    }
+
+    #[tokio::test]
+    async fn running_time_is_what_a_wait_for_a_while_takes() {
+        let began = SystemClock.running();
+        SystemClock.after(20).await;
+        assert!(SystemClock.running().since_ms(began) >= 20);
+    }
 
     #[test]
     fn ids_rise_with_time_and_random_numbers_differ() {

@@ -66,7 +66,7 @@ impl Gate {
     fn pause(&self, retry_after_ms: u64, waiting: &mut Waiting) {
         // One absurd figure must not take the credential away for good.
         let retry_after_ms = retry_after_ms.min(limits::GATE_PAUSE_MAX_MS);
-        let until = self.clock.now().plus_ms(retry_after_ms);
+        let until = self.clock.running().plus_ms(retry_after_ms);
         let pause = self.handle.shared_pause();
         if until <= Timestamp(pause.until.load(SeqCst)) {
             return;
@@ -107,7 +107,7 @@ impl Gate {
     /// Grants what may be granted now and sets the alarm for the rest.
     fn grant(&self, myself: &ActorRef<GateMsg>, waiting: &mut Waiting) {
         while !waiting.queue.is_empty() {
-            let now = self.clock.now();
+            let now = self.clock.running();
             if now < waiting.next {
                 self.alarm_at(waiting.next, myself, waiting);
                 return;
@@ -126,7 +126,8 @@ impl Gate {
         if waiting.alarm.as_ref().is_some_and(|(set, _)| *set == at) {
             return;
         }
-        let (sleep, gate) = (self.clock.sleep_until(at), myself.clone());
+        let left_ms = at.since_ms(self.clock.running());
+        let (sleep, gate) = (self.clock.after(left_ms), myself.clone());
         let task = Owned::spawn(async move {
             sleep.await;
             // It may have gone meanwhile; then nobody waits here.

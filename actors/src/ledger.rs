@@ -114,7 +114,7 @@ impl Ledger {
 
     /// Has an open book decide, and tells what needs no writing.
     fn perform(&self, book: &mut Book, ask: Ask) {
-        let now = self.clock.now();
+        let now = self.clock.running();
         match ask {
             Ask::Reserve(reservation, reply) => {
                 tell(book.reserve(reservation, reply, now));
@@ -136,7 +136,7 @@ impl Ledger {
         books.attempts += 1;
         let attempt = books.attempts;
         let loading = load::load(Arc::clone(&self.journal), root, self.boot);
-        let late = self.clock.sleep_until(self.clock.now().plus_ms(limits::LOAD_MS));
+        let late = self.clock.after(limits::LOAD_MS);
         let ledger = myself.clone();
         let task = Owned::watched(in_time(loading, late), move |ended| {
             if let Some(result) = flatten(ended) {
@@ -162,7 +162,7 @@ impl Ledger {
         if *again {
             return self.load(myself, books, root, asks);
         }
-        let mut book = Book::new(loaded.writer, loaded.tree, self.clock.now());
+        let mut book = Book::new(loaded.writer, loaded.tree, self.clock.running());
         for event in loaded.reconciled {
             book.stage(vec![event]);
         }
@@ -170,7 +170,7 @@ impl Ledger {
             self.perform(&mut book, ask);
         }
         for warning in loaded.untold {
-            place.untold.add(warning, self.clock.now());
+            place.untold.add(warning, self.clock.running());
         }
         place.task = None;
         place.state = State::Open(Box::new(book));
@@ -181,17 +181,17 @@ impl Ledger {
     fn write(&self, myself: &ActorRef<LedgerMsg>, books: &mut Books, root: SessionId) {
         let Some(place) = books.books.get_mut(&root) else { return };
         let State::Open(book) = &mut place.state else { return };
-        let now = self.clock.now();
+        let now = self.clock.running();
         let attempt = place.attempt;
         place.untold.tell_due(now, |warning| self.warn(myself, (root, attempt), warning));
         let next = [book.next_deadline(), place.untold.next(), Some(now.plus_ms(limits::IDLE_MS))];
-        match book.next_frame(&load::boot_mark(self.boot), now) {
+        match book.next_frame(&load::boot_mark(self.boot), self.clock.now()) {
             Ok(None) => {}
             Ok(Some(append)) => {
                 fault::point("ledger.before_append");
                 let appending = self.journal.append(append);
                 let appending = async move { appending.await.map_err(Trouble::from) };
-                let late = self.clock.sleep_until(now.plus_ms(limits::APPEND_MS));
+                let late = self.clock.after(limits::APPEND_MS);
                 let (ledger, attempt) = (myself.clone(), place.attempt);
                 place.task = Some(Owned::watched(in_time(appending, late), move |ended| {
                     if let Some(result) = flatten(ended) {
@@ -219,7 +219,7 @@ impl Ledger {
         warning: Warning,
     ) -> Owned {
         let telling = (self.on_warning)(warning);
-        let late = self.clock.sleep_until(self.clock.now().plus_ms(limits::APPEND_MS));
+        let late = self.clock.after(limits::APPEND_MS);
         let telling = async move {
             tokio::select! {
                 biased;
@@ -251,7 +251,7 @@ impl Ledger {
         let durable = book.committed(at);
         tell(durable.answers);
         for warning in durable.warnings {
-            untold.add(warning, self.clock.now());
+            untold.add(warning, self.clock.running());
         }
         self.write(myself, books, root);
     }
@@ -270,7 +270,7 @@ impl Ledger {
 
     /// Looks at every tree: whose wait is over, and what nobody has used for long.
     fn look(&self, myself: &ActorRef<LedgerMsg>, books: &mut Books) {
-        let now = self.clock.now();
+        let now = self.clock.running();
         books.alarm = None;
         books.books.retain(|_, place| match &place.state {
             State::Open(book) => !book.is_idle(now) || !place.untold.is_empty(),
@@ -290,7 +290,8 @@ impl Ledger {
         if books.alarm.as_ref().is_some_and(|(set, _)| *set <= at) {
             return;
         }
-        let (sleep, ledger) = (self.clock.sleep_until(at), myself.clone());
+        let left_ms = at.since_ms(self.clock.running());
+        let (sleep, ledger) = (self.clock.after(left_ms), myself.clone());
         let task = Owned::spawn(async move {
             sleep.await;
             // It may have gone meanwhile; then nothing waits here.
@@ -400,7 +401,7 @@ impl Actor for Ledger {
                 if let Some(place) = books.books.get_mut(&root)
                     && place.attempt == attempt
                 {
-                    place.untold.told(&warning, heard, self.clock.now());
+                    place.untold.told(&warning, heard, self.clock.running());
                     self.write(&myself, books, root);
                 }
             }

@@ -181,6 +181,9 @@ pub const CALL_MS: u64 = 10_000;
 /// How long the outcome of a turn is waited for where the caller does not say: the longest turn that
 /// can be declared, behind one that was as long as they usually may be.
 pub const OUTCOME_MS: u64 = TIME_MAX_MS + TURN_MS;
+/// A wait for a moment of the wall looks at it again at least this often, so that a clock set forward
+/// by hand or by a machine that slept is seen. 10,000 waits are 10,000 looks a second, some 1 % of a core.
+pub const WALL_LOOK_MS: u64 = 1_000;
 /// How long shutdown may take before what is left is killed.
 pub const SHUTDOWN_MS: u64 = 10_000;
 

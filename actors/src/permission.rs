@@ -177,7 +177,7 @@ impl Permission {
         desktop.house = None;
         let (clock, myself) = (Arc::clone(&self.clock), myself.clone());
         desktop.task = Some(Owned::spawn(async move {
-            clock.sleep_until(clock.now().plus_ms(limits::SUSPEND_MS)).await;
+            clock.after(limits::SUSPEND_MS).await;
             tell(&myself, PermissionMsg::Retry);
         }));
     }

@@ -164,11 +164,19 @@ pub trait Blobs: Send + Sync + 'static {
 
 /// Time, randomness and fresh ids: everything a pure decision must not make up.
 pub trait Clock: Send + Sync + 'static {
-    /// Now, by the wall.
+    /// Now, by the wall: what logs say and people were promised. It may be set, forwards and back.
     fn now(&self) -> Timestamp;
 
-    /// Returns once `now()` has reached `at`.
+    /// Returns once `now()` has reached `at`. The wall is looked at again at least every
+    /// `limits::WALL_LOOK_MS`, so a jump forwards is seen within that; one back lengthens the wait.
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()>;
+
+    /// How long this clock has run, counted from a beginning of its own. It neither jumps nor goes
+    /// back. For what is kept in memory alone: it is never written, and never compared with `now()`.
+    fn running(&self) -> Timestamp;
+
+    /// Returns when this clock has run for so long, wherever the wall's hands were put meanwhile.
+    fn after(&self, ms: u64) -> BoxFuture<'static, ()>;
 
     /// A random number.
     fn random(&self) -> u64;

@@ -121,11 +121,10 @@ impl Runtime {
         if self.inner.root.cast(RootMsg::Shutdown { done }).is_err() {
             return Vec::new();
         }
-        let deadline = self.inner.clock.now().plus_ms(2 * limits::SHUTDOWN_MS);
         tokio::select! {
             biased;
             order = ended => order.unwrap_or_default(),
-            () = self.inner.clock.sleep_until(deadline) => {
+            () = self.inner.clock.after(2 * limits::SHUTDOWN_MS) => {
                 self.inner.root.kill();
                 Vec::new()
             }

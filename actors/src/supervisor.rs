@@ -203,7 +203,7 @@ impl Root {
         tracing::warn!(?seat, why, "an actor of the house died");
         self.seats.vacate(&seat);
         let clock = Arc::clone(self.seats.clock());
-        let now = clock.now();
+        let now = clock.running();
         let policy =
             RestartPolicy { backoff_ms: limits::SEAT_BACKOFF_MS, ..RestartPolicy::default() };
         let policy = RestartPolicy { panics_max: limits::SEAT_DEATHS_MAX, ..policy };
@@ -215,7 +215,7 @@ impl Root {
             Next::Restart { after_ms } => {
                 let (myself, next) = (myself.clone(), seat.clone());
                 let timer = Owned::spawn(async move {
-                    clock.sleep_until(now.plus_ms(after_ms)).await;
+                    clock.after(after_ms).await;
                     tell(&myself, RootMsg::Start { seat: next, done: None });
                 });
                 children.timers.insert(seat, timer);
@@ -261,17 +261,16 @@ impl Root {
             return;
         }
         let clock = Arc::clone(self.seats.clock());
-        let now = clock.now();
         // One at a time: a scan that is still at it does this one's work.
         if children.waking.as_ref().is_none_or(Owned::is_finished) {
             let all = children.scans.is_multiple_of(limits::FULL_SCAN_EVERY);
             children.scans += 1;
-            let sleepers = self.sleepers.clone();
+            let (sleepers, now) = (self.sleepers.clone(), clock.now());
             children.waking = Some(Owned::spawn(async move { sleepers.look(all, now).await }));
         }
         let myself = myself.clone();
         children.scan = Some(Owned::spawn(async move {
-            clock.sleep_until(now.plus_ms(limits::WAKE_SCAN_MS)).await;
+            clock.after(limits::WAKE_SCAN_MS).await;
             tell(&myself, RootMsg::Scan);
         }));
     }
@@ -279,7 +278,8 @@ impl Root {
     /// Ends everybody: sessions first, then what they lean on, the ledger last.
     async fn close(&self, myself: &ActorRef<RootMsg>, children: &mut Children) -> Vec<String> {
         let clock = Arc::clone(self.seats.clock());
-        let deadline = clock.now().plus_ms(limits::SHUTDOWN_MS);
+        let deadline = clock.running().plus_ms(limits::SHUTDOWN_MS);
+        let late = || clock.after(deadline.since_ms(clock.running()));
         let mut order = Vec::new();
         let mut wings = Vec::new();
         for number in 0..limits::WINGS {
@@ -294,7 +294,7 @@ impl Root {
             tokio::select! {
                 biased;
                 _ = ended => {}
-                () = clock.sleep_until(deadline) => {}
+                () = late() => {}
             }
         }
         fault::point("shutdown.sessions_gone");
@@ -312,7 +312,7 @@ impl Root {
                     tokio::select! {
                         biased;
                         _ = cell.wait(None) => {}
-                        () = clock.sleep_until(deadline) => cell.kill(),
+                        () = late() => cell.kill(),
                     }
                     self.seats.vacate(&seat);
                     order.push(format!("{seat:?}"));

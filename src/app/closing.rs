@@ -20,7 +20,7 @@ pub(super) async fn in_time(clock: &Arc<dyn Clock>, close: impl FnOnce() + Send 
         tracing::warn!(%error, "the store is left as a crash would leave it");
         return false;
     }
-    let late = clock.sleep_until(clock.now().plus_ms(limits::SHUTDOWN_MS));
+    let late = clock.after(limits::SHUTDOWN_MS);
     tokio::select! {
         biased;
         // A close that panicked drops the sender, and has left the store as a crash would.

@@ -150,7 +150,7 @@ impl Tool for PromptBook {
     fn run(&self, _ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome> {
         let clock = Arc::clone(&self.clock);
         Box::pin(async move {
-            clock.sleep_until(clock.now().plus_ms(PAGE_MS)).await;
+            clock.after(PAGE_MS).await;
             let what =
                 args.object().ok().and_then(|args| Some(args.get("what")?.as_str()?.to_owned()));
             match what {

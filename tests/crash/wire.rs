@@ -179,6 +179,14 @@ impl Clock for WallClock {
         Box::pin(pause_ms(at.since_ms(self.now())))
     }
 
+    fn running(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn after(&self, ms: u64) -> BoxFuture<'static, ()> {
+        Box::pin(pause_ms(ms))
+    }
+
     fn random(&self) -> u64 {
         wall_ns()
     }

@@ -252,6 +252,14 @@ impl Clock for Numbering {
         SystemClock.sleep_until(at)
     }
 
+    fn running(&self) -> Timestamp {
+        SystemClock.running()
+    }
+
+    fn after(&self, ms: u64) -> BoxFuture<'static, ()> {
+        SystemClock.after(ms)
+    }
+
     fn random(&self) -> u64 {
         SystemClock.random()
     }

@@ -18,6 +18,7 @@ mod catalog;
 mod held;
 mod host;
 mod journal;
+mod jumps;
 mod ledger;
 mod models;
 mod people;

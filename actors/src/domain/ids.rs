@@ -142,7 +142,8 @@ number_id!(
     Token(u64)
 );
 
-/// Milliseconds since the Unix epoch, by the wall clock.
+/// Milliseconds since the Unix epoch, by the wall clock. What is kept in memory alone counts from
+/// the beginning of its clock instead, by `Clock::running`, and is never mixed with the others.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

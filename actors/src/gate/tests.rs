@@ -46,6 +46,14 @@ impl Clock for Hand {
         })
     }
 
+    fn running(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn after(&self, ms: u64) -> BoxFuture<'static, ()> {
+        self.sleep_until(self.now().plus_ms(ms))
+    }
+
     fn random(&self) -> u64 {
         self.seed.fetch_add(0x9E37_79B9_7F4A_7C15, SeqCst).rotate_left(17)
     }

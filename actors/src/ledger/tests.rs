@@ -43,6 +43,14 @@ impl Clock for Hand {
         Box::pin(async move { drop(now.wait_for(|now| *now >= at.0).await) })
     }
 
+    fn running(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn after(&self, ms: u64) -> BoxFuture<'static, ()> {
+        self.sleep_until(self.now().plus_ms(ms))
+    }
+
     fn random(&self) -> u64 {
         4
     }

@@ -43,7 +43,7 @@ pub struct GateHandle {
 /// Until when nobody calls, kept outside the actor so that its restart does not end the pause.
 #[derive(Debug, Default)]
 pub(crate) struct Pause {
-    /// The first moment at which a call may be made.
+    /// The first moment of the clock's running time at which a call may be made.
     pub(crate) until: AtomicI64,
     /// How long after that moment grants are still spread.
     pub(crate) spread_ms: AtomicU64,
@@ -204,7 +204,7 @@ impl GateHandle {
         self.room.figures()
     }
 
-    /// Until when it is paused; in the past when it is not.
+    /// Until when of its clock's running time it is paused; in the past when it is not.
     #[must_use]
     pub fn paused_until(&self) -> Timestamp {
         Timestamp(self.pause.until.load(SeqCst))

@@ -365,11 +365,10 @@ impl Runtime {
         waited_ms: u64,
         wait: impl Future<Output = T> + Send,
     ) -> Result<T, CallError> {
-        let deadline = self.inner.clock.now().plus_ms(waited_ms);
         tokio::select! {
             biased;
             answer = wait => Ok(answer),
-            () = self.inner.clock.sleep_until(deadline) => Err(CallError::TimedOut { waited_ms }),
+            () = self.inner.clock.after(waited_ms) => Err(CallError::TimedOut { waited_ms }),
         }
     }
 
@@ -391,8 +390,7 @@ impl Runtime {
                         if let Some(why) = self.inner.ended.borrow().clone() {
                             return Err(CallError::Ended { why });
                         }
-                        let clock = &self.inner.clock;
-                        clock.sleep_until(clock.now().plus_ms(limits::ASK_AGAIN_MS)).await;
+                        self.inner.clock.after(limits::ASK_AGAIN_MS).await;
                     }
                 }
             }

@@ -43,7 +43,7 @@ impl<P: ?Sized> Patient<P> {
         waited_ms: u64,
         answer: impl Future<Output = Result<T, E>> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, E>> {
-        let late = self.clock.sleep_until(self.clock.now().plus_ms(waited_ms));
+        let late = self.clock.after(waited_ms);
         Box::pin(async move {
             tokio::select! {
                 biased;

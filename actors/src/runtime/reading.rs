@@ -12,7 +12,9 @@ use crate::{
         event::Event,
         frame::LogId,
         house::HouseEvent,
-        ids::{CredentialName, PoolKind, Position, SessionId, TenantId, ToolCallNo, TurnId},
+        ids::{
+            CredentialName, PoolKind, Position, SessionId, TenantId, Timestamp, ToolCallNo, TurnId,
+        },
         outcome::TurnOutcome,
         tool::ToolOutcome,
     },
@@ -345,7 +347,14 @@ impl Runtime {
         let tables = Arc::clone(&self.inner.tables.borrow());
         let pools = tables.pools.iter().map(|(kind, pool)| (kind.clone(), pool.figures()));
         let gates = tables.gates.iter().map(|(name, gate)| (name.clone(), gate.figures()));
+        // The house counts by running time; people read the wall.
+        let clock = &self.inner.clock;
+        let by_the_wall = |since: Timestamp| {
+            let for_ms = clock.running().since_ms(since);
+            Timestamp(clock.now().0.saturating_sub_unsigned(for_ms))
+        };
         let held = self.inner.seats.restarts().held();
+        let held = held.map(|held| Held { since: by_the_wall(held.since), ..held });
         HouseFigures { pools: pools.collect(), gates: gates.collect(), held }
     }
 

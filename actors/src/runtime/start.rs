@@ -259,11 +259,10 @@ impl Runtime {
         self.add_agents(agents)?;
         // Before anything is decided by it. What is not done in time is left to the root's looks:
         // a thousand sessions to rebuild, or a store that hangs at each, must not hold up a start.
-        let deadline = self.inner.clock.now().plus_ms(limits::CALL_MS);
         tokio::select! {
             biased;
             _rebuilt = sleepers.catch_up(true) => {}
-            () = self.inner.clock.sleep_until(deadline) => {
+            () = self.inner.clock.after(limits::CALL_MS) => {
                 tracing::warn!("the catalog is still behind; the start does not wait for it");
             }
         }
@@ -285,7 +284,6 @@ impl Runtime {
         if !self.inner.seats.permission().0.cast(message) {
             return Err(StartError::HouseLog { why: "permission did not start".to_owned() });
         }
-        let deadline = self.inner.clock.now().plus_ms(limits::CALL_MS);
         let why = tokio::select! {
             biased;
             answer = answer => match answer {
@@ -293,7 +291,7 @@ impl Runtime {
                 Ok(Err(why)) => why,
                 Err(_gone) => "permission died".to_owned(),
             },
-            () = self.inner.clock.sleep_until(deadline) => "it could not be written in time".to_owned(),
+            () = self.inner.clock.after(limits::CALL_MS) => "it could not be written in time".to_owned(),
         };
         Err(StartError::HouseLog { why })
     }
@@ -302,11 +300,10 @@ impl Runtime {
         let (done, started) = oneshot::channel();
         // The root answers as soon as it has tried; a seat that failed is tried again by it.
         if self.inner.root.cast(RootMsg::Start { seat, done: Some(done) }).is_ok() {
-            let deadline = self.inner.clock.now().plus_ms(limits::CALL_MS);
             tokio::select! {
                 biased;
                 _tried = started => {}
-                () = self.inner.clock.sleep_until(deadline) => {}
+                () = self.inner.clock.after(limits::CALL_MS) => {}
             }
         }
     }

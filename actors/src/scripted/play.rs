@@ -217,7 +217,7 @@ pub(crate) fn play(
                     Act::Emit(event) => return Some((Ok(event), rest)),
                     Act::Wait { ms } => {
                         if let Some(clock) = &clock {
-                            clock.sleep_until(clock.now().plus_ms(ms)).await;
+                            clock.after(ms).await;
                         }
                     }
                     Act::Fail(failure) => return Some((Err(failure), VecDeque::new())),

@@ -348,6 +348,14 @@ impl Clock for Skipping {
         Box::pin(std::future::ready(()))
     }
 
+    fn running(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn after(&self, ms: u64) -> BoxFuture<'static, ()> {
+        self.sleep_until(self.now().plus_ms(ms))
+    }
+
     fn random(&self) -> u64 {
         0
     }

@@ -49,14 +49,14 @@ impl Live {
             }
         };
         fault::point("append.before_send");
-        let (write, clock) = (self.house.journal.append(append), Arc::clone(&self.house.clock));
-        let late = at.plus_ms(limits::APPEND_MS);
+        let write = self.house.journal.append(append);
+        let late = self.house.clock.after(limits::APPEND_MS);
         let write = async move {
             tokio::select! {
                 biased;
                 result = write => result.map_err(Trouble::from),
                 // Whether the frame is in the log is not known; the next owner will find out.
-                () = clock.sleep_until(late) => {
+                () = late => {
                     Err(Trouble::Unavailable("the journal does not answer".to_owned()))
                 }
             }

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::future::BoxFuture;
 use ractor::ActorRef;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -120,7 +121,7 @@ impl Live {
         doors: Doors,
         loaded: Loaded,
     ) -> Self {
-        let touched_at = house.clock.now();
+        let touched_at = house.clock.running();
         Self {
             house,
             myself,
@@ -158,11 +159,11 @@ impl Live {
         }
         match message {
             SessionMsg::Request(counted) => {
-                self.touched_at = self.house.clock.now();
+                self.touched_at = self.house.clock.running();
                 self.request(counted.body, counted.permit);
             }
             SessionMsg::Mail(counted) => {
-                self.touched_at = self.house.clock.now();
+                self.touched_at = self.house.clock.running();
                 self.mail(counted.body, counted.permit);
             }
             SessionMsg::Appended(result) => self.appended(result),
@@ -323,7 +324,7 @@ impl Live {
 
     fn tick(&mut self) {
         use crate::domain::catalog::Status;
-        let now = self.house.clock.now();
+        let now = self.house.clock.running();
         let restless = match self.state.status() {
             Status::Running => self.state.opened.is_some(),
             Status::Idle | Status::Waiting | Status::Quarantined | Status::Archived => false,
@@ -342,13 +343,18 @@ impl Live {
 
     /// Sends this session a timer message after a while; dropping the task forgets it.
     pub(super) fn after(&self, ms: u64, timer: Timer) -> Owned {
-        self.at(self.house.clock.now().plus_ms(ms), timer)
+        self.when(self.house.clock.after(ms), timer)
     }
 
+    /// The same at a moment of the wall, which is what the log and the caller know.
     pub(super) fn at(&self, at: Timestamp, timer: Timer) -> Owned {
-        let (clock, myself) = (Arc::clone(&self.house.clock), self.myself.clone());
+        self.when(self.house.clock.sleep_until(at), timer)
+    }
+
+    fn when(&self, time_comes: BoxFuture<'static, ()>, timer: Timer) -> Owned {
+        let myself = self.myself.clone();
         Owned::spawn(async move {
-            clock.sleep_until(at).await;
+            time_comes.await;
             tell(&myself, SessionMsg::Timer(timer));
         })
     }

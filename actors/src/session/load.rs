@@ -32,12 +32,11 @@ pub(super) async fn load(
     may_create: bool,
     base: Option<ForkPoint>,
 ) -> LoadResult {
-    let clock = Arc::clone(&house.clock);
-    let deadline = clock.now().plus_ms(limits::LOAD_MS);
+    let late = house.clock.after(limits::LOAD_MS);
     tokio::select! {
         biased;
         result = claim_and_fold(&house, session, may_create, base) => result,
-        () = clock.sleep_until(deadline) => {
+        () = late => {
             Err(LoadFailed::Unavailable("reading the log took too long".to_owned()))
         }
     }

@@ -263,8 +263,8 @@ impl Live {
             Some(cancel) => drop(cancel.send(true)),
             None => running.task.abort(),
         }
-        let late = self.house.clock.now().plus_ms(2 * limits::ABORT_GRACE_MS);
-        self.overdue_at(call, late);
+        let overdue = self.after(2 * limits::ABORT_GRACE_MS, Timer::Overdue(call));
+        self.timers.overdue.insert(call, overdue);
     }
 
     /// Closes a call by then, whatever its task does. The task has a deadline of its own, but one

@@ -50,12 +50,12 @@ pub(super) async fn run(house: Arc<House>, job: Job) -> ToolOutcome {
         outcome = &mut work => outcome,
         () = house.clock.sleep_until(deadline) => timed_out(effect),
         () = cancel.requested() => {
-            let grace = house.clock.now().plus_ms(limits::ABORT_GRACE_MS);
+            let grace = house.clock.after(limits::ABORT_GRACE_MS);
             tokio::select! {
                 biased;
                 // A result that was nearly there is better than none.
                 outcome = &mut work => outcome,
-                () = house.clock.sleep_until(grace) => cancelled(effect),
+                () = grace => cancelled(effect),
             }
         }
     };

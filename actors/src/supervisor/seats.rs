@@ -76,7 +76,7 @@ impl Seats {
         let addresses = wings.iter().map(|(_, address)| Singleton::clone(address)).collect();
         let board = Switchboard::new(Wings(addresses));
         let warned = board.clone();
-        let restarts = Restarts::new(clock.now());
+        let restarts = Restarts::new(clock.running());
         Self {
             journal,
             clock,

@@ -196,7 +196,7 @@ impl Wing {
         }
         child.panic = None;
         if performs {
-            self.restarts.settled(session, self.house.clock.now());
+            self.restarts.settled(session, self.house.clock.running());
         } else {
             self.restarts.gone(session);
         }
@@ -291,7 +291,7 @@ impl Wing {
     }
 
     fn tick(&self, myself: &ActorRef<WingMsg>, children: &mut Children) {
-        self.restarts.look(self.house.clock.now());
+        self.restarts.look(self.house.clock.running());
         for session in children.by_actor.values() {
             if let Some(entry) = self.house.board.entry(*session) {
                 // One that has gone meanwhile needs no tick.
@@ -299,10 +299,9 @@ impl Wing {
             }
         }
         let every = limits::TICK_MS.min(self.house.idle_ms.max(1));
-        let at = self.house.clock.now().plus_ms(every);
         let (clock, myself) = (Arc::clone(&self.house.clock), myself.clone());
         children.tick = Some(Owned::spawn(async move {
-            clock.sleep_until(at).await;
+            clock.after(every).await;
             tell(&myself, WingMsg::Tick);
         }));
     }

@@ -1,4 +1,5 @@
-//! A clock that stands still until a test moves it. Ids and random numbers come from a seed, so a
+//! A clock that stands still until a test moves it. Its wall can be set apart from the time that it
+//! has run, as the clock of a machine can, and as a real one wakes whoever waits for the wall. Ids and random numbers come from a seed, so a
 //! run with the same moves is the same run.
 
 use std::{
@@ -25,10 +26,16 @@ pub struct ManualClock(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     now: Timestamp,
+    running: Timestamp,
     seed: u64,
-    sleepers: BTreeMap<(Timestamp, u64), oneshot::Sender<()>>,
+    /// Who waits for a moment of the wall.
+    sleepers: Sleepers,
+    /// Who waits for so much time to run.
+    naps: Sleepers,
     slept: u64,
 }
+
+type Sleepers = BTreeMap<(Timestamp, u64), oneshot::Sender<()>>;
 
 impl Default for ManualClock {
     fn default() -> Self {
@@ -40,53 +47,71 @@ impl ManualClock {
     /// A clock that stands at `START`, with this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let sleepers = BTreeMap::new();
-        Self(Arc::new(Mutex::new(State { now: START, seed, sleepers, slept: 0 })))
+        Self(Arc::new(Mutex::new(State {
+            now: START,
+            running: START,
+            seed,
+            sleepers: BTreeMap::new(),
+            naps: BTreeMap::new(),
+            slept: 0,
+        })))
     }
 
-    /// Moves on by `ms` and wakes whoever's time has come, earliest first.
+    /// Runs on by `ms`, the wall with it, and wakes whoever's time has come, earliest first.
     pub fn advance(&self, ms: u64) {
-        let to = self.state().now.plus_ms(ms);
-        self.set(to);
+        let mut state = self.state();
+        state.now = state.now.plus_ms(ms);
+        state.running = state.running.plus_ms(ms);
+        Self::wake(state);
     }
 
-    /// Sets the clock; backwards too, as a clock on a wall can be. Sleepers that are due wake.
+    /// Sets the wall and nothing else; backwards too, as a clock on a wall can be. Who waited for a
+    /// moment that is now past wakes; who waits for time to run does not hear of it.
     pub fn set(&self, to: Timestamp) {
         let mut state = self.state();
         state.now = to;
-        let later = state.sleepers.split_off(&(Timestamp(to.0.saturating_add(1)), 0));
-        let due = std::mem::replace(&mut state.sleepers, later);
+        Self::wake(state);
+    }
+
+    fn wake(mut state: MutexGuard<'_, State>) {
+        let (now, running) = (state.now, state.running);
+        let mut due: Vec<_> = due(&mut state.sleepers, now).collect();
+        due.extend(self::due(&mut state.naps, running));
         drop(state);
-        for sleeper in due.into_values() {
+        due.sort_by_key(|(late_ms, _)| std::cmp::Reverse(*late_ms));
+        for (_late_ms, sleeper) in due {
             // A sleeper that was dropped does not mind.
             sleeper.send(()).ok();
         }
     }
 
-    /// Moves on to the earliest sleeper's time; `false` when nobody sleeps.
+    /// Runs on to the earliest sleeper's time; `false` when nobody sleeps.
     pub fn advance_to_next(&self) -> bool {
         let next = self.next_wake();
         if let Some(at) = next {
-            let now = self.state().now;
-            self.set(at.max(now));
+            let now = self.now();
+            self.advance(at.since_ms(now));
         }
         next.is_some()
     }
 
-    /// When the earliest sleeper wants to wake.
+    /// When the earliest sleeper wakes by the wall, if that is not set meanwhile.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
         let mut state = self.state();
-        state.sleepers.retain(|_at, sleeper| !sleeper.is_closed());
-        state.sleepers.keys().next().map(|(at, _no)| *at)
+        state.forget_dropped();
+        let (now, running) = (state.now, state.running);
+        let sleeper = state.sleepers.keys().next().map(|(at, _no)| *at);
+        let nap = state.naps.keys().next().map(|(at, _no)| now.plus_ms(at.since_ms(running)));
+        sleeper.into_iter().chain(nap).min()
     }
 
     /// How many sleep.
     #[must_use]
     pub fn sleepers(&self) -> usize {
         let mut state = self.state();
-        state.sleepers.retain(|_at, sleeper| !sleeper.is_closed());
-        state.sleepers.len()
+        state.forget_dropped();
+        state.sleepers.len() + state.naps.len()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -94,7 +119,27 @@ impl ManualClock {
     }
 }
 
+/// Takes out whose time has come by `now`, with how late each is.
+fn due(
+    sleepers: &mut Sleepers,
+    now: Timestamp,
+) -> impl Iterator<Item = (u64, oneshot::Sender<()>)> + use<> {
+    let later = sleepers.split_off(&(Timestamp(now.0.saturating_add(1)), 0));
+    let due = std::mem::replace(sleepers, later);
+    due.into_iter().map(move |((at, _no), sleeper)| (now.since_ms(at), sleeper))
+}
+
 impl State {
+    fn forget_dropped(&mut self) {
+        self.sleepers.retain(|_at, sleeper| !sleeper.is_closed());
+        self.naps.retain(|_at, sleeper| !sleeper.is_closed());
+    }
+
+    const fn place(&mut self, at: Timestamp) -> (Timestamp, u64) {
+        self.slept += 1;
+        (at, self.slept)
+    }
+
     /// The next number of the splitmix64 sequence.
     const fn random(&mut self) -> u64 {
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -120,14 +165,35 @@ impl Clock for ManualClock {
                         return;
                     }
                     let (wake, woken) = oneshot::channel();
-                    state.slept += 1;
-                    let no = state.slept;
-                    state.sleepers.insert((at, no), wake);
+                    let place = state.place(at);
+                    state.sleepers.insert(place, wake);
                     woken
                 };
                 // Woken, it looks again: the clock may have been set back meanwhile.
                 woken.await.ok();
             }
+        })
+    }
+
+    fn running(&self) -> Timestamp {
+        self.state().running
+    }
+
+    fn after(&self, ms: u64) -> BoxFuture<'static, ()> {
+        let (clock, at) = (self.clone(), self.state().running.plus_ms(ms));
+        Box::pin(async move {
+            let woken = {
+                let mut state = clock.state();
+                if at <= state.running {
+                    return;
+                }
+                let (wake, woken) = oneshot::channel();
+                let place = state.place(at);
+                state.naps.insert(place, wake);
+                woken
+            };
+            // The clock holds the other end until then.
+            woken.await.ok();
         })
     }
 

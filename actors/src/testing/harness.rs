@@ -112,13 +112,13 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
     mut question: impl FnMut() -> F,
 ) -> T {
-    let deadline = clock.now().plus_ms(PATIENCE_MS);
+    let deadline = clock.running().plus_ms(PATIENCE_MS);
     loop {
         if let Some(answer) = question().await {
             return answer;
         }
-        assert!(clock.now() < deadline, "waited in vain: {what}");
-        clock.sleep_until(clock.now().plus_ms(2)).await;
+        assert!(clock.running() < deadline, "waited in vain: {what}");
+        clock.after(2).await;
     }
 }
 

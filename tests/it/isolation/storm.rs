@@ -184,7 +184,9 @@ async fn a_cause_that_strikes_late_holds_the_others_up_until_it_heals() {
         || async { (broken.panics.get() > (rounds - 1) * limits::BREAKER_PROBES).then_some(()) };
     until("they have looked again and again", looked).await;
     let now = runtime.figures().held.expect("it is still broken");
-    assert_eq!(now.since, held.since, "it has not closed in between");
+    // Told by the wall, which moves while it is asked.
+    let opened_ms = now.since.0.abs_diff(held.since.0);
+    assert!(opened_ms < limits::BREAKER_PAUSE_MS, "it has closed in between: {opened_ms} ms");
     assert!(broken.panics.get() <= rounds * limits::BREAKER_PROBES, "only a few looked");
     broken.breaks.store(false, SeqCst);
     for session in &sessions {

@@ -60,7 +60,7 @@ pub enum Change {
 /// An open breaker, for people to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// When it opened.
+    /// When it opened, by the time that the breaker was told.
     pub since: Timestamp,
     /// How many sessions wait for it to close.
     pub waiting: usize,

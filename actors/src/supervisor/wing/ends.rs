@@ -43,7 +43,7 @@ impl Wing {
         let leave = match child.toll {
             Toll::Free => Leave::Start,
             Toll::Due | Toll::Promised => {
-                let (now, random) = (self.house.clock.now(), self.house.clock.random());
+                let (now, random) = (self.house.clock.running(), self.house.clock.random());
                 self.restarts.ask((session, child.toll == Toll::Promised), now, random)
             }
         };
@@ -75,7 +75,7 @@ impl Wing {
         session: SessionId,
         panic: String,
     ) {
-        let now = self.house.clock.now();
+        let now = self.house.clock.running();
         let random = self.house.clock.random();
         let child = children.children.entry(session).or_default();
         tracing::warn!(%session, %panic, "session died");
@@ -118,10 +118,9 @@ impl Wing {
         (session, generation): (SessionId, u64),
         after_ms: u64,
     ) {
-        let at = self.house.clock.now().plus_ms(after_ms);
         let (clock, myself) = (Arc::clone(&self.house.clock), myself.clone());
         let timer = Owned::spawn(async move {
-            clock.sleep_until(at).await;
+            clock.after(after_ms).await;
             tell(&myself, WingMsg::Restart { session, generation });
         });
         children.children.entry(session).or_default().timer = Some(timer);

@@ -53,3 +53,23 @@ fn the_same_seed_gives_the_same_ids_and_numbers() {
     assert_ne!(one.random(), other.random());
     assert_ne!(one.new_session(), one.new_session());
 }
+
+#[tokio::test]
+async fn a_wall_that_is_set_moves_those_who_wait_for_it_and_nobody_else() {
+    let clock = ManualClock::default();
+    let hour = 3_600_000;
+    let mut wall = pin!(clock.sleep_until(START.plus_ms(100)));
+    let mut nap = pin!(clock.after(100));
+    assert_eq!((poll!(wall.as_mut()), poll!(nap.as_mut())), (Poll::Pending, Poll::Pending));
+    clock.set(Timestamp(START.0 - hour));
+    assert_eq!((clock.running(), clock.sleepers()), (START, 2));
+    clock.advance(100);
+    assert_eq!((poll!(wall.as_mut()), poll!(nap.as_mut())), (Poll::Pending, Poll::Ready(())));
+    let mut nap = pin!(clock.after(100));
+    assert_eq!(poll!(nap.as_mut()), Poll::Pending);
+    clock.set(START.plus_ms(hour.unsigned_abs()));
+    assert_eq!((poll!(wall.as_mut()), poll!(nap.as_mut())), (Poll::Ready(()), Poll::Pending));
+    assert!(clock.advance_to_next());
+    assert_eq!(poll!(nap.as_mut()), Poll::Ready(()));
+    assert_eq!(clock.running(), START.plus_ms(200));
+}
