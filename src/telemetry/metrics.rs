@@ -4,7 +4,7 @@
 
 use greenroom_actors::domain::{
     catalog::Status,
-    event::{CancelTarget, Event, FailureKind, RestartCause, TimerKind},
+    event::{CancelTarget, Event, RestartCause, TimerKind},
     ids::{ApprovalNo, ModelCallNo, SessionId, Timestamp, ToolCallNo, TurnId},
     permission::Closed,
     usage::{Settlement, Usage},
@@ -121,7 +121,7 @@ impl Metrics {
             }
             Event::ModelCallFinished { call, .. } => self.called(of, *call, "finished"),
             Event::ModelCallFailed { call, failure } => {
-                self.called(of, *call, trouble(failure.kind));
+                self.called(of, *call, failure.kind.word());
             }
             Event::UsageSettled { model, settlement, .. } => {
                 let model = self.models.value(model.as_str());
@@ -286,21 +286,6 @@ const fn aim(target: CancelTarget) -> &'static str {
         CancelTarget::Assignment { .. } => "assignment",
         CancelTarget::Child { .. } => "child",
         CancelTarget::Turn { .. } => "turn",
-    }
-}
-
-const fn trouble(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Auth => "auth",
-        FailureKind::BadRequest => "bad_request",
-        FailureKind::RateLimited => "rate_limited",
-        FailureKind::Overloaded => "overloaded",
-        FailureKind::Transport => "transport",
-        FailureKind::EndedEarly => "ended_early",
-        FailureKind::TimedOut => "timed_out",
-        FailureKind::Malformed => "malformed",
-        FailureKind::Aborted => "aborted",
-        FailureKind::Lost => "lost",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which event moves which figure, as the text that is scraped.
 
 use greenroom_actors::domain::{
-    event::ModelFailure,
+    event::{FailureKind, ModelFailure},
     ids::{AgentName, ModelName},
     outcome::TurnOutcome,
     tool::{Args, Output, ToolOutcome},
