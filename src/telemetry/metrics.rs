@@ -2,6 +2,8 @@
 //! heard live or read from a store. Levels, which no event carries, are set from a look at the
 //! house. Nothing here can fail or wait, so nothing that is measured depends on it.
 
+use std::collections::BTreeSet;
+
 use greenroom_actors::domain::{
     catalog::Status,
     event::{CancelTarget, Event, RestartCause, TimerKind},
@@ -99,7 +101,7 @@ impl Metrics {
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
-        Ok(out)
+        Ok(scraped(&out))
     }
 
     /// Moves what one event moves.
@@ -256,6 +258,30 @@ fn length<W>(family: &Lengths, labels: Labels, ended: Option<(W, f64)>) {
     if let Some((_, seconds)) = ended {
         family.get_or_create(&labels).observe(seconds);
     }
+}
+
+/// OpenMetrics names a counter's family without `_total`; what scrapes the older text format looks
+/// for help and type under the name of the sample. Both read it when all three names are one.
+fn scraped(text: &str) -> String {
+    let counters: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let mut words = line.splitn(4, ' ');
+        let head = (words.next(), words.next(), words.next(), words.next());
+        match head {
+            (Some("#"), Some(what @ ("HELP" | "TYPE")), Some(name), Some(rest))
+                if counters.contains(name) =>
+            {
+                out += &format!("# {what} {name}_total {rest}");
+            }
+            _ => out += line,
+        }
+        out.push('\n');
+    }
+    out
 }
 
 fn one(key: &'static str, value: &str) -> Labels {
