@@ -73,6 +73,11 @@ pub const CALLS_PER_REPLY: usize = 128;
 /// Tool calls in one message that are read at all: what comes above `CALLS_PER_REPLY` is refused one
 /// by one in the frame of the reply, at some 230 bytes each, and half a frame is left for that.
 pub const CALLS_READ: usize = 1_024;
+/// Bookings that a session tells the ledger again when it wakes. One frame closes at most a model
+/// call and the `CALLS_READ` it asked for, and what a frame books may be lost with the session before
+/// the ledger hears of it; twice that, for the frame before may have been lost to the ledger as well.
+/// At some 70 bytes these are 140 KiB, and only for a session that was asked for that many.
+pub const RECENT: usize = 2 * CALLS_READ;
 /// Open tool calls asked for by the host in one session.
 pub const HOST_CALLS: usize = 64;
 
