@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     domain::{
         frame::LogId,
-        house::HouseEvent,
+        house::{HouseEvent, Readmission},
         ids::{Position, PrincipalId, SessionId, TenantId},
     },
     limits,
@@ -41,6 +41,8 @@ pub(crate) struct Permission {
     pub(crate) policy: watch::Sender<Arc<Policy>>,
     /// Sessions off the stage whose own log cannot say so.
     pub(crate) damaged: watch::Sender<Arc<BTreeMap<SessionId, String>>>,
+    /// Sessions let back without the step that failed.
+    pub(crate) readmitted: watch::Sender<Arc<BTreeMap<SessionId, Readmission>>>,
     pub(crate) alarm: ReplyTo<Alarm>,
 }
 
@@ -65,8 +67,9 @@ pub(crate) async fn load(journal: Arc<dyn Journal>) -> Result<HouseLoaded, Troub
     let claim = journal.claim(LogId::HOUSE).await?;
     let (mut fold, mut last) = (HouseFold::default(), None);
     let read = log::read::<HouseEvent>(&journal, LogId::HOUSE, Some(claim.tail), |frame| {
+        let at = frame.envelope.position;
         for event in frame.events {
-            fold.apply(&event);
+            fold.apply(&event, at);
             last = Some(event);
         }
         Ok(())
@@ -201,6 +204,8 @@ impl Permission {
             tracing::error!(%why, "standing rules cannot be compiled; the rules in force stay");
         }
         if let Some(house) = &desktop.house {
+            // First: who is no longer off the stage may be started at once.
+            self.readmitted.send_replace(Arc::new(house.fold.readmitted.clone()));
             self.damaged.send_replace(Arc::new(house.fold.quarantined.clone()));
         }
     }
@@ -252,7 +257,7 @@ impl Permission {
         let Some(entry) = desktop.flight.take() else { return };
         if let Some(house) = &mut desktop.house {
             house.writer.tail = position;
-            house.fold.apply(&entry.event);
+            house.fold.apply(&entry.event, position);
         }
         self.publish(desktop);
         if let Some(reply) = entry.reply {

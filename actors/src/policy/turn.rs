@@ -61,7 +61,7 @@ pub fn step(state: &mut State, env: &Env<'_>, input: Input) -> Result<Vec<Effect
     if env.dark {
         return note_down(state, env, input);
     }
-    let recovering = matches!(input, Input::Recovered { .. });
+    let recovering = matches!(input, Input::Recovered { .. } | Input::Readmitted { .. });
     // What a quarantined session had started, an earlier incarnation had started.
     let again = recovering || matches!(input, Input::Released { .. });
     let standing = pending(state, Run::First);
@@ -83,7 +83,7 @@ pub fn step(state: &mut State, env: &Env<'_>, input: Input) -> Result<Vec<Effect
 /// hand stays as the log says, for the next house to take up; its recovery asks what is pending
 /// and finds this word among the rest.
 fn note_down(state: &mut State, env: &Env<'_>, input: Input) -> Result<Vec<Effect>, Rejected> {
-    if matches!(input, Input::Recovered { .. } | Input::TimerFired) {
+    if matches!(input, Input::Recovered { .. } | Input::Readmitted { .. } | Input::TimerFired) {
         return Ok(Vec::new());
     }
     let mut desk = Desk::new(state, env, &[]);
