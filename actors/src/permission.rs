@@ -223,21 +223,25 @@ impl Permission {
             | HouseEvent::Quarantined { .. }
             | HouseEvent::Released { .. } => false,
         };
-        while desktop.queue.front().is_some_and(stands) {
-            desktop.queue.pop_front();
-        }
-        let Some(mut entry) = desktop.queue.pop_front() else { return };
         let now = self.clock.now();
-        let frame = house.writer.frame(std::slice::from_ref(&entry.event), Vec::new(), None, now);
-        let append = match frame {
-            Ok(append) => append,
-            Err(error) => {
-                if let Some(reply) = entry.reply {
-                    drop(reply.send(Err(error.to_string())));
+        let next = loop {
+            let Some(entry) = desktop.queue.pop_front() else { return };
+            if stands(&entry) {
+                continue;
+            }
+            let event = std::slice::from_ref(&entry.event);
+            match house.writer.frame(event, Vec::new(), None, now) {
+                Ok(append) => break (entry, append),
+                // It fits into no frame, and those behind it do not wait for that.
+                Err(error) => {
+                    tracing::error!(%error, "a record does not fit into the house log");
+                    if let Some(reply) = entry.reply {
+                        drop(reply.send(Err(error.to_string())));
+                    }
                 }
-                return;
             }
         };
+        let (mut entry, append) = next;
         entry.at = Some(append.envelope.position);
         let append = self.journal.append(append);
         let myself = myself.clone();

@@ -117,3 +117,21 @@ async fn a_release_that_skips_is_refused_where_the_log_cannot_be_read() {
     assert_eq!(until("its words", of_it).await.len(), 1, "it stays off the stage");
     still.runtime.release(echo, false).await.expect("a release that makes the step again");
 }
+
+/// A record that fits into no frame is dropped; those that wait behind it are written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_does_not_fit_holds_up_none_behind_it() {
+    let still = still().await;
+    // They gather while the store is away.
+    still.store.lose_answers(1);
+    still.runtime.set_prices(PriceBook::default());
+    still.runtime.set_prices(PriceBook(vec![price(); 10_000]));
+    still.runtime.set_prices(PriceBook(vec![price()]));
+    let _running = still.runs(50);
+    until("the last prices are recorded", || async {
+        let words = still.runtime.house().await.ok()?;
+        let prices = vec![price()];
+        (words.last() == Some(&HouseEvent::PricesSet { prices })).then_some(())
+    })
+    .await;
+}
