@@ -351,12 +351,11 @@ impl Runtime {
     /// # Errors
     /// When that frame does not exist or the logs cannot be read or written.
     pub async fn fork(&self, session: SessionId, at: Position) -> Result<SessionId, CallError> {
-        let base = fork_base(&self.inner.journal, ForkPoint { session, at }).await?;
+        let point = ForkPoint { session, at };
+        let (base, tenant) = fork_base(&self.inner.journal, point).await?;
         let Some(opened) = base.opened else {
             return Err(CallError::UnknownSession { session });
         };
-        let row = self.inner.catalog.session(session).await?;
-        let row = row.ok_or(CallError::UnknownSession { session })?;
         let fork = self.inner.clock.new_session();
         // What the base was allowed by its ancestors is all the fork is allowed; its budget is its
         // own from here on.
@@ -370,8 +369,7 @@ impl Runtime {
             authority: opened.lineage.authority.clone(),
         };
         let creation = Creation { rendered: opened.rendered.clone(), lineage };
-        let point = Some(ForkPoint { session, at });
-        self.acting().open_as(fork, creation, point, row.tenant).await?;
+        self.acting().open_as(fork, creation, Some(point), tenant).await?;
         Ok(fork)
     }
 
