@@ -89,8 +89,14 @@ fn note_down(state: &mut State, env: &Env<'_>, input: Input) -> Result<Vec<Effec
     let mut desk = Desk::new(state, env, &[]);
     desk.take(input)?;
     let (events, once) = desk.finish();
-    // A rule for every session goes to the house log, which is written in the dark as well.
-    let kept = once.into_iter().filter(|effect| matches!(effect, Effect::Remember { .. }));
+    // A rule for every session goes to the house log, which is written in the dark as well; and
+    // whoever waits at this very house for what the word has ended is told.
+    let kept = once.into_iter().filter(|effect| {
+        matches!(
+            effect,
+            Effect::Remember { .. } | Effect::Finish { .. } | Effect::FinishCall { .. }
+        )
+    });
     let append = (!events.is_empty()).then_some(Effect::Append { events });
     Ok(append.into_iter().chain(kept).collect())
 }
