@@ -25,6 +25,10 @@ pub const TOOL_MS: u64 = 300_000;
 pub const APPROVAL_MS: u64 = 259_200_000;
 /// How long an aborted task may take to end before its call is closed without it.
 pub const ABORT_GRACE_MS: u64 = 2_000;
+/// How long a result that came in time may take to be put away once the call's time is up or it is
+/// cancelled. With `ABORT_GRACE_MS` before it that is well within twice that, after which a call is
+/// closed without its task: so what is known of a call that has ended is never given up.
+pub const KEEP_MS: u64 = 1_000;
 
 /// A session's own panics without progress within the window before quarantine.
 pub const PANICS_MAX: u32 = 3;
