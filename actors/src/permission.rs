@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     domain::{
         frame::LogId,
-        house::HouseEvent,
+        house::{HouseEvent, Readmission},
         ids::{Position, PrincipalId, SessionId, TenantId},
     },
     limits,
@@ -43,6 +43,8 @@ pub(crate) struct Permission {
     pub(crate) policy: watch::Sender<Arc<Policy>>,
     /// Sessions off the stage whose own log cannot say so.
     pub(crate) damaged: watch::Sender<Arc<BTreeMap<SessionId, String>>>,
+    /// Sessions let back without the step that failed.
+    pub(crate) readmitted: watch::Sender<Arc<BTreeMap<SessionId, Readmission>>>,
     pub(crate) alarm: ReplyTo<Alarm>,
 }
 
@@ -67,8 +69,9 @@ pub(crate) async fn load(journal: Arc<dyn Journal>) -> Result<HouseLoaded, Troub
     let claim = journal.claim(LogId::HOUSE).await?;
     let (mut fold, mut last) = (HouseFold::default(), None);
     let read = log::read::<HouseEvent>(&journal, LogId::HOUSE, Some(claim.tail), |frame| {
+        let at = frame.envelope.position;
         for event in frame.events {
-            fold.apply(&event);
+            fold.apply(&event, at);
             last = Some(event);
         }
         Ok(())
@@ -204,6 +207,8 @@ impl Permission {
             tracing::error!(%why, "standing rules cannot be compiled; the rules in force stay");
         }
         if let Some(house) = &desktop.house {
+            // First: who is no longer off the stage may be started at once.
+            self.readmitted.send_replace(Arc::new(house.fold.readmitted.clone()));
             self.damaged.send_replace(Arc::new(house.fold.quarantined.clone()));
         }
     }
@@ -221,21 +226,25 @@ impl Permission {
             | HouseEvent::Quarantined { .. }
             | HouseEvent::Released { .. } => false,
         };
-        while desktop.queue.front().is_some_and(stands) {
-            desktop.queue.pop_front();
-        }
-        let Some(mut entry) = desktop.queue.pop_front() else { return };
         let now = self.clock.now();
-        let frame = house.writer.frame(std::slice::from_ref(&entry.event), Vec::new(), None, now);
-        let append = match frame {
-            Ok(append) => append,
-            Err(error) => {
-                if let Some(reply) = entry.reply {
-                    drop(reply.send(Err(error.to_string())));
+        let next = loop {
+            let Some(entry) = desktop.queue.pop_front() else { return };
+            if stands(&entry) {
+                continue;
+            }
+            let event = std::slice::from_ref(&entry.event);
+            match house.writer.frame(event, Vec::new(), None, now) {
+                Ok(append) => break (entry, append),
+                // It fits into no frame, and those behind it do not wait for that.
+                Err(error) => {
+                    tracing::error!(%error, "a record does not fit into the house log");
+                    if let Some(reply) = entry.reply {
+                        drop(reply.send(Err(error.to_string())));
+                    }
                 }
-                return;
             }
         };
+        let (mut entry, append) = next;
         entry.at = Some(append.envelope.position);
         let append = self.journal.append(append);
         let myself = myself.clone();
@@ -255,7 +264,7 @@ impl Permission {
         let Some(entry) = desktop.flight.take() else { return };
         if let Some(house) = &mut desktop.house {
             house.writer.tail = position;
-            house.fold.apply(&entry.event);
+            house.fold.apply(&entry.event, position);
         }
         self.publish(desktop);
         if let Some(reply) = entry.reply {

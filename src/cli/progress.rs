@@ -216,7 +216,7 @@ fn rest(event: &Event) -> String {
         Event::Compacted { messages, summary } => format!("{messages} messages: {summary}"),
         Event::Checkpointed { name, at, .. } => format!("{name} at {at}"),
         Event::SessionForked { from } => format!("from {} at {}", from.session, from.at),
-        Event::SessionReleased { skip, by } => {
+        Event::SessionReleased { skip, by, .. } => {
             format!("by {by}{}", if *skip { ", the step skipped" } else { "" })
         }
         Event::SessionRenamed { name } => name.clone(),

@@ -327,7 +327,13 @@ pub enum Event {
     /// The session panicked too often and waits for a person.
     SessionQuarantined { reason: String },
     /// A person let it back; `skip` closes the step that failed.
-    SessionReleased { skip: bool, by: PrincipalId },
+    SessionReleased {
+        skip: bool,
+        by: PrincipalId,
+        /// Where the house's log says so, of one that could not write down its own quarantine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        house: Option<Position>,
+    },
     /// The session has another name.
     SessionRenamed { name: String },
     /// The session was put away or taken out again.

@@ -206,6 +206,7 @@ impl Runtime {
             permission: seats.permission().clone(),
             policy: seats.policy(),
             tables: tables.subscribe(),
+            readmitted: seats.readmitted(),
             services,
             alarm,
             idle_ms: options.idle_ms,

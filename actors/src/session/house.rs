@@ -9,7 +9,8 @@ use crate::{
     directory::Switchboard,
     domain::{
         agent::{AgentSpec, Rendered},
-        ids::{AgentName, CredentialName, ModelName, PoolKind, ProviderName, ToolName},
+        house::Readmission,
+        ids::{AgentName, CredentialName, ModelName, PoolKind, ProviderName, SessionId, ToolName},
         tool::Args,
         usage::PriceBook,
     },
@@ -32,6 +33,8 @@ pub(crate) struct House {
     pub(crate) permission: PermissionHandle,
     pub(crate) policy: watch::Receiver<Arc<Policy>>,
     pub(crate) tables: watch::Receiver<Arc<Tables>>,
+    /// Sessions that were let back without the step that failed, by the house's log.
+    pub(crate) readmitted: watch::Receiver<Arc<BTreeMap<SessionId, Readmission>>>,
     pub(crate) services: Services,
     pub(crate) alarm: ReplyTo<Alarm>,
     pub(crate) idle_ms: u64,

@@ -144,7 +144,13 @@ impl Live {
     pub(super) fn recover(&mut self, panic: Option<String>) {
         // A fork that is being opened has a state but no log yet: nothing to recover.
         if self.writer.tail > Position(0) {
-            self.enqueue(Input::Recovered { panic });
+            let said = self.house.readmitted.borrow().get(&self.id()).cloned();
+            // Once: after that its own log says that it was done.
+            let due = said.filter(|release| Some(release.at) > self.state.house_release);
+            self.enqueue(match due {
+                Some(release) => Input::Readmitted { release: Box::new(release) },
+                None => Input::Recovered { panic },
+            });
             self.pump();
         }
     }
@@ -205,7 +211,7 @@ impl Live {
     }
 
     fn take(&mut self, mut work: Work) {
-        let first = matches!(work.input, Input::Recovered { .. });
+        let first = matches!(work.input, Input::Recovered { .. } | Input::Readmitted { .. });
         self.hold_slots(&mut work.input);
         let now = self.house.clock.now();
         let (policy, tables) = (self.house.policy.borrow().clone(), self.tables());

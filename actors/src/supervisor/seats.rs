@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     directory::Switchboard,
     domain::{
+        house::Readmission,
         ids::{CredentialName, PoolKind, PrincipalId, SessionId},
         permission::RuleSet,
     },
@@ -61,6 +62,7 @@ pub(crate) struct Seats {
     layers: watch::Sender<Layers>,
     policy: watch::Sender<Arc<Policy>>,
     damaged: watch::Sender<Arc<BTreeMap<SessionId, String>>>,
+    readmitted: watch::Sender<Arc<BTreeMap<SessionId, Readmission>>>,
     alarm: ReplyTo<Alarm>,
     on_warning: Teller,
     house: watch::Sender<Option<Arc<House>>>,
@@ -94,6 +96,7 @@ impl Seats {
             layers: watch::Sender::new(layers),
             policy: watch::Sender::new(Arc::default()),
             damaged: watch::Sender::new(Arc::default()),
+            readmitted: watch::Sender::new(Arc::default()),
             alarm,
             on_warning: Arc::new(move |warning| Box::pin(warn(warned.clone(), warning))),
             house: watch::Sender::new(None),
@@ -130,6 +133,7 @@ impl Seats {
                     layers: self.layers.clone(),
                     policy: self.policy.clone(),
                     damaged: self.damaged.clone(),
+                    readmitted: self.readmitted.clone(),
                     alarm: self.alarm.clone(),
                 };
                 spawn(permission, root, &self.permission.0).await
@@ -239,6 +243,11 @@ impl Seats {
 
     pub(crate) fn damaged(&self) -> watch::Receiver<Arc<BTreeMap<SessionId, String>>> {
         self.damaged.subscribe()
+    }
+
+    /// Sessions that were let back without the step that failed.
+    pub(crate) fn readmitted(&self) -> watch::Receiver<Arc<BTreeMap<SessionId, Readmission>>> {
+        self.readmitted.subscribe()
     }
 }
 

@@ -136,7 +136,7 @@ fn names_are_escaped_and_above_the_bound_they_are_one() {
     for no in 0..1_000 {
         let agent = AgentName(format!("a\"{no}\n"));
         let of = Heard { agent: agent.as_str(), ..heard(0) };
-        metrics.hear(of, &Event::SessionReleased { skip: false, by: "me".into() });
+        metrics.hear(of, &Event::SessionReleased { skip: false, by: "me".into(), house: None });
     }
     let text = metrics.text().expect("text");
     let series: Vec<&str> =

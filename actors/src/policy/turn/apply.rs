@@ -128,7 +128,7 @@ impl Fold {
             }
             Event::CancelRequested { target, reason } => self.cancelled(state, *target, reason),
             Event::SessionQuarantined { reason } => self.quarantined(state, reason),
-            Event::SessionReleased { skip, by } => self.released(state, *skip, by),
+            Event::SessionReleased { skip, by, house } => self.released(state, (*skip, by), *house),
             Event::SessionRestarted { .. }
             | Event::SessionForked { .. }
             | Event::SessionRenamed { .. }

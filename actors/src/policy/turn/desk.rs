@@ -108,6 +108,7 @@ impl<'s, 'e> Desk<'s, 'e> {
             }
             Input::Recovered { panic } => self.recovered(panic),
             Input::Released { skip } => self.released(skip)?,
+            Input::Readmitted { release } => self.readmitted(*release),
             Input::Invoked { key, name, args, mode, cwd } => {
                 self.invoked(key, (name, args), mode, cwd)?;
             }

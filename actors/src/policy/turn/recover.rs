@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         event::{Event, FailureKind, ModelFailure, RestartCause},
+        house::Readmission,
         ids::{Assignment, ToolCallNo},
         outcome::{ChildOutcome, TurnOutcome},
         permission::Decision,
@@ -37,6 +38,11 @@ impl Desk<'_, '_> {
         if panicked && self.too_many_panics(&doing) {
             return;
         }
+        self.after_waking();
+    }
+
+    /// What every session does about its log that comes back to work.
+    fn after_waking(&mut self) {
         self.judge_started_tools();
         if let Some(last) = self.state.reports.last_key_value().map(|(no, _)| *no) {
             self.report_again(last);
@@ -147,12 +153,31 @@ impl Desk<'_, '_> {
             let same = self.state.released.as_ref() == Some(&(skip, self.env.by.clone()));
             return if same { Ok(()) } else { Err(Rejected::NotQuarantined) };
         }
-        self.emit(Event::SessionReleased { skip, by: self.env.by.clone() });
+        self.emit(Event::SessionReleased { skip, by: self.env.by.clone(), house: None });
         if skip {
             self.skip_step();
         }
         self.judge_started_tools();
         Ok(())
+    }
+
+    /// Waking up after the house took it off the stage, because it died before it could say so, and a
+    /// person let it back without the step that failed. Its log says both now, in one frame and
+    /// before anything of that step is touched again.
+    pub(super) fn readmitted(&mut self, release: Readmission) {
+        let Readmission { at, reason, by } = release;
+        if self.has_running_work() {
+            self.emit(Event::SessionRestarted { cause: RestartCause::Process });
+        }
+        self.settle_recent();
+        self.lose_model_call();
+        if self.state.quarantined.is_none() {
+            self.release_room();
+            self.emit(Event::SessionQuarantined { reason });
+        }
+        self.emit(Event::SessionReleased { skip: true, by, house: Some(at) });
+        self.skip_step();
+        self.after_waking();
     }
 
     fn skip_step(&mut self) {

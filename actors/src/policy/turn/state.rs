@@ -11,8 +11,8 @@ use crate::domain::{
     conversation::Message,
     event::{Caller, Creation, ForkPoint, Goal, Lineage, UserInput},
     ids::{
-        AgentName, ApprovalNo, Assignment, CallNo, InputKey, ModelCallNo, ModelName, PrincipalId,
-        SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
+        AgentName, ApprovalNo, Assignment, CallNo, InputKey, ModelCallNo, ModelName, Position,
+        PrincipalId, SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
     },
     outcome::{ChildReport, TurnOutcome},
     permission::{Answer, Ask, Authority, Basis, Mode, Request, Rule, RuleSet},
@@ -80,6 +80,8 @@ pub struct State {
     pub released: Option<(bool, PrincipalId)>,
     /// How often it was let back.
     pub releases: u64,
+    /// The last word of the house's log on it that it has carried out.
+    pub house_release: Option<Position>,
     /// Assignments cancelled before they arrived, or after.
     pub cancelled: BTreeMap<Assignment, String>,
     /// Assignments that have ended, and the turns that carried them out.
@@ -323,6 +325,7 @@ impl State {
             quarantined: None,
             released: None,
             releases: 0,
+            house_release: None,
             cancelled: BTreeMap::new(),
             reports: BTreeMap::new(),
             name: None,
