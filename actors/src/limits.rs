@@ -51,11 +51,12 @@ pub const BREAKER_WINDOW_MS: u64 = 2_000;
 pub const BREAKER_PROBES: usize = 3;
 /// First pause before that is looked at; it doubles with every failed look: 1, 2, 4, 8, 10 s.
 pub const BREAKER_PAUSE_MS: u64 = 1_000;
-/// Longest such pause: with `BREAKER_ASK_MS` and `BREAKER_LIVES_MS` some 15 s after the cause has
+/// Longest such pause: with `BREAKER_ASK_MS` and `BREAKER_LIVES_MS` some 20 s after the cause has
 /// passed the first are back, and 500 by 20 s later: within the minute.
 pub const BREAKER_PAUSE_MAX_MS: u64 = 10_000;
-/// A probe lives when it is at work for so long: what kills many kills within moments.
-pub const BREAKER_LIVES_MS: u64 = 1_000;
+/// A probe lives when it has come a step further, or is at work for so long: a cause that strikes
+/// when the model answers needs the seconds that an answer takes.
+pub const BREAKER_LIVES_MS: u64 = 5_000;
 /// How often one who waits asks again, and up to twice that: 10,000 who wait are 7,000 questions a
 /// second, each the time of a map's look-up.
 pub const BREAKER_ASK_MS: u64 = 1_000;
@@ -186,6 +187,9 @@ pub const LOAD_MS: u64 = 60_000;
 pub const SUSPEND_MS: u64 = 1_000;
 /// How long the ledger may take to answer a question asked by a task or a face.
 pub const CALL_MS: u64 = 10_000;
+/// How long the outcome of a turn is waited for where the caller does not say: the longest turn that
+/// can be declared, behind one that was as long as they usually may be.
+pub const OUTCOME_MS: u64 = TIME_MAX_MS + TURN_MS;
 /// How long shutdown may take before what is left is killed.
 pub const SHUTDOWN_MS: u64 = 10_000;
 

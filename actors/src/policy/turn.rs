@@ -41,6 +41,7 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use apply::is_progress;
 pub use apply::{Impossible, apply};
 pub use input::{Checks, Effect, Env, Input, Purpose, Rejected, Run};
 pub use pending::pending;

@@ -187,14 +187,19 @@ impl Runtime {
         let (journal, catalog) = (Arc::clone(&deps.journal), Arc::clone(&deps.catalog));
         let dark = options.dark;
         let sleepers = Sleepers::new(journal, catalog, seats.board().clone());
-        let root =
-            Root { seats: Arc::clone(&seats), sleepers: sleepers.clone(), ended: ended_end, dark };
+        let bus = Bus::default();
+        let root = Root {
+            seats: Arc::clone(&seats),
+            sleepers: sleepers.clone(),
+            ended: ended_end,
+            bus: bus.clone(),
+            dark,
+        };
         let (root, _) = Actor::spawn(None, root, ())
             .await
             .map_err(|error| StartError::Root { why: error.to_string() })?;
         root_end.send_replace(Some(root.clone()));
 
-        let bus = Bus::default();
         let tables = watch::Sender::new(Arc::new(Tables { prices, ..Tables::default() }));
         let house = House {
             journal: Arc::clone(&deps.journal),
@@ -256,8 +261,16 @@ impl Runtime {
             self.add_tool(tool).await?;
         }
         self.add_agents(agents)?;
-        // Before anything is decided by it.
-        sleepers.catch_up(true).await;
+        // Before anything is decided by it. What is not done in time is left to the root's looks:
+        // a thousand sessions to rebuild, or a store that hangs at each, must not hold up a start.
+        let deadline = self.inner.clock.now().plus_ms(limits::CALL_MS);
+        tokio::select! {
+            biased;
+            _rebuilt = sleepers.catch_up(true) => {}
+            () = self.inner.clock.sleep_until(deadline) => {
+                tracing::warn!("the catalog is still behind; the start does not wait for it");
+            }
+        }
         for wing in 0..limits::WINGS {
             self.seat(Seat::Wing(wing)).await;
         }

@@ -54,6 +54,8 @@ pub(crate) struct Live {
     pub(super) touched_at: Timestamp,
     /// Whether the wing knows that this incarnation has come to work.
     pub(super) settled: bool,
+    /// Whether the wing knows that this incarnation has done a step that worked.
+    pub(super) progressed: bool,
     pub(super) stopped: bool,
 }
 
@@ -136,6 +138,7 @@ impl Live {
             call_waiters: BTreeMap::new(),
             touched_at,
             settled: false,
+            progressed: false,
             stopped: false,
         }
     }

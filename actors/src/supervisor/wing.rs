@@ -125,6 +125,13 @@ impl Actor for Wing {
             WingMsg::Settled { session, restart, performs } => {
                 self.settled(children, session, restart, performs);
             }
+            WingMsg::Progressed { session } => {
+                // As in `settled`: what one that has died said before proves nothing.
+                let live = children.children.get(&session).is_some_and(|it| it.live.is_some());
+                if live {
+                    self.restarts.progressed(session);
+                }
+            }
             WingMsg::Quarantined { session, reason } => {
                 self.house.alarm.send(Alarm::Quarantined { session, reason });
             }

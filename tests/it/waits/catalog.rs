@@ -151,3 +151,38 @@ async fn a_start_while_the_catalog_hangs_waits_for_it_no_longer_than_a_call() {
         hold.off();
     }
 }
+
+/// Several sessions are behind, and each rebuilding hangs: they share one deadline. The house works
+/// without them, and its looks go on where the start gave up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_while_every_rebuilding_hangs_waits_for_all_no_longer_than_a_call() {
+    let (mut still, hold) = holdable(ECHO, echo).await;
+    let mut behind = Vec::new();
+    for life in LIVES {
+        still.store.fail_catalog(true);
+        for _ in 0..4 {
+            behind.push(works(&still, "before").await);
+        }
+        hold.on(Holding::Rebuilds);
+        still.store.fail_catalog(false);
+        let held = hold.held();
+        let start = still.clock.now();
+        let running = still.runs(200);
+        still = still.crash().await;
+        kept(still.clock.now().since_ms(start), limits::CALL_MS, 200);
+        drop(running);
+        assert!(hold.held() > held, "{life}: there was something to rebuild");
+        works(&still, "meanwhile").await;
+        hold.off();
+        let rebuilt = || async {
+            let stale = still.harness.deps.catalog.stale().await.expect("the catalog");
+            stale.is_empty().then_some(())
+        };
+        still.advancing("the looks rebuild them", 200, rebuilt).await;
+    }
+    for session in behind {
+        let row = still.runtime.tree(session).await.expect("its line").row;
+        let log = still.runtime.read(session, Position(0)).await.expect("its log");
+        assert_eq!(Some(row.position), log.last().map(|frame| frame.envelope.position));
+    }
+}

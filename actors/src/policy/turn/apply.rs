@@ -49,7 +49,7 @@ pub fn apply(state: &mut State, event: &Event, at: Timestamp) -> Applied {
 }
 
 /// A committed step: it ends the count of panics. What recovery itself writes is none.
-const fn is_progress(event: &Event) -> bool {
+pub(crate) const fn is_progress(event: &Event) -> bool {
     matches!(
         event,
         Event::ModelCallFinished { .. }
