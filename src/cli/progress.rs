@@ -192,7 +192,7 @@ pub(super) fn detail(event: &Event) -> String {
         }
         Event::TimerSet { timer, at } => format!("{timer:?} at {at}"),
         Event::TimerFired { timer } => format!("{timer:?}"),
-        Event::CancelRequested { target, reason } => format!("{}: {reason}", aimed(target)),
+        Event::CancelRequested { target, reason, .. } => format!("{}: {reason}", aimed(target)),
         Event::TurnFinished { turn, outcome } => {
             format!("turn {turn}: {}: {}", outcome.word(), outcome.text())
         }
@@ -213,6 +213,9 @@ fn rest(event: &Event) -> String {
     match event {
         Event::EngineState { engine, version, .. } => format!("{engine} version {version}"),
         Event::ToolsChanged { tools, reason } => format!("{} tools: {reason}", tools.len()),
+        Event::ChildStopped { child, assignment } => {
+            format!("{child}, assignment {assignment}: nothing below it is at work")
+        }
         Event::Compacted { messages, summary } => format!("{messages} messages: {summary}"),
         Event::Checkpointed { name, at, .. } => format!("{name} at {at}"),
         Event::SessionForked { from } => format!("from {} at {}", from.session, from.at),

@@ -168,6 +168,7 @@ impl Metrics {
             Event::SessionQuarantined { .. } => count(&all.quarantines, mine()),
             Event::SessionReleased { .. } => count(&all.releases, mine()),
             Event::InputAccepted { .. }
+            | Event::ChildStopped { .. }
             | Event::TimerFired { .. }
             | Event::EngineState { .. }
             | Event::Checkpointed { .. }

@@ -304,12 +304,20 @@ pub enum Event {
     },
     /// A child's assignment ended.
     ChildFinished { child: SessionId, assignment: Assignment, report: ChildReport },
+    /// A cancel has gone through a quarantined child to its end: nothing below it is at work.
+    ChildStopped { child: SessionId, assignment: Assignment },
     /// A deadline was set.
     TimerSet { timer: TimerKind, at: Timestamp },
     /// The deadline has come.
     TimerFired { timer: TimerKind },
-    /// Somebody wants something stopped.
-    CancelRequested { target: CancelTarget, reason: String },
+    /// Somebody wants something stopped. A turn that is over but for the agents it set to work is
+    /// stopped so as well; then `outcome` is how it ends behind them.
+    CancelRequested {
+        target: CancelTarget,
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outcome: Option<TurnOutcome>,
+    },
     /// A turn ended.
     TurnFinished { turn: TurnId, outcome: TurnOutcome },
     /// An engine's own state.
@@ -374,6 +382,7 @@ impl Event {
             Self::ToolFinished { .. } => "tool_finished",
             Self::ChildSpawned { .. } => "child_spawned",
             Self::ChildFinished { .. } => "child_finished",
+            Self::ChildStopped { .. } => "child_stopped",
             Self::TimerSet { .. } => "timer_set",
             Self::TimerFired { .. } => "timer_fired",
             Self::CancelRequested { .. } => "cancel_requested",

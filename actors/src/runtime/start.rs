@@ -203,6 +203,7 @@ impl Runtime {
         let tables = watch::Sender::new(Arc::new(Tables { prices, ..Tables::default() }));
         let house = House {
             journal: Arc::clone(&deps.journal),
+            catalog: Arc::clone(&deps.catalog),
             blobs: Arc::clone(&deps.blobs),
             clock: Arc::clone(&deps.clock),
             bus: bus.clone(),

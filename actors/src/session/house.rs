@@ -15,7 +15,7 @@ use crate::{
         usage::PriceBook,
     },
     policy::rules::Policy,
-    ports::{Blobs, Clock, Journal, ModelProvider, ProviderTable, Services, ToolTable},
+    ports::{Blobs, Catalog, Clock, Journal, ModelProvider, ProviderTable, Services, ToolTable},
     protocol::{
         address::ReplyTo, gate::GateHandle, ledger::LedgerHandle, permission::PermissionHandle,
         tool_pool::Slots, wing::Alarm,
@@ -25,6 +25,7 @@ use crate::{
 /// The shared part of all sessions.
 pub(crate) struct House {
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) bus: Bus,

@@ -332,7 +332,9 @@ impl Live {
         let now = self.house.clock.now();
         let restless = match self.state.status() {
             Status::Running => self.state.opened.is_some(),
-            Status::Idle | Status::Waiting | Status::Quarantined | Status::Archived => false,
+            // A cancel goes down through one off the stage, and is repeated until it has arrived.
+            Status::Quarantined => self.state.is_stopping(),
+            Status::Idle | Status::Waiting | Status::Archived => false,
         };
         let busy = self.flight.is_some()
             || !self.queue.is_empty()

@@ -120,7 +120,11 @@ fn turns_restarts_and_cancels_are_counted_by_what_became_of_them() {
     let lines = scraped(&[
         Event::TurnStarted { turn: TurnId(1), key: "k".into(), deadline: Timestamp(9) },
         Event::SessionRestarted { cause: RestartCause::Process },
-        Event::CancelRequested { target: CancelTarget::Everything, reason: "enough".to_owned() },
+        Event::CancelRequested {
+            target: CancelTarget::Everything,
+            reason: "enough".to_owned(),
+            outcome: None,
+        },
         Event::TurnFinished { turn: TurnId(1), outcome },
     ]);
     shows(&lines, r#"greenroom_turns_total{agent="lead",outcome="cancelled"} 1"#);

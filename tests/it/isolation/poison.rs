@@ -134,7 +134,8 @@ async fn one_that_never_comes_to_its_first_frame_is_quarantined_by_the_house() {
     assert!(outcome.text().contains("quarantined"), "{outcome:?}");
     let told: Vec<ChildOutcome> =
         events(runtime, lead).await.iter().filter_map(outcome_of).collect();
-    assert_eq!(told, [ChildOutcome::Quarantined { reason: of_child.clone() }]);
+    let quarantined = ChildOutcome::Quarantined { reason: of_child.clone(), stopped: false };
+    assert_eq!(told, [quarantined]);
 
     comes_back(runtime, alone).await;
     assert_eq!(refusal(runtime, child, "meanwhile").await, of_child, "the other one stays away");

@@ -1,5 +1,7 @@
 //! Waking up: what a session does about the work it finds in its log.
 
+use std::collections::BTreeSet;
+
 use crate::{
     domain::{
         event::{Event, FailureKind, ModelFailure, RestartCause},
@@ -16,7 +18,7 @@ use super::{
     builtin,
     desk::Desk,
     input::{Effect, Rejected},
-    state::Stage,
+    state::{Queued, Stage},
 };
 
 impl Desk<'_, '_> {
@@ -48,7 +50,6 @@ impl Desk<'_, '_> {
             self.report_again(last);
         }
         self.remember_again();
-        self.cancel_below_quarantine();
         self.expire_approvals();
     }
 
@@ -88,7 +89,8 @@ impl Desk<'_, '_> {
         true
     }
 
-    /// Tells the parent that this session is off the stage, for every assignment it still owes.
+    /// Tells the parent that this session is off the stage, for every assignment it still owes, and
+    /// for those that were cancelled before they arrived.
     pub(super) fn tell_quarantine(&mut self) {
         let (Some(parent), Some(reason)) = (self.state.parent(), self.state.quarantined.clone())
         else {
@@ -96,10 +98,27 @@ impl Desk<'_, '_> {
         };
         let running = self.state.turn.iter().filter_map(|turn| turn.assignment);
         let queued = self.state.queue.iter().filter_map(|queued| queued.input.assignment);
-        let owed: Vec<Assignment> = running.chain(queued).collect();
+        let unseen = self.state.cancelled.keys().copied();
+        let owed: BTreeSet<Assignment> = running.chain(queued).chain(unseen).collect();
         for assignment in owed {
-            let outcome = ChildOutcome::Quarantined { reason: reason.clone() };
-            self.report(parent, assignment, outcome);
+            let (reason, stopped) = (reason.clone(), self.has_stopped(assignment));
+            self.report(parent, assignment, ChildOutcome::Quarantined { reason, stopped });
+        }
+    }
+
+    /// Whether a cancel of an assignment has come to its end here, off the stage: it will not go on
+    /// after a release, and nothing that it set to work is at work. Only the running turn has
+    /// agents below it.
+    fn has_stopped(&self, assignment: Assignment) -> bool {
+        let state = &*self.state;
+        let of_turn = state.turn.as_ref().filter(|turn| turn.assignment == Some(assignment));
+        if let Some(turn) = of_turn {
+            return turn.cancel.is_some() && !state.works_below();
+        }
+        let queued = |queued: &&Queued| queued.input.assignment == Some(assignment);
+        match state.queue.iter().find(queued) {
+            Some(queued) => queued.cancelled.is_some(),
+            None => state.cancelled.contains_key(&assignment),
         }
     }
 

@@ -168,6 +168,8 @@ pub struct Turn {
     pub waived: bool,
     /// Why it is being cancelled.
     pub cancel: Option<String>,
+    /// How it ends behind its agents, if it is over but for them.
+    pub outcome: Option<TurnOutcome>,
     /// The last reply, once the turn needs nothing more of the model.
     pub last_word: Option<LastWord>,
 }
@@ -268,6 +270,23 @@ pub struct Task {
     pub told: bool,
     /// Why it is being cancelled.
     pub cancel: Option<String>,
+    /// Whether that cancel has gone through a quarantined child to its end.
+    pub stopped: bool,
+}
+
+impl Task {
+    /// Whether anything of it may be at work: it has not ended, or only by a quarantine, below
+    /// which others go on until a cancel has reached them.
+    #[must_use]
+    pub fn may_work(&self) -> bool {
+        !self.stopped && self.report.as_ref().is_none_or(|report| !report.outcome.is_over())
+    }
+
+    /// Whether it is being stopped.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.cancel.is_some() && self.may_work()
+    }
 }
 
 impl ToolCall {
@@ -396,6 +415,23 @@ impl State {
     #[must_use]
     pub fn live_children(&self) -> usize {
         self.children.values().filter(|child| child.open().is_some()).count()
+    }
+
+    /// What was assigned to whom.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.children.values().flat_map(|child| child.assignments.values())
+    }
+
+    /// Whether anything below may be at work.
+    #[must_use]
+    pub fn works_below(&self) -> bool {
+        self.tasks().any(Task::may_work)
+    }
+
+    /// Whether anything below is being stopped.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.tasks().any(Task::is_stopping)
     }
 
     /// Whether its log says that a budget passed this mark.
