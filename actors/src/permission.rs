@@ -18,7 +18,7 @@ use crate::{
         house::HouseEvent,
         ids::{Position, PrincipalId, SessionId, TenantId},
     },
-    limits,
+    fault, limits,
     log::{self, Trouble},
     owned::{Ended, Owned},
     policy::rules::{Desk, Layers, Policy},
@@ -234,6 +234,7 @@ impl Permission {
             }
         };
         entry.at = Some(append.envelope.position);
+        fault::point("house.before_append");
         let append = self.journal.append(append);
         let myself = myself.clone();
         desktop.task = Some(Owned::watched(append, move |ended| {
@@ -249,6 +250,7 @@ impl Permission {
     }
 
     fn recorded(&self, desktop: &mut Desktop, position: Position) {
+        fault::point("house.recorded");
         let Some(entry) = desktop.flight.take() else { return };
         if let Some(house) = &mut desktop.house {
             house.writer.tail = position;
