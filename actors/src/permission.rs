@@ -18,7 +18,7 @@ use crate::{
         house::{HouseEvent, Readmission},
         ids::{Position, PrincipalId, SessionId, TenantId},
     },
-    limits,
+    fault, limits,
     log::{self, Trouble},
     owned::{Ended, Owned},
     policy::rules::{Desk, Layers, Places, Policy},
@@ -246,6 +246,7 @@ impl Permission {
         };
         let (mut entry, append) = next;
         entry.at = Some(append.envelope.position);
+        fault::point("house.before_append");
         let append = self.journal.append(append);
         let myself = myself.clone();
         desktop.task = Some(Owned::watched(append, move |ended| {
@@ -261,6 +262,7 @@ impl Permission {
     }
 
     fn recorded(&self, desktop: &mut Desktop, position: Position) {
+        fault::point("house.recorded");
         let Some(entry) = desktop.flight.take() else { return };
         if let Some(house) = &mut desktop.house {
             house.writer.tail = position;
