@@ -11,8 +11,35 @@ mod embed;
 pub mod store;
 pub mod telemetry;
 
-pub use embed::{Builder, Runtime, Session, Tenant, TurnEvent, TurnStream, TypedTool};
+pub use embed::{
+    Approval, Builder, Inbox, Runtime, Session, Tenant, ToolError, TurnEvent, TurnStream, TypedTool,
+};
+
+// What a program that embeds the runtime meets, so that it needs no other crate of ours.
 pub use greenroom_actors::{
-    ModelProvider, Services, Tool, ToolCtx,
-    domain::{agent::AgentSpec, outcome::TurnOutcome, tool::EffectClass},
+    ModelProvider, Probe, ServiceError, Services, Tool, ToolCtx,
+    domain::{
+        agent::{AgentSpec, InputPolicy, Limits, RestartPolicy, Role, Sampling},
+        budget::{Amount, Budget, Dimension, Shortage},
+        catalog::{
+            ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Status, Totals, TotalsOf,
+        },
+        conversation::{BlobRef, Block},
+        event::{CancelTarget, Event, FailureKind, Goal, ModelFailure, TurnOverrides, UserInput},
+        ids::{
+            AgentName, ApprovalId, CallId, CheckpointName, CredentialName, InputKey, ModelName,
+            PoolKind, Position, PrincipalId, ProviderName, SessionId, TenantId, Timestamp,
+            ToolName, TurnId,
+        },
+        model::{ModelEvent, ModelRequest},
+        outcome::{ChildOutcome, ChildReport, TurnOutcome},
+        permission::{Answer, Ask, Decision, Mode, RulePattern, RuleSet, Subject},
+        tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
+        usage::{DatedPrice, NanoUsd, Price, PriceBook, Settlement, Usage},
+    },
+    runtime::{
+        CallError, Decoded, Desk, Ended, Frame, Heard, Layers, Listener, Note, RenderError,
+        TreeNode,
+    },
+    scripted::{NoopModel, ScriptedModel},
 };

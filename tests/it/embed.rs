@@ -62,7 +62,8 @@ async fn a_turn_streams_and_wrong_arguments_are_mended_before_anything_starts() 
     else {
         panic!("{closed:?}")
     };
-    assert!(wrong.shown().contains("at b: invalid type: string"), "{}", wrong.shown());
+    let mend = "add: at b: expected a whole number, found the text \"three\"";
+    assert_eq!(wrong.shown(), mend, "in words that a model can mend");
     assert_eq!(right.shown(), "5");
     assert_eq!(runtime.tools().len(), 1);
     let order = runtime.shutdown().await;

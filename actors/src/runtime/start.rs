@@ -184,7 +184,8 @@ impl Runtime {
         let (journal, catalog) = (Arc::clone(&deps.journal), Arc::clone(&deps.catalog));
         let dark = options.dark;
         let sleepers = Sleepers::new(journal, catalog, seats.board().clone());
-        let root = Root { seats: Arc::clone(&seats), sleepers: sleepers.clone(), ended: ended_end, dark };
+        let root =
+            Root { seats: Arc::clone(&seats), sleepers: sleepers.clone(), ended: ended_end, dark };
         let (root, _) = Actor::spawn(None, root, ())
             .await
             .map_err(|error| StartError::Root { why: error.to_string() })?;

@@ -89,8 +89,7 @@ fn a_release_in_the_dark_starts_nothing_until_it_is_light() {
     for _ in 0..3 {
         play = play.with(panicked());
     }
-    let released =
-        dark(play).check(Input::Released { skip: false }, "+ session_released");
+    let released = dark(play).check(Input::Released { skip: false }, "+ session_released");
     lit(released).check(
         wake(),
         "
