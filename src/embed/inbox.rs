@@ -92,11 +92,9 @@ impl Inbox {
     /// When the store cannot be read or the runtime has ended.
     pub async fn next(&mut self) -> Result<Approval, CallError> {
         loop {
-            if std::mem::take(&mut self.stale)
-                && let Err(error) = self.read().await
-            {
-                self.stale = true;
-                return Err(error);
+            if self.stale {
+                self.read().await?;
+                self.stale = false;
             }
             while let Some(row) = self.waiting.pop_front() {
                 if self.told.insert(row.id) {

@@ -154,6 +154,17 @@ impl Dimension {
         }
     }
 
+    /// So much of it, as a person reads it.
+    fn told(self, amount: u64) -> String {
+        match self {
+            Self::Tokens => format!("{amount} tokens"),
+            Self::Money => NanoUsd(amount).to_string(),
+            Self::ModelCalls => format!("{amount} model calls"),
+            Self::ToolCalls => format!("{amount} tool calls"),
+            Self::Agents => format!("{amount} agents"),
+        }
+    }
+
     /// This dimension's limit.
     #[must_use]
     pub fn limit(self, budget: &Budget) -> Option<u64> {
@@ -272,10 +283,13 @@ impl std::fmt::Display for Shortage {
             Self::Exhausted { account, dimension: Dimension::Agents, limit, spent, .. } => {
                 write!(f, "{spent} of at most {limit} agents are at work below {account}")
             }
-            Self::Exhausted { account, dimension, limit, spent, bound } => write!(
-                f,
-                "budget of {account}: {spent} of {limit} {dimension:?} spent, the next call may need {bound}"
-            ),
+            Self::Exhausted { account, dimension, limit, spent, bound } => {
+                let [spent, limit, bound] = [*spent, *limit, *bound].map(|n| dimension.told(n));
+                write!(
+                    f,
+                    "budget of {account}: {spent} of {limit} spent, the next call may need {bound}"
+                )
+            }
             Self::UnknownPrice { account } => {
                 write!(f, "budget of {account} is in money, but the model's price is unknown")
             }
