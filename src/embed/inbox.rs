@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use futures_util::FutureExt as _;
 use greenroom_actors::{
     Runtime as Handle,
     domain::{
@@ -93,7 +94,11 @@ impl Inbox {
     pub async fn next(&mut self) -> Result<Approval, CallError> {
         loop {
             if self.stale {
-                self.read().await?;
+                if let Err(error) = self.read().await {
+                    // A store that is closed with its runtime is no trouble of its own.
+                    let ended = self.runtime.ended().now_or_never();
+                    return Err(ended.map_or(error, |why| CallError::Ended { why }));
+                }
                 self.stale = false;
             }
             while let Some(row) = self.waiting.pop_front() {

@@ -1,7 +1,14 @@
 //! The embedding API, as a program that embeds the runtime uses it.
 
-use greenroom::{AgentSpec, EffectClass, Runtime, TurnEvent, TypedTool};
-use greenroom_actors::domain::{event::Event, permission::RulePattern, tool::ToolOutcome};
+use std::path::Path;
+
+use futures_util::StreamExt as _;
+use greenroom::{
+    AgentSpec, Answer, Approval, CallError, EffectClass, Event, Inbox, Mode, RestartPolicy,
+    Runtime, ScriptedModel, ToolOutcome, TurnEvent, TurnOverrides, TurnStream, TypedTool,
+    UserInput,
+};
+use greenroom_actors::testing::harness::bounded;
 
 #[derive(schemars::JsonSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,10 +28,7 @@ agent clerk
 "#;
 
 fn clerk() -> AgentSpec {
-    let mut clerk = AgentSpec::new("clerk", "scripted");
-    clerk.tools.insert("add".into(), Default::default());
-    clerk.authority.rules.allow.push(RulePattern("add".to_owned()));
-    clerk
+    AgentSpec::new("clerk", "scripted").allowed_tool("add")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,4 +92,148 @@ async fn a_session_is_found_again_by_its_id_after_a_restart() {
     assert_eq!(outcome.text(), "one", "an old turn is still known by its key");
     let outcome = runtime.session(id).send("three").await.unwrap().outcome().await.unwrap();
     assert_eq!(outcome.text(), "three");
+}
+
+async fn house(folder: &Path, script: &str) -> Runtime {
+    let pay = TypedTool::new("pay", "Pays.", |_ctx, args: Pay| async move {
+        Ok(format!("paid {}", args.cents))
+    });
+    let store = folder.join("green.db");
+    Runtime::builder().store(store).script(script).tool(pay).start().await.unwrap()
+}
+
+#[derive(schemars::JsonSchema, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pay {
+    cents: u64,
+}
+
+const PAYS: &str = "agent *\n  call-raw pay {\"cents\": {input}}\n then\n  say {last}";
+
+/// What is left of a turn, as the names of its events.
+async fn rest(turn: TurnStream) -> Vec<&'static str> {
+    let named = |event| async move {
+        if let TurnEvent::Happened(_, event) = event { Some(event.name()) } else { None }
+    };
+    // It is a stream like any other.
+    bounded("the turn", turn.filter_map(named).collect()).await
+}
+
+async fn question(inbox: &mut Inbox) -> Approval {
+    bounded("a question", inbox.next()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_key_again_is_the_same_turn_from_wherever_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = house(folder.path(), PAYS).await;
+    let session = runtime.spawn(&AgentSpec::new("clerk", "scripted").tool("pay")).await.unwrap();
+    let say = || session.send_as("bill", UserInput::text("7"));
+    let first = say().await.unwrap();
+    let question = question(&mut session.inbox()).await;
+    let second = say().await.unwrap();
+    question.approve().await.unwrap();
+    let seen = rest(first).await;
+    assert_eq!(seen.first(), Some(&"turn_started"));
+    let rest_of_it = rest(second).await;
+    assert_eq!(rest_of_it.first(), Some(&"approval_decided"), "from where it was");
+    assert!(seen.ends_with(&rest_of_it), "{seen:?} and {rest_of_it:?}");
+    let third = say().await.unwrap();
+    assert!(rest(third).await.is_empty(), "it is over");
+    assert_eq!(say().await.unwrap().outcome().await.unwrap().text(), "paid 7");
+    assert_eq!(session.totals().await.unwrap().calls, 2, "one turn");
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_whose_session_leaves_the_stage_ends_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = house(folder.path(), "agent *\n  panic no such line").await;
+    let mut agent = AgentSpec::new("clerk", "scripted");
+    agent.restart = RestartPolicy { backoff_ms: 1, backoff_max_ms: 1, ..agent.restart };
+    let session = runtime.spawn(&agent).await.unwrap();
+    let turn = session.send("go").await.unwrap();
+    let key = turn.key().clone();
+    assert_eq!(rest(turn).await.last(), Some(&"session_quarantined"));
+    let why = runtime.outcome(session.id(), key, 30_000).await.unwrap_err().to_string();
+    assert!(why.contains("3 panics without progress"), "{why}");
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inbox_has_the_questions_of_its_tree_or_tenant_each_once_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "agent lead\n  call spawn_agent {\"agent\": \"clerk\", \"task\": \"{input}\"}\n \
+                  then\n  call await_agents\n then\n  say {last}\n\
+                  agent clerk\n  call-raw pay {\"cents\": {input}}\n then\n  say {last}";
+    let runtime = house(folder.path(), script).await;
+    let clerk = AgentSpec::new("clerk", "scripted").tool("pay");
+    let lead = AgentSpec::new("lead", "scripted").tool("pay").route("clerk");
+    runtime.add_agent(clerk.clone()).unwrap();
+    let (ann, bob) = (runtime.tenant("ann"), runtime.tenant("bob"));
+    let (hers, his) = (ann.spawn(&lead).await.unwrap(), bob.spawn(&clerk).await.unwrap());
+    let her_turn = hers.send("1").await.unwrap();
+    let his_turn = his.send("2").await.unwrap();
+
+    let (mut tree, mut tenant) = (hers.inbox(), bob.inbox());
+    let from_below = question(&mut tree).await;
+    assert_eq!(from_below.what(), r#"pay {"cents":1}"#);
+    assert_ne!(from_below.id().session, hers.id(), "a subagent asks");
+    let own = question(&mut tenant).await;
+    assert_eq!((own.what().as_str(), own.id().session), (r#"pay {"cents":2}"#, his.id()));
+
+    // One that comes later is told, one that is open still is not told again.
+    let later = ann.spawn(&clerk).await.unwrap().send("3").await.unwrap();
+    let mut hers_again = ann.inbox();
+    let two = [question(&mut hers_again).await.what(), question(&mut hers_again).await.what()];
+    assert!(two.contains(&r#"pay {"cents":3}"#.to_owned()), "{two:?}");
+    let more = his.send("4").await.unwrap();
+    own.edit(serde_json::json!({"cents": "none"})).await.unwrap_err();
+    own.edit(serde_json::json!({"cents": 20})).await.unwrap();
+    let next = question(&mut tenant).await;
+    assert_eq!(next.what(), r#"pay {"cents":4}"#, "not the open one, not anybody else's");
+    next.revise("less").await.unwrap();
+    assert_eq!(his_turn.outcome().await.unwrap().text(), "paid 20");
+    assert!(more.outcome().await.unwrap().text().contains("less"));
+    assert!(own.approve().await.is_err(), "it is answered");
+
+    let open = ann.approvals().await.unwrap();
+    assert_eq!(open.len(), 2);
+    for approval in open {
+        approval.answer_as("ann", Answer::Once).await.unwrap();
+    }
+    assert!(her_turn.outcome().await.unwrap().text().contains("paid 1"));
+    assert_eq!(later.outcome().await.unwrap().text(), "paid 3");
+    runtime.shutdown().await;
+    let ended = tree.next().await.unwrap_err();
+    assert!(matches!(ended, CallError::Ended { .. }), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_registered_later_serves_sessions_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("green.db");
+    let runtime = Runtime::builder().store(store).start().await.unwrap();
+    runtime.add_provider(ScriptedModel::parse(PAYS).unwrap()).await;
+    let clerk = AgentSpec::new("clerk", "scripted").allowed_tool("pay");
+    let why = runtime.add_agent(clerk.clone()).unwrap_err().to_string();
+    assert!(why.contains("tool pay is not registered"), "{why}");
+    let pay = |ok: bool| {
+        TypedTool::new("pay", "Pays.", move |_ctx, args: Pay| async move {
+            if ok { Ok(args.cents) } else { Err("7".parse::<bool>().unwrap_err().into()) }
+        })
+    };
+    runtime.add_tool(pay(true)).await.unwrap();
+    runtime.add_tool(pay(false)).await.unwrap_err();
+    runtime.add_agent(clerk).unwrap();
+    let session = runtime.open("clerk").await.unwrap();
+    assert_eq!(session.send("5").await.unwrap().outcome().await.unwrap().text(), "5");
+    let tools = session.tools().await.unwrap();
+    assert_eq!(tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["pay"]);
+    let outcome = session.run_tool("steal", serde_json::json!({})).await.unwrap();
+    assert_eq!(outcome.word(), "refused", "its set is closed");
+    let careful = TurnOverrides { mode: Some(Mode::Plan), ..TurnOverrides::default() };
+    let turn = session.send_with("5", careful).await.unwrap();
+    assert!(turn.outcome().await.unwrap().text().contains("plan"), "the mode holds for this turn");
+    runtime.shutdown().await;
 }
