@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use greenroom_actors::{
     Runtime as Handle,
     domain::{
-        catalog::{ApprovalRow, SessionFilter},
+        catalog::ApprovalRow,
         event::Event,
         ids::{ApprovalId, PrincipalId, SessionId, TenantId},
         permission::{Answer, Subject},
@@ -92,24 +92,34 @@ impl Inbox {
     /// # Errors
     /// When the store cannot be read or the runtime has ended.
     pub async fn next(&mut self) -> Result<Approval, CallError> {
+        // A store that is closed with its runtime is no trouble of its own.
+        match self.find().await {
+            Err(error) => match self.runtime.ended().now_or_never() {
+                Some(why) => Err(CallError::Ended { why }),
+                None => Err(error),
+            },
+            found => found,
+        }
+    }
+
+    async fn find(&mut self) -> Result<Approval, CallError> {
         loop {
             if self.stale {
-                if let Err(error) = self.read().await {
-                    // A store that is closed with its runtime is no trouble of its own.
-                    let ended = self.runtime.ended().now_or_never();
-                    return Err(ended.map_or(error, |why| CallError::Ended { why }));
-                }
+                self.read().await?;
                 self.stale = false;
             }
-            while let Some(row) = self.waiting.pop_front() {
-                if self.told.insert(row.id) {
+            while let Some(row) = self.waiting.front() {
+                // Looked at before it is taken: whoever drops this future loses no question.
+                let wanted = !self.told.contains(&row.id) && self.wants(row).await?;
+                if let Some(row) = self.waiting.pop_front().filter(|_| wanted) {
+                    self.told.insert(row.id);
                     return Ok(Approval { runtime: self.runtime.clone(), row });
                 }
             }
             let heard = tokio::select! {
                 biased;
                 heard = self.listener.next() => heard,
-                why = self.runtime.ended() => return Err(CallError::Ended { why }),
+                _why = self.runtime.ended() => None,
             };
             match heard {
                 Some(Heard::Note(note)) => self.hear(&note),
@@ -119,12 +129,16 @@ impl Inbox {
         }
     }
 
-    /// The store says what a question is and whose; the bus only that there is one.
     fn hear(&mut self, note: &Note) {
         let Note::Frame(frame) = note else { return };
         for event in frame.events.iter() {
             match event {
-                Event::ApprovalRequested { .. } => self.stale = true,
+                Event::ApprovalRequested { no, ask } => self.waiting.push_back(ApprovalRow {
+                    id: ApprovalId { session: frame.session, no: *no },
+                    tenant: frame.tenant.clone(),
+                    agent: frame.agent.clone(),
+                    ask: ask.as_ref().clone(),
+                }),
                 Event::ApprovalDecided { no, .. } | Event::ApprovalClosed { no, .. } => {
                     let id = ApprovalId { session: frame.session, no: *no };
                     self.told.remove(&id);
@@ -137,33 +151,23 @@ impl Inbox {
 
     async fn read(&mut self) -> Result<(), CallError> {
         let tenant = if let Of::Tenant(tenant) = &self.of { Some(tenant.clone()) } else { None };
-        let mut rows = self.runtime.approvals(tenant).await?;
-        if let Of::Tree(session) = self.of
-            && !rows.is_empty()
-        {
-            let tree = below(&self.runtime, session).await?;
-            rows.retain(|row| tree.contains(&row.id.session));
-        }
-        self.waiting = rows.into();
+        self.waiting = self.runtime.approvals(tenant).await?.into();
         Ok(())
     }
-}
 
-/// A session and everybody below it.
-async fn below(runtime: &Handle, session: SessionId) -> Result<BTreeSet<SessionId>, CallError> {
-    let reading = runtime.reading();
-    let row = reading.session(session).await?.ok_or(CallError::UnknownSession { session })?;
-    let filter = SessionFilter { root: Some(row.root), ..SessionFilter::default() };
-    let rows = reading.all_sessions(filter).await?;
-    let (mut found, mut before) = (BTreeSet::from([session]), 0);
-    // Ids say nothing about depth, so each round finds one more generation.
-    while found.len() > before {
-        before = found.len();
-        let children = rows.iter().filter(|row| row.parent.is_some_and(|up| found.contains(&up)));
-        let children: Vec<SessionId> = children.map(|row| row.session).collect();
-        found.extend(children);
+    async fn wants(&self, row: &ApprovalRow) -> Result<bool, CallError> {
+        let root = match &self.of {
+            Of::All => return Ok(true),
+            Of::Tenant(tenant) => return Ok(row.tenant == *tenant),
+            Of::Tree(root) => *root,
+        };
+        // Upwards: a tree may be wide, it is never deep.
+        let mut at = Some(row.id.session);
+        while let Some(session) = at.filter(|session| *session != root) {
+            at = self.runtime.reading().session(session).await?.and_then(|row| row.parent);
+        }
+        Ok(at.is_some())
     }
-    Ok(found)
 }
 
 /// A question that waits for an answer. Any holder of its id may answer; the first answer counts.
