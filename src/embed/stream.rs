@@ -170,6 +170,12 @@ impl Listening {
                 Heard::Lagged { missed } => self.waiting.push_back(TurnEvent::Lagged(missed)),
             }
         }
+        self.look_up().await
+    }
+
+    /// Asks the log where the turn is. The fold reads the whole log, so it is asked only when
+    /// something was not heard.
+    async fn look_up(&mut self) -> Result<(), CallError> {
         let state = self.runtime.state(self.session).await?;
         self.turn = state.inputs.get(&self.key).copied().flatten();
         self.over = self.turn.is_some_and(|turn| state.has_ended(turn));
@@ -199,19 +205,14 @@ impl Listening {
             match heard {
                 Some(Heard::Note(note)) => self.hear(note),
                 Some(Heard::Lagged { missed }) => {
-                    // The end may be among what was missed; the outcome is asked for in any case.
-                    self.over = self.outcome_is_known().await;
+                    // Begin and end may be among what was missed. Where the log cannot be read
+                    // nothing is certain any more, and the outcome says why.
+                    self.over |= self.look_up().await.is_err();
                     return Some(TurnEvent::Lagged(missed));
                 }
                 None => self.over = true,
             }
         }
-    }
-
-    async fn outcome_is_known(&self) -> bool {
-        let state = self.runtime.state(self.session).await.ok();
-        let turn = state.as_ref().and_then(|state| state.inputs.get(&self.key).copied().flatten());
-        turn.is_some_and(|turn| state.is_some_and(|state| state.has_ended(turn)))
     }
 
     fn hear(&mut self, note: Note) {

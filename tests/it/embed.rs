@@ -1,14 +1,20 @@
 //! The embedding API, as a program that embeds the runtime uses it.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use futures_util::StreamExt as _;
 use greenroom::{
-    AgentSpec, Answer, Approval, CallError, EffectClass, Event, Inbox, Mode, RestartPolicy,
-    Runtime, ScriptedModel, ToolOutcome, TurnEvent, TurnOverrides, TurnStream, TypedTool,
-    UserInput,
+    AgentSpec, Answer, Approval, CallError, EffectClass, Event, Inbox, Mode, Output, Probe,
+    RestartPolicy, Runtime, ScriptedModel, ToolError, ToolOutcome, TurnEvent, TurnOverrides,
+    TurnStream, TypedTool, UserInput,
 };
-use greenroom_actors::testing::harness::bounded;
+use greenroom_actors::{limits, testing::harness::bounded};
 
 #[derive(schemars::JsonSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -235,5 +241,104 @@ async fn what_is_registered_later_serves_sessions_from_then_on() {
     let careful = TurnOverrides { mode: Some(Mode::Plan), ..TurnOverrides::default() };
     let turn = session.send_with("5", careful).await.unwrap();
     assert!(turn.outcome().await.unwrap().text().contains("plan"), "the mode holds for this turn");
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_too_slow_is_told_how_much_was_missed_and_hears_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "x".repeat(2 * limits::FOLLOWER_EVENTS);
+    let script = format!("agent *\n  stream 1 every 0ms\n  say {long}\n  call-raw pay {{input}}");
+    let runtime = house(folder.path(), &script).await;
+    let clerk = AgentSpec::new("clerk", "scripted").tool("pay");
+    let session = runtime.spawn(&clerk).await.unwrap();
+    let mut house = runtime.inbox();
+    // Nobody listens while all is said; then a question is open and the turn is not over.
+    let mut turn = session.send("{\"cents\": 7}").await.unwrap();
+    let question = question(&mut house).await;
+    let (mut heard, mut missed) = (0, 0);
+    while missed == 0 {
+        match bounded("the gap", turn.next()).await.unwrap() {
+            TurnEvent::Lagged(count) => missed = count,
+            TurnEvent::Text(_) | TurnEvent::Happened(..) => heard += 1,
+            TurnEvent::Thinking(_) | TurnEvent::Progress(_) => {}
+        }
+    }
+    assert!(heard > 0 && missed > 0, "{heard} heard, {missed} missed");
+    question.reject().await.unwrap();
+    assert!(rest(turn).await.contains(&"turn_finished"), "and from then on everything");
+    runtime.shutdown().await;
+}
+
+/// A failure with a cause.
+#[derive(Debug)]
+struct Broken(std::num::ParseIntError);
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the till is broken")
+    }
+}
+
+impl std::error::Error for Broken {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_of_an_own_tool_is_read_with_its_causes() {
+    let folder = tempfile::tempdir().unwrap();
+    let till = TypedTool::new("till", "Counts.", |_ctx, _: Pay| async move {
+        Ok("many".parse::<u64>().map_err(Broken)?)
+    });
+    let store = folder.path().join("green.db");
+    let runtime = Runtime::builder().store(store).script("").tool(till).start().await.unwrap();
+    let clerk = AgentSpec::new("clerk", "scripted").allowed_tool("till");
+    let session = runtime.spawn(&clerk).await.unwrap();
+    let outcome = session.run_tool("till", serde_json::json!({"cents": 1})).await.unwrap();
+    let (said, failed) = outcome.told();
+    assert!(failed);
+    assert_eq!(said.shown(), "the till is broken: invalid digit found in string");
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_with_a_probe_is_asked_after_a_crash_and_not_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |lives: u32, runs: Arc<AtomicU32>| {
+        let pay = TypedTool::new("pay", "Pays.", move |_ctx, _: Pay| {
+            let runs = Arc::clone(&runs);
+            async move {
+                runs.fetch_add(1, Ordering::SeqCst);
+                // Its result never comes.
+                std::future::pending::<Result<u32, ToolError>>().await
+            }
+        });
+        let pay = pay.probe(move |_ctx, args: Pay| async move {
+            let output = Output::text(format!("paid {} in life {lives}", args.cents));
+            Probe::Happened(ToolOutcome::Done { output })
+        });
+        let store = folder.path().join("green.db");
+        Runtime::builder().store(store).script(PAYS).tool(pay).start()
+    };
+    let runs = Arc::new(AtomicU32::new(0));
+    let runtime = start(1, Arc::clone(&runs)).await.unwrap();
+    let clerk = AgentSpec::new("clerk", "scripted").allowed_tool("pay");
+    let session = runtime.spawn(&clerk).await.unwrap();
+    let mut turn = session.send_as("bill", UserInput::text("7")).await.unwrap();
+    while let Some(event) = bounded("the tool", turn.next()).await {
+        let TurnEvent::Happened(_, event) = event else { continue };
+        if matches!(*event, Event::ToolStarted { .. }) {
+            break;
+        }
+    }
+    let id = session.id();
+    drop((turn, session));
+    runtime.shutdown().await;
+    let runtime = start(2, Arc::clone(&runs)).await.unwrap();
+    let turn = runtime.session(id).send_as("bill", UserInput::text("7")).await.unwrap();
+    assert_eq!(turn.outcome().await.unwrap().text(), "paid 7 in life 2");
+    assert!(runs.load(Ordering::SeqCst) <= 1, "never again");
     runtime.shutdown().await;
 }
