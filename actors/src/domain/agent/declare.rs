@@ -7,7 +7,6 @@ use crate::domain::{
     budget::Budget,
     ids::{AgentName, ToolName},
     permission::{Mode, RulePattern},
-    tool::Overlay,
 };
 
 /// ```
@@ -43,7 +42,7 @@ impl AgentSpec {
     /// nothing, it does.
     #[must_use]
     pub fn tool(mut self, name: impl Into<ToolName>) -> Self {
-        self.tools.entry(name.into()).or_insert_with(Overlay::new);
+        self.tools.entry(name.into()).or_default();
         self
     }
 
