@@ -1,5 +1,32 @@
 //! Greenroom: adapters that implement the runtime's ports on this machine, faces that use its
 //! handle, and `app`, the only file that knows both. The runtime itself is `greenroom_actors`.
+//!
+//! A program that embeds it begins like this; more is in `examples/` and on the page of each type.
+//!
+//! ```
+//! use greenroom::{AgentSpec, Runtime, TypedTool};
+//!
+//! #[derive(schemars::JsonSchema, serde::Deserialize)]
+//! struct Add { a: i64, b: i64 }
+//!
+//! # const SCRIPT: &str =
+//! #     "agent *\n  call add {\"a\": 2, \"b\": 3}\n then\n  say It is {last}.";
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("greenroom.db");
+//! let add = TypedTool::new("add", "Adds.", |_ctx, args: Add| async move { Ok(args.a + args.b) });
+//! let runtime = Runtime::builder().store(path).script(SCRIPT).tool(add).start().await?;
+//! let session = runtime.spawn(&AgentSpec::new("clerk", "scripted").allowed_tool("add")).await?;
+//! let mut turn = session.send("What is 2 and 3?").await?;
+//! while let Some(event) = turn.next().await { println!("{event:?}"); }
+//! let outcome = turn.outcome().await?;
+//! println!("{}", outcome.text());
+//! runtime.shutdown().await;
+//! # assert_eq!(outcome.text(), "It is 5.");
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod agents_file;
 pub mod app;

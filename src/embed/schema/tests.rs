@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proptest::prelude::*;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::*;
 
@@ -140,4 +142,46 @@ fn many_mistakes_are_cut_with_their_number() {
     let said = schema.check(&Args(args)).unwrap_err();
     assert!(said.starts_with("31 mistakes in the arguments\n- at lines[0]: "), "{said}");
     assert!(said.ends_with("\n- and 19 more"), "{said}");
+}
+
+fn lines() -> impl Strategy<Value = Value> {
+    let leaf = any::<String>().prop_map(|item| json!({"item": item}));
+    leaf.prop_recursive(4, 16, 3, |inner| {
+        let below = prop::collection::vec(inner, 0..3);
+        (any::<String>(), below).prop_map(|(item, below)| json!({"item": item, "below": below}))
+    })
+}
+
+fn pay() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<u64>().prop_map(|number| json!({"by": "card", "number": number})),
+        any::<String>().prop_map(|to| json!({"by": "invoice", "to": to})),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_refused_that_the_struct_means(
+        (name, count, code) in (any::<String>(), 1..10_u8, prop::option::of("[a-z]{2,4}")),
+        lines in prop::collection::vec(lines(), 0..4),
+        pay in pay(),
+        speed in prop::option::of(prop_oneof![Just("fast"), Just("slow")]),
+        (marks, notes) in (any::<Vec<u32>>(), any::<BTreeMap<String, i32>>()),
+    ) {
+        let args = json!({
+            "name": name, "count": count, "code": code, "lines": lines, "pay": pay,
+            "speed": speed, "marks": marks, "notes": notes,
+        });
+        let args = Args(args.to_string());
+        prop_assert!(serde_json::from_str::<Order>(&args.0).is_ok());
+        let schema = Schema::new(schemars::schema_for!(Order).to_value());
+        prop_assert_eq!(schema.check(&args), Ok(()));
+    }
+
+    #[test]
+    fn a_look_ends_in_words_whatever_it_is_shown(args in "[\\[\\]{}:,\"a-z0-9.-]{0,40}") {
+        let schema = Schema::new(schemars::schema_for!(Order).to_value());
+        prop_assert!(schema.check(&Args(args)).is_err_and(|words| !words.is_empty()));
+    }
 }
