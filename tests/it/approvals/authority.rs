@@ -165,7 +165,7 @@ async fn path_rules_are_relative_to_the_folders_the_host_names() {
         let prop = Prop::new("read_file", EffectClass::Pure);
         let stage = Stage::set(&script(path), |mut harness| {
             harness.options.layers.user = rules(&["Read(~/notes/**)", "Read(/plays/**)"], &[], &[]);
-            harness.options.desk = greenroom_actors::runtime::Desk::Headless;
+            harness.options.desk = Desk::Headless;
             harness.options.places = greenroom_actors::runtime::Places {
                 home: Some("/home/u".to_owned()),
                 user: Some("/etc/stage".to_owned()),
