@@ -25,7 +25,7 @@ use crate::{
 };
 
 pub use crate::store::Holder;
-pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, company};
+pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{TENANT, crew, tools};
 
 /// What an app is made of.

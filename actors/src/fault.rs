@@ -8,7 +8,7 @@
 use crate::domain::ids::SessionId;
 
 /// All points, in the order a turn passes them.
-pub const POINTS: [&str; 25] = [
+pub const POINTS: [&str; 28] = [
     "input.before_append",
     "append.before_send",
     "append.acknowledged",
@@ -23,9 +23,12 @@ pub const POINTS: [&str; 25] = [
     "ledger.before_append",
     "ledger.granted",
     "ledger.before_answer",
+    "house.before_append",
+    "house.recorded",
     "wing.before_start",
     "wake.claimed",
     "wake.folded",
+    "catalog.replaced",
     "store.in_group",
     "store.before_commit",
     "store.committed",

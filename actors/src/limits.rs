@@ -25,6 +25,10 @@ pub const TOOL_MS: u64 = 300_000;
 pub const APPROVAL_MS: u64 = 259_200_000;
 /// How long an aborted task may take to end before its call is closed without it.
 pub const ABORT_GRACE_MS: u64 = 2_000;
+/// How long a result that came in time may take to be put away once the call's time is up or it is
+/// cancelled. With `ABORT_GRACE_MS` before it that is well within twice that, after which a call is
+/// closed without its task: so what is known of a call that has ended is never given up.
+pub const KEEP_MS: u64 = 1_000;
 
 /// A session's own panics without progress within the window before quarantine.
 pub const PANICS_MAX: u32 = 3;
@@ -74,6 +78,11 @@ pub const CALLS_PER_REPLY: usize = 128;
 /// Tool calls in one message that are read at all: what comes above `CALLS_PER_REPLY` is refused one
 /// by one in the frame of the reply, at some 230 bytes each, and half a frame is left for that.
 pub const CALLS_READ: usize = 1_024;
+/// Bookings that a session tells the ledger again when it wakes. One frame closes at most a model
+/// call and the `CALLS_READ` it asked for, and what a frame books may be lost with the session before
+/// the ledger hears of it; twice that, for the frame before may have been lost to the ledger as well.
+/// At some 70 bytes these are 140 KiB, and only for a session that was asked for that many.
+pub const RECENT: usize = 2 * CALLS_READ;
 /// Open tool calls asked for by the host in one session.
 pub const HOST_CALLS: usize = 64;
 

@@ -36,7 +36,8 @@ use crate::{
 
 pub use crate::{
     bus::{Frame, Heard, Listener, Note},
-    policy::rules::{Desk, Layers, RuleError, check as check_rules},
+    log::Decoded,
+    policy::rules::{Desk, Layers, Places, RuleError, check as check_rules},
     policy::turn::builtin::ALL as OWN_TOOLS,
     supervisor::Ended,
 };

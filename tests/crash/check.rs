@@ -57,9 +57,22 @@ pub(crate) const ALL: [(&str, Check); 13] = [
     ("I15 the same log asks the same bytes", prompts::same),
 ];
 
+/// The state before a session's first frame: for a fork, where its base stood.
+fn begin(facts: &Facts, session: SessionId, frames: &[Frame<Event>]) -> Result<State, String> {
+    let first = frames.first().and_then(|frame| frame.events.first());
+    let Some(Event::SessionOpened { fork: Some(point), .. }) = first else {
+        return Ok(State::new(session));
+    };
+    let base = facts.sessions.get(&point.session).map_or(&[][..], Vec::as_slice);
+    let upto = base.iter().take_while(|frame| frame.envelope.position <= point.at).count();
+    let mut state = fold(facts, point.session, &base[..upto])?;
+    state.session = session;
+    Ok(state)
+}
+
 /// The state a session's frames fold to.
-fn fold(session: SessionId, frames: &[Frame<Event>]) -> Result<State, String> {
-    let mut state = State::new(session);
+fn fold(facts: &Facts, session: SessionId, frames: &[Frame<Event>]) -> Result<State, String> {
+    let mut state = begin(facts, session, frames)?;
     for frame in frames {
         turn::fold(&mut state, &frame.events, frame.envelope.at)
             .map_err(|error| format!("{session} at {}: {error}", frame.envelope.position))?;

@@ -26,6 +26,8 @@ const LOOK_MS: u64 = 20;
 #[derive(Debug)]
 struct Job {
     agent: &'static str,
+    /// The session that it is a fork of.
+    base: Option<SessionId>,
     session: Option<SessionId>,
     /// Inputs not yet accepted, next last.
     to_submit: Vec<InputKey>,
@@ -33,6 +35,8 @@ struct Job {
     to_invoke: Vec<(InputKey, ToolName)>,
     /// Accepted, not ended.
     owed: Vec<InputKey>,
+    /// Whether it was found off the stage, and is to be let back.
+    release: bool,
     /// When to cancel it, in ms of the run.
     cancel_at: Option<u64>,
     /// The order in flight that moves it on.
@@ -79,6 +83,8 @@ pub(crate) struct Client {
     pub(crate) ended: u64,
     /// Cancels acknowledged.
     pub(crate) cancels: u64,
+    /// Releases acknowledged.
+    pub(crate) releases: u64,
     /// Sessions opened.
     pub(crate) roots: Vec<SessionId>,
     /// What went wrong.
@@ -106,6 +112,7 @@ impl Client {
             refusals: BTreeMap::new(),
             ended: 0,
             cancels: 0,
+            releases: 0,
             roots: Vec::new(),
             faults: Vec::new(),
             ready: false,
@@ -116,6 +123,19 @@ impl Client {
     /// Whether something accepted has not ended: a kill now hits unfinished work.
     pub(crate) fn owes(&self) -> bool {
         self.jobs.values().any(|job| !job.owed.is_empty())
+    }
+
+    /// A session at work that bears one panic: its agent has none of its own.
+    pub(crate) fn at_work(&mut self) -> Option<SessionId> {
+        self.pick(|agent| !matches!(agent, "jumpy" | load::POISON))
+    }
+
+    /// One of the sessions with something accepted whose agent is such a one.
+    fn pick(&mut self, agent: impl Fn(&str) -> bool) -> Option<SessionId> {
+        let jobs = self.jobs.values().filter(|job| !job.owed.is_empty() && agent(job.agent));
+        let all: Vec<SessionId> = jobs.filter_map(|job| job.session).collect();
+        let at = self.chance.below((all.len() as u64).max(1));
+        all.get(usize::try_from(at).unwrap_or(0)).copied()
     }
 
     /// Whether all jobs are done.
@@ -194,15 +214,20 @@ impl Client {
         let at = usize::try_from(no).unwrap_or(0) % load::ROOTS.len();
         let inputs = if self.chance.percent(25) { 2 } else { 1 };
         let key = |at: u64| InputKey(format!("job-{no}-{at}"));
+        let forked = load::ROOTS[at] == load::FORKED;
+        let base = if forked { self.pick(|agent| load::BASES.contains(&agent)) } else { None };
         let cancelled = matches!(load::ROOTS[at], "lead" | "worker" | "asker" | "board");
         let cancel_at = (cancelled && !self.gentle && self.chance.percent(25))
             .then(|| now + self.chance.below(400));
         let job = Job {
-            agent: load::ROOTS[at],
+            // With nobody at work to be forked, it is a session like others.
+            agent: if forked { "chatter" } else { load::ROOTS[at] },
+            base,
             session: None,
             to_submit: (1..=inputs).rev().map(key).collect(),
             to_invoke: if load::ROOTS[at] == "chatter" { load::own_calls(no) } else { Vec::new() },
             owed: Vec::new(),
+            release: false,
             cancel_at,
             asked: None,
             not_before: 0,
@@ -241,7 +266,7 @@ impl Client {
         let Some(job) = self.jobs.get_mut(&no) else { return Ok(()) };
         job.asked = None;
         match (wish, reply) {
-            (Wish::Open { .. }, Reply::Opened { session }) => {
+            (Wish::Open { .. } | Wish::Fork { .. }, Reply::Opened { session }) => {
                 self.journal.note(&Promise::Opened { session })?;
                 self.roots.push(session);
                 job.session = Some(session);
@@ -260,7 +285,19 @@ impl Client {
                 self.journal.note(&Promise::Invoked { session, key: key.clone(), outcome })?;
                 job.to_invoke.retain(|(other, _)| *other != key);
             }
+            (Wish::Release { .. }, Reply::Done) => {
+                job.release = false;
+                self.releases += 1;
+            }
+            (_, Reply::Quarantined) => {
+                job.release = true;
+                if job.agent != load::POISON {
+                    self.faults.push(format!("off the stage: {job:?}"));
+                }
+            }
             (wish, other) => {
+                // Let back already, or not off the stage any more: the next answer tells.
+                job.release = false;
                 job.not_before = now + 50;
                 self.refused(&format!("{wish:?}"), &other);
             }
@@ -319,8 +356,14 @@ impl Client {
 
 fn wish(job: &Job) -> Option<Wish> {
     let Some(session) = job.session else {
-        return Some(Wish::Open { agent: job.agent.into() });
+        return Some(match job.base {
+            Some(session) => Wish::Fork { session },
+            None => Wish::Open { agent: job.agent.into() },
+        });
     };
+    if job.release {
+        return Some(Wish::Release { session });
+    }
     if let Some(key) = job.to_submit.last() {
         let text = format!("do {key}");
         return Some(Wish::Submit { session, key: key.clone(), text });

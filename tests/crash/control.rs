@@ -37,6 +37,12 @@ pub(crate) enum Wish {
     Decide { approval: ApprovalId, answer: Answer },
     /// An end to everything a session does.
     Cancel { session: SessionId },
+    /// A session that goes on from where this one stands.
+    Fork { session: SessionId },
+    /// A session off the stage goes on.
+    Release { session: SessionId },
+    /// A session panics; done when its log says that it was started again.
+    Strike { session: SessionId },
     /// Sessions that are not idle.
     Busy,
     /// Whether the ledger holds room for any call of this tree; reads the tree if need be.
@@ -79,6 +85,8 @@ pub(crate) enum Reply {
     Busy { rows: Vec<(SessionId, String)> },
     /// Calls with room set aside; nothing while the tree is being read.
     Reserved { open: Option<usize> },
+    /// The session is off the stage.
+    Quarantined,
     /// It was refused.
     Refused { why: String },
 }

@@ -23,7 +23,7 @@ use super::{
 type Which = fn(&Event) -> bool;
 
 /// What the sessions' logs can show.
-const LOGGED: [(&str, Which); 12] = [
+const LOGGED: [(&str, Which); 16] = [
     ("restarts after the process died", |event| {
         matches!(event, Event::SessionRestarted { cause: RestartCause::Process })
     }),
@@ -58,6 +58,12 @@ const LOGGED: [(&str, Which); 12] = [
     }),
     ("later assignments of a child", |event| {
         matches!(event, Event::ChildSpawned { creation: None, .. })
+    }),
+    ("sessions taken off the stage", |event| matches!(event, Event::SessionQuarantined { .. })),
+    ("releases", |event| matches!(event, Event::SessionReleased { .. })),
+    ("forks", |event| matches!(event, Event::SessionForked { .. })),
+    ("calls that a fork did not carry", |event| {
+        matches!(event, Event::ToolFinished { outcome: ToolOutcome::NotCarried, .. })
     }),
     ("retries", |event| matches!(event, Event::TimerFired { .. })),
 ];

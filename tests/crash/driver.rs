@@ -17,6 +17,7 @@ use std::{
 use super::{
     client::Client,
     control::{Order, Reply, Said, Wish},
+    facts::Trouble,
     wire,
 };
 
@@ -24,6 +25,8 @@ use super::{
 const SAID: usize = 4_096;
 /// The store's file.
 const STORE: &str = "greenroom.db";
+/// Sessions that a read model is made to forget at once.
+pub(crate) const BEHIND: u32 = 6;
 /// How often the client has its say although nobody spoke to it.
 const BEAT_MS: u64 = 5;
 /// A runtime has this long to serve; a debug build on a busy machine takes a second.
@@ -350,6 +353,24 @@ impl Stage {
         for name in ["model.jsonl", "sink.jsonl", "client.jsonl"] {
             if self.path(name).exists() {
                 std::fs::copy(self.path(name), to.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A dead runtime's read model forgets what it had seen of some sessions' last frames, and that
+    /// they have work in hand: whoever starts on it must read their logs.
+    pub(crate) fn fall_behind(&self) -> Result<(), Trouble> {
+        let conn = rusqlite::Connection::open(self.path(STORE))?;
+        let sql = "SELECT id FROM session ORDER BY status = 'idle', updated_at DESC LIMIT ?1";
+        let mut asked = conn.prepare(sql)?;
+        let found = asked.query_map([BEHIND], |row| row.get::<_, String>(0))?;
+        for id in found.collect::<Result<Vec<_>, _>>()? {
+            let sql = "UPDATE log SET applied = tail - 1 WHERE kind = 'session' AND id = ?1";
+            let behind = conn.execute(sql, [&id])?;
+            let sql = "UPDATE session SET status = 'idle', wake_at = NULL WHERE id = ?1";
+            if (behind, conn.execute(sql, [&id])?) != (1, 1) {
+                return Err(format!("{id} has no log").into());
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The load: agents, their script and their prices. Every kind of work that a crash can cut is in
 //! it: text that streams, tools of every effect class at once, questions to a person, agents two
-//! levels deep, cancelled subtrees, budgets that end, failures that pass, a provider that panics.
+//! levels deep, cancelled subtrees, budgets that end, failures that pass, a provider that panics,
+//! once or until its session is taken off the stage and let back, and forks of sessions at work.
 
 use greenroom_actors::domain::{
     agent::AgentSpec,
@@ -11,12 +12,18 @@ use greenroom_actors::domain::{
 };
 
 /// Agents that the driver opens, in turn.
-pub(crate) const ROOTS: [&str; 12] = [
+pub(crate) const ROOTS: [&str; 14] = [
     "chatter", "worker", "asker", "lead", "flaky", "doomed", "frugal", "miser", "ignored", "jumpy",
-    "worker", "board",
+    "worker", "board", POISON, FORKED,
 ];
 /// The agent whose questions nobody answers.
 pub(crate) const IGNORED: &str = "ignored";
+/// The agent whose provider panics until its session is off the stage, and once more.
+pub(crate) const POISON: &str = "poison";
+/// No agent: its sessions are forks of others at work.
+pub(crate) const FORKED: &str = "forked";
+/// Agents whose sessions are forked: in mid-turn, with tools and questions open.
+pub(crate) const BASES: [&str; 3] = ["worker", "asker", "chatter"];
 /// The tool that a person is asked about, wherever it is not allowed.
 pub(crate) const ASKED: &str = "sink_once";
 
@@ -128,6 +135,11 @@ agent jumpy
     call sink_once {"note":"jumpy","delay_ms":10}
   then
     say Calm again.
+agent poison
+    first 4 panic a provider's lasting bug
+    call sink_idempotent {"note":"poison","delay_ms":10}
+  then
+    say Let back.
 "#;
 
 /// All agents.
@@ -174,6 +186,7 @@ pub(crate) fn agents() -> Vec<AgentSpec> {
         frugal,
         miser,
         agent("jumpy"),
+        agent(POISON),
     ]
 }
 

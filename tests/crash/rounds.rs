@@ -11,8 +11,10 @@ use greenroom_actors::fault;
 use super::{
     chance::Chance,
     check::{self, Found},
+    client::Client,
+    control::{Reply, Wish},
     coverage,
-    driver::{Came, Hits, Stage, aborted},
+    driver::{BEHIND, Came, Hits, Stage, aborted},
     facts::{self, Facts, Trouble},
     load, model, planted,
 };
@@ -33,16 +35,21 @@ pub(crate) struct Plan {
 /// A kill comes at most this long after a runtime should serve, by how long the last one took:
 /// work of some tens of ms is always in hand.
 const WINDOW_MS: u64 = 600;
-/// The same for kills that aim at the start and the recovery.
-const EARLY_MS: u64 = 60;
-/// So many of a hundred kills come in that part.
-const EARLY_PERCENT: u64 = 35;
+/// So many of a hundred kills aim before it serves, and as many right after.
+const EARLY_PERCENT: u64 = 17;
 /// Served for less than this counts as killed during recovery.
 const RECOVERY_MS: u64 = 50;
+/// Sessions that panic before the first kill: on a busy machine those of the load might come too
+/// rarely for the run to show one.
+const PANICS: u64 = 3;
+/// How long a session that was let panic may take to be back: a first backoff is 200 ms.
+const BACK_MS: u64 = 3_000;
 /// A look at the file, as the kill left it, every so many kills.
 const LOOK_EVERY: u64 = 15;
 /// From so many kills on, everything in `coverage` must have come about.
 const KILLS_THAT_CUT: u64 = 150;
+/// From so many kills on, each kind must be among them.
+const KILLS_THAT_AIM: u64 = 5;
 /// Hits wanted of each point.
 const HITS: u64 = 3;
 /// Attempts at each point.
@@ -149,12 +156,10 @@ fn random_kills(
     // The first is let live until there is something to lose.
     let until = stage.now() + HEAL_MS;
     stage.go_on(until, |client| client.ended >= 3)?;
+    panics(stage, tally)?;
     while tally.kills < plan.kills {
-        let early = chance.percent(EARLY_PERCENT);
-        let start = stage.start_ms.last().copied().unwrap_or(0);
-        let after = chance.below(start + if early { EARLY_MS } else { WINDOW_MS });
-        let until = stage.now() + after;
-        if let Came::Dead(status) = stage.go_on(until, |_| false)? {
+        let aim = Aim::of(tally, chance);
+        if let Came::Dead(status) = wait(stage, chance, aim)? {
             tally.wrong(format!("the runtime died of itself: {status}"));
         } else {
             match stage.served() {
@@ -173,6 +178,86 @@ fn random_kills(
             look(stage, tally, &format!("after kill {}", tally.kills))?;
         }
         stage.start(None)?;
+    }
+    for (count, what) in [(tally.recovery, "during recovery"), (tally.unready, "before it served")]
+    {
+        if count == 0 && tally.kills >= KILLS_THAT_AIM {
+            tally.wrong(format!("of {} kills none came {what}", tally.kills));
+        }
+    }
+    if tally.idle > 0 {
+        tally.wrong(format!("{} kills came while no work was in hand", tally.idle));
+    }
+    Ok(())
+}
+
+/// When a kill is to come.
+#[derive(Clone, Copy)]
+enum Aim {
+    /// Before the runtime serves.
+    Start,
+    /// While those that the last kill cut off recover.
+    Recovery,
+    /// Whenever.
+    Work,
+}
+
+impl Aim {
+    /// By chance, but that what has not come yet is aimed at until it has.
+    fn of(tally: &Tally, chance: &mut Chance) -> Self {
+        let drawn = chance.below(100);
+        if tally.kills > 0 && tally.recovery == 0 {
+            Self::Recovery
+        } else if tally.kills > 0 && tally.unready == 0 {
+            Self::Start
+        } else if drawn < EARLY_PERCENT {
+            Self::Start
+        } else if drawn < 2 * EARLY_PERCENT {
+            Self::Recovery
+        } else {
+            Self::Work
+        }
+    }
+}
+
+/// Waits for the moment of a kill. One that hits no unfinished work shows nothing, so it waits for
+/// some; what is owed is owed over a death.
+fn wait(stage: &mut Stage, chance: &mut Chance, aim: Aim) -> Result<Came, Trouble> {
+    let start = stage.start_ms.last().copied().unwrap_or(0).max(1);
+    let after = match aim {
+        Aim::Start => chance.below(start),
+        Aim::Recovery => {
+            let patience = stage.now() + HEAL_MS;
+            if let Came::Dead(status) = stage.go_on(patience, |client| client.ready)? {
+                return Ok(Came::Dead(status));
+            }
+            chance.below(RECOVERY_MS)
+        }
+        Aim::Work => chance.below(start + WINDOW_MS),
+    };
+    let until = stage.now() + after;
+    if let Came::Dead(status) = stage.go_on(until, |_| false)? {
+        return Ok(Came::Dead(status));
+    }
+    let patience = stage.now() + HEAL_MS;
+    Ok(stage.go_on(patience, Client::owes)?)
+}
+
+/// Lets some sessions at work panic, and come back.
+fn panics(stage: &mut Stage, tally: &mut Tally) -> Result<(), Trouble> {
+    let (until, mut back) = (stage.now() + HEAL_MS, 0);
+    while back < PANICS && stage.now() < until {
+        stage.go_on(until, Client::owes)?;
+        let Some(session) = stage.client.at_work() else {
+            let soon = stage.now() + RECOVERY_MS;
+            stage.go_on(soon, |_| false)?;
+            continue;
+        };
+        let answer = stage.ask(Wish::Strike { session }, BACK_MS)?;
+        back += u64::from(matches!(answer, Some(Reply::Done)));
+    }
+    if back < PANICS {
+        tally.wrong(format!("{back} of {PANICS} sessions panicked and came back"));
     }
     Ok(())
 }
@@ -194,11 +279,14 @@ enum Way {
     End,
     /// By a store that does not exist yet.
     NewStore,
+    /// By a read model that has not followed the logs.
+    Behind,
 }
 
 fn way(point: &str) -> Way {
     match point {
         "store.migrating" => Way::NewStore,
+        "catalog.replaced" => Way::Behind,
         "store.before_copy_back" | "store.copied_back" => Way::End,
         point if point.starts_with("shutdown.") => Way::End,
         _ => Way::Work,
@@ -213,7 +301,11 @@ fn strike_points(
     stage.kill()?;
     let mut hits = Hits::new();
     for point in fault::POINTS {
-        let mut range = if way(point) == Way::Work { 12 } else { 1 };
+        let mut range = match way(point) {
+            Way::Work => 12,
+            Way::Behind => u64::from(BEHIND),
+            Way::End | Way::NewStore => 1,
+        };
         let mut count = 0;
         for attempt in 0..TRIES {
             if count >= HITS {
@@ -253,6 +345,9 @@ fn strike(
         } else {
             Err(format!("{store} cannot be served").into())
         };
+    }
+    if way(point) == Way::Behind {
+        stage.fall_behind()?;
     }
     stage.start(Some((point, nth)))?;
     let mut until = stage.now() + REACH_MS;
@@ -303,7 +398,9 @@ fn vendor_is_done(stage: &Stage) -> io::Result<()> {
 }
 
 fn report(plan: &Plan, stage: &Stage, facts: &Facts, hits: &Hits, tally: &mut Tally) {
-    println!("jobs ended {}, cancels {}", stage.client.ended, stage.client.cancels);
+    let client = &stage.client;
+    let (ended, cancels, releases) = (client.ended, client.cancels, client.releases);
+    println!("jobs ended {ended}, cancels {cancels}, releases {releases}");
     println!(
         "sessions {}, frames {}, calls at the vendor {}, effects {}",
         facts.sessions.len(),

@@ -18,12 +18,14 @@ use greenroom_actors::{
     bus::{Heard, Note},
     domain::{
         catalog::{SessionFilter, Status},
-        event::{CancelTarget, UserInput},
+        event::{CancelTarget, Event, UserInput},
         frame,
+        ids::SessionId,
         permission::Subject,
         tool,
     },
     fault, limits,
+    policy::turn::Rejected,
     runtime::{CallError, Deps, Options, Runtime, Setup},
 };
 use sha2::{Digest as _, Sha256};
@@ -150,14 +152,19 @@ async fn serve(args: &Args) -> i32 {
                     let runtime = runtime.clone();
                     work.spawn(async move {
                         let reply = answer(&runtime, wish).await;
-                        let reply = reply.unwrap_or_else(|error| {
-                            Reply::Refused { why: format!("{error} ({error:?})") }
-                        });
+                        let reply = reply.unwrap_or_else(refusal);
                         say(&Said::Reply { no, reply });
                     });
                 }
             },
         }
+    }
+}
+
+fn refusal(error: CallError) -> Reply {
+    match error {
+        CallError::Rejected(Rejected::Quarantined { .. }) => Reply::Quarantined,
+        error => Reply::Refused { why: format!("{error} ({error:?})") },
     }
 }
 
@@ -218,6 +225,15 @@ async fn answer(runtime: &Runtime, wish: Wish) -> Result<Reply, CallError> {
                 .await?;
             Reply::Done
         }
+        Wish::Fork { session } => {
+            let stands = runtime.tree(session).await?.row.position;
+            Reply::Opened { session: runtime.fork(session, stands).await? }
+        }
+        Wish::Release { session } => {
+            runtime.release(session, false).await?;
+            Reply::Done
+        }
+        Wish::Strike { session } => strike(runtime, session).await,
         Wish::Busy => Reply::Busy { rows: busy(runtime).await? },
         Wish::Reserved { root } => {
             let figures = runtime.accounts(root).await;
@@ -226,6 +242,25 @@ async fn answer(runtime: &Runtime, wish: Wish) -> Result<Reply, CallError> {
         // Taken before it comes here.
         Wish::Shutdown => Reply::Done,
     })
+}
+
+/// Lets a session panic and waits until its log says that it was started again. The one who asks
+/// has the patience.
+async fn strike(runtime: &Runtime, session: SessionId) -> Reply {
+    let mut heard = runtime.subscribe();
+    if !runtime.panic_session(session, "struck") {
+        return Reply::Refused { why: "it is not awake".to_owned() };
+    }
+    let again = |event: &Event| matches!(event, Event::SessionRestarted { .. });
+    while let Some(heard) = heard.next().await {
+        if let Heard::Note(Note::Frame(frame)) = heard
+            && frame.session == session
+            && frame.events.iter().any(again)
+        {
+            return Reply::Done;
+        }
+    }
+    Reply::Refused { why: "the runtime has ended".to_owned() }
 }
 
 async fn approvals(runtime: &Runtime) -> Result<Vec<Open>, CallError> {
@@ -239,9 +274,7 @@ async fn approvals(runtime: &Runtime) -> Result<Vec<Open>, CallError> {
     Ok(open.collect())
 }
 
-async fn busy(
-    runtime: &Runtime,
-) -> Result<Vec<(greenroom_actors::domain::ids::SessionId, String)>, CallError> {
+async fn busy(runtime: &Runtime) -> Result<Vec<(SessionId, String)>, CallError> {
     let status = vec![Status::Running, Status::Waiting, Status::Quarantined];
     let filter = SessionFilter { status, rows: limits::LIST_ROWS, ..SessionFilter::default() };
     let rows = runtime.sessions(filter).await?;

@@ -15,7 +15,7 @@ use crate::{
         usage::PriceBook,
     },
     limits, log, permission,
-    policy::rules::{Desk, Layers, Policy},
+    policy::rules::{Desk, Layers, Places, Policy},
     ports::{Blobs, Catalog, Clock, Journal, ModelProvider, Services, Tool},
     protocol::{
         address::{ReplyTo, tell},
@@ -23,7 +23,7 @@ use crate::{
         wing::Alarm,
     },
     session::house::{House, Tables},
-    supervisor::{Root, RootMsg, Seat, Seats, Sleepers, builtin_rules},
+    supervisor::{Ended, Root, RootMsg, Seat, Seats, Sleepers, builtin_rules},
 };
 
 use super::{Inner, Runtime, render::RenderError};
@@ -58,6 +58,8 @@ pub struct Options {
     pub gates: BTreeMap<CredentialName, u32>,
     /// Rules of the user and the project.
     pub layers: Layers,
+    /// The folders that path rules are relative to, where they are known.
+    pub places: Places,
     /// Whether a person can answer.
     pub desk: Desk,
     /// A dark house writes down what it is told, answers, releases, forks, names, and sets nothing
@@ -79,6 +81,7 @@ impl Default for Options {
             pools: BTreeMap::new(),
             gates: BTreeMap::new(),
             layers: Layers::default(),
+            places: Places::default(),
             desk: Desk::Staffed,
             dark: false,
             principal: PrincipalId::from("host"),
@@ -177,29 +180,19 @@ impl Runtime {
                 tell(&root, RootMsg::Alarm(alarm));
             }
         });
-        let rules = (boot, options.layers.clone(), options.desk);
+        let rules = (boot, options.layers.clone(), options.desk, options.places.clone());
         let (journal, clock) = (Arc::clone(&deps.journal), Arc::clone(&deps.clock));
         let seats = Arc::new(Seats::new(journal, clock, rules, alarm.clone()));
-        let (ended_end, ended) = watch::channel(None);
         let (journal, catalog) = (Arc::clone(&deps.journal), Arc::clone(&deps.catalog));
         let dark = options.dark;
         let sleepers = Sleepers::new(journal, catalog, seats.board().clone());
-        let bus = Bus::default();
-        let root = Root {
-            seats: Arc::clone(&seats),
-            sleepers: sleepers.clone(),
-            ended: ended_end,
-            bus: bus.clone(),
-            dark,
-        };
-        let (root, _) = Actor::spawn(None, root, ())
-            .await
-            .map_err(|error| StartError::Root { why: error.to_string() })?;
+        let (root, bus, ended) = rooted(&seats, &sleepers, dark).await?;
         root_end.send_replace(Some(root.clone()));
 
         let tables = watch::Sender::new(Arc::new(Tables { prices, ..Tables::default() }));
         let house = House {
             journal: Arc::clone(&deps.journal),
+            catalog: Arc::clone(&deps.catalog),
             blobs: Arc::clone(&deps.blobs),
             clock: Arc::clone(&deps.clock),
             bus: bus.clone(),
@@ -208,6 +201,7 @@ impl Runtime {
             permission: seats.permission().clone(),
             policy: seats.policy(),
             tables: tables.subscribe(),
+            readmitted: seats.readmitted(),
             services,
             alarm,
             idle_ms: options.idle_ms,
@@ -384,6 +378,27 @@ impl Runtime {
             *tables = Arc::new(next);
         });
     }
+}
+
+/// Starts the root, with the bus that it closes and the place where it says why it ended.
+async fn rooted(
+    seats: &Arc<Seats>,
+    sleepers: &Sleepers,
+    dark: bool,
+) -> Result<(ActorRef<RootMsg>, Bus, watch::Receiver<Option<Ended>>), StartError> {
+    let (ended_end, ended) = watch::channel(None);
+    let bus = Bus::default();
+    let root = Root {
+        seats: Arc::clone(seats),
+        sleepers: sleepers.clone(),
+        ended: ended_end,
+        bus: bus.clone(),
+        dark,
+    };
+    let (root, _) = Actor::spawn(None, root, ())
+        .await
+        .map_err(|error| StartError::Root { why: error.to_string() })?;
+    Ok((root, bus, ended))
 }
 
 fn house_error(trouble: &log::Trouble) -> StartError {

@@ -164,7 +164,9 @@ impl Live {
             Answering::Parent(assignment) => {
                 let Some(parent) = self.state.parent() else { return };
                 let outcome = match rejected {
-                    Rejected::Quarantined { reason } => ChildOutcome::Quarantined { reason },
+                    Rejected::Quarantined { reason } => {
+                        ChildOutcome::Quarantined { reason, stopped: false }
+                    }
                     // Busy passes; the parent's sweep brings the assignment again.
                     Rejected::Busy => return,
                     other @ (Rejected::NotQuarantined

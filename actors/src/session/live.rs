@@ -148,7 +148,13 @@ impl Live {
     pub(super) fn recover(&mut self, panic: Option<String>) {
         // A fork that is being opened has a state but no log yet: nothing to recover.
         if self.writer.tail > Position(0) {
-            self.enqueue(Input::Recovered { panic });
+            let said = self.house.readmitted.borrow().get(&self.id()).cloned();
+            // Once: after that its own log says that it was done.
+            let due = said.filter(|release| Some(release.at) > self.state.house_release);
+            self.enqueue(match due {
+                Some(release) => Input::Readmitted { release: Box::new(release) },
+                None => Input::Recovered { panic },
+            });
             self.pump();
         }
     }
@@ -209,7 +215,7 @@ impl Live {
     }
 
     fn take(&mut self, mut work: Work) {
-        let first = matches!(work.input, Input::Recovered { .. });
+        let first = matches!(work.input, Input::Recovered { .. } | Input::Readmitted { .. });
         self.hold_slots(&mut work.input);
         let now = self.house.clock.now();
         let (policy, tables) = (self.house.policy.borrow().clone(), self.tables());
@@ -327,7 +333,9 @@ impl Live {
         let now = self.house.clock.running();
         let restless = match self.state.status() {
             Status::Running => self.state.opened.is_some(),
-            Status::Idle | Status::Waiting | Status::Quarantined | Status::Archived => false,
+            // A cancel goes down through one off the stage, and is repeated until it has arrived.
+            Status::Quarantined => self.state.is_stopping(),
+            Status::Idle | Status::Waiting | Status::Archived => false,
         };
         let busy = self.flight.is_some()
             || !self.queue.is_empty()

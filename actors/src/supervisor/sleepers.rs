@@ -14,7 +14,7 @@ use crate::{
         catalog::{SessionFilter, Status},
         ids::{SessionId, Timestamp},
     },
-    limits,
+    fault, limits,
     ports::{Catalog, Journal},
     session,
 };
@@ -83,6 +83,7 @@ impl Sleepers {
         let read = session::changes(&self.journal, session).await;
         let (upto, changes) = read.map_err(|error| error.to_string())?;
         let replaced = self.catalog.replace(session, upto, changes).await;
+        fault::point("catalog.replaced");
         // Fenced by a frame written meanwhile: who writes is awake and needs no waking.
         replaced.map(drop).map_err(|error| error.to_string())
     }

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use greenroom_actors::{
     domain::{
         event::Event,
-        ids::{CallId, ModelCallNo, SessionId, Timestamp, Token, TurnId},
+        ids::{CallId, ModelCallNo, Timestamp, Token, TurnId},
     },
     policy::turn::{self, State, prompt},
 };
 
-use super::Found;
+use super::{Found, begin};
 use crate::{
     facts::{Facts, Frame},
     model::ModelRecord,
@@ -80,7 +80,10 @@ pub(super) fn same(facts: &Facts) -> Found {
         }
         // The log of a session at work is read here at its end; once is enough.
         if facts.healed {
-            derived(*session, frames, &arrived, &mut found);
+            match begin(facts, *session, frames) {
+                Ok(state) => derived(state, frames, &arrived, &mut found),
+                Err(why) => found.wrong(why),
+            }
         }
     }
     found
@@ -100,12 +103,12 @@ fn carries_on(earlier: &str, later: &str) -> bool {
 
 /// Every prompt is the one that the log gives at the place where its call begins.
 fn derived(
-    session: SessionId,
+    mut state: State,
     frames: &[Frame<Event>],
     arrived: &BTreeMap<CallId, &str>,
     found: &mut Found,
 ) {
-    let mut state = State::new(session);
+    let session = state.session;
     for frame in frames {
         if let Err(error) = turn::fold(&mut state, &frame.events, frame.envelope.at) {
             return found.wrong(format!("{session} cannot be folded: {error}"));

@@ -33,7 +33,7 @@ pub(super) fn closed(facts: &Facts) -> Found {
             let right = count == 1 || (count == 0 && !facts.healed);
             found.must(right, || format!("{session} call {call} closed {count} times"));
         }
-        match fold(*session, frames) {
+        match fold(facts, *session, frames) {
             Ok(state) => transcript(*session, &state, facts.healed, &mut found),
             Err(why) => found.wrong(why),
         }

@@ -63,7 +63,6 @@ async fn reads_of_a_catalog_that_hangs_end_in_time_and_the_house_goes_on() {
         unavailable(&still, "totals", runtime.totals(TotalsOf::Runtime)).await;
         unavailable(&still, "checkpoints", runtime.checkpoints(session)).await;
         unavailable(&still, "the tree", runtime.tree(session)).await;
-        unavailable(&still, "a fork", runtime.fork(session, Position(1))).await;
         works(&still, "meanwhile").await;
         // A store by itself, without a runtime, is no more patient.
         let reading = greenroom_actors::runtime::Reading::new(&still.harness.deps);
@@ -84,6 +83,7 @@ async fn reads_of_logs_and_blobs_that_hang_end_in_time() {
         hold.on(Holding::Reads(LogKind::Session));
         unavailable(&still, "a log", runtime.read(session, Position(0))).await;
         unavailable(&still, "a state", runtime.state(session)).await;
+        unavailable(&still, "a fork", runtime.fork(session, Position(1))).await;
         unavailable(&still, "an outcome", runtime.reading().last_outcome(session)).await;
         hold.on(Holding::Blobs);
         unavailable(&still, "a blob", runtime.blob(blob.clone())).await;

@@ -6,7 +6,7 @@ use crate::domain::{
     budget::Amount,
     event::{Caller, CancelTarget, Creation},
     ids::{AgentName, Assignment, CallNo, SessionId},
-    outcome::{ChildOutcome, ChildReport},
+    outcome::{ChildReport, TurnOutcome},
 };
 
 use super::{
@@ -56,6 +56,36 @@ impl Fold {
         task.report = Some(report.clone());
         let call = task.call;
         booked(state, CallNo::Tool(call), Amount { tool_calls: 1, ..Amount::default() }, true);
+        Ok(())
+    }
+
+    pub(super) fn child_stopped(
+        &self,
+        state: &mut State,
+        child: SessionId,
+        assignment: Assignment,
+    ) -> Applied {
+        let known = self.known(state.children.get_mut(&child), "child")?;
+        let task = self.known(known.assignments.get_mut(&assignment), "assignment")?;
+        if task.report.is_none() || !task.is_stopping() {
+            return self.cannot("it was not being stopped off the stage");
+        }
+        task.stopped = true;
+        Ok(())
+    }
+
+    /// A turn that is over but for its agents ends like this, whoever cancels it meanwhile.
+    pub(super) fn ends_as(
+        &self,
+        state: &mut State,
+        target: CancelTarget,
+        outcome: Option<&TurnOutcome>,
+    ) -> Applied {
+        let Some(outcome) = outcome else { return Ok(()) };
+        let turn = state.turn.as_mut();
+        let turn = turn.filter(|turn| target == CancelTarget::Turn { turn: turn.id });
+        let turn = self.known(turn, "turn")?;
+        turn.outcome.get_or_insert_with(|| outcome.clone());
         Ok(())
     }
 
@@ -122,12 +152,7 @@ fn stop_turn(state: &mut State, reason: &str) {
 
 fn cancel_child(child: &mut Child, reason: &str) {
     for task in child.assignments.values_mut() {
-        let off_stage = task
-            .report
-            .as_ref()
-            .is_some_and(|report| matches!(report.outcome, ChildOutcome::Quarantined { .. }));
-        // One off the stage has been reported, but what it started may still be at work.
-        if task.report.is_none() || off_stage {
+        if task.may_work() {
             task.cancel.get_or_insert_with(|| reason.to_owned());
         }
     }
