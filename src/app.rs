@@ -12,7 +12,7 @@ use std::{
 use greenroom_actors::{
     Runtime, ServiceError,
     domain::{agent::AgentSpec, usage::PriceBook},
-    ports::{Clock, ModelProvider, Services, Tool},
+    ports::{Clock, JournalError, ModelProvider, Services, Tool},
     runtime::{Deps, Options, Reading, Setup, StartError},
     scripted::{ScriptError, ScriptedModel},
 };
@@ -20,10 +20,11 @@ use greenroom_actors::{
 use crate::{
     agents_file::Mistakes,
     clock::SystemClock,
-    store::{OpenError, Store, StoreOptions},
+    store::{Checkup, OpenError, Store, StoreOptions, holder},
 };
 
-pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, company};
+pub use crate::store::Holder;
+pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{TENANT, crew, tools};
 
 /// What an app is made of.
@@ -92,6 +93,9 @@ pub enum AppError {
     /// Its runtime.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// Its file, when it was looked at.
+    #[error(transparent)]
+    Read(#[from] JournalError),
 }
 
 /// A running runtime on an embedded store.
@@ -151,6 +155,28 @@ impl App {
 pub fn look(store: &Path) -> Result<Reading, AppError> {
     let store = Arc::new(Store::look(store)?);
     Ok(Reading::new(&deps(&store)))
+}
+
+/// A dark runtime on a store that is there: it writes down what it is told and sets nothing in
+/// motion, so it needs neither agents nor tools nor models.
+///
+/// # Errors
+/// As `look`, and when a runtime holds the store.
+pub async fn dark(store: &Path) -> Result<App, AppError> {
+    // Looked at first: a mistyped path must not become a new store.
+    drop(Store::look(store)?);
+    let mut config = Config::new(store);
+    config.options.dark = true;
+    App::start(config).await
+}
+
+/// How a store's file is, and who works on it.
+///
+/// # Errors
+/// As `look`.
+pub async fn checkup(path: &Path) -> Result<(Checkup, Holder), AppError> {
+    let store = Store::look(path)?;
+    Ok((store.checkup(path).await?, holder(path)))
 }
 
 /// The machine's clock.

@@ -3,9 +3,11 @@
 //! was not understood, 130 interrupted.
 
 mod demo;
+mod doctor;
 mod ending;
 mod look;
 mod metrics;
+mod orders;
 mod progress;
 mod run;
 mod screen;
@@ -14,8 +16,11 @@ mod tree;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
-use greenroom_actors::runtime::CallError;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use greenroom_actors::{
+    domain::ids::{Position, SessionId},
+    runtime::CallError,
+};
 
 use crate::{
     agents_file::Mistakes,
@@ -69,6 +74,25 @@ enum Command {
     Totals(look::TotalsArgs),
     /// Print a store's figures as Prometheus reads them
     Metrics(metrics::MetricsArgs),
+    /// Answer a question in a store that no runtime works on
+    ///
+    /// The answer is written down; the next runtime on the store goes on with it.
+    Approve(orders::ApproveArgs),
+    /// Let a quarantined session back, in a store that no runtime works on
+    Release(orders::ReleaseArgs),
+    /// Open a session that goes on from a frame of another one
+    ///
+    /// The conversation up to there is shared; open calls, subagents, questions and answers stay
+    /// behind. Prints the new session's id.
+    Fork(orders::ForkArgs),
+    /// Check a store: file, logs, who works on it, and what waits for a person
+    Doctor(doctor::DoctorArgs),
+    /// Print completions for a shell, to be sourced by it
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Options of every command on a store.
@@ -113,14 +137,31 @@ enum CliError {
     #[error("no session fits {text:?}; `greenroom sessions --store {}` lists them", store.display())]
     NoSession { text: String, store: PathBuf },
     /// More than one fits.
-    #[error("{text:?} fits {count} sessions, such as {examples}; give more of the id")]
-    Ambiguous { text: String, count: usize, examples: String },
+    #[error("{text:?} fits {count} {what}, such as {examples}; give more of the id")]
+    Ambiguous { text: String, what: &'static str, count: usize, examples: String },
+    /// No such question.
+    #[error(
+        "no open question fits {text:?}, of {open} that are open; `greenroom approvals` lists them"
+    )]
+    NoApproval { text: String, open: usize },
+    /// No such frame.
+    #[error("fork {session} at frame {at}: expected 1 to {last}; `greenroom log` shows them")]
+    NoFrame { at: Position, last: Position, session: SessionId },
     /// A store with other people's sessions.
     #[error(
         "run the demo on {}: it holds sessions that are not the demo's; choose another file",
         store.display()
     )]
     NotTheDemos { store: PathBuf },
+    /// A store that is there already.
+    #[error(
+        "crash a demo on {}: the file exists; name one that does not, or none",
+        store.display()
+    )]
+    NotNew { store: PathBuf },
+    /// The demo in its own process.
+    #[error("run the demo in a process of its own")]
+    Child(#[source] io::Error),
     /// No place for a throw-away store.
     #[error("make a folder in {} for the demo's store; name a file with --store", temp.display())]
     NoFolder {
@@ -196,8 +237,21 @@ fn run(command: Command, settings: &Settings, screen: &Screen) -> Result<Done, C
             Command::Approvals(args) => look::approvals(&args, settings, screen).await,
             Command::Totals(args) => look::totals(&args, settings, screen).await,
             Command::Metrics(args) => metrics::run(&args, settings).await,
+            Command::Approve(args) => orders::approve(args, settings).await,
+            Command::Release(args) => orders::release(args, settings).await,
+            Command::Fork(args) => orders::fork(args, settings).await,
+            Command::Doctor(args) => doctor::run(&args, settings, screen).await,
+            Command::Completions { shell } => completions(shell),
         }
     })
+}
+
+/// A shell's completions, as the shell sources them.
+fn completions(shell: clap_complete::Shell) -> Result<Done, CliError> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "greenroom", &mut text);
+    Screen::print(String::from_utf8_lossy(&text).trim_end())?;
+    Ok(Done::Well)
 }
 
 /// Log lines on stderr. `quiet` is for a command that tells the same story itself.

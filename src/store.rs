@@ -6,6 +6,7 @@
 
 mod blob;
 mod catalog;
+mod checkup;
 mod columns;
 mod door;
 mod lock;
@@ -26,6 +27,7 @@ use std::{
 
 use greenroom_actors::limits;
 
+pub use checkup::{Checkup, Holder, holder};
 use door::{Door, Queue};
 pub use open::OpenError;
 use writer::{Poison, Writer};

@@ -21,7 +21,7 @@ use crate::{
     limits,
     log::{self, Trouble},
     owned::{Ended, Owned},
-    policy::rules::{Desk, Layers, Policy},
+    policy::rules::{Desk, Layers, Places, Policy},
     ports::{Clock, Journal},
     protocol::{
         address::{ReplyTo, tell},
@@ -35,6 +35,8 @@ pub(crate) struct Permission {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) desk: Desk,
+    /// The folders that rules are relative to.
+    pub(crate) places: Places,
     /// The configured rules; kept here so that a restart does not lose them.
     pub(crate) layers: watch::Sender<Layers>,
     /// The rules in force.
@@ -188,6 +190,7 @@ impl Permission {
             whole.standing.push(rule.clone());
         }
         let policy = Policy::compile(&whole, self.desk).map_err(|error| error.to_string())?;
+        let policy = policy.at(self.places.clone());
         self.layers.send_replace(layers);
         self.policy.send_replace(Arc::new(policy));
         Ok(())

@@ -253,7 +253,11 @@ pub(super) async fn every(reading: &Reading, archived: bool) -> Result<Vec<Sessi
 }
 
 /// The one session that a text fits.
-async fn find(reading: &Reading, text: &str, store: &Path) -> Result<SessionId, CliError> {
+pub(super) async fn find(
+    reading: &Reading,
+    text: &str,
+    store: &Path,
+) -> Result<SessionId, CliError> {
     let rows = every(reading, true).await?;
     let wanted = text.to_lowercase();
     let fits = |row: &&SessionRow| {
@@ -271,6 +275,7 @@ async fn find(reading: &Reading, text: &str, store: &Path) -> Result<SessionId, 
             let examples: Vec<String> = several.iter().take(2).map(ToString::to_string).collect();
             Err(CliError::Ambiguous {
                 text: text.to_owned(),
+                what: "sessions",
                 count: several.len(),
                 examples: examples.join(" and "),
             })

@@ -138,6 +138,30 @@ pub enum Dimension {
 }
 
 impl Dimension {
+    /// An amount of it, for a person.
+    #[must_use]
+    pub fn shown(self, amount: u64) -> String {
+        match self {
+            Self::Tokens => format!("{amount} tokens"),
+            Self::Money => NanoUsd(amount).to_string(),
+            Self::ModelCalls => format!("{amount} model calls"),
+            Self::ToolCalls => format!("{amount} tool calls"),
+            Self::Agents => format!("{amount} agents"),
+        }
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Money => "money",
+            Self::ModelCalls => "model calls",
+            Self::ToolCalls => "tool calls",
+            Self::Agents => "agents",
+        }
+    }
+
     /// Every dimension, in a fixed order.
     pub const ALL: [Self; 5] =
         [Self::Tokens, Self::Money, Self::ModelCalls, Self::ToolCalls, Self::Agents];
@@ -151,17 +175,6 @@ impl Dimension {
             Self::ModelCalls => amount.model_calls,
             Self::ToolCalls => amount.tool_calls,
             Self::Agents => amount.agents,
-        }
-    }
-
-    /// So much of it, as a person reads it.
-    fn told(self, amount: u64) -> String {
-        match self {
-            Self::Tokens => format!("{amount} tokens"),
-            Self::Money => NanoUsd(amount).to_string(),
-            Self::ModelCalls => format!("{amount} model calls"),
-            Self::ToolCalls => format!("{amount} tool calls"),
-            Self::Agents => format!("{amount} agents"),
         }
     }
 
@@ -284,7 +297,8 @@ impl std::fmt::Display for Shortage {
                 write!(f, "{spent} of at most {limit} agents are at work below {account}")
             }
             Self::Exhausted { account, dimension, limit, spent, bound } => {
-                let [spent, limit, bound] = [*spent, *limit, *bound].map(|n| dimension.told(n));
+                let shown = |amount: u64| dimension.shown(amount);
+                let (spent, limit, bound) = (shown(*spent), shown(*limit), shown(*bound));
                 write!(
                     f,
                     "budget of {account}: {spent} of {limit} spent, the next call may need {bound}"

@@ -173,6 +173,25 @@ pub enum FailureKind {
     Lost,
 }
 
+impl FailureKind {
+    /// The word, as the metrics and the log show it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::BadRequest => "bad_request",
+            Self::RateLimited => "rate_limited",
+            Self::Overloaded => "overloaded",
+            Self::Transport => "transport",
+            Self::EndedEarly => "ended_early",
+            Self::TimedOut => "timed_out",
+            Self::Malformed => "malformed",
+            Self::Aborted => "aborted",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// What a cancel is aimed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]

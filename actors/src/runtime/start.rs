@@ -15,7 +15,7 @@ use crate::{
         usage::PriceBook,
     },
     limits, log, permission,
-    policy::rules::{Desk, Layers, Policy},
+    policy::rules::{Desk, Layers, Places, Policy},
     ports::{Blobs, Catalog, Clock, Journal, ModelProvider, Services, Tool},
     protocol::{
         address::{ReplyTo, tell},
@@ -58,6 +58,8 @@ pub struct Options {
     pub gates: BTreeMap<CredentialName, u32>,
     /// Rules of the user and the project.
     pub layers: Layers,
+    /// The folders that path rules are relative to, where they are known.
+    pub places: Places,
     /// Whether a person can answer.
     pub desk: Desk,
     /// A dark house writes down what it is told, answers, releases, forks, names, and sets nothing
@@ -79,6 +81,7 @@ impl Default for Options {
             pools: BTreeMap::new(),
             gates: BTreeMap::new(),
             layers: Layers::default(),
+            places: Places::default(),
             desk: Desk::Staffed,
             dark: false,
             principal: PrincipalId::from("host"),
@@ -177,7 +180,7 @@ impl Runtime {
                 tell(&root, RootMsg::Alarm(alarm));
             }
         });
-        let rules = (boot, options.layers.clone(), options.desk);
+        let rules = (boot, options.layers.clone(), options.desk, options.places.clone());
         let (journal, clock) = (Arc::clone(&deps.journal), Arc::clone(&deps.clock));
         let seats = Arc::new(Seats::new(journal, clock, rules, alarm.clone()));
         let (ended_end, ended) = watch::channel(None);

@@ -19,7 +19,7 @@ use crate::{
     permission::Permission,
     policy::{
         budget::Warning,
-        rules::{Desk, Layers, Policy},
+        rules::{Desk, Layers, Places, Policy},
         turn::{Input, Rejected, builtin},
     },
     ports::{Clock, Journal, JournalError},
@@ -50,6 +50,7 @@ pub(crate) struct Seats {
     clock: Arc<dyn Clock>,
     boot: u64,
     desk: Desk,
+    places: Places,
     ledger: (End<LedgerMsg>, LedgerHandle),
     permission: (End<PermissionMsg>, PermissionHandle),
     gates: DashMap<CredentialName, (End<GateMsg>, GateHandle)>,
@@ -69,7 +70,7 @@ impl Seats {
     pub(crate) fn new(
         journal: Arc<dyn Journal>,
         clock: Arc<dyn Clock>,
-        (boot, layers, desk): (u64, Layers, Desk),
+        (boot, layers, desk, places): (u64, Layers, Desk, Places),
         alarm: ReplyTo<Alarm>,
     ) -> Self {
         let wings: Vec<_> = (0..limits::WINGS).map(|_| Singleton::channel()).collect();
@@ -82,6 +83,7 @@ impl Seats {
             clock,
             boot,
             desk,
+            places,
             ledger: LedgerHandle::channel(),
             permission: PermissionHandle::channel(),
             gates: DashMap::new(),
@@ -124,6 +126,7 @@ impl Seats {
                     journal: Arc::clone(&self.journal),
                     clock: Arc::clone(&self.clock),
                     desk: self.desk,
+                    places: self.places.clone(),
                     layers: self.layers.clone(),
                     policy: self.policy.clone(),
                     damaged: self.damaged.clone(),

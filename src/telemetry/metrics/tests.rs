@@ -1,7 +1,7 @@
 //! Which event moves which figure, as the text that is scraped.
 
 use greenroom_actors::domain::{
-    event::ModelFailure,
+    event::{FailureKind, ModelFailure},
     ids::{AgentName, ModelName},
     outcome::TurnOutcome,
     tool::{Args, Output, ToolOutcome},
@@ -77,6 +77,24 @@ fn a_call_that_breaks_off_and_one_that_answers_are_told_apart() {
         shows(&lines, &format!("greenroom_tokens_total{{{labels}}} {tokens}"));
     }
     shows(&lines, r#"greenroom_cost_usd_total{agent="lead",model="m"} 2.5"#);
+}
+
+#[test]
+fn help_and_type_stand_under_the_name_that_is_sampled() {
+    let mut metrics = Metrics::default();
+    metrics.hear(heard(0), &started(1));
+    let text = metrics.text().expect("text");
+    let names = |start: &str| -> Vec<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(start));
+        lines.filter_map(|rest| rest.split([' ', '{']).next()).map(str::to_owned).collect()
+    };
+    let (helped, typed) = (names("# HELP "), names("# TYPE "));
+    for sampled in names("greenroom_").iter().map(|name| format!("greenroom_{name}")) {
+        let family = ["_sum", "_count", "_bucket"].iter().find_map(|end| sampled.strip_suffix(end));
+        let family = family.unwrap_or(&sampled).to_owned();
+        assert!(helped.contains(&family) && typed.contains(&family), "{sampled}");
+    }
+    assert!(helped.contains(&"greenroom_events_total".to_owned()), "{helped:?}");
 }
 
 #[test]

@@ -61,8 +61,8 @@ fn an_answer_for_every_session_goes_to_the_house_log_also_in_the_dark() {
     dark(asking()).check(
         person(1, Answer::Always),
         "
-                + approval_decided a1 Always and remember allow buy
-                > remember allow buy
+                + approval_decided a1 Always leaves Allow buy
+                > remember Allow buy
             ",
     );
 }
@@ -78,7 +78,10 @@ fn a_cancel_and_an_input_wait_for_the_light() {
                 + approval_closed a1 Withdrawn
                 + tool_finished t1 cancelled: cancelled before it started
                 + turn_finished 1 cancelled: enough
+                + turn_started 2
+                + turn_finished 2 cancelled: enough
                 > tell turn 1 cancelled
+                > tell turn 2 cancelled
             ",
     );
 }

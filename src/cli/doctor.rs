@@ -1,0 +1,174 @@
+//! `greenroom doctor`: is this store sound, who has it, and what in it waits for a person. Each line
+//! says what was looked at and what to do. Nothing is changed; code 1 when something is wrong.
+
+use clap::Args;
+use greenroom_actors::{
+    domain::catalog::{SessionRow, Status},
+    limits,
+    runtime::Reading,
+};
+use serde::Serialize;
+
+use crate::{
+    app::{self, Holder},
+    config::Settings,
+};
+
+use super::{
+    CliError, Common, Done, look,
+    screen::{Screen, Tone},
+};
+
+/// `greenroom doctor`.
+#[derive(Args, Debug)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    common: Common,
+}
+
+/// How grave a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Grade {
+    Fine,
+    /// Somebody has to do something; nothing is lost.
+    Waits,
+    Wrong,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+struct Finding {
+    grade: Grade,
+    about: &'static str,
+    says: String,
+}
+
+impl Finding {
+    fn new(is_fine: bool, otherwise: Grade, about: &'static str, says: String) -> Self {
+        Self { grade: if is_fine { Grade::Fine } else { otherwise }, about, says }
+    }
+}
+
+pub(super) async fn run(
+    args: &DoctorArgs,
+    settings: &Settings,
+    screen: &Screen,
+) -> Result<Done, CliError> {
+    let path = args.common.store(settings);
+    let mut findings = file(&path).await?;
+    let reading = app::look(&path)?;
+    let rows = look::every(&reading, true).await?;
+    findings.push(logs(&reading, &rows).await);
+    findings.extend(waiting(&reading, &rows).await?);
+    let wrong = findings.iter().any(|finding| finding.grade == Grade::Wrong);
+    let text = if args.common.json {
+        serde_json::to_string_pretty(&findings)?
+    } else {
+        let line = |finding: &Finding| {
+            let (word, tone) = match finding.grade {
+                Grade::Fine => ("ok   ", Tone::Good),
+                Grade::Waits => ("waits", Tone::Busy),
+                Grade::Wrong => ("WRONG", Tone::Bad),
+            };
+            format!("{}  {:9} {}", screen.paint(tone, word), finding.about, finding.says)
+        };
+        findings.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    Screen::print(&text)?;
+    Ok(if wrong { Done::Badly } else { Done::Well })
+}
+
+async fn file(path: &std::path::Path) -> Result<Vec<Finding>, CliError> {
+    let (found, holder) = app::checkup(path).await?;
+    let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
+    let mut findings = vec![Finding::new(
+        found.broken.is_empty() && found.dangling == 0,
+        Grade::Wrong,
+        "file",
+        if found.broken.is_empty() && found.dangling == 0 {
+            format!("{} is sound, {} MiB", path.display(), mib(found.bytes))
+        } else {
+            format!(
+                "{} is damaged: {}{}; copy it away, then restore a backup, or go on with the sessions that still verify",
+                path.display(),
+                found.broken.join("; "),
+                if found.dangling > 0 {
+                    format!("; {} rows name others that are gone", found.dangling)
+                } else {
+                    String::new()
+                }
+            )
+        },
+    )];
+    let alarm = limits::STORE_WAL_ALARM_PAGES * 4_096;
+    findings.push(Finding::new(
+        found.wal_bytes <= alarm,
+        Grade::Waits,
+        "disk",
+        format!(
+            "{} MiB of its write-ahead log are not copied back; above {} a reader holds them up",
+            mib(found.wal_bytes),
+            mib(alarm)
+        ),
+    ));
+    let says = match holder {
+        Holder::Nobody => "nobody works on it".to_owned(),
+        Holder::Process(Some(pid)) => format!("process {pid} works on it"),
+        Holder::Process(None) => "a runtime works on it".to_owned(),
+    };
+    findings.push(Finding::new(true, Grade::Fine, "runtime", says));
+    Ok(findings)
+}
+
+/// Every log, read and verified from its first frame.
+async fn logs(reading: &Reading, rows: &[SessionRow]) -> Finding {
+    let mut damaged = Vec::new();
+    for row in rows {
+        if let Err(error) = reading.last_outcome(row.session).await {
+            damaged.push(format!("{}: {error}", row.session));
+        }
+    }
+    let says = if damaged.is_empty() {
+        format!("{} sessions, every log verifies", rows.len())
+    } else {
+        format!(
+            "{} of {} sessions do not verify and are off the stage, the others are served: {}",
+            damaged.len(),
+            rows.len(),
+            damaged.join("; ")
+        )
+    };
+    Finding::new(damaged.is_empty(), Grade::Wrong, "logs", says)
+}
+
+/// What waits: for a runtime, or for a person.
+async fn waiting(reading: &Reading, rows: &[SessionRow]) -> Result<Vec<Finding>, CliError> {
+    let of = |status: Status| rows.iter().filter(move |row| row.status == status);
+    let at_work = of(Status::Running).count();
+    let work = Finding::new(
+        true,
+        Grade::Fine,
+        "work",
+        format!("{at_work} sessions have work in hand, which a runtime on this store takes up"),
+    );
+    let off: Vec<String> = of(Status::Quarantined).map(|row| row.session.to_string()).collect();
+    let says = match off.first() {
+        None => "no session is quarantined".to_owned(),
+        Some(first) => format!(
+            "{} quarantined: {}; `greenroom release {first}` lets one back",
+            off.len(),
+            off.join(", ")
+        ),
+    };
+    let stage = Finding::new(off.is_empty(), Grade::Waits, "stage", says);
+    let open = reading.approvals(None).await?;
+    let says = match open.first() {
+        None => "no question is open".to_owned(),
+        Some(row) => {
+            format!("{} open; `greenroom approve {} once` answers one", open.len(), row.id)
+        }
+    };
+    let questions = Finding::new(open.is_empty(), Grade::Waits, "questions", says);
+    Ok(vec![work, stage, questions])
+}

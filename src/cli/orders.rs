@@ -1,0 +1,192 @@
+//! Commands that say one thing to a store that nobody works on: an answer, a release, a fork. The
+//! house is dark meanwhile: the word is written, and the next runtime on the store acts on it. A
+//! store that a runtime holds is refused with its process; the answer is given there.
+
+use clap::{Args, ValueEnum};
+use greenroom_actors::domain::{
+    catalog::ApprovalRow,
+    ids::{ApprovalId, Position},
+    permission::Answer,
+    tool::Args as ToolArgs,
+};
+use serde_json::json;
+
+use crate::{
+    app::{self, App},
+    config::Settings,
+};
+
+use super::{CliError, Common, Done, look, screen::Screen};
+
+/// An answer without words.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Word {
+    /// Yes, this call
+    Once,
+    /// Yes, and everything that would be asked until the turn ends
+    Turn,
+    /// Yes, and calls like it in this session
+    Session,
+    /// Yes, and calls like it in every session from now on
+    Always,
+    /// Yes, and everything that would be asked in this session
+    All,
+    /// No
+    No,
+    /// No, and never calls like it in this session
+    Never,
+}
+
+impl From<Word> for Answer {
+    fn from(word: Word) -> Self {
+        match word {
+            Word::Once => Self::Once,
+            Word::Turn => Self::Turn,
+            Word::Session => Self::Session,
+            Word::Always => Self::Always,
+            Word::All => Self::All,
+            Word::No => Self::Reject,
+            Word::Never => Self::Never,
+        }
+    }
+}
+
+/// `greenroom approve`.
+#[derive(Args, Debug)]
+pub(super) struct ApproveArgs {
+    /// Which question: its id as `greenroom approvals` lists it, or its beginning
+    approval: String,
+    /// The answer
+    #[arg(value_enum, default_value = "once", conflicts_with_all = ["edit", "comment", "revise"])]
+    answer: Word,
+    /// Yes, with these arguments instead
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["comment", "revise"])]
+    edit: Option<String>,
+    /// No, and the model reads this
+    #[arg(long, value_name = "TEXT", conflicts_with = "revise")]
+    comment: Option<String>,
+    /// Not like this: the model tries again with this in mind
+    #[arg(long, value_name = "TEXT")]
+    revise: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// `greenroom release`.
+#[derive(Args, Debug)]
+pub(super) struct ReleaseArgs {
+    /// An id, its beginning or its end, or an agent's name: whatever fits one session only
+    session: String,
+    /// Close the step that failed instead of making it again
+    #[arg(long)]
+    skip: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// `greenroom fork`.
+#[derive(Args, Debug)]
+pub(super) struct ForkArgs {
+    /// An id, its beginning or its end, or an agent's name: whatever fits one session only
+    session: String,
+    /// The last frame to keep, as `greenroom log` numbers them [default: the last one]
+    #[arg(long, value_name = "POSITION")]
+    at: Option<u64>,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn approve(args: ApproveArgs, settings: &Settings) -> Result<Done, CliError> {
+    let store = args.common.store(settings);
+    let answer = match (args.edit, args.comment, args.revise) {
+        (Some(json), _, _) => Answer::Edit { args: ToolArgs(json) },
+        (_, Some(text), _) => Answer::Comment { text },
+        (_, _, Some(feedback)) => Answer::Revise { feedback },
+        (None, None, None) => args.answer.into(),
+    };
+    let open = app::look(&store)?.approvals(None).await?;
+    let approval = which(&args.approval, &open)?;
+    let approves = answer.approves();
+    let app = app::dark(&store).await?;
+    let done = app.runtime().decide(approval, answer).await;
+    let done = ended(app, done).await?;
+    let word = if approves { "approved" } else { "rejected" };
+    tell(args.common.json, &json!({ "approval": approval.to_string(), "decision": word }), || {
+        format!("{word} {approval}; the next runtime on this store goes on with it")
+    })?;
+    Ok(done)
+}
+
+pub(super) async fn release(args: ReleaseArgs, settings: &Settings) -> Result<Done, CliError> {
+    let store = args.common.store(settings);
+    let session = look::find(&app::look(&store)?, &args.session, &store).await?;
+    let app = app::dark(&store).await?;
+    let done = app.runtime().release(session, args.skip).await;
+    let done = ended(app, done).await?;
+    tell(args.common.json, &json!({ "session": session.to_string(), "released": true }), || {
+        let step =
+            if args.skip { "without the step that failed" } else { "at the step that failed" };
+        format!("released {session}; the next runtime on this store goes on {step}")
+    })?;
+    Ok(done)
+}
+
+pub(super) async fn fork(args: ForkArgs, settings: &Settings) -> Result<Done, CliError> {
+    let store = args.common.store(settings);
+    let reading = app::look(&store)?;
+    let session = look::find(&reading, &args.session, &store).await?;
+    let last = reading.tree(session).await?.row.position;
+    let at = args.at.map_or(last, Position);
+    if at == Position(0) || at > last {
+        return Err(CliError::NoFrame { at, last, session });
+    }
+    let app = app::dark(&store).await?;
+    let forked = app.runtime().fork(session, at).await;
+    let (forked, done) = (forked.as_ref().ok().copied(), ended(app, forked.map(drop)).await?);
+    let fork = forked.map(|fork| fork.to_string()).unwrap_or_default();
+    let told = json!({ "session": fork, "from": session.to_string(), "at": at.0 });
+    tell(args.common.json, &told, || format!("{fork} goes on from frame {at} of {session}"))?;
+    Ok(done)
+}
+
+/// Ends the dark house, whatever came of the word, and says what came of it.
+async fn ended(
+    app: App,
+    done: Result<(), greenroom_actors::runtime::CallError>,
+) -> Result<Done, CliError> {
+    app.shutdown().await;
+    done?;
+    Ok(Done::Well)
+}
+
+fn tell(
+    as_json: bool,
+    told: &serde_json::Value,
+    words: impl FnOnce() -> String,
+) -> Result<(), CliError> {
+    let text = if as_json { serde_json::to_string_pretty(told)? } else { words() };
+    Ok(Screen::print(&text)?)
+}
+
+/// The one open question that a text fits.
+fn which(text: &str, open: &[ApprovalRow]) -> Result<ApprovalId, CliError> {
+    let fits = |row: &&ApprovalRow| row.id.to_string().starts_with(text);
+    let exact = open.iter().find(|row| row.id.to_string() == text);
+    let found: Vec<&ApprovalRow> =
+        exact.map_or_else(|| open.iter().filter(fits).collect(), |row| vec![row]);
+    match found.as_slice() {
+        [row] => Ok(row.id),
+        [] => Err(CliError::NoApproval { text: text.to_owned(), open: open.len() }),
+        several => Err(CliError::Ambiguous {
+            text: text.to_owned(),
+            what: "open questions",
+            count: several.len(),
+            examples: several
+                .iter()
+                .take(2)
+                .map(|row| row.id.to_string())
+                .collect::<Vec<_>>()
+                .join(" and "),
+        }),
+    }
+}

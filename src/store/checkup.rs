@@ -1,0 +1,75 @@
+//! A look at a store's health from outside: what SQLite says of the file, who holds it, and how
+//! much is not copied back yet. It writes nothing, also beside a running runtime.
+
+use std::{fs::File, io::Read as _, path::Path};
+
+use greenroom_actors::ports::JournalError;
+use rusqlite::Connection;
+use rustix::fs::{FlockOperation, flock};
+
+use super::{Store, lock, trouble::Trouble};
+
+/// What was found. Empty lists are good news.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checkup {
+    /// What SQLite finds broken in the file.
+    pub broken: Vec<String>,
+    /// Rows that name others which are not there.
+    pub dangling: usize,
+    /// The file's size.
+    pub bytes: u64,
+    /// What is committed and not copied back.
+    pub wal_bytes: u64,
+}
+
+/// Who has the store open for work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody.
+    Nobody,
+    /// A runtime; its process, where it says so.
+    Process(Option<u32>),
+}
+
+/// How many findings of one kind are listed.
+const FINDINGS: usize = 20;
+
+impl Store {
+    /// Checks the file whole: every page, index and reference.
+    ///
+    /// # Errors
+    /// When it cannot be read at all.
+    pub async fn checkup(&self, path: &Path) -> Result<Checkup, JournalError> {
+        let found = self.door.clone().read(examine).await?;
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        Ok(Checkup { bytes: size(path), wal_bytes: size(Path::new(&wal)), ..found })
+    }
+}
+
+fn examine(conn: &Connection) -> Result<Checkup, Trouble> {
+    let mut statement = conn.prepare(&format!("PRAGMA integrity_check({FINDINGS})"))?;
+    let said = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let broken = said.filter(|line| !matches!(line, Ok(fine) if fine == "ok"));
+    let broken = broken.collect::<Result<Vec<_>, _>>()?;
+    let mut statement = conn.prepare("PRAGMA foreign_key_check")?;
+    let dangling = statement.query_map([], |_row| Ok(()))?.count();
+    Ok(Checkup { broken, dangling, ..Checkup::default() })
+}
+
+/// Who holds a store. A lock that can be had is let go at once; a runtime that starts at this very
+/// moment tries again for longer than that.
+#[must_use]
+pub fn holder(store: &Path) -> Holder {
+    let Ok(mut file) = File::open(lock::path(store)) else { return Holder::Nobody };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Holder::Nobody,
+        Err(_held) => {
+            let mut text = String::new();
+            // Only for the message: a holder that cannot be read stays unnamed.
+            let _unnamed = file.read_to_string(&mut text);
+            Holder::Process(text.trim().parse().ok())
+        }
+    }
+}
