@@ -16,6 +16,8 @@ use greenroom::{
 };
 use greenroom_actors::{limits, testing::harness::bounded};
 
+mod gap;
+
 #[derive(schemars::JsonSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Add {
