@@ -52,8 +52,11 @@ pub struct State {
     pub closed_calls: VecDeque<InputKey>,
     /// Open approvals.
     pub approvals: BTreeMap<ApprovalNo, Ask>,
-    /// Children, with everything they were ever assigned.
+    /// Children, with what they were assigned and the model has not read about, and the last of what
+    /// it has.
     pub children: BTreeMap<SessionId, Child>,
+    /// Reports that the model has read and that are kept whole, oldest first.
+    pub read_reports: VecDeque<(SessionId, Assignment)>,
     /// Rules that answers left in this session.
     pub answers: RuleSet,
     /// Those of them that were meant for every session; told to the house again on recovery.
@@ -245,8 +248,8 @@ pub struct HostCall {
 pub struct Child {
     /// Its agent.
     pub agent: AgentName,
-    /// All that is needed to create it.
-    pub creation: Arc<Creation>,
+    /// All that is needed to create it; none once a turn of its has ended, for then it exists.
+    pub creation: Option<Arc<Creation>>,
     /// What it was assigned.
     pub assignments: BTreeMap<Assignment, Task>,
 }
@@ -258,8 +261,8 @@ pub struct Task {
     pub call: ToolCallNo,
     /// The turn that call belongs to; none where the host assigned it.
     pub turn: Option<TurnId>,
-    /// What is to be done.
-    pub input: UserInput,
+    /// What is to be done; none once it has ended.
+    pub input: Option<Box<UserInput>>,
     /// How it ended.
     pub report: Option<ChildReport>,
     /// Whether the model has read that.
@@ -310,6 +313,7 @@ impl State {
             closed_calls: VecDeque::new(),
             approvals: BTreeMap::new(),
             children: BTreeMap::new(),
+            read_reports: VecDeque::new(),
             answers: RuleSet::default(),
             always: Vec::new(),
             answered: BTreeMap::new(),

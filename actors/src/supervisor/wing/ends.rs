@@ -163,13 +163,12 @@ impl Wing {
                 refuse(*request, Rejected::Quarantined { reason: reason.to_owned() });
             }
             Delivery::Mail(mail) => match *mail {
-                Mail::Assign { creation, assignment, .. }
-                | Mail::Cancel { creation, assignment, .. } => {
-                    let Some(parent) = &creation.lineage.parent else { return };
+                Mail::Assign { parent, assignment, .. }
+                | Mail::Cancel { parent, assignment, .. } => {
                     let outcome = ChildOutcome::Quarantined { reason: reason.to_owned() };
                     let report = Box::new(ChildReport { outcome, usage: Usage::default() });
                     let report = Mail::Report { child: session, assignment, report };
-                    self.house.board.mail(parent.session, report);
+                    self.house.board.mail(parent, report);
                 }
                 Mail::Report { .. } => {}
             },
