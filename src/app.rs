@@ -1,6 +1,7 @@
 //! The only file that knows both sides: it opens the adapters, starts the runtime on them, and ends
 //! both in order. Faces get the handle, and a reader for stores that nobody runs on.
 
+mod closing;
 mod company;
 mod crew;
 
@@ -24,7 +25,7 @@ use crate::{
 };
 
 pub use crate::store::Holder;
-pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, company};
+pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{TENANT, crew, tools};
 
 /// What an app is made of.
@@ -136,14 +137,14 @@ impl App {
     }
 
     /// Ends in order: the runtime with everybody in it, then the store. What has work in hand goes
-    /// on when an app starts on the same store. Returns the order.
+    /// on when an app starts on the same store. Returns the order; without the store, if that was not
+    /// closed in time.
     pub async fn shutdown(self) -> Vec<String> {
         let mut order = self.runtime.shutdown().await;
         let store = self.store;
-        // The last copy back takes as long as the disk takes. A close that panicked has left the
-        // store as a crash would, which is safe.
-        let _closed = tokio::task::spawn_blocking(move || store.close()).await;
-        order.push("store".to_owned());
+        if closing::in_time(&clock(), move || store.close()).await {
+            order.push("store".to_owned());
+        }
         order
     }
 }

@@ -153,6 +153,15 @@ enum CliError {
         store.display()
     )]
     NotTheDemos { store: PathBuf },
+    /// A store that is there already.
+    #[error(
+        "crash a demo on {}: the file exists; name one that does not, or none",
+        store.display()
+    )]
+    NotNew { store: PathBuf },
+    /// The demo in its own process.
+    #[error("run the demo in a process of its own")]
+    Child(#[source] io::Error),
     /// No place for a throw-away store.
     #[error("make a folder in {} for the demo's store; name a file with --store", temp.display())]
     NoFolder {

@@ -18,6 +18,8 @@ pub struct Environment {
     /// Where the user's settings are: `GREENROOM_HOME`, or `greenroom` below `XDG_CONFIG_HOME`, or
     /// below `.config` in `HOME`.
     pub settings: Option<PathBuf>,
+    /// `HOME`: what `~/` stands for in rules.
+    pub home: Option<PathBuf>,
     /// `RUST_LOG`: which log lines go to stderr.
     pub log: Option<String>,
     /// `NO_COLOR`: set and not empty, nothing is coloured.
@@ -48,6 +50,7 @@ impl Environment {
             settings: path("GREENROOM_HOME")
                 .or_else(|| below("XDG_CONFIG_HOME", "greenroom"))
                 .or_else(|| below("HOME", ".config/greenroom")),
+            home: path("HOME"),
             log: text("RUST_LOG"),
             is_plain: set("NO_COLOR").is_some(),
             columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),

@@ -84,6 +84,22 @@ fn demo_until(store: &str, what: &str) -> (Child, BufReader<std::process::ChildS
 }
 
 #[test]
+fn a_demo_that_an_observer_kills_keeps_its_promises() {
+    let (_folder, store) = folder();
+    let crash = ran(&["demo", "--crash", "--seed", "3", "--store", &store, "--json"]);
+    assert_eq!(crash.status.code(), Some(0), "{}{}", out(&crash), err(&crash));
+    let checks = json(&out(&crash))["checks"].as_array().expect("checks").clone();
+    assert_eq!(checks.len(), 6);
+    assert!(checks.iter().all(|check| check["holds"] == true), "{checks:?}");
+    let told = err(&crash);
+    assert!(told.contains("observer: kill -9") && told.contains("had work in hand"), "{told}");
+    assert!(told.contains("an unfinished demo is in this store"), "{told}");
+    let again = ran(&["demo", "--crash", "--store", &store]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(err(&again).contains("name one that does not"), "{}", err(&again));
+}
+
+#[test]
 fn the_demo_ends_well_with_two_restarts_and_a_bill() {
     let (_folder, store) = folder();
     let demo = ran(&["demo", "--seed", "1", "--store", &store, "--json"]);

@@ -4,6 +4,9 @@
 //!
 //! Whoever follows one session hears that session only: ten thousand followers of ten thousand
 //! sessions cost each other nothing. Whoever watches the house hears everything.
+//!
+//! Handles of the runtime keep the bus, so it does not end by being let go: the root closes it, and
+//! every listener hears what it has not yet heard, how much it missed, and then that this was all.
 
 use std::sync::{
     Arc, Weak,
@@ -12,8 +15,8 @@ use std::sync::{
 
 use dashmap::DashMap;
 use tokio::sync::{
-    broadcast,
-    mpsc::{self, error::TryRecvError},
+    broadcast::{self, error::RecvError},
+    mpsc, watch,
 };
 
 use crate::{
@@ -70,6 +73,7 @@ pub struct Frame {
 pub struct Bus {
     house: broadcast::Sender<Note>,
     followers: Arc<Followers>,
+    closed: watch::Sender<bool>,
 }
 
 /// Who follows which session. An entry lives as long as somebody listens to it.
@@ -85,7 +89,8 @@ struct Follower {
 
 impl Default for Bus {
     fn default() -> Self {
-        Self { house: broadcast::channel(limits::BUS_EVENTS).0, followers: Arc::default() }
+        let house = broadcast::channel(limits::BUS_EVENTS).0;
+        Self { house, followers: Arc::default(), closed: watch::Sender::new(false) }
     }
 }
 
@@ -103,7 +108,10 @@ pub enum Heard {
 
 /// A listener.
 #[derive(Debug)]
-pub struct Listener(Ear);
+pub struct Listener {
+    ear: Ear,
+    closed: watch::Receiver<bool>,
+}
 
 #[derive(Debug)]
 enum Ear {
@@ -152,7 +160,7 @@ impl Bus {
     /// Listens to the house from now on.
     #[must_use]
     pub fn listen(&self) -> Listener {
-        Listener(Ear::House(self.house.subscribe()))
+        self.listener(Ear::House(self.house.subscribe()))
     }
 
     /// Listens to one session from now on.
@@ -163,7 +171,16 @@ impl Bus {
         let follower = Follower { notes, missed: Arc::clone(&missed) };
         self.followers.entry(session).or_default().push(follower);
         let followers = Arc::downgrade(&self.followers);
-        Listener(Ear::Session(Following { session, notes: receiver, missed, followers }))
+        self.listener(Ear::Session(Following { session, notes: receiver, missed, followers }))
+    }
+
+    fn listener(&self, ear: Ear) -> Listener {
+        Listener { ear, closed: self.closed.subscribe() }
+    }
+
+    /// The house has ended: whoever listens, now or later, is told so behind what was said.
+    pub(crate) fn close(&self) {
+        self.closed.send_replace(true);
     }
 }
 
@@ -177,31 +194,48 @@ impl Follower {
 }
 
 impl Listener {
-    /// The next thing heard; `None` when the runtime has gone.
+    /// The next thing heard; `None` when the house has ended, and all was heard that came before.
     pub async fn next(&mut self) -> Option<Heard> {
-        match &mut self.0 {
-            Ear::House(notes) => match notes.recv().await {
-                Ok(note) => Some(Heard::Note(note)),
-                Err(broadcast::error::RecvError::Lagged(missed)) => Some(Heard::Lagged { missed }),
-                Err(broadcast::error::RecvError::Closed) => None,
+        match &mut self.ear {
+            Ear::House(notes) => tokio::select! {
+                biased;
+                heard = notes.recv() => match heard {
+                    Ok(note) => Some(Heard::Note(note)),
+                    Err(RecvError::Lagged(missed)) => Some(Heard::Lagged { missed }),
+                    Err(RecvError::Closed) => None,
+                },
+                () = over(&mut self.closed) => None,
             },
-            Ear::Session(following) => following.next().await,
+            Ear::Session(following) => following.next(&mut self.closed).await,
         }
     }
 }
 
+/// Returns when the bus was closed, or has gone.
+async fn over(closed: &mut watch::Receiver<bool>) {
+    drop(closed.wait_for(|closed| *closed).await);
+}
+
 impl Following {
-    async fn next(&mut self) -> Option<Heard> {
+    async fn next(&mut self, closed: &mut watch::Receiver<bool>) -> Option<Heard> {
         if self.missed.load(Ordering::Acquire) == 0 {
-            return self.notes.recv().await.map(Heard::Note);
-        }
-        // Nothing is sent while something counts as missed: behind what is queued lies the gap.
-        match self.notes.try_recv() {
-            Ok(note) => Some(Heard::Note(note)),
-            Err(TryRecvError::Disconnected) => None,
-            Err(TryRecvError::Empty) => {
-                Some(Heard::Lagged { missed: self.missed.swap(0, Ordering::AcqRel) })
+            let heard = tokio::select! {
+                biased;
+                note = self.notes.recv() => note,
+                () = over(closed) => None,
+            };
+            if let Some(note) = heard {
+                return Some(Heard::Note(note));
             }
+        }
+        // Nothing is sent while something counts as missed: behind what is queued lies the gap, and
+        // behind the gap the end.
+        if let Ok(note) = self.notes.try_recv() {
+            return Some(Heard::Note(note));
+        }
+        match self.missed.swap(0, Ordering::AcqRel) {
+            0 => None,
+            missed => Some(Heard::Lagged { missed }),
         }
     }
 }

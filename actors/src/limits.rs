@@ -25,6 +25,10 @@ pub const TOOL_MS: u64 = 300_000;
 pub const APPROVAL_MS: u64 = 259_200_000;
 /// How long an aborted task may take to end before its call is closed without it.
 pub const ABORT_GRACE_MS: u64 = 2_000;
+/// How long a result that came in time may take to be put away once the call's time is up or it is
+/// cancelled. With `ABORT_GRACE_MS` before it that is well within twice that, after which a call is
+/// closed without its task: so what is known of a call that has ended is never given up.
+pub const KEEP_MS: u64 = 1_000;
 
 /// A session's own panics without progress within the window before quarantine.
 pub const PANICS_MAX: u32 = 3;
@@ -47,11 +51,12 @@ pub const BREAKER_WINDOW_MS: u64 = 2_000;
 pub const BREAKER_PROBES: usize = 3;
 /// First pause before that is looked at; it doubles with every failed look: 1, 2, 4, 8, 10 s.
 pub const BREAKER_PAUSE_MS: u64 = 1_000;
-/// Longest such pause: with `BREAKER_ASK_MS` and `BREAKER_LIVES_MS` some 15 s after the cause has
+/// Longest such pause: with `BREAKER_ASK_MS` and `BREAKER_LIVES_MS` some 20 s after the cause has
 /// passed the first are back, and 500 by 20 s later: within the minute.
 pub const BREAKER_PAUSE_MAX_MS: u64 = 10_000;
-/// A probe lives when it is at work for so long: what kills many kills within moments.
-pub const BREAKER_LIVES_MS: u64 = 1_000;
+/// A probe lives when it has come a step further, or is at work for so long: a cause that strikes
+/// when the model answers needs the seconds that an answer takes.
+pub const BREAKER_LIVES_MS: u64 = 5_000;
 /// How often one who waits asks again, and up to twice that: 10,000 who wait are 7,000 questions a
 /// second, each the time of a map's look-up.
 pub const BREAKER_ASK_MS: u64 = 1_000;
@@ -73,6 +78,11 @@ pub const CALLS_PER_REPLY: usize = 128;
 /// Tool calls in one message that are read at all: what comes above `CALLS_PER_REPLY` is refused one
 /// by one in the frame of the reply, at some 230 bytes each, and half a frame is left for that.
 pub const CALLS_READ: usize = 1_024;
+/// Bookings that a session tells the ledger again when it wakes. One frame closes at most a model
+/// call and the `CALLS_READ` it asked for, and what a frame books may be lost with the session before
+/// the ledger hears of it; twice that, for the frame before may have been lost to the ledger as well.
+/// At some 70 bytes these are 140 KiB, and only for a session that was asked for that many.
+pub const RECENT: usize = 2 * CALLS_READ;
 /// Open tool calls asked for by the host in one session.
 pub const HOST_CALLS: usize = 64;
 
@@ -187,6 +197,9 @@ pub const LOAD_MS: u64 = 60_000;
 pub const SUSPEND_MS: u64 = 1_000;
 /// How long the ledger may take to answer a question asked by a task or a face.
 pub const CALL_MS: u64 = 10_000;
+/// How long the outcome of a turn is waited for where the caller does not say: the longest turn that
+/// can be declared, behind one that was as long as they usually may be.
+pub const OUTCOME_MS: u64 = TIME_MAX_MS + TURN_MS;
 /// How long shutdown may take before what is left is killed.
 pub const SHUTDOWN_MS: u64 = 10_000;
 

@@ -15,13 +15,13 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     domain::{
         frame::LogId,
-        house::HouseEvent,
+        house::{HouseEvent, Readmission},
         ids::{Position, PrincipalId, SessionId, TenantId},
     },
     fault, limits,
     log::{self, Trouble},
     owned::{Ended, Owned},
-    policy::rules::{Desk, Layers, Policy},
+    policy::rules::{Desk, Layers, Places, Policy},
     ports::{Clock, Journal},
     protocol::{
         address::{ReplyTo, tell},
@@ -35,12 +35,16 @@ pub(crate) struct Permission {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) desk: Desk,
+    /// The folders that rules are relative to.
+    pub(crate) places: Places,
     /// The configured rules; kept here so that a restart does not lose them.
     pub(crate) layers: watch::Sender<Layers>,
     /// The rules in force.
     pub(crate) policy: watch::Sender<Arc<Policy>>,
     /// Sessions off the stage whose own log cannot say so.
     pub(crate) damaged: watch::Sender<Arc<BTreeMap<SessionId, String>>>,
+    /// Sessions let back without the step that failed.
+    pub(crate) readmitted: watch::Sender<Arc<BTreeMap<SessionId, Readmission>>>,
     pub(crate) alarm: ReplyTo<Alarm>,
 }
 
@@ -65,8 +69,9 @@ pub(crate) async fn load(journal: Arc<dyn Journal>) -> Result<HouseLoaded, Troub
     let claim = journal.claim(LogId::HOUSE).await?;
     let (mut fold, mut last) = (HouseFold::default(), None);
     let read = log::read::<HouseEvent>(&journal, LogId::HOUSE, Some(claim.tail), |frame| {
+        let at = frame.envelope.position;
         for event in frame.events {
-            fold.apply(&event);
+            fold.apply(&event, at);
             last = Some(event);
         }
         Ok(())
@@ -188,6 +193,7 @@ impl Permission {
             whole.standing.push(rule.clone());
         }
         let policy = Policy::compile(&whole, self.desk).map_err(|error| error.to_string())?;
+        let policy = policy.at(self.places.clone());
         self.layers.send_replace(layers);
         self.policy.send_replace(Arc::new(policy));
         Ok(())
@@ -201,6 +207,8 @@ impl Permission {
             tracing::error!(%why, "standing rules cannot be compiled; the rules in force stay");
         }
         if let Some(house) = &desktop.house {
+            // First: who is no longer off the stage may be started at once.
+            self.readmitted.send_replace(Arc::new(house.fold.readmitted.clone()));
             self.damaged.send_replace(Arc::new(house.fold.quarantined.clone()));
         }
     }
@@ -218,21 +226,25 @@ impl Permission {
             | HouseEvent::Quarantined { .. }
             | HouseEvent::Released { .. } => false,
         };
-        while desktop.queue.front().is_some_and(stands) {
-            desktop.queue.pop_front();
-        }
-        let Some(mut entry) = desktop.queue.pop_front() else { return };
         let now = self.clock.now();
-        let frame = house.writer.frame(std::slice::from_ref(&entry.event), Vec::new(), None, now);
-        let append = match frame {
-            Ok(append) => append,
-            Err(error) => {
-                if let Some(reply) = entry.reply {
-                    drop(reply.send(Err(error.to_string())));
+        let next = loop {
+            let Some(entry) = desktop.queue.pop_front() else { return };
+            if stands(&entry) {
+                continue;
+            }
+            let event = std::slice::from_ref(&entry.event);
+            match house.writer.frame(event, Vec::new(), None, now) {
+                Ok(append) => break (entry, append),
+                // It fits into no frame, and those behind it do not wait for that.
+                Err(error) => {
+                    tracing::error!(%error, "a record does not fit into the house log");
+                    if let Some(reply) = entry.reply {
+                        drop(reply.send(Err(error.to_string())));
+                    }
                 }
-                return;
             }
         };
+        let (mut entry, append) = next;
         entry.at = Some(append.envelope.position);
         fault::point("house.before_append");
         let append = self.journal.append(append);
@@ -254,7 +266,7 @@ impl Permission {
         let Some(entry) = desktop.flight.take() else { return };
         if let Some(house) = &mut desktop.house {
             house.writer.tail = position;
-            house.fold.apply(&entry.event);
+            house.fold.apply(&entry.event, position);
         }
         self.publish(desktop);
         if let Some(reply) = entry.reply {

@@ -36,7 +36,7 @@ use crate::{
 
 pub use crate::{
     bus::{Frame, Heard, Listener, Note},
-    policy::rules::{Desk, Layers, RuleError, check as check_rules},
+    policy::rules::{Desk, Layers, Places, RuleError, check as check_rules},
     policy::turn::builtin::ALL as OWN_TOOLS,
     supervisor::Ended,
 };

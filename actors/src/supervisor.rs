@@ -15,6 +15,7 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
+    bus::Bus,
     domain::{
         agent::RestartPolicy,
         house::HouseEvent,
@@ -77,8 +78,16 @@ pub(crate) struct Root {
     pub(crate) sleepers: Sleepers,
     /// Where the runtime's end is said.
     pub(crate) ended: watch::Sender<Option<Ended>>,
+    /// Closed when the root has gone, whatever ended it.
+    pub(crate) bus: Bus,
     /// In a dark house nobody is woken.
     pub(crate) dark: bool,
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.bus.close();
+    }
 }
 
 /// The root's changing part.

@@ -19,6 +19,11 @@ use greenroom_actors::{
 
 use super::{Config, clock};
 
+mod sheet;
+
+use sheet::CallSheet;
+pub use sheet::sheet;
+
 /// The agent that leads.
 pub const LEAD: &str = "director";
 /// Whose data a demo's sessions are; tells them from anybody else's in the same store.
@@ -28,6 +33,8 @@ pub const COMPANY_TURN_MS: u64 = 120_000;
 
 const MODEL: &str = "scripted";
 const BOOK: &str = "prompt_book";
+/// The tool with which each trade signs the call sheet, once.
+pub const SHEET: &str = "call_sheet";
 /// How long a page is searched for.
 const PAGE_MS: u64 = 180;
 /// Each trade: its name, what it looks up, what it reports.
@@ -49,7 +56,8 @@ pub fn company(store: &Path, seed: u64) -> Config {
     config.script = Some(script(seed));
     let trades = TRADES.iter().map(|(name, ..)| specialist(name));
     config.agents = std::iter::once(director()).chain(trades).collect();
-    config.tools = vec![Arc::new(PromptBook { clock: clock() })];
+    let signs = CallSheet { sheet: sheet(store), clock: clock() };
+    config.tools = vec![Arc::new(PromptBook { clock: clock() }), Arc::new(signs)];
     // The figures of a mid-sized vendor model: $3 in, $15 out per million tokens.
     let price =
         Price { input: 3_000_000, cache_read: 300_000, cache_write: 3_750_000, output: 15_000_000 };
@@ -71,8 +79,10 @@ fn director() -> AgentSpec {
 fn specialist(name: &str) -> AgentSpec {
     let mut agent = AgentSpec::new(name, MODEL);
     agent.instructions = format!("You are responsible for the {name}. Look it up, then report.");
-    agent.tools.insert(BOOK.into(), std::collections::BTreeMap::new());
-    agent.authority.rules.allow.push(RulePattern(BOOK.to_owned()));
+    for tool in [BOOK, SHEET] {
+        agent.tools.insert(tool.into(), std::collections::BTreeMap::new());
+        agent.authority.rules.allow.push(RulePattern(tool.to_owned()));
+    }
     agent.sampling.output_tokens_max = Some(256);
     agent.limits.turn_ms = COMPANY_TURN_MS;
     agent
@@ -109,7 +119,7 @@ fn script(seed: u64) -> String {
         let _written = write!(
             text,
             "agent {name}\n  wait {start}ms\n{before}  think Where did I write that down?\n  call \
-             {BOOK} {{\"what\": \"{what}\"}}\n then\n  stream 6 every {pace}ms\n{after}  say \
+             {BOOK} {{\"what\": \"{what}\"}}\n  call {SHEET} {{\"who\": \"{name}\"}}\n then\n  stream 6 every {pace}ms\n{after}  say \
              {report}\n"
         );
     }

@@ -26,6 +26,9 @@ use crate::{
     config::Settings,
 };
 
+mod crash;
+mod observer;
+
 use super::{
     CliError, Done,
     ending::{Signals, me, stopped},
@@ -47,6 +50,9 @@ pub(super) struct DemoArgs {
     /// Draws who panics and when [default: another one each time]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Kill the demo's process at a moment of the seed, start it again, and check from outside
+    #[arg(long)]
+    crash: bool,
     /// Print the tree as JSON
     #[arg(long)]
     json: bool,
@@ -80,6 +86,9 @@ pub(super) async fn run(
     };
     let clock = app::clock();
     let seed = args.seed.unwrap_or_else(|| clock.random() % 10_000);
+    if args.crash {
+        return crash::run((&store, seed, args.json), screen).await;
+    }
     let before = if store.exists() { earlier(&store).await? } else { Earlier::default() };
     let mut signals = Signals::listen();
     let app = App::start(app::company(&store, seed)).await?;

@@ -119,12 +119,12 @@ fn told(event: &Event) -> Option<(Tone, String)> {
             (Tone::Bad, format!("{}: {}", outcome.word(), outcome.told().0.shown()))
         }
         Event::SessionRestarted { .. } => (Tone::Busy, detail(event)),
-        Event::SessionQuarantined { .. }
-        | Event::ModelCallFailed { .. }
-        | Event::BudgetWarned { .. }
-        | Event::BudgetExhausted { .. } => {
-            (Tone::Bad, format!("{}: {}", event.name(), detail(event)))
+        Event::ModelCallFailed { call, failure } => {
+            (Tone::Bad, format!("lost its model call m{call}: {}", failure.message))
         }
+        Event::SessionQuarantined { reason } => (Tone::Bad, format!("is off the stage: {reason}")),
+        Event::BudgetWarned { .. } => (Tone::Busy, format!("budget: {}", detail(event))),
+        Event::BudgetExhausted { shortage } => (Tone::Bad, shortage.to_string()),
         Event::CancelRequested { .. } | Event::ApprovalRequested { .. } => {
             (Tone::Busy, format!("{}: {}", event.name(), detail(event)))
         }
@@ -166,16 +166,16 @@ pub(super) fn detail(event: &Event) -> String {
             format!("m{call}: {}", blocks.join(" | "))
         }
         Event::ModelCallFailed { call, failure } => {
-            format!("m{call}: {:?}: {}", failure.kind, failure.message)
+            format!("m{call}: {}: {}", failure.kind.word(), failure.message)
         }
         Event::UsageSettled { call, settlement, .. } => {
             format!("m{call}: {} tokens, {}", settlement.tokens(), settlement.cost())
         }
         Event::BudgetWarned { account, percent, dimension } => {
-            let what = dimension.map(|dimension| format!(" in {dimension:?}"));
-            format!("{percent} % of {account}{}", what.unwrap_or_default())
+            let what = dimension.map(|dimension| format!(" in {}", dimension.word()));
+            format!("{percent} % of {account}{} are spent", what.unwrap_or_default())
         }
-        Event::BudgetExhausted { shortage } => format!("{shortage:?}"),
+        Event::BudgetExhausted { shortage } => shortage.to_string(),
         Event::ToolRequested { call, name, args, .. } => format!("t{call}: {name} {}", args.0),
         Event::ToolStarted { call, .. } => format!("t{call}"),
         Event::ToolFinished { call, outcome } => {
@@ -192,7 +192,7 @@ pub(super) fn detail(event: &Event) -> String {
         }
         Event::TimerSet { timer, at } => format!("{timer:?} at {at}"),
         Event::TimerFired { timer } => format!("{timer:?}"),
-        Event::CancelRequested { target, reason } => format!("{}: {reason}", aimed(target)),
+        Event::CancelRequested { target, reason, .. } => format!("{}: {reason}", aimed(target)),
         Event::TurnFinished { turn, outcome } => {
             format!("turn {turn}: {}: {}", outcome.word(), outcome.text())
         }
@@ -213,10 +213,13 @@ fn rest(event: &Event) -> String {
     match event {
         Event::EngineState { engine, version, .. } => format!("{engine} version {version}"),
         Event::ToolsChanged { tools, reason } => format!("{} tools: {reason}", tools.len()),
+        Event::ChildStopped { child, assignment } => {
+            format!("{child}, assignment {assignment}: nothing below it is at work")
+        }
         Event::Compacted { messages, summary } => format!("{messages} messages: {summary}"),
         Event::Checkpointed { name, at, .. } => format!("{name} at {at}"),
         Event::SessionForked { from } => format!("from {} at {}", from.session, from.at),
-        Event::SessionReleased { skip, by } => {
+        Event::SessionReleased { skip, by, .. } => {
             format!("by {by}{}", if *skip { ", the step skipped" } else { "" })
         }
         Event::SessionRenamed { name } => name.clone(),

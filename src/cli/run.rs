@@ -113,6 +113,7 @@ pub(super) async fn run(
     let prompt = prompt(args.prompt)?;
     let terminal = Terminal::open();
     config.options.layers = settings.rules.clone();
+    config.options.places = settings.places();
     if terminal.is_none() {
         config.options.desk = Desk::Headless;
     }

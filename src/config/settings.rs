@@ -11,7 +11,10 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use greenroom_actors::{domain::permission::RuleSet, runtime::Layers};
+use greenroom_actors::{
+    domain::permission::RuleSet,
+    runtime::{Layers, Places},
+};
 
 use crate::{
     agents_file,
@@ -106,6 +109,21 @@ struct Found {
 }
 
 impl Settings {
+    /// The folders that path rules are relative to.
+    #[must_use]
+    pub fn places(&self) -> Places {
+        let text = |folder: &Path| folder.to_str().map(str::to_owned);
+        let up = |file: &Option<PathBuf>, levels| {
+            text(file.as_deref()?.ancestors().nth(levels).filter(|folder| folder.is_absolute())?)
+        };
+        Places {
+            home: self.environment.home.as_deref().and_then(text),
+            user: up(&self.user, 1),
+            // The file lies in the project's `.greenroom`.
+            project: up(&self.project, 2),
+        }
+    }
+
     /// Finds every layer as it is seen from a folder.
     ///
     /// # Errors

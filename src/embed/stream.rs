@@ -11,12 +11,9 @@ use greenroom_actors::{
         model::ModelEvent,
         outcome::TurnOutcome,
     },
+    limits,
     runtime::{CallError, Heard, Listener, Note},
 };
-
-/// How long an outcome is waited for: a turn ends by its own deadline, this only bounds the wait
-/// for a session that has left the stage.
-const OUTCOME_MS: u64 = 2 * 86_400_000;
 
 /// Something of a turn.
 #[derive(Clone, Debug)]
@@ -62,7 +59,8 @@ impl TurnStream {
         &self.key
     }
 
-    /// What happens next; `None` once the turn has ended.
+    /// What happens next; `None` once the turn or the house has ended. Also when something was
+    /// missed and the log cannot be read for it: then only [`TurnStream::outcome`] can tell.
     pub async fn next(&mut self) -> Option<TurnEvent> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
@@ -71,19 +69,13 @@ impl TurnStream {
             if self.over {
                 return None;
             }
-            let heard = tokio::select! {
-                biased;
-                heard = self.listener.next() => heard,
-                // The house has ended: nothing more will be heard of this turn.
-                _why = self.runtime.ended() => None,
-            };
-            match heard {
+            match self.listener.next().await {
                 Some(Heard::Note(note)) => self.hear(note),
                 Some(Heard::Lagged { missed }) => {
-                    // The end may be among what was missed; the outcome is asked for in any case.
-                    self.over = self.outcome_is_known().await;
+                    self.over = !self.goes_on().await;
                     return Some(TurnEvent::Lagged(missed));
                 }
+                // The house has ended: nothing more will be heard of this turn.
                 None => self.over = true,
             }
         }
@@ -92,16 +84,20 @@ impl TurnStream {
     /// How the turn ended, once it has; asks the log, so it does not matter what was heard.
     ///
     /// # Errors
-    /// When the session is off the stage or the runtime has gone.
+    /// When the session is off the stage or the runtime has gone, and when the turn has not ended
+    /// within `limits::OUTCOME_MS`; the turn goes on and can be asked for again by its key.
     pub async fn outcome(self) -> Result<TurnOutcome, CallError> {
-        let (_, outcome) = self.runtime.outcome(self.session, self.key, OUTCOME_MS).await?;
+        let (_, outcome) = self.runtime.outcome(self.session, self.key, limits::OUTCOME_MS).await?;
         Ok(outcome)
     }
 
-    async fn outcome_is_known(&self) -> bool {
-        let state = self.runtime.state(self.session).await.ok();
-        let turn = state.as_ref().and_then(|state| state.inputs.get(&self.key).copied().flatten());
-        turn.is_some_and(|turn| state.is_some_and(|state| state.has_ended(turn)))
+    /// Whether more is to come of the turn. Its start and its end may both be among what was missed,
+    /// so the log says which turn it is and whether it has ended. A log that cannot be read says
+    /// neither, and then nobody could say when to stop listening.
+    async fn goes_on(&mut self) -> bool {
+        let Ok(state) = self.runtime.state(self.session).await else { return false };
+        self.turn = state.inputs.get(&self.key).copied().flatten();
+        self.turn.is_none_or(|turn| !state.has_ended(turn))
     }
 
     fn hear(&mut self, note: Note) {

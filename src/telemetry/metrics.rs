@@ -2,9 +2,11 @@
 //! heard live or read from a store. Levels, which no event carries, are set from a look at the
 //! house. Nothing here can fail or wait, so nothing that is measured depends on it.
 
+use std::collections::BTreeSet;
+
 use greenroom_actors::domain::{
     catalog::Status,
-    event::{CancelTarget, Event, FailureKind, RestartCause, TimerKind},
+    event::{CancelTarget, Event, RestartCause, TimerKind},
     ids::{ApprovalNo, ModelCallNo, SessionId, Timestamp, ToolCallNo, TurnId},
     permission::Closed,
     usage::{Settlement, Usage},
@@ -99,7 +101,7 @@ impl Metrics {
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
-        Ok(out)
+        Ok(scraped(&out))
     }
 
     /// Moves what one event moves.
@@ -121,7 +123,7 @@ impl Metrics {
             }
             Event::ModelCallFinished { call, .. } => self.called(of, *call, "finished"),
             Event::ModelCallFailed { call, failure } => {
-                self.called(of, *call, trouble(failure.kind));
+                self.called(of, *call, failure.kind.word());
             }
             Event::UsageSettled { model, settlement, .. } => {
                 let model = self.models.value(model.as_str());
@@ -166,6 +168,7 @@ impl Metrics {
             Event::SessionQuarantined { .. } => count(&all.quarantines, mine()),
             Event::SessionReleased { .. } => count(&all.releases, mine()),
             Event::InputAccepted { .. }
+            | Event::ChildStopped { .. }
             | Event::TimerFired { .. }
             | Event::EngineState { .. }
             | Event::Checkpointed { .. }
@@ -258,6 +261,30 @@ fn length<W>(family: &Lengths, labels: Labels, ended: Option<(W, f64)>) {
     }
 }
 
+/// OpenMetrics names a counter's family without `_total`; what scrapes the older text format looks
+/// for help and type under the name of the sample. Both read it when all three names are one.
+fn scraped(text: &str) -> String {
+    let counters: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let mut words = line.splitn(4, ' ');
+        let head = (words.next(), words.next(), words.next(), words.next());
+        match head {
+            (Some("#"), Some(what @ ("HELP" | "TYPE")), Some(name), Some(rest))
+                if counters.contains(name) =>
+            {
+                out += &format!("# {what} {name}_total {rest}");
+            }
+            _ => out += line,
+        }
+        out.push('\n');
+    }
+    out
+}
+
 fn one(key: &'static str, value: &str) -> Labels {
     vec![(key, value.to_owned())]
 }
@@ -286,21 +313,6 @@ const fn aim(target: CancelTarget) -> &'static str {
         CancelTarget::Assignment { .. } => "assignment",
         CancelTarget::Child { .. } => "child",
         CancelTarget::Turn { .. } => "turn",
-    }
-}
-
-const fn trouble(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Auth => "auth",
-        FailureKind::BadRequest => "bad_request",
-        FailureKind::RateLimited => "rate_limited",
-        FailureKind::Overloaded => "overloaded",
-        FailureKind::Transport => "transport",
-        FailureKind::EndedEarly => "ended_early",
-        FailureKind::TimedOut => "timed_out",
-        FailureKind::Malformed => "malformed",
-        FailureKind::Aborted => "aborted",
-        FailureKind::Lost => "lost",
     }
 }
 

@@ -2,7 +2,10 @@
 //! What was said in the dark is what the next runtime goes on with.
 
 use greenroom::{AgentSpec, EffectClass, Runtime, Session, TypedTool};
-use greenroom_actors::domain::{agent::AgentSpec as Spec, catalog::Status, tool::Overlay};
+use greenroom_actors::{
+    domain::{catalog::Status, tool::Overlay},
+    testing::harness::bounded,
+};
 
 use super::{err, folder, greenroom, json, out, ran};
 
@@ -32,7 +35,7 @@ async fn runtime(store: &str, act: &str) -> Runtime {
     builder.start().await.expect("a runtime")
 }
 
-fn clerk(name: &str) -> Spec {
+fn clerk(name: &str) -> AgentSpec {
     let mut clerk = AgentSpec::new(name, "scripted");
     clerk.tools = [("stamp".into(), Overlay::default())].into();
     clerk

@@ -20,6 +20,8 @@ use crate::{
     stage::Stage,
 };
 
+mod below;
+
 async fn cancel(runtime: &Runtime, session: SessionId) {
     runtime.cancel(session, CancelTarget::Everything, "enough").await.expect("cancel");
 }

@@ -90,3 +90,48 @@ async fn the_same_release_again_is_the_same_release_and_another_one_is_refused()
     let log = events(&still.runtime, shaky).await;
     assert_eq!(log.iter().filter(|event| event.name() == "session_released").count(), 1);
 }
+
+/// A log that cannot be read has no step that could be skipped, and whoever asks for that is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_that_skips_is_refused_where_the_log_cannot_be_read() {
+    let still = still().await;
+    let echo = say(&still.runtime, "echo", "k", "one").await;
+    ended(&still.runtime, echo, "k").await;
+    assert!(still.store.damage(LogId::session(echo), Position(1)));
+    let still = still.crash().await;
+    let _running = still.runs(50);
+    let refused = still.runtime.set_goal(echo, None).await;
+    assert!(
+        matches!(refused, Err(CallError::Rejected(Rejected::Quarantined { .. }))),
+        "{refused:?}"
+    );
+    let of_it = || async {
+        let words = still.runtime.house().await.ok()?;
+        let of_it: Vec<_> = words.into_iter().filter(|word| word.session() == Some(echo)).collect();
+        (!of_it.is_empty()).then_some(of_it)
+    };
+    until("its quarantine is recorded", of_it).await;
+    let skipped = still.runtime.release(echo, true).await;
+    let Err(error @ CallError::CannotSkip { .. }) = skipped else { panic!("{skipped:?}") };
+    assert!(error.to_string().contains("cannot be read"), "{error}");
+    assert_eq!(until("its words", of_it).await.len(), 1, "it stays off the stage");
+    still.runtime.release(echo, false).await.expect("a release that makes the step again");
+}
+
+/// A record that fits into no frame is dropped; those that wait behind it are written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_does_not_fit_holds_up_none_behind_it() {
+    let still = still().await;
+    // They gather while the store is away.
+    still.store.lose_answers(1);
+    still.runtime.set_prices(PriceBook::default());
+    still.runtime.set_prices(PriceBook(vec![price(); 10_000]));
+    still.runtime.set_prices(PriceBook(vec![price()]));
+    let _running = still.runs(50);
+    until("the last prices are recorded", || async {
+        let words = still.runtime.house().await.ok()?;
+        let prices = vec![price()];
+        (words.last() == Some(&HouseEvent::PricesSet { prices })).then_some(())
+    })
+    .await;
+}

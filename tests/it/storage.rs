@@ -95,6 +95,21 @@ async fn a_damaged_session_is_quarantined_its_parent_told_and_all_others_served(
     assert!(quarantined(&refused), "{refused:?}");
 }
 
+/// A fork is cut from a log, so a catalog that fell behind does not stop it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_the_catalog_does_not_know_is_forked_all_the_same() {
+    let still = Still::set(SCRIPT, arrange).await;
+    let runtime = &still.runtime;
+    still.store.fail_catalog(true);
+    let base = say(runtime, "echo", "k", "one").await;
+    ended(runtime, base, "k").await;
+    let frames = runtime.read(base, Position(0)).await.expect("its log");
+    let tail = frames.last().expect("a frame").envelope.clone();
+    let fork = runtime.fork(base, tail.position).await.expect("a fork");
+    let first = runtime.read(fork, Position(0)).await.expect("its log").remove(0);
+    assert_eq!(first.envelope.tenant, tail.tenant, "whose data the base is");
+}
+
 /// Says something to each; whether any of it was acknowledged.
 async fn acknowledged(still: &Still, sessions: &[SessionId], key: &str) -> usize {
     let mut acknowledged = 0;

@@ -63,3 +63,50 @@ async fn who_stops_following_leaves_nothing_behind() {
     assert!(!bus.is_heard(session(1)));
     assert!(bus.followers.is_empty());
 }
+
+#[tokio::test]
+async fn a_closed_bus_tells_what_was_said_then_the_gap_and_then_the_end() {
+    let bus = Bus::default();
+    let (mut follower, mut house) = (bus.follow(session(1)), bus.listen());
+    let all = limits::FOLLOWER_EVENTS + 7;
+    (0..all).for_each(|no| bus.publish(progress(session(1), no)));
+    bus.close();
+    for no in 0..limits::FOLLOWER_EVENTS {
+        assert_eq!(label(follower.next().await), no.to_string());
+    }
+    assert!(matches!(follower.next().await, Some(Heard::Lagged { missed: 7 })));
+    assert!(follower.next().await.is_none());
+    for no in 0..all {
+        assert_eq!(label(house.next().await), no.to_string());
+    }
+    assert!(house.next().await.is_none());
+    // Whoever comes too late is told at once.
+    assert!(bus.listen().next().await.is_none());
+    assert!(bus.follow(session(1)).next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_follower_of_a_bus_that_has_gone_is_told_the_last_gap_as_well() {
+    let bus = Bus::default();
+    let mut slow = bus.follow(session(1));
+    let all = limits::FOLLOWER_EVENTS + 7;
+    (0..all).for_each(|no| bus.publish(progress(session(1), no)));
+    drop(bus);
+    for no in 0..limits::FOLLOWER_EVENTS {
+        assert_eq!(label(slow.next().await), no.to_string());
+    }
+    assert!(matches!(slow.next().await, Some(Heard::Lagged { missed: 7 })));
+    assert!(slow.next().await.is_none());
+}
+
+#[tokio::test]
+async fn who_waits_on_a_silent_bus_is_told_when_it_closes() {
+    let bus = Bus::default();
+    let (mut follower, mut house) = (bus.follow(session(1)), bus.listen());
+    let (ended, watched) = {
+        let wait = futures_util::future::join(follower.next(), house.next());
+        let close = async { bus.close() };
+        futures_util::future::join(wait, close).await.0
+    };
+    assert!(ended.is_none() && watched.is_none());
+}

@@ -92,6 +92,30 @@ pub enum Dimension {
 }
 
 impl Dimension {
+    /// An amount of it, for a person.
+    #[must_use]
+    pub fn shown(self, amount: u64) -> String {
+        match self {
+            Self::Tokens => format!("{amount} tokens"),
+            Self::Money => NanoUsd(amount).to_string(),
+            Self::ModelCalls => format!("{amount} model calls"),
+            Self::ToolCalls => format!("{amount} tool calls"),
+            Self::Agents => format!("{amount} agents"),
+        }
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Money => "money",
+            Self::ModelCalls => "model calls",
+            Self::ToolCalls => "tool calls",
+            Self::Agents => "agents",
+        }
+    }
+
     /// Every dimension, in a fixed order.
     pub const ALL: [Self; 5] =
         [Self::Tokens, Self::Money, Self::ModelCalls, Self::ToolCalls, Self::Agents];
@@ -226,10 +250,14 @@ impl std::fmt::Display for Shortage {
             Self::Exhausted { account, dimension: Dimension::Agents, limit, spent, .. } => {
                 write!(f, "{spent} of at most {limit} agents are at work below {account}")
             }
-            Self::Exhausted { account, dimension, limit, spent, bound } => write!(
-                f,
-                "budget of {account}: {spent} of {limit} {dimension:?} spent, the next call may need {bound}"
-            ),
+            Self::Exhausted { account, dimension, limit, spent, bound } => {
+                let shown = |amount: u64| dimension.shown(amount);
+                let (spent, limit, bound) = (shown(*spent), shown(*limit), shown(*bound));
+                write!(
+                    f,
+                    "budget of {account}: {spent} of {limit} spent, the next call may need {bound}"
+                )
+            }
             Self::UnknownPrice { account } => {
                 write!(f, "budget of {account} is in money, but the model's price is unknown")
             }

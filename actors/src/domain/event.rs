@@ -173,6 +173,25 @@ pub enum FailureKind {
     Lost,
 }
 
+impl FailureKind {
+    /// The word, as the metrics and the log show it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::BadRequest => "bad_request",
+            Self::RateLimited => "rate_limited",
+            Self::Overloaded => "overloaded",
+            Self::Transport => "transport",
+            Self::EndedEarly => "ended_early",
+            Self::TimedOut => "timed_out",
+            Self::Malformed => "malformed",
+            Self::Aborted => "aborted",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// What a cancel is aimed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -285,12 +304,20 @@ pub enum Event {
     },
     /// A child's assignment ended.
     ChildFinished { child: SessionId, assignment: Assignment, report: ChildReport },
+    /// A cancel has gone through a quarantined child to its end: nothing below it is at work.
+    ChildStopped { child: SessionId, assignment: Assignment },
     /// A deadline was set.
     TimerSet { timer: TimerKind, at: Timestamp },
     /// The deadline has come.
     TimerFired { timer: TimerKind },
-    /// Somebody wants something stopped.
-    CancelRequested { target: CancelTarget, reason: String },
+    /// Somebody wants something stopped. A turn that is over but for the agents it set to work is
+    /// stopped so as well; then `outcome` is how it ends behind them.
+    CancelRequested {
+        target: CancelTarget,
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outcome: Option<TurnOutcome>,
+    },
     /// A turn ended.
     TurnFinished { turn: TurnId, outcome: TurnOutcome },
     /// An engine's own state.
@@ -308,7 +335,13 @@ pub enum Event {
     /// The session panicked too often and waits for a person.
     SessionQuarantined { reason: String },
     /// A person let it back; `skip` closes the step that failed.
-    SessionReleased { skip: bool, by: PrincipalId },
+    SessionReleased {
+        skip: bool,
+        by: PrincipalId,
+        /// Where the house's log says so, of one that could not write down its own quarantine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        house: Option<Position>,
+    },
     /// The session has another name.
     SessionRenamed { name: String },
     /// The session was put away or taken out again.
@@ -349,6 +382,7 @@ impl Event {
             Self::ToolFinished { .. } => "tool_finished",
             Self::ChildSpawned { .. } => "child_spawned",
             Self::ChildFinished { .. } => "child_finished",
+            Self::ChildStopped { .. } => "child_stopped",
             Self::TimerSet { .. } => "timer_set",
             Self::TimerFired { .. } => "timer_fired",
             Self::CancelRequested { .. } => "cancel_requested",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{PrincipalId, SessionId},
+    ids::{Position, PrincipalId, SessionId},
     permission::Rule,
     usage::DatedPrice,
 };
@@ -47,6 +47,18 @@ pub enum HouseEvent {
         /// Who said so.
         by: PrincipalId,
     },
+}
+
+/// A release that skips the step that failed, of a session that the house had taken off the stage:
+/// the session carries it out when it next wakes, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readmission {
+    /// Where the house's log says so.
+    pub at: Position,
+    /// Why the session was off the stage.
+    pub reason: String,
+    /// Who let it back.
+    pub by: PrincipalId,
 }
 
 impl HouseEvent {

@@ -45,7 +45,17 @@ pub enum ChildOutcome {
     Quarantined {
         /// Why.
         reason: String,
+        /// Whether a cancel has gone through it to its end: nothing below it is at work, and what
+        /// it was assigned begins no more, not even after its release.
+        #[serde(default, skip_serializing_if = "is_false")]
+        stopped: bool,
     },
+}
+
+/// For a field that is left out where it says nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl ChildOutcome {
@@ -63,7 +73,17 @@ impl ChildOutcome {
     pub fn text(&self) -> &str {
         match self {
             Self::Turn { outcome } => outcome.text(),
-            Self::Quarantined { reason } => reason,
+            Self::Quarantined { reason, .. } => reason,
+        }
+    }
+
+    /// Whether nothing of the assignment is at work any more, neither the child nor what it set to
+    /// work. A quarantine alone ends only the child's own part.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        match self {
+            Self::Turn { .. } => true,
+            Self::Quarantined { stopped, .. } => *stopped,
         }
     }
 }

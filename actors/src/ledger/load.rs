@@ -5,6 +5,11 @@
 //! What a session's log says about an open grant: closed → it is settled with that; begun → it
 //! stays; never begun → it is released if an earlier boot granted it, and stays otherwise, because
 //! its session may be about to use it. In doubt it stays: too little room is safer than too much.
+//!
+//! A session whose log is damaged says nothing behind the damage. Its calls come to their bounds
+//! then, which a late figure may still replace. A place among the living is free when the agent that
+//! holds it has ended by its own log, or never came into being. Only one case is not known: a further
+//! task for an agent, recorded behind the damage, looks like one that was never given.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,12 +23,12 @@ use crate::{
         event::Event,
         frame::LogId,
         grant::GrantEvent,
-        ids::{CallId, CallNo, PrincipalId, SessionId, TenantId},
+        ids::{Assignment, CallId, CallNo, PrincipalId, SessionId, TenantId},
     },
     log::{self, Trouble, Writer},
     policy::{
         budget::{self, Tree},
-        replay::{self, Charge},
+        replay::{Charge, Charges, Errand},
     },
     ports::Journal,
     protocol::ledger::Loaded,
@@ -81,29 +86,23 @@ async fn reconcile(
     tree: &Tree,
     earlier: impl Fn(&CallId) -> bool,
 ) -> Result<Vec<GrantEvent>, Trouble> {
-    let mut open: BTreeMap<SessionId, Vec<CallNo>> = BTreeMap::new();
-    for (call, _) in tree.open_grants() {
-        open.entry(call.session).or_default().push(call.no);
+    let mut open: BTreeMap<SessionId, Vec<(CallNo, Amount)>> = BTreeMap::new();
+    for (call, grant) in tree.open_grants() {
+        open.entry(call.session).or_default().push((call.no, grant.bound));
     }
     let mut found = Vec::new();
     for (session, calls) in open {
-        let frames = match log::read_all::<Event>(journal, LogId::session(session)).await {
-            Ok(frames) => frames,
-            Err(error) => match Trouble::from(error) {
-                // That session cannot say; its tree goes on without it.
-                Trouble::Damaged(why) => {
-                    tracing::warn!(%session, why, "grants of a damaged session stay reserved");
-                    continue;
-                }
-                other @ (Trouble::Fenced | Trouble::Unavailable(_) | Trouble::Poisoned(_)) => {
-                    return Err(other);
-                }
-            },
-        };
-        for no in calls {
+        let mut charges = Charges::of(calls.iter().map(|(no, _)| *no));
+        let whole = read(journal, session, |event| charges.note(event)).await?;
+        for (no, bound) in calls {
             let call = CallId { session, no };
-            let events = frames.iter().flat_map(|frame| &frame.events);
-            let (actual, last) = match replay::charge(events, no) {
+            let charge = match charges.charge(no) {
+                Charge::Never | Charge::Open if !whole => {
+                    lost(journal, (call, bound), charges.task(no)).await?
+                }
+                charge @ (Charge::Never | Charge::Open | Charge::Closed { .. }) => charge,
+            };
+            let (actual, last) = match charge {
                 Charge::Closed { actual, last } => (actual, last),
                 // Its session may still begin it, and asks again then.
                 Charge::Never if earlier(&call) => (Amount::default(), false),
@@ -113,4 +112,54 @@ async fn reconcile(
         }
     }
     Ok(found)
+}
+
+/// Reads what verifies of a session's log; whether that is all of it.
+async fn read(
+    journal: &Arc<dyn Journal>,
+    session: SessionId,
+    mut each: impl FnMut(&Event),
+) -> Result<bool, Trouble> {
+    let frames = log::read::<Event>(journal, LogId::session(session), None, |frame| {
+        frame.events.iter().for_each(&mut each);
+        Ok(())
+    });
+    match frames.await.map_err(Trouble::from) {
+        Ok(_) => Ok(true),
+        Err(Trouble::Damaged(why)) => {
+            tracing::warn!(%session, why, "grants of a damaged session are settled without it");
+            Ok(false)
+        }
+        Err(other @ (Trouble::Fenced | Trouble::Unavailable(_) | Trouble::Poisoned(_))) => {
+            Err(other)
+        }
+    }
+}
+
+/// What a call comes to of which its session's log says no more, because it is damaged.
+async fn lost(
+    journal: &Arc<dyn Journal>,
+    (call, bound): (CallId, Amount),
+    task: Option<(SessionId, Assignment)>,
+) -> Result<Charge, Trouble> {
+    let assigns = match call.no {
+        CallNo::Tool(no) if bound.agents > 0 => Some(no),
+        CallNo::Tool(_) | CallNo::Model(_) => None,
+    };
+    let Some(no) = assigns else {
+        // A figure that comes late, should somebody mend the log, replaces the bound.
+        return Ok(Charge::Closed { actual: bound, last: false });
+    };
+    let (child, assignment) =
+        task.unwrap_or((SessionId::child_of(call.session, no), Assignment(1)));
+    let mut errand = Errand::of(assignment);
+    let whole = read(journal, child, |event| errand.note(event)).await?;
+    Ok(match errand.charge() {
+        // Nobody can read it, so nobody works on it.
+        Charge::Never | Charge::Open if !whole => {
+            let actual = Amount { tool_calls: bound.tool_calls, ..Amount::default() };
+            Charge::Closed { actual, last: true }
+        }
+        charge @ (Charge::Never | Charge::Open | Charge::Closed { .. }) => charge,
+    })
 }

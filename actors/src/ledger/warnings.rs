@@ -91,25 +91,30 @@ pub(super) async fn untold(
     let mut untold = Vec::new();
     for (account, mut warnings) in passed {
         let log = LogId::session(account);
-        let frames = match log::read_all::<Event>(journal, log).await.map_err(Trouble::from) {
-            Ok(frames) => frames,
+        let read = log::read::<Event>(journal, log, None, |frame| {
+            frame.events.iter().for_each(|event| strike_out(&mut warnings, event));
+            Ok(())
+        });
+        match read.await.map_err(Trouble::from) {
+            Ok(_) => untold.extend(warnings),
             // It can be told nothing any more.
-            Err(Trouble::Damaged(_)) => continue,
+            Err(Trouble::Damaged(_)) => {}
             Err(other @ (Trouble::Fenced | Trouble::Unavailable(_) | Trouble::Poisoned(_))) => {
                 return Err(other);
             }
-        };
-        for event in frames.iter().flat_map(|frame| &frame.events) {
-            if let Event::BudgetWarned { account, percent, dimension } = event {
-                warnings.retain(|warning| {
-                    let same = dimension.is_none_or(|of| of == warning.dimension)
-                        && *account == warning.account
-                        && Mark::of(*percent) == warning.mark();
-                    !same
-                });
-            }
         }
-        untold.extend(warnings);
     }
     Ok(untold)
+}
+
+/// What its session's log says was told.
+fn strike_out(warnings: &mut Vec<Warning>, event: &Event) {
+    if let Event::BudgetWarned { account, percent, dimension } = event {
+        warnings.retain(|warning| {
+            let same = dimension.is_none_or(|of| of == warning.dimension)
+                && *account == warning.account
+                && Mark::of(*percent) == warning.mark();
+            !same
+        });
+    }
 }

@@ -12,6 +12,9 @@ use super::turn::State;
 #[must_use]
 pub fn row(state: &State, tenant: &TenantId, position: Position) -> Option<SessionRow> {
     let opened = state.opened.as_ref()?;
+    // One off the stage has no time of its own, but a cancel on its way down through it goes on.
+    let owes = state.quarantined.is_some() && state.is_stopping();
+    let wake_at = state.next_wake().or_else(|| owes.then_some(state.updated_at));
     Some(SessionRow {
         session: state.session,
         tenant: tenant.clone(),
@@ -21,7 +24,7 @@ pub fn row(state: &State, tenant: &TenantId, position: Position) -> Option<Sessi
         name: state.name.clone(),
         status: state.status(),
         waiting_on: state.waiting_on(),
-        wake_at: state.next_wake(),
+        wake_at,
         goal: state.goal.clone(),
         restarts: state.restarts,
         created_at: state.created_at,

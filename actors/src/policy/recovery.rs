@@ -53,11 +53,14 @@ pub fn after_panic(
     Next::Restart { after_ms: lengthened(pause, jitter) }
 }
 
-/// The pause before a model call is made again. `attempt` counts the failures so far, from 1.
+/// The pause before a model call is made again. `attempt` counts the failures so far, from 1. The
+/// vendor may ask for a longer one, up to what a gate would keep: behind an absurd figure the turn
+/// would die by its deadline instead of trying again.
 #[must_use]
 pub fn retry_pause(attempt: u32, retry_after_ms: Option<u64>, jitter: u64) -> u64 {
     let own = doubled(limits::RETRY_MS, attempt.saturating_sub(1), limits::RETRY_MAX_MS);
-    lengthened(own.max(retry_after_ms.unwrap_or(0)), jitter)
+    let asked = retry_after_ms.unwrap_or(0).min(limits::GATE_PAUSE_MAX_MS);
+    lengthened(own.max(asked), jitter)
 }
 
 /// `first`, doubled `times` times, at most `max`.

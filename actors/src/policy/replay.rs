@@ -1,10 +1,12 @@
 //! Questions answered by folding a log: pure, so that a live actor, a recovery and an auditor
 //! give the same answer.
 
+use std::collections::BTreeMap;
+
 use crate::domain::{
     budget::Amount,
     event::Event,
-    ids::{CallNo, ModelCallNo, ToolCallNo},
+    ids::{Assignment, CallNo, InputKey, SessionId, ToolCallNo, TurnId},
     usage::Settlement,
 };
 
@@ -44,66 +46,141 @@ pub const fn is_last(settlement: &Settlement) -> bool {
     }
 }
 
-/// Finds out what became of a call, from the events of its session in order.
-pub fn charge<'a>(events: impl IntoIterator<Item = &'a Event>, call: CallNo) -> Charge {
-    match call {
-        CallNo::Model(no) => model_charge(events, no),
-        CallNo::Tool(no) => tool_charge(events, no),
-    }
+/// Finds out what became of some calls of a session, event by event in the order of its log, so that
+/// nobody has to hold a log to ask about it.
+#[derive(Clone, Debug, Default)]
+pub struct Charges {
+    calls: BTreeMap<CallNo, Found>,
+    /// Which call assigned what.
+    assigned: BTreeMap<(SessionId, Assignment), ToolCallNo>,
 }
 
-fn model_charge<'a>(events: impl IntoIterator<Item = &'a Event>, no: ModelCallNo) -> Charge {
-    let mut charge = Charge::Never;
-    for event in events {
-        if let Event::ModelCallStarted { call, .. } = event
-            && *call == no
-        {
-            charge = Charge::Open;
-        }
-        if let Event::UsageSettled { call, settlement, .. } = event
-            && *call == no
-        {
-            let (actual, last) = (model_amount(settlement), is_last(settlement));
-            charge = Charge::Closed { actual, last };
-        }
-    }
-    charge
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    charge: Charge,
+    started: bool,
+    /// What it assigned, and to whom.
+    task: Option<(SessionId, Assignment)>,
 }
 
-/// A tool call counts once it has started. A call that assigns work to a child holds the child's
-/// place until the child has finished, and comes to nothing then.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "an event that is not about this call cannot change what it comes to"
-)]
-fn tool_charge<'a>(events: impl IntoIterator<Item = &'a Event>, no: ToolCallNo) -> Charge {
-    let mut charge = Charge::Never;
-    let mut started = false;
-    let mut assigned = None;
-    for event in events {
+impl Charges {
+    /// Of these calls.
+    pub fn of(calls: impl IntoIterator<Item = CallNo>) -> Self {
+        let none = Found { charge: Charge::Never, started: false, task: None };
+        let calls = calls.into_iter().map(|call| (call, none)).collect();
+        Self { calls, assigned: BTreeMap::new() }
+    }
+
+    /// What is known of one so far.
+    #[must_use]
+    pub fn charge(&self, call: CallNo) -> Charge {
+        self.calls.get(&call).map_or(Charge::Never, |found| found.charge)
+    }
+
+    /// What a call assigned, and to whom.
+    #[must_use]
+    pub fn task(&self, call: CallNo) -> Option<(SessionId, Assignment)> {
+        self.calls.get(&call)?.task
+    }
+
+    /// Takes the next event. A tool call counts once it has started. A call that assigns work to a
+    /// child holds the child's place until the child has finished, and comes to nothing then.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an event that is not about calls cannot change what one comes to"
+    )]
+    pub fn note(&mut self, event: &Event) {
         match event {
-            Event::ToolStarted { call, .. } if *call == no => {
-                started = true;
-                charge = Charge::Open;
+            Event::ModelCallStarted { call, .. } => self.begun(CallNo::Model(*call), false),
+            Event::UsageSettled { call, settlement, .. } => {
+                let (actual, last) = (model_amount(settlement), is_last(settlement));
+                self.closed(CallNo::Model(*call), |_| Charge::Closed { actual, last });
             }
-            Event::ChildSpawned { child, assignment, call, .. } if *call == no => {
-                assigned = Some((*child, *assignment));
-                charge = Charge::Open;
+            Event::ToolStarted { call, .. } => self.begun(CallNo::Tool(*call), true),
+            Event::ChildSpawned { child, assignment, call, .. } => {
+                if let Some(found) = self.calls.get_mut(&CallNo::Tool(*call)) {
+                    (found.charge, found.task) = (Charge::Open, Some((*child, *assignment)));
+                    self.assigned.insert((*child, *assignment), *call);
+                }
             }
-            Event::ToolFinished { call, .. } if *call == no && assigned.is_none() => {
-                let tool_calls = u64::from(started);
-                let actual = Amount { tool_calls, ..Amount::default() };
-                charge = Charge::Closed { actual, last: true };
+            Event::ToolFinished { call, .. } => {
+                let call = CallNo::Tool(*call);
+                if self.task(call).is_none() {
+                    self.closed(call, tool_closed);
+                }
             }
-            Event::ChildFinished { child, assignment, .. }
-                if assigned == Some((*child, *assignment)) =>
-            {
-                let tool_calls = u64::from(started);
-                let actual = Amount { tool_calls, ..Amount::default() };
-                charge = Charge::Closed { actual, last: true };
+            Event::ChildFinished { child, assignment, .. } => {
+                if let Some(call) = self.assigned.get(&(*child, *assignment)).copied() {
+                    self.closed(CallNo::Tool(call), tool_closed);
+                }
             }
             _ => {}
         }
     }
-    charge
+
+    fn begun(&mut self, call: CallNo, tool: bool) {
+        if let Some(found) = self.calls.get_mut(&call) {
+            (found.charge, found.started) = (Charge::Open, found.started || tool);
+        }
+    }
+
+    fn closed(&mut self, call: CallNo, charge: impl FnOnce(Found) -> Charge) {
+        if let Some(found) = self.calls.get_mut(&call) {
+            found.charge = charge(*found);
+        }
+    }
+}
+
+fn tool_closed(found: Found) -> Charge {
+    let actual = Amount { tool_calls: u64::from(found.started), ..Amount::default() };
+    Charge::Closed { actual, last: true }
+}
+
+/// How far an agent is with an assignment, by its own log, event by event: for those whose parent
+/// cannot say any more.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    assignment: Assignment,
+    key: Option<InputKey>,
+    turn: Option<TurnId>,
+    ended: bool,
+}
+
+impl Errand {
+    /// Of this assignment.
+    #[must_use]
+    pub const fn of(assignment: Assignment) -> Self {
+        Self { assignment, key: None, turn: None, ended: false }
+    }
+
+    /// Takes the next event.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an event that is not about turns cannot end an assignment"
+    )]
+    pub fn note(&mut self, event: &Event) {
+        match event {
+            Event::InputAccepted { key, input } if input.assignment == Some(self.assignment) => {
+                self.key = Some(key.clone());
+            }
+            Event::TurnStarted { turn, key, .. } if self.key.as_ref() == Some(key) => {
+                self.turn = Some(*turn);
+            }
+            Event::TurnFinished { turn, .. } => self.ended |= self.turn == Some(*turn),
+            // A parent counts an agent that is off the stage as ended.
+            Event::SessionQuarantined { .. } => self.ended = true,
+            _ => {}
+        }
+    }
+
+    /// What the call that assigned it comes to.
+    #[must_use]
+    pub fn charge(&self) -> Charge {
+        let actual = Amount { tool_calls: 1, ..Amount::default() };
+        match (&self.key, self.ended) {
+            (_, true) => Charge::Closed { actual, last: true },
+            (Some(_), false) => Charge::Open,
+            (None, false) => Charge::Never,
+        }
+    }
 }

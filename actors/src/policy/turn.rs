@@ -41,6 +41,7 @@ mod tools;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use apply::is_progress;
 pub use apply::{Impossible, apply};
 pub use input::{Checks, Effect, Env, Input, Purpose, Rejected, Run};
 pub use pending::pending;
@@ -61,7 +62,7 @@ pub fn step(state: &mut State, env: &Env<'_>, input: Input) -> Result<Vec<Effect
     if env.dark {
         return note_down(state, env, input);
     }
-    let recovering = matches!(input, Input::Recovered { .. });
+    let recovering = matches!(input, Input::Recovered { .. } | Input::Readmitted { .. });
     // What a quarantined session had started, an earlier incarnation had started.
     let again = recovering || matches!(input, Input::Released { .. });
     let standing = pending(state, Run::First);
@@ -83,14 +84,20 @@ pub fn step(state: &mut State, env: &Env<'_>, input: Input) -> Result<Vec<Effect
 /// hand stays as the log says, for the next house to take up; its recovery asks what is pending
 /// and finds this word among the rest.
 fn note_down(state: &mut State, env: &Env<'_>, input: Input) -> Result<Vec<Effect>, Rejected> {
-    if matches!(input, Input::Recovered { .. } | Input::TimerFired) {
+    if matches!(input, Input::Recovered { .. } | Input::Readmitted { .. } | Input::TimerFired) {
         return Ok(Vec::new());
     }
     let mut desk = Desk::new(state, env, &[]);
     desk.take(input)?;
     let (events, once) = desk.finish();
-    // A rule for every session goes to the house log, which is written in the dark as well.
-    let kept = once.into_iter().filter(|effect| matches!(effect, Effect::Remember { .. }));
+    // A rule for every session goes to the house log, which is written in the dark as well; and
+    // whoever waits at this very house for what the word has ended is told.
+    let kept = once.into_iter().filter(|effect| {
+        matches!(
+            effect,
+            Effect::Remember { .. } | Effect::Finish { .. } | Effect::FinishCall { .. }
+        )
+    });
     let append = (!events.is_empty()).then_some(Effect::Append { events });
     Ok(append.into_iter().chain(kept).collect())
 }

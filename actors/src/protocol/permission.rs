@@ -1,13 +1,15 @@
 //! Permission as sessions and faces see it: it keeps the rules of the house and publishes them as
 //! a snapshot; sessions decide by that snapshot, and faces hear of questions through it.
 
+use std::collections::BTreeMap;
+
 use ractor::ActorRef;
 use tokio::sync::{oneshot, watch};
 
 use super::address::Singleton;
 use crate::{
     domain::{
-        house::HouseEvent,
+        house::{HouseEvent, Readmission},
         ids::{Position, PrincipalId, SessionId},
         permission::Rule,
     },
@@ -51,7 +53,9 @@ pub(crate) struct HouseFold {
     /// Rules that stand for every session.
     pub(crate) standing: Vec<Rule>,
     /// Sessions off the stage whose own log cannot say so, and why.
-    pub(crate) quarantined: std::collections::BTreeMap<SessionId, String>,
+    pub(crate) quarantined: BTreeMap<SessionId, String>,
+    /// Sessions let back without the step that failed, until they are off the stage again.
+    pub(crate) readmitted: BTreeMap<SessionId, Readmission>,
     /// How often a runtime has started here.
     pub(crate) boots: u64,
     /// Prices last in force.
@@ -59,17 +63,23 @@ pub(crate) struct HouseFold {
 }
 
 impl HouseFold {
-    /// Folds one event.
-    pub(crate) fn apply(&mut self, event: &HouseEvent) {
+    /// Folds one event of the frame at `at`.
+    pub(crate) fn apply(&mut self, event: &HouseEvent, at: Position) {
         match event {
             HouseEvent::Booted { .. } => self.boots += 1,
             HouseEvent::PricesSet { prices } => self.prices.clone_from(prices),
             HouseEvent::RuleStanding { rule, .. } => self.standing.push(rule.clone()),
             HouseEvent::Quarantined { session, reason } => {
                 self.quarantined.insert(*session, reason.clone());
+                self.readmitted.remove(session);
             }
-            HouseEvent::Released { session, .. } => {
-                self.quarantined.remove(session);
+            HouseEvent::Released { session, skip, by } => {
+                if let Some(reason) = self.quarantined.remove(session)
+                    && *skip
+                {
+                    let release = Readmission { at, reason, by: by.clone() };
+                    self.readmitted.insert(*session, release);
+                }
             }
         }
     }

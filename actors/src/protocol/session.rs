@@ -142,6 +142,8 @@ pub(crate) enum Mail {
     /// From a parent: that assignment is to end, whether it has arrived or not.
     Cancel {
         creation: Option<Arc<Creation>>,
+        /// The tree in which what it left behind is looked for, should it be off the stage.
+        root: SessionId,
         parent: SessionId,
         assignment: Assignment,
         reason: String,

@@ -25,6 +25,8 @@ pub(crate) enum WingMsg {
     Restart { session: SessionId, generation: u64 },
     /// A session has recovered and is at work, or says that it is off the stage.
     Settled { session: SessionId, restart: RestartPolicy, performs: bool },
+    /// An incarnation has done its first step that worked.
+    Progressed { session: SessionId },
     /// A session left the stage by its own decision.
     Quarantined { session: SessionId, reason: String },
     /// Pass by all sessions.

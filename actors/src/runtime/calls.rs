@@ -3,12 +3,14 @@
 
 use std::{future::Future, sync::Arc};
 
+use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
 use crate::{
     domain::{
         agent::AgentSpec,
         event::{CancelTarget, Creation, ForkPoint, Goal, Lineage, UserInput},
+        frame::LogId,
         house::HouseEvent,
         ids::{
             AgentName, ApprovalId, CheckpointName, InputKey, Position, SessionId, TenantId,
@@ -18,7 +20,9 @@ use crate::{
         permission::{Answer, Mode},
         tool::{Args, ToolOutcome},
     },
-    limits, log,
+    limits,
+    log::ReadError,
+    owned::panic_text,
     policy::{
         rules::Layers,
         turn::{Input, Rejected},
@@ -28,7 +32,7 @@ use crate::{
         permission::PermissionMsg,
         session::{Answer as Reply, Request},
     },
-    session::fork_base,
+    session::{fork_base, state_at},
 };
 
 use super::{RenderError, Runtime, acting::Acting, render};
@@ -54,7 +58,18 @@ pub enum CallError {
     Journal(#[from] JournalError),
     /// A log cannot be read.
     #[error("read the log")]
-    Read(#[from] log::ReadError),
+    Read(#[from] ReadError),
+    /// There is no step that a release could skip, because the log cannot be read.
+    #[error(
+        "no step of {session} can be skipped, because its log cannot be read; release it without skipping once that is mended"
+    )]
+    CannotSkip {
+        /// Which session.
+        session: SessionId,
+        /// What its log says of itself.
+        #[source]
+        damage: ReadError,
+    },
     /// No such agent.
     #[error("no agent {name}; there is: {known}")]
     UnknownAgent {
@@ -216,23 +231,61 @@ impl Runtime {
     /// The same release again is the same one.
     ///
     /// # Errors
-    /// When it is not quarantined or does not answer.
+    /// When it is not quarantined or does not answer, and when a step is to be skipped of a log that
+    /// cannot be read.
     pub async fn release(&self, session: SessionId, skip: bool) -> Result<(), CallError> {
-        let damaged = self.inner.seats.damaged().borrow().contains_key(&session);
-        if damaged {
-            let by = self.inner.principal.clone();
-            self.record(HouseEvent::Released { session, skip, by }).await?;
-            self.inner.seats.board().wake(session);
-            return Ok(());
-        }
-        match self.acting().order(session, Input::Released { skip }).await {
-            // The answer to an earlier try may have been lost.
-            Err(CallError::Rejected(Rejected::NotQuarantined))
-                if self.house_released(session, skip).await? =>
-            {
-                Ok(())
+        let mut damaged = self.inner.seats.damaged();
+        if !damaged.borrow().contains_key(&session) {
+            match self.acting().order(session, Input::Released { skip }).await {
+                // The answer to an earlier try may have been lost.
+                Err(CallError::Rejected(Rejected::NotQuarantined))
+                    if self.house_released(session, skip).await? =>
+                {
+                    return Ok(());
+                }
+                // No session says so of its own release: the house is writing it down just now.
+                Err(CallError::Rejected(Rejected::Quarantined { .. })) => {
+                    let known = damaged.wait_for(|all| all.contains_key(&session));
+                    drop(self.within(limits::CALL_MS, known).await?);
+                }
+                other => return other,
             }
-            other => other,
+        }
+        if skip {
+            self.has_steps(session).await?;
+        }
+        let by = self.inner.principal.clone();
+        self.record(HouseEvent::Released { session, skip, by }).await?;
+        self.inner.seats.board().wake(session);
+        Ok(())
+    }
+
+    /// Whether a session's log can be read, so that it has a step to be skipped. What the house took
+    /// off the stage had a damaged log or died before its first frame, and only the second has one.
+    async fn has_steps(&self, session: SessionId) -> Result<(), CallError> {
+        let journal = Arc::clone(&self.inner.journal);
+        let read = async move {
+            let (tail, _) = journal.tail(LogId::session(session)).await?;
+            state_at(&journal, session, Some(tail)).await
+        };
+        // A log that makes the fold panic is as unreadable as one with a damaged row.
+        let read = std::panic::AssertUnwindSafe(read).catch_unwind();
+        let panicked = |panic: Box<dyn std::any::Any + Send>| {
+            let why = format!("folding it panicked: {}", panic_text(panic.as_ref()));
+            JournalError::Damaged { log: LogId::session(session), why }.into()
+        };
+        let read = self.within(limits::CALL_MS, read).await?;
+        match read.unwrap_or_else(|panic| Err(panicked(panic))) {
+            Ok(_) => Ok(()),
+            Err(ReadError::Journal(
+                error @ (JournalError::Unavailable { .. } | JournalError::Poisoned { .. }),
+            )) => Err(error.into()),
+            Err(
+                damage @ (ReadError::Journal(JournalError::Damaged { .. })
+                | ReadError::Decode(_)
+                | ReadError::Short { .. }
+                | ReadError::TooManyForks { .. }),
+            ) => Err(CallError::CannotSkip { session, damage }),
         }
     }
 
@@ -298,12 +351,11 @@ impl Runtime {
     /// # Errors
     /// When that frame does not exist or the logs cannot be read or written.
     pub async fn fork(&self, session: SessionId, at: Position) -> Result<SessionId, CallError> {
-        let base = fork_base(&self.inner.journal, ForkPoint { session, at }).await?;
+        let point = ForkPoint { session, at };
+        let (base, tenant) = fork_base(&self.inner.journal, point).await?;
         let Some(opened) = base.opened else {
             return Err(CallError::UnknownSession { session });
         };
-        let row = self.inner.catalog.session(session).await?;
-        let row = row.ok_or(CallError::UnknownSession { session })?;
         let fork = self.inner.clock.new_session();
         // What the base was allowed by its ancestors is all the fork is allowed; its budget is its
         // own from here on.
@@ -317,8 +369,7 @@ impl Runtime {
             authority: opened.lineage.authority.clone(),
         };
         let creation = Creation { rendered: opened.rendered.clone(), lineage };
-        let point = Some(ForkPoint { session, at });
-        self.acting().open_as(fork, creation, point, row.tenant).await?;
+        self.acting().open_as(fork, creation, Some(point), tenant).await?;
         Ok(fork)
     }
 

@@ -349,8 +349,13 @@ impl Runtime {
         HouseFigures { pools: pools.collect(), gates: gates.collect(), held }
     }
 
-    /// The accounts of a tree: spent and reserved.
+    /// The accounts of a tree: spent and reserved. Nothing is begun for one that has no log yet: what
+    /// was granted to anybody is in there.
     pub async fn accounts(&self, root: SessionId) -> Option<LedgerFigures> {
+        let (tail, _) = self.inner.journal.tail(LogId::ledger(root)).await.ok()?;
+        if tail == Position(0) {
+            return Some(LedgerFigures::default());
+        }
         self.inner.seats.ledger().figures(root).await
     }
 

@@ -15,7 +15,7 @@ use crate::{
         usage::PriceBook,
     },
     limits, log, permission,
-    policy::rules::{Desk, Layers, Policy},
+    policy::rules::{Desk, Layers, Places, Policy},
     ports::{Blobs, Catalog, Clock, Journal, ModelProvider, Services, Tool},
     protocol::{
         address::{ReplyTo, tell},
@@ -58,6 +58,8 @@ pub struct Options {
     pub gates: BTreeMap<CredentialName, u32>,
     /// Rules of the user and the project.
     pub layers: Layers,
+    /// The folders that path rules are relative to, where they are known.
+    pub places: Places,
     /// Whether a person can answer.
     pub desk: Desk,
     /// A dark house writes down what it is told, answers, releases, forks, names, and sets nothing
@@ -79,6 +81,7 @@ impl Default for Options {
             pools: BTreeMap::new(),
             gates: BTreeMap::new(),
             layers: Layers::default(),
+            places: Places::default(),
             desk: Desk::Staffed,
             dark: false,
             principal: PrincipalId::from("host"),
@@ -177,24 +180,30 @@ impl Runtime {
                 tell(&root, RootMsg::Alarm(alarm));
             }
         });
-        let rules = (boot, options.layers.clone(), options.desk);
+        let rules = (boot, options.layers.clone(), options.desk, options.places.clone());
         let (journal, clock) = (Arc::clone(&deps.journal), Arc::clone(&deps.clock));
         let seats = Arc::new(Seats::new(journal, clock, rules, alarm.clone()));
         let (ended_end, ended) = watch::channel(None);
         let (journal, catalog) = (Arc::clone(&deps.journal), Arc::clone(&deps.catalog));
         let dark = options.dark;
         let sleepers = Sleepers::new(journal, catalog, seats.board().clone());
-        let root =
-            Root { seats: Arc::clone(&seats), sleepers: sleepers.clone(), ended: ended_end, dark };
+        let bus = Bus::default();
+        let root = Root {
+            seats: Arc::clone(&seats),
+            sleepers: sleepers.clone(),
+            ended: ended_end,
+            bus: bus.clone(),
+            dark,
+        };
         let (root, _) = Actor::spawn(None, root, ())
             .await
             .map_err(|error| StartError::Root { why: error.to_string() })?;
         root_end.send_replace(Some(root.clone()));
 
-        let bus = Bus::default();
         let tables = watch::Sender::new(Arc::new(Tables { prices, ..Tables::default() }));
         let house = House {
             journal: Arc::clone(&deps.journal),
+            catalog: Arc::clone(&deps.catalog),
             blobs: Arc::clone(&deps.blobs),
             clock: Arc::clone(&deps.clock),
             bus: bus.clone(),
@@ -203,6 +212,7 @@ impl Runtime {
             permission: seats.permission().clone(),
             policy: seats.policy(),
             tables: tables.subscribe(),
+            readmitted: seats.readmitted(),
             services,
             alarm,
             idle_ms: options.idle_ms,
@@ -252,8 +262,16 @@ impl Runtime {
             self.add_tool(tool).await?;
         }
         self.add_agents(agents)?;
-        // Before anything is decided by it.
-        sleepers.catch_up(true).await;
+        // Before anything is decided by it. What is not done in time is left to the root's looks:
+        // a thousand sessions to rebuild, or a store that hangs at each, must not hold up a start.
+        let deadline = self.inner.clock.now().plus_ms(limits::CALL_MS);
+        tokio::select! {
+            biased;
+            _rebuilt = sleepers.catch_up(true) => {}
+            () = self.inner.clock.sleep_until(deadline) => {
+                tracing::warn!("the catalog is still behind; the start does not wait for it");
+            }
+        }
         for wing in 0..limits::WINGS {
             self.seat(Seat::Wing(wing)).await;
         }

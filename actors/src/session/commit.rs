@@ -13,7 +13,10 @@ use crate::{
     fault, limits,
     log::Trouble,
     owned::{Ended, Owned},
-    policy::{catalog, turn::Effect},
+    policy::{
+        catalog,
+        turn::{Effect, is_progress},
+    },
     protocol::{
         address::tell,
         session::SessionMsg,
@@ -98,10 +101,14 @@ impl Live {
             at: flight.at,
             events: Arc::clone(&flight.events),
         }));
+        let progress = flight.events.iter().any(is_progress);
         self.answer(flight.answer);
         self.perform_all(flight.effects);
         // The first frame after a recovery is written: whatever killed it before, this worked.
         self.settled();
+        if progress {
+            self.progressed();
+        }
     }
 
     pub(super) fn append_failed(&mut self, trouble: &Trouble) {
@@ -130,5 +137,12 @@ impl Live {
         let restart = self.state.agent().map(|agent| agent.restart).unwrap_or_default();
         let performs = self.state.quarantined.is_none();
         self.house.board.to_wing(session, WingMsg::Settled { session, restart, performs });
+    }
+
+    fn progressed(&mut self) {
+        if !std::mem::replace(&mut self.progressed, true) {
+            let session = self.state.session;
+            self.house.board.to_wing(session, WingMsg::Progressed { session });
+        }
     }
 }

@@ -109,7 +109,7 @@ impl Live {
                 let by = principal;
                 self.push(Work { input, by, caused_by: cause, answer, permit });
             }
-            Mail::Cancel { creation, parent: _, assignment, reason, tenant, principal } => {
+            Mail::Cancel { creation, assignment, reason, tenant, principal, .. } => {
                 self.exist(creation, tenant, &principal);
                 let target = CancelTarget::Assignment { no: assignment };
                 let input = Input::CancelRequested { target, reason };
@@ -165,7 +165,9 @@ impl Live {
             Answering::Parent(assignment) => {
                 let Some(parent) = self.state.parent() else { return };
                 let outcome = match rejected {
-                    Rejected::Quarantined { reason } => ChildOutcome::Quarantined { reason },
+                    Rejected::Quarantined { reason } => {
+                        ChildOutcome::Quarantined { reason, stopped: false }
+                    }
                     // Busy passes; the parent's sweep brings the assignment again.
                     Rejected::Busy => return,
                     other @ (Rejected::NotQuarantined

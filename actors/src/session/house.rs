@@ -9,12 +9,13 @@ use crate::{
     directory::Switchboard,
     domain::{
         agent::{AgentSpec, Rendered},
-        ids::{AgentName, CredentialName, ModelName, PoolKind, ProviderName, ToolName},
+        house::Readmission,
+        ids::{AgentName, CredentialName, ModelName, PoolKind, ProviderName, SessionId, ToolName},
         tool::Args,
         usage::PriceBook,
     },
     policy::rules::Policy,
-    ports::{Blobs, Clock, Journal, ModelProvider, ProviderTable, Services, ToolTable},
+    ports::{Blobs, Catalog, Clock, Journal, ModelProvider, ProviderTable, Services, ToolTable},
     protocol::{
         address::ReplyTo, gate::GateHandle, ledger::LedgerHandle, permission::PermissionHandle,
         tool_pool::Slots, wing::Alarm,
@@ -24,6 +25,7 @@ use crate::{
 /// The shared part of all sessions.
 pub(crate) struct House {
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) bus: Bus,
@@ -32,6 +34,8 @@ pub(crate) struct House {
     pub(crate) permission: PermissionHandle,
     pub(crate) policy: watch::Receiver<Arc<Policy>>,
     pub(crate) tables: watch::Receiver<Arc<Tables>>,
+    /// Sessions that were let back without the step that failed, by the house's log.
+    pub(crate) readmitted: watch::Receiver<Arc<BTreeMap<SessionId, Readmission>>>,
     pub(crate) services: Services,
     pub(crate) alarm: ReplyTo<Alarm>,
     pub(crate) idle_ms: u64,

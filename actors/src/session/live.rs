@@ -54,6 +54,8 @@ pub(crate) struct Live {
     pub(super) touched_at: Timestamp,
     /// Whether the wing knows that this incarnation has come to work.
     pub(super) settled: bool,
+    /// Whether the wing knows that this incarnation has done a step that worked.
+    pub(super) progressed: bool,
     pub(super) stopped: bool,
 }
 
@@ -136,6 +138,7 @@ impl Live {
             call_waiters: BTreeMap::new(),
             touched_at,
             settled: false,
+            progressed: false,
             stopped: false,
         }
     }
@@ -144,7 +147,13 @@ impl Live {
     pub(super) fn recover(&mut self, panic: Option<String>) {
         // A fork that is being opened has a state but no log yet: nothing to recover.
         if self.writer.tail > Position(0) {
-            self.enqueue(Input::Recovered { panic });
+            let said = self.house.readmitted.borrow().get(&self.id()).cloned();
+            // Once: after that its own log says that it was done.
+            let due = said.filter(|release| Some(release.at) > self.state.house_release);
+            self.enqueue(match due {
+                Some(release) => Input::Readmitted { release: Box::new(release) },
+                None => Input::Recovered { panic },
+            });
             self.pump();
         }
     }
@@ -205,7 +214,7 @@ impl Live {
     }
 
     fn take(&mut self, mut work: Work) {
-        let first = matches!(work.input, Input::Recovered { .. });
+        let first = matches!(work.input, Input::Recovered { .. } | Input::Readmitted { .. });
         self.hold_slots(&mut work.input);
         let now = self.house.clock.now();
         let (policy, tables) = (self.house.policy.borrow().clone(), self.tables());
@@ -323,7 +332,9 @@ impl Live {
         let now = self.house.clock.now();
         let restless = match self.state.status() {
             Status::Running => self.state.opened.is_some(),
-            Status::Idle | Status::Waiting | Status::Quarantined | Status::Archived => false,
+            // A cancel goes down through one off the stage, and is repeated until it has arrived.
+            Status::Quarantined => self.state.is_stopping(),
+            Status::Idle | Status::Waiting | Status::Archived => false,
         };
         let busy = self.flight.is_some()
             || !self.queue.is_empty()

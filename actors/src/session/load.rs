@@ -133,12 +133,14 @@ pub(crate) async fn state_at(
     fold(journal, session, upto, 0).await.map(|folded| folded.state)
 }
 
-/// The state a fork would go on from. Refused where the fork itself could not be read again.
+/// The state a fork would go on from, and whose data it is: the log's word, for the catalog may have
+/// fallen behind. Refused where the fork itself could not be read again.
 pub(crate) async fn fork_base(
     journal: &Arc<dyn Journal>,
     point: ForkPoint,
-) -> Result<State, ReadError> {
-    fold(journal, point.session, Some(point.at), 1).await.map(|folded| folded.state)
+) -> Result<(State, TenantId), ReadError> {
+    let folded = fold(journal, point.session, Some(point.at), 1).await?;
+    Ok((folded.state, folded.tenant))
 }
 
 /// What a session's whole log does to the catalog, and up to where it was read.

@@ -33,11 +33,24 @@ pub(super) async fn call(
         Err(why) => return Err(refused(why)),
     };
     let deadline = request.deadline;
-    tokio::select! {
+    let reply = tokio::select! {
         biased;
-        result = through_gate(&house, request, provider) => result,
-        () = house.clock.sleep_until(deadline) => Err(timed_out()),
-    }
+        result = through_gate(&house, request, provider) => result?,
+        () = house.clock.sleep_until(deadline) => return Err(timed_out()),
+    };
+    // The vendor has said what it cost: that is kept whatever becomes of the reply here, and also
+    // when the call's time is up meanwhile.
+    let usage = reply.usage;
+    let late = deadline.max(house.clock.now()).plus_ms(limits::KEEP_MS);
+    let kept = tokio::select! {
+        biased;
+        kept = pack(&house, reply) => kept,
+        () = house.clock.sleep_until(late) => {
+            let message = "the reply could not be put away in time".to_owned();
+            Err(failure(FailureKind::Transport, message, true))
+        }
+    };
+    kept.map_err(|failure| ModelFailure { usage, ..failure })
 }
 
 /// The call's time ran out.
@@ -66,11 +79,7 @@ async fn through_gate(
         match event {
             Ok(ModelEvent::Finished { reply }) => {
                 fault::point("model.answered");
-                let usage = reply.usage;
-                // Whatever becomes of it here, the vendor has said what it cost.
-                return pack(house, *reply)
-                    .await
-                    .map_err(|failure| ModelFailure { usage, ..failure });
+                return Ok(*reply);
             }
             Ok(event @ (ModelEvent::Text { .. } | ModelEvent::Thinking { .. })) => {
                 if house.bus.is_heard(id.session) {

@@ -388,6 +388,7 @@ impl Live {
         let Some(known) = self.state.children.get(&child) else { return };
         let mail = Mail::Cancel {
             creation: known.creation.clone(),
+            root: self.state.root(),
             parent: self.state.session,
             assignment,
             reason,

@@ -1,7 +1,7 @@
 //! One tool call, in a task that the session owns. The slot is held as long as the task lives and
 //! goes back with it, however it ends.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use crate::{
     domain::{
@@ -59,7 +59,17 @@ pub(super) async fn run(house: Arc<House>, job: Job) -> ToolOutcome {
             }
         }
     };
-    let outcome = store(&house, outcome).await;
+    let late = async {
+        let end = deadline.max(house.clock.now()).plus_ms(limits::KEEP_MS);
+        tokio::select! {
+            biased;
+            () = house.clock.sleep_until(end) => {}
+            () = cancel.requested() => {
+                house.clock.sleep_until(house.clock.now().plus_ms(limits::KEEP_MS)).await;
+            }
+        }
+    };
+    let outcome = store(&house, outcome, late).await;
     drop(lease);
     outcome
 }
@@ -95,11 +105,20 @@ pub(super) fn timed_out(effect: EffectClass) -> ToolOutcome {
     ToolOutcome::Failed { output: Output::text(format!("timed out{}", doubt(effect))) }
 }
 
-/// Keeps a large output as a blob, durable before anybody hears of it.
-async fn store(house: &House, outcome: ToolOutcome) -> ToolOutcome {
+/// Keeps a large output as a blob, durable before anybody hears of it. What cannot be kept until it
+/// is too late is cut: the tool has ended, and that must not become unknown for want of a place.
+async fn store(
+    house: &House,
+    outcome: ToolOutcome,
+    late: impl Future<Output = ()> + Send,
+) -> ToolOutcome {
     match outcome {
-        ToolOutcome::Done { output } => ToolOutcome::Done { output: fit(house, output).await },
-        ToolOutcome::Failed { output } => ToolOutcome::Failed { output: fit(house, output).await },
+        ToolOutcome::Done { output } => {
+            ToolOutcome::Done { output: fit(house, output, late).await }
+        }
+        ToolOutcome::Failed { output } => {
+            ToolOutcome::Failed { output: fit(house, output, late).await }
+        }
         other @ (ToolOutcome::Refused { .. }
         | ToolOutcome::Cancelled { .. }
         | ToolOutcome::OutcomeUnknown
@@ -107,7 +126,7 @@ async fn store(house: &House, outcome: ToolOutcome) -> ToolOutcome {
     }
 }
 
-async fn fit(house: &House, output: Output) -> Output {
+async fn fit(house: &House, output: Output, late: impl Future<Output = ()> + Send) -> Output {
     let Output::Text { text } = output else { return output };
     if text.len() <= limits::INLINE_BYTES {
         return Output::Text { text };
@@ -117,8 +136,13 @@ async fn fit(house: &House, output: Output) -> Output {
     let kept: Result<BlobRef, String> = if bytes > limits::BLOB_BYTES {
         Err(format!("more than {} bytes", limits::BLOB_BYTES))
     } else {
-        let kept = house.blobs.put(text.clone().into_bytes()).await;
-        kept.map_err(|error| error.to_string())
+        tokio::select! {
+            biased;
+            kept = house.blobs.put(text.clone().into_bytes()) => {
+                kept.map_err(|error| error.to_string())
+            }
+            () = late => Err("the store did not answer in time".to_owned()),
+        }
     };
     match kept {
         Ok(blob) => {

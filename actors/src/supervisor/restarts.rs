@@ -81,6 +81,14 @@ impl Restarts {
         });
     }
 
+    /// A session has come a step further since it was started.
+    pub(crate) fn progressed(&self, session: SessionId) {
+        self.with(|ration| {
+            ration.breaker.progressed(session);
+            ((), None)
+        });
+    }
+
     /// A session went without a death, or is off the stage.
     pub(crate) fn gone(&self, session: SessionId) {
         self.with(|ration| {

@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     directory::Switchboard,
     domain::{
+        house::Readmission,
         ids::{CredentialName, PoolKind, PrincipalId, SessionId},
         permission::RuleSet,
     },
@@ -19,7 +20,7 @@ use crate::{
     permission::Permission,
     policy::{
         budget::Warning,
-        rules::{Desk, Layers, Policy},
+        rules::{Desk, Layers, Places, Policy},
         turn::{Input, Rejected, builtin},
     },
     ports::{Clock, Journal, JournalError},
@@ -50,6 +51,7 @@ pub(crate) struct Seats {
     clock: Arc<dyn Clock>,
     boot: u64,
     desk: Desk,
+    places: Places,
     ledger: (End<LedgerMsg>, LedgerHandle),
     permission: (End<PermissionMsg>, PermissionHandle),
     gates: DashMap<CredentialName, (End<GateMsg>, GateHandle)>,
@@ -60,6 +62,7 @@ pub(crate) struct Seats {
     layers: watch::Sender<Layers>,
     policy: watch::Sender<Arc<Policy>>,
     damaged: watch::Sender<Arc<BTreeMap<SessionId, String>>>,
+    readmitted: watch::Sender<Arc<BTreeMap<SessionId, Readmission>>>,
     alarm: ReplyTo<Alarm>,
     on_warning: Teller,
     house: watch::Sender<Option<Arc<House>>>,
@@ -69,7 +72,7 @@ impl Seats {
     pub(crate) fn new(
         journal: Arc<dyn Journal>,
         clock: Arc<dyn Clock>,
-        (boot, layers, desk): (u64, Layers, Desk),
+        (boot, layers, desk, places): (u64, Layers, Desk, Places),
         alarm: ReplyTo<Alarm>,
     ) -> Self {
         let wings: Vec<_> = (0..limits::WINGS).map(|_| Singleton::channel()).collect();
@@ -82,6 +85,7 @@ impl Seats {
             clock,
             boot,
             desk,
+            places,
             ledger: LedgerHandle::channel(),
             permission: PermissionHandle::channel(),
             gates: DashMap::new(),
@@ -92,6 +96,7 @@ impl Seats {
             layers: watch::Sender::new(layers),
             policy: watch::Sender::new(Arc::default()),
             damaged: watch::Sender::new(Arc::default()),
+            readmitted: watch::Sender::new(Arc::default()),
             alarm,
             on_warning: Arc::new(move |warning| Box::pin(warn(warned.clone(), warning))),
             house: watch::Sender::new(None),
@@ -124,9 +129,11 @@ impl Seats {
                     journal: Arc::clone(&self.journal),
                     clock: Arc::clone(&self.clock),
                     desk: self.desk,
+                    places: self.places.clone(),
                     layers: self.layers.clone(),
                     policy: self.policy.clone(),
                     damaged: self.damaged.clone(),
+                    readmitted: self.readmitted.clone(),
                     alarm: self.alarm.clone(),
                 };
                 spawn(permission, root, &self.permission.0).await
@@ -236,6 +243,11 @@ impl Seats {
 
     pub(crate) fn damaged(&self) -> watch::Receiver<Arc<BTreeMap<SessionId, String>>> {
         self.damaged.subscribe()
+    }
+
+    /// Sessions that were let back without the step that failed.
+    pub(crate) fn readmitted(&self) -> watch::Receiver<Arc<BTreeMap<SessionId, Readmission>>> {
+        self.readmitted.subscribe()
     }
 }
 

@@ -5,6 +5,7 @@
 //! could not say anything any more, because it died before its first frame.
 
 mod ends;
+mod orphans;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -17,7 +18,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     domain::{
         agent::RestartPolicy,
-        ids::{SessionId, Timestamp},
+        ids::{Assignment, SessionId, Timestamp},
         outcome::{ChildOutcome, ChildReport},
         usage::Usage,
     },
@@ -50,6 +51,8 @@ pub(crate) struct Children {
     children: HashMap<SessionId, Child>,
     by_actor: HashMap<ActorId, SessionId>,
     tick: Option<Owned>,
+    /// Cancels that go on below a session that cannot be read.
+    orphans: HashMap<(SessionId, Assignment), Owned>,
     closing: Option<(oneshot::Sender<usize>, usize)>,
 }
 
@@ -96,6 +99,7 @@ impl Actor for Wing {
             children: HashMap::new(),
             by_actor: HashMap::new(),
             tick: None,
+            orphans: HashMap::new(),
             closing: None,
         };
         self.tick(&myself, &mut children);
@@ -124,6 +128,13 @@ impl Actor for Wing {
             }
             WingMsg::Settled { session, restart, performs } => {
                 self.settled(children, session, restart, performs);
+            }
+            WingMsg::Progressed { session } => {
+                // As in `settled`: what one that has died said before proves nothing.
+                let live = children.children.get(&session).is_some_and(|it| it.live.is_some());
+                if live {
+                    self.restarts.progressed(session);
+                }
             }
             WingMsg::Quarantined { session, reason } => {
                 self.house.alarm.send(Alarm::Quarantined { session, reason });
@@ -206,8 +217,9 @@ impl Wing {
             // The reply port closes; whoever asked is being shut down too.
             return;
         }
-        if let Some(reason) = self.damaged.borrow().get(&session) {
-            return self.refuse_damaged(session, delivery, reason);
+        let damaged = self.damaged.borrow().get(&session).cloned();
+        if let Some(reason) = damaged {
+            return self.refuse_damaged(children, session, delivery, &reason);
         }
         let child = children.children.entry(session).or_default();
         let awake = self.house.board.entry(session).is_some();
@@ -285,6 +297,7 @@ impl Wing {
 
     fn tick(&self, myself: &ActorRef<WingMsg>, children: &mut Children) {
         self.restarts.look(self.house.clock.now());
+        children.orphans.retain(|_, task| !task.is_finished());
         for session in children.by_actor.values() {
             if let Some(entry) = self.house.board.entry(*session) {
                 // One that has gone meanwhile needs no tick.
@@ -302,6 +315,7 @@ impl Wing {
 
     fn shut(&self, children: &mut Children, done: oneshot::Sender<usize>) {
         children.tick = None;
+        children.orphans.clear();
         for child in children.children.values_mut() {
             child.timer = None;
             child.waiting.clear();

@@ -121,3 +121,16 @@ fn a_file_that_is_wrong_or_cannot_be_read_is_refused() {
     let mistakes = world.find(Environment::default()).expect_err("refused").to_string();
     assert!(mistakes.starts_with("read ") && mistakes.contains("directory"), "{mistakes}");
 }
+
+#[test]
+fn rules_are_relative_to_home_the_users_settings_and_the_project() {
+    let world = World::new();
+    world.user("store = \"/user.db\"\n");
+    World::project(&world.repository, "store = \"project.db\"\n");
+    let environment = Environment { home: Some("/home/u".into()), ..Environment::default() };
+    let places = world.find(environment).expect("right").places();
+    let text = |folder: &Path| folder.to_str().map(str::to_owned);
+    assert_eq!(places.home.as_deref(), Some("/home/u"));
+    assert_eq!(places.user, text(&world.user));
+    assert_eq!(places.project, text(&world.repository));
+}

@@ -127,6 +127,7 @@ fn the_settings_that_durability_rests_on_are_in_force() {
     assert_eq!(number("trusted_schema"), 0);
     assert_eq!(number("cell_size_check"), 1);
     assert_eq!(number("user_version"), 1);
+    assert_eq!(number("busy_timeout"), limits::STORE_BUSY_MS as i64, "not that of opening");
 }
 
 #[tokio::test]

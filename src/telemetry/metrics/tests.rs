@@ -1,7 +1,7 @@
 //! Which event moves which figure, as the text that is scraped.
 
 use greenroom_actors::domain::{
-    event::ModelFailure,
+    event::{FailureKind, ModelFailure},
     ids::{AgentName, ModelName},
     outcome::TurnOutcome,
     tool::{Args, Output, ToolOutcome},
@@ -80,6 +80,24 @@ fn a_call_that_breaks_off_and_one_that_answers_are_told_apart() {
 }
 
 #[test]
+fn help_and_type_stand_under_the_name_that_is_sampled() {
+    let mut metrics = Metrics::default();
+    metrics.hear(heard(0), &started(1));
+    let text = metrics.text().expect("text");
+    let names = |start: &str| -> Vec<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(start));
+        lines.filter_map(|rest| rest.split([' ', '{']).next()).map(str::to_owned).collect()
+    };
+    let (helped, typed) = (names("# HELP "), names("# TYPE "));
+    for sampled in names("greenroom_").iter().map(|name| format!("greenroom_{name}")) {
+        let family = ["_sum", "_count", "_bucket"].iter().find_map(|end| sampled.strip_suffix(end));
+        let family = family.unwrap_or(&sampled).to_owned();
+        assert!(helped.contains(&family) && typed.contains(&family), "{sampled}");
+    }
+    assert!(helped.contains(&"greenroom_events_total".to_owned()), "{helped:?}");
+}
+
+#[test]
 fn a_tool_is_timed_from_its_start_and_named_at_its_end() {
     let call = ToolCallNo(1);
     let lines = scraped(&[
@@ -102,7 +120,11 @@ fn turns_restarts_and_cancels_are_counted_by_what_became_of_them() {
     let lines = scraped(&[
         Event::TurnStarted { turn: TurnId(1), key: "k".into(), deadline: Timestamp(9) },
         Event::SessionRestarted { cause: RestartCause::Process },
-        Event::CancelRequested { target: CancelTarget::Everything, reason: "enough".to_owned() },
+        Event::CancelRequested {
+            target: CancelTarget::Everything,
+            reason: "enough".to_owned(),
+            outcome: None,
+        },
         Event::TurnFinished { turn: TurnId(1), outcome },
     ]);
     shows(&lines, r#"greenroom_turns_total{agent="lead",outcome="cancelled"} 1"#);
@@ -118,7 +140,7 @@ fn names_are_escaped_and_above_the_bound_they_are_one() {
     for no in 0..1_000 {
         let agent = AgentName(format!("a\"{no}\n"));
         let of = Heard { agent: agent.as_str(), ..heard(0) };
-        metrics.hear(of, &Event::SessionReleased { skip: false, by: "me".into() });
+        metrics.hear(of, &Event::SessionReleased { skip: false, by: "me".into(), house: None });
     }
     let text = metrics.text().expect("text");
     let series: Vec<&str> =

@@ -154,3 +154,34 @@ async fn an_answer_for_everything_in_a_parent_opens_nothing_in_its_child() {
     let still = stage.runtime.approvals(None).await.expect("the inbox");
     assert!(still.iter().any(|row| row.id.session == child), "{still:?}");
 }
+
+/// `~/` and `/` in rules stand for folders that only the host knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn path_rules_are_relative_to_the_folders_the_host_names() {
+    let script = |path: &str| {
+        format!("agent reader\n  call read_file {{\"path\": \"{path}\"}}\n  then\n  say {{last}}\n")
+    };
+    let reads = |path: &'static str| async move {
+        let prop = Prop::new("read_file", EffectClass::Pure);
+        let stage = Stage::set(&script(path), |mut harness| {
+            harness.options.layers.user = rules(&["Read(~/notes/**)", "Read(/plays/**)"], &[], &[]);
+            harness.options.desk = Desk::Headless;
+            harness.options.places = greenroom_actors::runtime::Places {
+                home: Some("/home/u".to_owned()),
+                user: Some("/etc/stage".to_owned()),
+                project: None,
+            };
+            harness.agent(agent("reader", &["read_file"], &[])).tool(prop)
+        })
+        .await;
+        let reader = say(&stage.runtime, "reader", "k", "go").await;
+        ended(&stage.runtime, reader, "k").await;
+        closures(&events(&stage.runtime, reader).await).remove(0)
+    };
+    for allowed in ["/home/u/notes/act-1", "/etc/stage/plays/x"] {
+        let told = reads(allowed).await;
+        assert!(matches!(told, ToolOutcome::Done { .. }), "{allowed}: {told:?}");
+    }
+    let refused = reads("/home/other/notes/act-1").await;
+    assert!(matches!(refused, ToolOutcome::Refused { .. }), "{refused:?}");
+}

@@ -78,7 +78,7 @@ async fn each_end_of_a_subagent_reaches_its_parent_once_and_typed() {
     for (child, outcome) in &told {
         let right = match (agents[child].as_str(), outcome) {
             ("good" | "deep", ChildOutcome::Turn { outcome }) => outcome.word() == "completed",
-            ("panics", ChildOutcome::Quarantined { reason }) => reason.contains("2 panics"),
+            ("panics", ChildOutcome::Quarantined { reason, .. }) => reason.contains("2 panics"),
             ("hangs", ChildOutcome::Turn { outcome }) => outcome.word() == "cancelled",
             ("poor", ChildOutcome::Turn { outcome }) => outcome.word() == "budget_exhausted",
             _ => false,

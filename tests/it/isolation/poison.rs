@@ -134,7 +134,8 @@ async fn one_that_never_comes_to_its_first_frame_is_quarantined_by_the_house() {
     assert!(outcome.text().contains("quarantined"), "{outcome:?}");
     let told: Vec<ChildOutcome> =
         events(runtime, lead).await.iter().filter_map(outcome_of).collect();
-    assert_eq!(told, [ChildOutcome::Quarantined { reason: of_child.clone() }]);
+    let quarantined = ChildOutcome::Quarantined { reason: of_child.clone(), stopped: false };
+    assert_eq!(told, [quarantined]);
 
     comes_back(runtime, alone).await;
     assert_eq!(refusal(runtime, child, "meanwhile").await, of_child, "the other one stays away");
@@ -159,4 +160,44 @@ fn outcome_of(event: &Event) -> Option<ChildOutcome> {
         Event::ChildFinished { report, .. } => Some(report.outcome.clone()),
         _ => None,
     }
+}
+
+/// One that the house took off the stage is let back without the step that failed: its log says so
+/// once, whatever dies between the word and the deed, and the step is not made again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_by_the_house_that_skips_closes_the_step_once_also_after_a_death() {
+    let stage = Stage::set(UNBORN, |harness| harness.agent(agent("stuck", &[], &[]))).await;
+    let session = say(&stage.runtime, "stuck", "k", "go").await;
+    let why = never_begins(&stage.runtime, session).await;
+    until("the house has written it down", || async {
+        (!house_says(&stage, session).await.is_empty()).then_some(())
+    })
+    .await;
+    assert_eq!(refusal(&stage.runtime, session, "again").await, why);
+    // It dies once more on its way back, and then the whole process does.
+    fault::strike("session.loading", session, 1);
+    stage.runtime.release(session, true).await.expect("a person lets it back");
+    let stage = stage.crash().await;
+    let runtime = &stage.runtime;
+    let skipped = ended(runtime, session, "k").await;
+    assert!(
+        matches!(&skipped, TurnOutcome::Failed { reason } if reason.contains("skipped")),
+        "{skipped:?}"
+    );
+    runtime.release(session, true).await.expect("the same release again");
+    let log = events(runtime, session).await;
+    assert_eq!(count(&log, "model_call_started"), 1, "{log:#?}");
+    assert!(
+        log.iter()
+            .any(|event| matches!(event, Event::SessionQuarantined { reason } if *reason == why)),
+        "its own log says why: {log:#?}"
+    );
+    let more = runtime.run(session, "more".into(), UserInput::text("go"), PATIENCE_MS).await;
+    assert!(matches!(more, Ok(TurnOutcome::Completed { .. })), "{more:?}");
+    let stage = stage.crash().await;
+    let runtime = &stage.runtime;
+    let more = runtime.run(session, "yet".into(), UserInput::text("go"), PATIENCE_MS).await;
+    assert!(matches!(more, Ok(TurnOutcome::Completed { .. })), "{more:?}");
+    let log = events(runtime, session).await;
+    assert_eq!((count(&log, "session_quarantined"), count(&log, "session_released")), (1, 1));
 }

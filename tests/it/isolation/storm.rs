@@ -8,13 +8,16 @@ use std::{
     },
 };
 
-use futures_util::{future::BoxFuture, stream::BoxStream};
+use futures_util::{
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use greenroom_actors::{
     domain::{
         event::ModelFailure,
         ids::{CredentialName, ModelName, ProviderName},
     },
-    ports::{ModelEvent, ModelProvider, ModelRequest},
+    ports::{Clock, ModelEvent, ModelProvider, ModelRequest},
     testing::memory::MemoryStore,
 };
 
@@ -25,15 +28,19 @@ use super::*;
 struct Broken {
     inner: Arc<dyn ModelProvider>,
     breaks: Arc<AtomicBool>,
+    /// How long a call lasts before it breaks.
+    after_ms: u64,
+    clock: Arc<dyn Clock>,
     doomed: Arc<Mutex<BTreeSet<SessionId>>>,
     panics: Count,
 }
 
 impl Broken {
-    fn in_place(harness: &mut Harness) -> Self {
+    fn in_place(harness: &mut Harness, after_ms: u64) -> Self {
         let inner = harness.providers.remove(0);
         let (breaks, doomed) = (Arc::default(), Arc::default());
-        let broken = Self { inner, breaks, doomed, panics: Count::default() };
+        let (clock, panics) = (Arc::clone(&harness.deps.clock), Count::default());
+        let broken = Self { inner, breaks, after_ms, clock, doomed, panics };
         harness.providers.insert(0, Arc::new(broken.clone()));
         broken
     }
@@ -52,9 +59,14 @@ impl ModelProvider for Broken {
         let doomed =
             self.doomed.lock().expect("nobody panics here").contains(&request.call.session);
         if doomed && self.breaks.load(SeqCst) {
-            self.panics.up();
-            // Without the hook: some hundred backtraces would be written while time is measured.
-            std::panic::resume_unwind(Box::new("what they share is broken"));
+            let (panics, clock) = (self.panics.clone(), Arc::clone(&self.clock));
+            let breaks_at = clock.now().plus_ms(self.after_ms);
+            return Box::pin(stream::once(async move {
+                clock.sleep_until(breaks_at).await;
+                panics.up();
+                // Without the hook: some hundred backtraces would be written while time is measured.
+                std::panic::resume_unwind(Box::new("what they share is broken"))
+            }));
         }
         self.inner.call(request)
     }
@@ -91,7 +103,7 @@ async fn five_hundred_failures_of_one_cause_are_held_up_until_it_heals() {
     let harness = Harness::scripted(memory(&MemoryStore::new(), &wall()), &script);
     let mut harness = workers(&Sink::default())(harness).agent(agent("doomed", &[], &[]));
     harness.options.gates.insert("scripted".into(), 2 * MANY as u32);
-    broken.replace(Broken::in_place(&mut harness));
+    broken.replace(Broken::in_place(&mut harness, 0));
     let broken = broken.expect("in place");
     let runtime = &harness.start().await;
     let undisturbed = bystanders(runtime, 20, 3).await;
@@ -142,4 +154,44 @@ async fn five_hundred_failures_of_one_cause_are_held_up_until_it_heals() {
     assert!(most <= 50, "{most} restarts within a second");
     let fresh = bystanders(runtime, 1, 1).await;
     assert!(matches!(fresh.outcomes[0][0], TurnOutcome::Completed { .. }), "the house stands");
+}
+
+/// What they share does not strike when a session comes to work, but later, when its model answers.
+/// Those who look are not believed too early: the rest are held up all the while, and nobody has
+/// spent the panics it has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cause_that_strikes_late_holds_the_others_up_until_it_heals() {
+    const MANY: usize = 60;
+    let script = "agent doomed\n    until call 2 hang\n    say Back.\n";
+    let mut broken = None;
+    let still = Still::set(script, |mut harness| {
+        broken = Some(Broken::in_place(&mut harness, 1_500));
+        harness.agent(agent("doomed", &[], &[]))
+    })
+    .await;
+    let (runtime, broken) = (&still.runtime, broken.expect("in place"));
+    let sessions = join_all((0..MANY).map(|_| say(runtime, "doomed", "k", "go"))).await;
+    join_all(sessions.iter().map(|session| hangs(runtime, *session))).await;
+    broken.doomed.lock().expect("nobody panics here").extend(sessions.iter().copied());
+    broken.breaks.store(true, SeqCst);
+    for session in &sessions {
+        assert!(runtime.panic_session(*session, "what they share is broken"));
+    }
+    let held = until("restarts are held up", || async { runtime.figures().held }).await;
+    let running = still.runs(10);
+    let rounds = 4;
+    let looked =
+        || async { (broken.panics.get() > (rounds - 1) * limits::BREAKER_PROBES).then_some(()) };
+    until("they have looked again and again", looked).await;
+    let now = runtime.figures().held.expect("it is still broken");
+    assert_eq!(now.since, held.since, "it has not closed in between");
+    assert!(broken.panics.get() <= rounds * limits::BREAKER_PROBES, "only a few looked");
+    broken.breaks.store(false, SeqCst);
+    for session in &sessions {
+        let outcome = ended(runtime, *session, "k").await;
+        assert!(matches!(outcome, TurnOutcome::Completed { .. }), "{outcome:?}");
+        let restarts = restarts(runtime, *session).await.len();
+        assert!(restarts <= 2, "{session} was started {restarts} times");
+    }
+    drop(running);
 }

@@ -5,6 +5,7 @@ use greenroom_actors::{
         budget::{Amount, Budget},
         catalog::TotalsOf,
         event::Event,
+        ids::SessionId,
         usage::Usage,
     },
     testing::harness::{ended, events, say},
@@ -13,7 +14,7 @@ use greenroom_actors::{
 use super::{LOOP, calls_of, capped};
 use crate::{
     stage::Stage,
-    workshop::{agent, until},
+    workshop::{Still, agent, until},
 };
 
 /// Everything that was reported is in the sums, to the token, each kind apart; a crash changes
@@ -109,4 +110,14 @@ async fn a_crash_leaves_each_lost_call_settled_at_its_bound_and_no_room_taken() 
         right.then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looking_at_the_accounts_of_nobody_begins_no_log() {
+    let still = Still::set("agent echo\n    say Hello.\n", |harness| harness).await;
+    let before = still.store.logs();
+    let nobody = SessionId(uuid::Uuid::from_u128(9));
+    let figures = until("figures", || still.runtime.accounts(nobody)).await;
+    assert!(figures.accounts.is_empty(), "{figures:?}");
+    assert_eq!(still.store.logs(), before);
 }

@@ -63,7 +63,6 @@ async fn reads_of_a_catalog_that_hangs_end_in_time_and_the_house_goes_on() {
         unavailable(&still, "totals", runtime.totals(TotalsOf::Runtime)).await;
         unavailable(&still, "checkpoints", runtime.checkpoints(session)).await;
         unavailable(&still, "the tree", runtime.tree(session)).await;
-        unavailable(&still, "a fork", runtime.fork(session, Position(1))).await;
         works(&still, "meanwhile").await;
         // A store by itself, without a runtime, is no more patient.
         let reading = greenroom_actors::runtime::Reading::new(&still.harness.deps);
@@ -84,6 +83,7 @@ async fn reads_of_logs_and_blobs_that_hang_end_in_time() {
         hold.on(Holding::Reads(LogKind::Session));
         unavailable(&still, "a log", runtime.read(session, Position(0))).await;
         unavailable(&still, "a state", runtime.state(session)).await;
+        unavailable(&still, "a fork", runtime.fork(session, Position(1))).await;
         unavailable(&still, "an outcome", runtime.reading().last_outcome(session)).await;
         hold.on(Holding::Blobs);
         unavailable(&still, "a blob", runtime.blob(blob.clone())).await;
@@ -149,5 +149,40 @@ async fn a_start_while_the_catalog_hangs_waits_for_it_no_longer_than_a_call() {
         drop(running);
         works(&still, "meanwhile").await;
         hold.off();
+    }
+}
+
+/// Several sessions are behind, and each rebuilding hangs: they share one deadline. The house works
+/// without them, and its looks go on where the start gave up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_while_every_rebuilding_hangs_waits_for_all_no_longer_than_a_call() {
+    let (mut still, hold) = holdable(ECHO, echo).await;
+    let mut behind = Vec::new();
+    for life in LIVES {
+        still.store.fail_catalog(true);
+        for _ in 0..4 {
+            behind.push(works(&still, "before").await);
+        }
+        hold.on(Holding::Rebuilds);
+        still.store.fail_catalog(false);
+        let held = hold.held();
+        let start = still.clock.now();
+        let running = still.runs(200);
+        still = still.crash().await;
+        kept(still.clock.now().since_ms(start), limits::CALL_MS, 200);
+        drop(running);
+        assert!(hold.held() > held, "{life}: there was something to rebuild");
+        works(&still, "meanwhile").await;
+        hold.off();
+        let rebuilt = || async {
+            let stale = still.harness.deps.catalog.stale().await.expect("the catalog");
+            stale.is_empty().then_some(())
+        };
+        still.advancing("the looks rebuild them", 200, rebuilt).await;
+    }
+    for session in behind {
+        let row = still.runtime.tree(session).await.expect("its line").row;
+        let log = still.runtime.read(session, Position(0)).await.expect("its log");
+        assert_eq!(Some(row.position), log.last().map(|frame| frame.envelope.position));
     }
 }

@@ -28,6 +28,7 @@ pub(super) enum Holding {
     Appends(LogKind),
     Blobs,
     Catalog,
+    Rebuilds,
 }
 
 /// The test's hand on the store.
@@ -167,7 +168,8 @@ impl Catalog for Held {
         upto: Position,
         changes: Vec<Change>,
     ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        self.after(Holding::Catalog, self.catalog.replace(session, upto, changes))
+        let work = self.after(Holding::Catalog, self.catalog.replace(session, upto, changes));
+        self.after(Holding::Rebuilds, work)
     }
 }
 

@@ -1,12 +1,19 @@
 //! Model calls that hang, and a gate that lets nobody in.
 
 use greenroom_actors::{
-    domain::outcome::TurnOutcome, limits, ports::Clock as _, testing::harness::say,
+    domain::{event::Event, outcome::TurnOutcome, usage::Settlement},
+    limits,
+    ports::Clock as _,
+    testing::harness::{events, say},
 };
 
-use crate::workshop::{Still, agent};
+use crate::workshop::{Still, agent, until};
 
-use super::{HANGS, hanging, happened, kept, struck, turn_takes};
+use super::{
+    HANGS, hanging, happened,
+    held::{Holding, holdable},
+    kept, struck, turn_takes,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_that_hangs_is_given_up_also_after_a_restart() {
@@ -67,4 +74,34 @@ async fn a_gate_that_is_full_or_paused_holds_a_call_no_longer_than_its_deadline(
         assert!(reason.contains("deadline") || reason.contains("time ran out"), "{reason}");
         kept(took + 500, 60_000, 200);
     }
+}
+
+/// The vendor has answered in time and said what it cost; only the large reply has no place. What
+/// was said of the cost is booked, not a bound.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_cannot_be_put_away_before_the_deadline_is_booked_as_delivered() {
+    let long = "x".repeat(limits::EVENT_BYTES);
+    let script = format!("agent long\n    usage input=10 output=5\n    say {long}\n");
+    let (still, hold) = holdable(&script, |harness| {
+        let mut hasty = agent("long", &[], &[]);
+        (hasty.limits.model_ms, hasty.limits.retries) = (1_000, 0);
+        harness.agent(hasty)
+    })
+    .await;
+    hold.on(Holding::Blobs);
+    let session = say(&still.runtime, "long", "k", "go").await;
+    until("a blob is waited for", || async { (hold.held() > 0).then_some(()) }).await;
+    let start = still.clock.now();
+    let (outcome, took) = turn_takes(&still, (session, "k"), start, 10).await;
+    assert!(matches!(outcome, TurnOutcome::Failed { .. }), "{outcome:?}");
+    kept(took, 1_000 + limits::KEEP_MS, 10);
+    let log = events(&still.runtime, session).await;
+    let booked = log.iter().find_map(|event| match event {
+        Event::UsageSettled { settlement, .. } => Some(settlement.clone()),
+        _ => None,
+    });
+    assert!(
+        matches!(&booked, Some(Settlement::Exact { usage, .. }) if usage.tokens() == 15),
+        "{booked:?}"
+    );
 }

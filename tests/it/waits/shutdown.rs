@@ -1,18 +1,21 @@
 //! The end of a runtime waits for nobody longer than it said.
 
 use greenroom_actors::{
+    Runtime,
     domain::{
         event::{Event, UserInput},
         ids::Position,
         tool::EffectClass,
     },
-    testing::harness::{bounded, say},
+    ports::JournalError,
+    runtime::Listener,
+    testing::harness::{bounded, ended, say},
 };
 
 use crate::workshop::{Still, agent, until};
 
 use super::{
-    HANGS, happened,
+    ECHO, HANGS, LIVES, echo, happened,
     tasks::{Free, stubborn},
 };
 
@@ -39,6 +42,41 @@ async fn a_shutdown_does_not_wait_for_what_hangs() {
         assert!(
             log.iter().flat_map(|frame| &frame.events).all(|e: &Event| e.name() != "turn_finished")
         );
+        still = still.crash().await;
+    }
+}
+
+/// Hears all that there is, and then the end.
+async fn hears_the_end(mut listener: Listener) {
+    bounded("it is told that the house has ended", async {
+        while listener.next().await.is_some() {}
+    })
+    .await;
+}
+
+/// Handles are kept all the while, so the bus does not end by being let go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_listens_is_told_when_the_house_ends() {
+    let mut still = Still::set(ECHO, echo).await;
+    for life in LIVES {
+        let session = say(&still.runtime, "echo", life, "one").await;
+        let listeners = |runtime: &Runtime| (runtime.subscribe(), runtime.follow(session));
+        let (house, follower) = listeners(&still.runtime);
+        ended(&still.runtime, session, life).await;
+        if life == LIVES[0] {
+            bounded("shutdown", still.runtime.shutdown()).await;
+        } else {
+            let poison = JournalError::Poisoned { why: "a sync failed".to_owned() };
+            still.store.fail_appends(1, &poison);
+            let _running = still.runs(50);
+            let late = still.runtime.submit(session, "k2".into(), UserInput::text("two"));
+            assert!(bounded("a refusal", late).await.is_err());
+        }
+        hears_the_end(house).await;
+        hears_the_end(follower).await;
+        let (house, follower) = listeners(&still.runtime);
+        hears_the_end(house).await;
+        hears_the_end(follower).await;
         still = still.crash().await;
     }
 }

@@ -47,6 +47,31 @@ async fn a_blob_store_that_hangs_holds_a_tool_call_no_longer_than_an_append() {
     }
 }
 
+/// The tool has ended in time and only its large output has no place: that it ended is not given up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_that_cannot_be_put_away_before_the_deadline_is_cut_and_not_lost() {
+    let (still, hold) =
+        holdable("agent big\n    call big {}\n  then\n    say {results}\n", |harness| {
+            let big = "x".repeat(2 * limits::INLINE_BYTES);
+            let big = tool("big", EffectClass::Once, move |_, _| {
+                let big = big.clone();
+                async move { done(big) }
+            });
+            let mut hasty = agent("big", &["big"], &[]);
+            hasty.limits.tool_ms = 1_000;
+            harness.tool(big).agent(hasty)
+        })
+        .await;
+    hold.on(Holding::Blobs);
+    let session = say(&still.runtime, "big", "k", "go").await;
+    until("a blob is waited for", || async { (hold.held() > 0).then_some(()) }).await;
+    let start = still.clock.now();
+    let (outcome, took) = turn_takes(&still, (session, "k"), start, 10).await;
+    let TurnOutcome::Completed { text, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(text.contains("not kept") && !text.contains("timed out"), "{text}");
+    kept(took, 1_000 + limits::KEEP_MS, 10);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_that_is_never_freed_holds_nobody_for_ever() {
     let still = Still::set(HANGS, |mut harness| {

@@ -58,6 +58,11 @@ impl Memory {
         self.mood.send_replace(mood);
     }
 
+    /// A byte of a frame changes while nobody looks.
+    pub(super) fn damage(&self, log: LogId, at: usize) {
+        self.logs.lock().unwrap().get_mut(&log).unwrap().frames[at].body.push(' ');
+    }
+
     pub(super) fn frames(&self, log: LogId) -> Vec<StoredFrame> {
         self.logs.lock().unwrap().get(&log).map(|log| log.frames.clone()).unwrap_or_default()
     }

@@ -1,7 +1,10 @@
 //! What a ledger finds when it reads a tree that somebody else left.
 
 use super::*;
-use crate::policy::budget::{self, Tree};
+use crate::{
+    domain::{event::UserInput, ids::Assignment, outcome::TurnOutcome},
+    policy::budget::{self, Tree},
+};
 
 fn started(no: u32) -> Event {
     let (call, turn, model) = (ModelCallNo(no), TurnId(1), ModelName::from("m"));
@@ -121,4 +124,82 @@ async fn a_tree_with_too_many_broken_calls_grants_no_more_until_a_figure_comes()
     assert!(book.reserve(ask(), reply, Timestamp(1)).is_none());
     let frame = book.next_frame("boot/1", Timestamp(1)).unwrap().unwrap();
     assert!(frame.body.contains("granted"), "{}", frame.body);
+}
+
+/// The calls of a session whose log is damaged come to their bounds, but for those of which the part
+/// that verifies says more; a figure that comes late is booked all the same.
+#[tokio::test]
+async fn calls_behind_the_damage_of_a_log_come_to_their_bounds() {
+    let mut house = House::new().await;
+    for no in 1..=3 {
+        house.ask(model_call(2, no), 1_000, 10);
+        house.granted(model_call(2, no)).await;
+    }
+    write_session(&house.journal, 2, &[started(1), booked(1, 4), started(2)]).await;
+    write_session(&house.journal, 2, &[booked(2, 3)]).await;
+    house.journal.damage(LogId::session(session(2)), 1);
+    house.restart(1).await;
+    assert_eq!(house.balance().await, (24, 0));
+    house.settle(model_call(2, 2), 3);
+    assert_eq!(house.balance().await, (17, 0), "a late figure");
+    quiet().await;
+    house.restart(2).await;
+    assert_eq!(house.balance().await, (17, 0), "nothing is settled twice");
+}
+
+/// An agent's place, held by a call of session 2.
+fn place(no: u32) -> CallId {
+    CallId::tool(session(2), ToolCallNo(no))
+}
+
+fn task() -> Event {
+    let mut input = UserInput::text("work");
+    input.assignment = Some(Assignment(1));
+    Event::InputAccepted { key: "given".into(), input }
+}
+
+fn begun_turn() -> Event {
+    Event::TurnStarted { turn: TurnId(1), key: "given".into(), deadline: Timestamp(9) }
+}
+
+fn over() -> Event {
+    let outcome = TurnOutcome::Completed { text: "done".to_owned(), truncated: false };
+    Event::TurnFinished { turn: TurnId(1), outcome }
+}
+
+/// The log of the session that gave out the places is damaged from its start: of five agents one has
+/// ended, one works, one's log is damaged as well, one never came into being and one is off the stage.
+#[tokio::test]
+async fn places_given_out_by_a_damaged_session_come_free_as_its_agents_end() {
+    let mut house = House::new().await;
+    let budget = Budget { agents: Some(64), ..Budget::default() };
+    for no in 1..=5 {
+        let accounts = vec![Account { session: root(), budget }];
+        let bound = Amount { agents: 1, tool_calls: 1, ..Amount::default() };
+        let asked = Reservation { call: place(no), root: root(), accounts, bound, priced: true };
+        assert!(house.ledger.reserve(asked, house.reply.clone()));
+        house.granted(place(no)).await;
+    }
+    let agent = |no| SessionId::child_of(session(2), ToolCallNo(no)).0.as_u128();
+    let off = Event::SessionQuarantined { reason: "bang".to_owned() };
+    write_session(&house.journal, 2, &[started(1)]).await;
+    write_session(&house.journal, agent(1), &[task(), begun_turn(), over()]).await;
+    write_session(&house.journal, agent(2), &[task(), begun_turn()]).await;
+    write_session(&house.journal, agent(3), &[task(), begun_turn()]).await;
+    write_session(&house.journal, agent(5), &[task(), begun_turn(), off]).await;
+    house.journal.damage(LogId::session(session(2)), 0);
+    house.journal.damage(LogId::session(session(agent(3))), 0);
+    let places = async |house: &House| {
+        let figures = house.figures().await;
+        (figures.accounts[0].reserved.agents, figures.accounts[0].spent.tool_calls)
+    };
+    house.restart(1).await;
+    assert_eq!(places(&house).await, (2, 3), "in this boot the fourth may still come into being");
+    quiet().await;
+    house.restart(2).await;
+    assert_eq!(places(&house).await, (1, 3));
+    write_session(&house.journal, agent(2), &[over()]).await;
+    quiet().await;
+    house.restart(2).await;
+    assert_eq!(places(&house).await, (0, 4), "the last one has ended");
 }

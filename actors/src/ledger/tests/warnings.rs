@@ -111,3 +111,27 @@ async fn a_tree_with_an_untold_warning_stays_in_memory() {
     assert!(house.ledger.figures(root()).await.is_some());
     in_time(house.warnings.recv()).await.unwrap();
 }
+
+/// The session takes the word and never says that it has it: each telling is given up.
+#[tokio::test]
+async fn a_session_that_never_answers_a_warning_is_told_again() {
+    let mut house = passed_in_silence(85).await;
+    let (telling, mut tellings) = hook::<Warning>();
+    house.hooks.0 = Arc::new(move |warning| {
+        telling.send(warning);
+        Box::pin(std::future::pending())
+    });
+    for _life in 0..2 {
+        house.restart(1).await;
+        house.figures().await;
+        for _ in 0..2 {
+            in_time(tellings.recv()).await.unwrap();
+            for wait_ms in [limits::APPEND_MS, limits::WARN_RETRY_MS] {
+                quiet().await;
+                assert!(tellings.try_recv().is_err(), "not before the wait and the pause are over");
+                house.clock.0.send_modify(|now| *now += i64::try_from(wait_ms).unwrap());
+            }
+        }
+        in_time(tellings.recv()).await.unwrap();
+    }
+}

@@ -94,6 +94,8 @@ struct Open {
 struct Probe {
     started_at: Timestamp,
     settled_at: Option<Timestamp>,
+    /// Whether it has come a step further since it settled.
+    progressed: bool,
 }
 
 impl Breaker {
@@ -131,7 +133,8 @@ impl Breaker {
         if open.may_probe(session, now) {
             open.waiting.remove(&session);
             open.probed.insert(session);
-            open.probes.insert(session, Probe { started_at: now, settled_at: None });
+            open.probes
+                .insert(session, Probe { started_at: now, settled_at: None, progressed: false });
             return (Verdict::Probe, None);
         }
         let after_ms = limits::BREAKER_ASK_MS + jitter % limits::BREAKER_ASK_MS;
@@ -143,6 +146,14 @@ impl Breaker {
         let probe = self.open.as_mut().and_then(|open| open.probes.get_mut(&session));
         if let Some(probe) = probe {
             probe.settled_at.get_or_insert(now);
+        }
+    }
+
+    /// A session has done a step that worked, which whatever killed it has not prevented.
+    pub fn progressed(&mut self, session: SessionId) {
+        let probe = self.open.as_mut().and_then(|open| open.probes.get_mut(&session));
+        if let Some(probe) = probe {
+            probe.progressed = true;
         }
     }
 
@@ -229,7 +240,8 @@ impl Open {
 
     fn judge(&mut self, now: Timestamp) {
         let lives = |probe: &Probe| {
-            probe.settled_at.is_some_and(|at| now.since_ms(at) >= limits::BREAKER_LIVES_MS)
+            let long = |at| now.since_ms(at) >= limits::BREAKER_LIVES_MS;
+            probe.progressed || probe.settled_at.is_some_and(long)
         };
         let before = self.probes.len();
         self.probes.retain(|_, probe| !lives(probe));

@@ -49,7 +49,7 @@ pub fn apply(state: &mut State, event: &Event, at: Timestamp) -> Applied {
 }
 
 /// A committed step: it ends the count of panics. What recovery itself writes is none.
-const fn is_progress(event: &Event) -> bool {
+pub(crate) const fn is_progress(event: &Event) -> bool {
     matches!(
         event,
         Event::ModelCallFinished { .. }
@@ -120,15 +120,22 @@ impl Fold {
             Event::ChildSpawned { child, agent, assignment, call, task, creation } => {
                 let (call, input) = (*call, Some(Box::new(task.clone())));
                 let turn = state.calls.get(&call).and_then(ToolCall::turn);
-                let task = Task { call, turn, input, report: None, told: false, cancel: None };
+                let (report, cancel) = (None, None);
+                let task = Task { call, turn, input, report, told: false, cancel, stopped: false };
                 self.spawned(state, (*child, *assignment), agent, (task, creation.as_deref()))
             }
             Event::ChildFinished { child, assignment, report } => {
                 self.child_finished(state, *child, *assignment, report)
             }
-            Event::CancelRequested { target, reason } => self.cancelled(state, *target, reason),
+            Event::ChildStopped { child, assignment } => {
+                self.child_stopped(state, *child, *assignment)
+            }
+            Event::CancelRequested { target, reason, outcome } => {
+                self.cancelled(state, *target, reason)?;
+                self.ends_as(state, *target, outcome.as_ref())
+            }
             Event::SessionQuarantined { reason } => self.quarantined(state, reason),
-            Event::SessionReleased { skip, by } => self.released(state, *skip, by),
+            Event::SessionReleased { skip, by, house } => self.released(state, (*skip, by), *house),
             Event::SessionRestarted { .. }
             | Event::SessionForked { .. }
             | Event::SessionRenamed { .. }
@@ -224,6 +231,7 @@ impl Fold {
             batch: Vec::new(),
             waived: false,
             cancel: cancelled,
+            outcome: None,
             last_word: None,
         });
         Ok(())

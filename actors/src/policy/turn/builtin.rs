@@ -17,7 +17,7 @@ use crate::{
 use super::{
     desk::Desk,
     measure::clip,
-    state::{Stage, State},
+    state::{Stage, State, Task},
 };
 
 /// Spawns an agent.
@@ -283,7 +283,8 @@ impl Desk<'_, '_> {
         }
         self.start(no, None);
         let reason = "cancelled by its parent".to_owned();
-        self.emit(Event::CancelRequested { target: CancelTarget::Child { child }, reason });
+        let (target, outcome) = (CancelTarget::Child { child }, None);
+        self.emit(Event::CancelRequested { target, reason, outcome });
         self.close_waits(false);
     }
 
@@ -293,8 +294,13 @@ impl Desk<'_, '_> {
         for (no, call) in &self.state.calls {
             let Stage::Started { deadline, .. } = &call.stage else { continue };
             let Some(awaited) = awaited(self.state, &call.name, &call.args) else { continue };
+            // Whoever cancels wants to know that nothing is left, also below one off the stage.
+            let to_its_end = call.name.as_str() == CANCEL;
             let ended = |id: &SessionId| {
-                self.state.children.get(id).is_none_or(|child| child.open().is_none())
+                self.state.children.get(id).is_none_or(|child| {
+                    let stopping = || child.assignments.values().any(Task::is_stopping);
+                    child.open().is_none() && !(to_its_end && stopping())
+                })
             };
             if awaited.iter().all(ended) || (due && *deadline <= self.env.now) {
                 over.push((*no, awaited));

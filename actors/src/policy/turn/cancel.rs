@@ -4,7 +4,7 @@ use crate::domain::{
     budget::Amount,
     event::{CancelTarget, Event, TimerKind},
     ids::{Assignment, CallNo, SessionId, ToolCallNo, TurnId},
-    outcome::{ChildOutcome, ChildReport, TurnOutcome},
+    outcome::{ChildReport, TurnOutcome},
     tool::ToolOutcome,
 };
 
@@ -14,6 +14,9 @@ use super::{
     input::{Effect, Rejected},
     state::{Stage, Task},
 };
+
+/// Why agents of a turn that is over are stopped.
+const OVER: &str = "the agent that started it has ended";
 
 impl Desk<'_, '_> {
     pub(super) fn cancel_requested(
@@ -33,32 +36,16 @@ impl Desk<'_, '_> {
             self.report_again(no);
             return Ok(());
         }
-        if self.nothing_to_cancel(target) {
-            return Ok(());
-        }
-        self.emit(Event::CancelRequested { target, reason: reason.clone() });
-        if let CancelTarget::Turn { turn } = target {
-            self.cancel_agents_of(turn, &reason);
-        }
-        self.cancel_below_quarantine();
-        Ok(())
-    }
-
-    /// A quarantined agent has been reported as ended, but what it started may still be at work,
-    /// and only it knows whom to tell. Told when the cancel is recorded and on every waking.
-    pub(super) fn cancel_below_quarantine(&mut self) {
-        let mut off_stage = Vec::new();
-        for (child, known) in &self.state.children {
-            for (assignment, task) in &known.assignments {
-                let (Some(_), Some(reason)) = (&task.report, &task.cancel) else { continue };
-                if is_off_stage(task) {
-                    off_stage.push((*child, *assignment, reason.clone()));
-                }
+        if !self.nothing_to_cancel(target) {
+            let why = reason.clone();
+            self.emit(Event::CancelRequested { target, reason: why, outcome: None });
+            if let CancelTarget::Turn { turn } = target {
+                self.cancel_agents_of(turn, &reason);
             }
         }
-        for (child, assignment, reason) in off_stage {
-            self.once(Effect::CancelChild { child, assignment, reason });
-        }
+        // Whoever cancels one off the stage asks until it hears that nothing below is at work.
+        self.tell_quarantine();
+        Ok(())
     }
 
     /// A cancel that finds nothing open is acknowledged without a record: there is nothing it
@@ -66,8 +53,7 @@ impl Desk<'_, '_> {
     fn nothing_to_cancel(&self, target: CancelTarget) -> bool {
         let state = &*self.state;
         let marked_all = |child: &super::state::Child| {
-            let open = |task: &Task| task.report.is_none() || is_off_stage(task);
-            child.assignments.values().all(|task| !open(task) || task.cancel.is_some())
+            child.assignments.values().all(|task| !task.may_work() || task.is_stopping())
         };
         match target {
             CancelTarget::Everything => {
@@ -118,19 +104,41 @@ impl Desk<'_, '_> {
         }
         let state = &*self.state;
         let Some(turn) = &state.turn else { return false };
-        let ending = state.children.values().any(|child| {
-            child.assignments.values().any(|task| task.report.is_none() && task.cancel.is_some())
-        });
-        if turn.calling.is_some() || state.turn_calls().next().is_some() || ending {
+        let held = turn.calling.is_some() || state.turn_calls().next().is_some();
+        if held || state.is_stopping() {
             return false;
         }
+        let outcome = turn.outcome.clone().unwrap_or(TurnOutcome::Cancelled { reason });
         let id = turn.id;
         let waited = CallNo::Model(state.next.model);
         if self.standing.contains(&Effect::Reserve { call: waited }) {
             self.drop_reservation();
         }
-        self.end_turn(id, TurnOutcome::Cancelled { reason });
+        self.end_turn(id, outcome);
         true
+    }
+
+    /// Whether an assigned turn that has said its last word must wait. It has ended only when
+    /// everything below it has: else a cancel of its parent would find it over, and pass by what
+    /// still runs. Agents at work end by themselves; what an agent off the stage left at work is
+    /// stopped, for nobody will read what it comes to.
+    pub(super) fn waits_for_agents(&mut self) -> bool {
+        if self.state.turn.as_ref().is_none_or(|turn| turn.assignment.is_none()) {
+            return false;
+        }
+        if self.state.live_children() == 0 {
+            self.cancel_children(OVER);
+        }
+        self.state.works_below()
+    }
+
+    /// An assigned turn is over, but agents below it are not: they are stopped, and it ends behind
+    /// the last of them. Until then it is open for its parent, whose cancel must find it so.
+    pub(super) fn end_behind(&mut self, turn: TurnId, outcome: TurnOutcome) {
+        let target = CancelTarget::Turn { turn };
+        let (reason, outcome) = (OVER.to_owned(), Some(outcome));
+        self.emit(Event::CancelRequested { target, reason, outcome });
+        self.cancel_children(OVER);
     }
 
     /// Wants every agent stopped that still works for this session.
@@ -145,13 +153,14 @@ impl Desk<'_, '_> {
     }
 
     fn cancel_agents(&mut self, reason: &str, wanted: impl Fn(&Task) -> bool) {
-        let working = |task: &Task| task.report.is_none() && task.cancel.is_none() && wanted(task);
+        let working = |task: &Task| task.may_work() && task.cancel.is_none() && wanted(task);
         let all = self.state.children.iter();
         let all = all.filter(|(_, child)| child.assignments.values().any(working));
         let all: Vec<SessionId> = all.map(|(id, _)| *id).collect();
         for child in all {
             let target = CancelTarget::Child { child };
-            self.emit(Event::CancelRequested { target, reason: reason.to_owned() });
+            let reason = reason.to_owned();
+            self.emit(Event::CancelRequested { target, reason, outcome: None });
         }
     }
 
@@ -163,10 +172,19 @@ impl Desk<'_, '_> {
     ) {
         let task = self.state.children.get(&child);
         let task = task.and_then(|child| child.assignments.get(&assignment));
-        let Some(task) = task.filter(|task| task.report.is_none()) else { return };
-        let call = task.call;
-        self.emit(Event::ChildFinished { child, assignment, report });
-        self.settle(CallNo::Tool(call), Amount { tool_calls: 1, ..Amount::default() }, true);
+        let Some(task) = task else { return };
+        if task.report.is_none() {
+            let call = task.call;
+            self.emit(Event::ChildFinished { child, assignment, report });
+            self.settle(CallNo::Tool(call), Amount { tool_calls: 1, ..Amount::default() }, true);
+        } else if task.is_stopping() && report.outcome.is_over() {
+            // A quarantine ended it before; this is the end of what was below.
+            self.emit(Event::ChildStopped { child, assignment });
+        } else {
+            return;
+        }
+        // Its own parent may wait for this, too.
+        self.tell_quarantine();
     }
 
     pub(super) fn timer_fired(&mut self) {
@@ -182,16 +200,10 @@ impl Desk<'_, '_> {
         if overdue {
             let reason = "the turn's time ran out".to_owned();
             let (target, why) = (CancelTarget::Turn { turn: id }, reason.clone());
-            self.emit(Event::CancelRequested { target, reason: why });
+            self.emit(Event::CancelRequested { target, reason: why, outcome: None });
             self.cancel_agents_of(id, &reason);
         } else if retry {
             self.emit(Event::TimerFired { timer: TimerKind::Retry });
         }
     }
-}
-
-/// Whether an assignment was ended by a quarantine.
-fn is_off_stage(task: &Task) -> bool {
-    let outcome = task.report.as_ref().map(|report| &report.outcome);
-    matches!(outcome, Some(ChildOutcome::Quarantined { .. }))
 }

@@ -108,6 +108,7 @@ impl<'s, 'e> Desk<'s, 'e> {
             }
             Input::Recovered { panic } => self.recovered(panic),
             Input::Released { skip } => self.released(skip)?,
+            Input::Readmitted { release } => self.readmitted(*release),
             Input::Invoked { key, name, args, mode, cwd } => {
                 self.invoked(key, (name, args), mode, cwd)?;
             }
@@ -182,7 +183,8 @@ impl<'s, 'e> Desk<'s, 'e> {
         self.emit(Event::InputAccepted { key, input });
         if let Some(turn) = interrupted {
             let reason = "interrupted by a newer input".to_owned();
-            self.emit(Event::CancelRequested { target: CancelTarget::Turn { turn }, reason });
+            let (target, outcome) = (CancelTarget::Turn { turn }, None);
+            self.emit(Event::CancelRequested { target, reason, outcome });
         }
         Ok(())
     }
@@ -276,9 +278,8 @@ impl<'s, 'e> Desk<'s, 'e> {
     fn end_completed(&mut self) -> bool {
         let Some(turn) = &self.state.turn else { return false };
         let Some(last) = turn.last_word.clone() else { return false };
-        if turn.assignment.is_some() && self.state.live_children() > 0 {
-            // An assignment has ended only when everything below it has: else a cancel of the
-            // parent would find it over, and pass by what still runs.
+        let turn = turn.id;
+        if self.waits_for_agents() {
             return false;
         }
         let outcome = match last.stop {
@@ -289,16 +290,17 @@ impl<'s, 'e> Desk<'s, 'e> {
                 TurnOutcome::Completed { text: last.text, truncated: last.stop == Stop::MaxTokens }
             }
         };
-        self.end_turn(turn.id, outcome);
+        self.end_turn(turn, outcome);
         true
     }
 
-    /// Ends the turn and tells whoever waits.
+    /// Ends the turn and tells whoever waits. An assigned turn waits for those below it first: see
+    /// `end_behind`.
     pub(super) fn end_turn(&mut self, turn: TurnId, outcome: TurnOutcome) {
         let Some(running) = &self.state.turn else { return };
         let (key, assignment) = (running.key.clone(), running.assignment);
-        if assignment.is_some() {
-            self.cancel_children("the agent that started it has ended");
+        if assignment.is_some() && self.state.works_below() {
+            return self.end_behind(turn, outcome);
         }
         self.emit(Event::TurnFinished { turn, outcome: outcome.clone() });
         if let (Some(parent), Some(assignment)) = (self.state.parent(), assignment) {
@@ -366,6 +368,7 @@ impl<'s, 'e> Desk<'s, 'e> {
     fn archived(&mut self, archived: bool) -> Result<(), Rejected> {
         let in_hand = self.state.turn.is_some()
             || self.state.live_children() > 0
+            || self.state.is_stopping()
             || !self.state.calls.is_empty();
         if archived && in_hand {
             return Err(Rejected::Busy);

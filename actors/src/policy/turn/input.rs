@@ -8,6 +8,7 @@ use crate::{
         budget::{Account, Amount, Dimension, Room, Shortage},
         conversation::Reply,
         event::{CancelTarget, Creation, Event, ForkPoint, Goal, ModelFailure, UserInput},
+        house::Readmission,
         ids::{
             AgentName, ApprovalNo, Assignment, CallId, CallNo, CheckpointName, InputKey,
             ModelCallNo, PoolKind, Position, PrincipalId, SessionId, Timestamp, ToolCallNo,
@@ -168,6 +169,12 @@ pub enum Input {
     Released {
         /// Whether the failed step is closed instead of made again.
         skip: bool,
+    },
+    /// The session was woken, and the house's log says that a person let it back without the step
+    /// that failed.
+    Readmitted {
+        /// What the house's log says.
+        release: Box<Readmission>,
     },
     /// The host wants one tool run.
     Invoked {

@@ -33,6 +33,7 @@ pub(super) fn fit(input: &mut Input) -> Result<(), Rejected> {
         Input::ModelFailed { failure, .. } => cut(&mut failure.message),
         Input::CancelRequested { reason, .. } | Input::SlotRefused { reason, .. } => cut(reason),
         Input::Recovered { panic } => panic.as_mut().map_or(Ok(()), cut),
+        Input::Readmitted { release } => cut(&mut release.reason),
         Input::Opened { .. }
         | Input::ModelFinished { .. }
         | Input::BudgetDecided { .. }

@@ -94,17 +94,19 @@ fn tool(state: &State, no: ToolCallNo, call: &ToolCall, run: Run, effects: &mut 
 fn children(state: &State, effects: &mut Vec<Effect>) {
     for (child, known) in &state.children {
         for (assignment, task) in &known.assignments {
-            if task.report.is_some() {
-                continue;
-            }
             let (child, assignment) = (*child, *assignment);
-            // Off the stage nobody is sent to work, but a cancel still goes down.
-            if state.quarantined.is_none() {
+            let open = task.report.is_none();
+            if open && state.quarantined.is_none() {
                 effects.push(Effect::SpawnChild { child, assignment });
             }
-            if let Some(reason) = &task.cancel {
-                let reason = reason.clone();
+            if task.is_stopping() {
+                let reason = task.cancel.clone().unwrap_or_default();
                 effects.push(Effect::CancelChild { child, assignment, reason });
+                // Off the stage nobody is sent to work. But what has not arrived can only end when
+                // it does, so it goes down behind its cancel, and ends as it begins.
+                if open && state.quarantined.is_some() {
+                    effects.push(Effect::SpawnChild { child, assignment });
+                }
             }
         }
     }

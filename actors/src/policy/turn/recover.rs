@@ -1,8 +1,11 @@
 //! Waking up: what a session does about the work it finds in its log.
 
+use std::collections::BTreeSet;
+
 use crate::{
     domain::{
         event::{Event, FailureKind, ModelFailure, RestartCause},
+        house::Readmission,
         ids::{Assignment, ToolCallNo},
         outcome::{ChildOutcome, TurnOutcome},
         permission::Decision,
@@ -15,7 +18,7 @@ use super::{
     builtin,
     desk::Desk,
     input::{Effect, Rejected},
-    state::Stage,
+    state::{Queued, Stage},
 };
 
 impl Desk<'_, '_> {
@@ -37,12 +40,16 @@ impl Desk<'_, '_> {
         if panicked && self.too_many_panics(&doing) {
             return;
         }
+        self.after_waking();
+    }
+
+    /// What every session does about its log that comes back to work.
+    fn after_waking(&mut self) {
         self.judge_started_tools();
         if let Some(last) = self.state.reports.last_key_value().map(|(no, _)| *no) {
             self.report_again(last);
         }
         self.remember_again();
-        self.cancel_below_quarantine();
         self.expire_approvals();
     }
 
@@ -82,7 +89,8 @@ impl Desk<'_, '_> {
         true
     }
 
-    /// Tells the parent that this session is off the stage, for every assignment it still owes.
+    /// Tells the parent that this session is off the stage, for every assignment it still owes, and
+    /// for those that were cancelled before they arrived.
     pub(super) fn tell_quarantine(&mut self) {
         let (Some(parent), Some(reason)) = (self.state.parent(), self.state.quarantined.clone())
         else {
@@ -90,10 +98,27 @@ impl Desk<'_, '_> {
         };
         let running = self.state.turn.iter().filter_map(|turn| turn.assignment);
         let queued = self.state.queue.iter().filter_map(|queued| queued.input.assignment);
-        let owed: Vec<Assignment> = running.chain(queued).collect();
+        let unseen = self.state.cancelled.keys().copied();
+        let owed: BTreeSet<Assignment> = running.chain(queued).chain(unseen).collect();
         for assignment in owed {
-            let outcome = ChildOutcome::Quarantined { reason: reason.clone() };
-            self.report(parent, assignment, outcome);
+            let (reason, stopped) = (reason.clone(), self.has_stopped(assignment));
+            self.report(parent, assignment, ChildOutcome::Quarantined { reason, stopped });
+        }
+    }
+
+    /// Whether a cancel of an assignment has come to its end here, off the stage: it will not go on
+    /// after a release, and nothing that it set to work is at work. Only the running turn has
+    /// agents below it.
+    fn has_stopped(&self, assignment: Assignment) -> bool {
+        let state = &*self.state;
+        let of_turn = state.turn.as_ref().filter(|turn| turn.assignment == Some(assignment));
+        if let Some(turn) = of_turn {
+            return turn.cancel.is_some() && !state.works_below();
+        }
+        let queued = |queued: &&Queued| queued.input.assignment == Some(assignment);
+        match state.queue.iter().find(queued) {
+            Some(queued) => queued.cancelled.is_some(),
+            None => state.cancelled.contains_key(&assignment),
         }
     }
 
@@ -147,12 +172,31 @@ impl Desk<'_, '_> {
             let same = self.state.released.as_ref() == Some(&(skip, self.env.by.clone()));
             return if same { Ok(()) } else { Err(Rejected::NotQuarantined) };
         }
-        self.emit(Event::SessionReleased { skip, by: self.env.by.clone() });
+        self.emit(Event::SessionReleased { skip, by: self.env.by.clone(), house: None });
         if skip {
             self.skip_step();
         }
         self.judge_started_tools();
         Ok(())
+    }
+
+    /// Waking up after the house took it off the stage, because it died before it could say so, and a
+    /// person let it back without the step that failed. Its log says both now, in one frame and
+    /// before anything of that step is touched again.
+    pub(super) fn readmitted(&mut self, release: Readmission) {
+        let Readmission { at, reason, by } = release;
+        if self.has_running_work() {
+            self.emit(Event::SessionRestarted { cause: RestartCause::Process });
+        }
+        self.settle_recent();
+        self.lose_model_call();
+        if self.state.quarantined.is_none() {
+            self.release_room();
+            self.emit(Event::SessionQuarantined { reason });
+        }
+        self.emit(Event::SessionReleased { skip: true, by, house: Some(at) });
+        self.skip_step();
+        self.after_waking();
     }
 
     fn skip_step(&mut self) {

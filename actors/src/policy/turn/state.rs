@@ -11,8 +11,8 @@ use crate::domain::{
     conversation::Message,
     event::{Caller, Creation, ForkPoint, Goal, Lineage, UserInput},
     ids::{
-        AgentName, ApprovalNo, Assignment, CallNo, InputKey, ModelCallNo, ModelName, PrincipalId,
-        SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
+        AgentName, ApprovalNo, Assignment, CallNo, InputKey, ModelCallNo, ModelName, Position,
+        PrincipalId, SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
     },
     outcome::{ChildReport, TurnOutcome},
     permission::{Answer, Ask, Authority, Basis, Mode, Request, Rule, RuleSet},
@@ -83,6 +83,8 @@ pub struct State {
     pub released: Option<(bool, PrincipalId)>,
     /// How often it was let back.
     pub releases: u64,
+    /// The last word of the house's log on it that it has carried out.
+    pub house_release: Option<Position>,
     /// Assignments cancelled before they arrived, or after.
     pub cancelled: BTreeMap<Assignment, String>,
     /// Assignments that have ended, and the turns that carried them out.
@@ -169,6 +171,8 @@ pub struct Turn {
     pub waived: bool,
     /// Why it is being cancelled.
     pub cancel: Option<String>,
+    /// How it ends behind its agents, if it is over but for them.
+    pub outcome: Option<TurnOutcome>,
     /// The last reply, once the turn needs nothing more of the model.
     pub last_word: Option<LastWord>,
 }
@@ -269,6 +273,23 @@ pub struct Task {
     pub told: bool,
     /// Why it is being cancelled.
     pub cancel: Option<String>,
+    /// Whether that cancel has gone through a quarantined child to its end.
+    pub stopped: bool,
+}
+
+impl Task {
+    /// Whether anything of it may be at work: it has not ended, or only by a quarantine, below
+    /// which others go on until a cancel has reached them.
+    #[must_use]
+    pub fn may_work(&self) -> bool {
+        !self.stopped && self.report.as_ref().is_none_or(|report| !report.outcome.is_over())
+    }
+
+    /// Whether it is being stopped.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.cancel.is_some() && self.may_work()
+    }
 }
 
 impl ToolCall {
@@ -327,6 +348,7 @@ impl State {
             quarantined: None,
             released: None,
             releases: 0,
+            house_release: None,
             cancelled: BTreeMap::new(),
             reports: BTreeMap::new(),
             name: None,
@@ -397,6 +419,23 @@ impl State {
     #[must_use]
     pub fn live_children(&self) -> usize {
         self.children.values().filter(|child| child.open().is_some()).count()
+    }
+
+    /// What was assigned to whom.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.children.values().flat_map(|child| child.assignments.values())
+    }
+
+    /// Whether anything below may be at work.
+    #[must_use]
+    pub fn works_below(&self) -> bool {
+        self.tasks().any(Task::may_work)
+    }
+
+    /// Whether anything below is being stopped.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.tasks().any(Task::is_stopping)
     }
 
     /// Whether its log says that a budget passed this mark.

@@ -4,6 +4,7 @@
 mod agents;
 mod approvals;
 mod dark;
+mod endings;
 mod laws;
 mod life;
 mod outside;

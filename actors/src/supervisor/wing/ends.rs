@@ -3,7 +3,7 @@
 
 use ractor::{ActorRef, actor::messages::BoxedState};
 
-use super::*;
+use super::{orphans::Orphans, *};
 
 /// What a session's next start costs the house.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Wing {
         let why = self.damaged.borrow().get(&session).cloned();
         let why = why.unwrap_or_else(|| "it is off the stage".to_owned());
         for delivery in child.waiting {
-            self.refuse_damaged(session, delivery, &why);
+            self.refuse_damaged(children, session, delivery, &why);
         }
     }
 
@@ -106,7 +106,7 @@ impl Wing {
         self.restarts.gone(session);
         let waiting = children.children.remove(&session).map(|child| child.waiting);
         for delivery in waiting.into_iter().flatten() {
-            self.refuse_damaged(session, delivery, &reason);
+            self.refuse_damaged(children, session, delivery, &reason);
         }
         self.house.alarm.send(Alarm::Quarantined { session, reason });
     }
@@ -146,29 +146,51 @@ impl Wing {
             let why = self.damaged.borrow().get(&session).cloned();
             let why = why.unwrap_or_else(|| "its log is damaged".to_owned());
             for delivery in std::mem::take(&mut child.waiting) {
-                self.refuse_damaged(session, delivery, &why);
+                self.refuse_damaged(children, session, delivery, &why);
             }
         }
-        if child.waiting.is_empty() {
+        if children.children.get(&session).is_none_or(|child| child.waiting.is_empty()) {
             children.children.remove(&session);
         } else {
             self.start(myself, children, session).await;
         }
     }
 
-    /// A session that cannot be read answers nobody; whoever asks is told why.
-    pub(super) fn refuse_damaged(&self, session: SessionId, delivery: Delivery, reason: &str) {
+    /// A session that cannot be read answers nobody; whoever asks is told why. What its parent
+    /// wants stopped, the house stops below it.
+    pub(super) fn refuse_damaged(
+        &self,
+        children: &mut Children,
+        session: SessionId,
+        delivery: Delivery,
+        reason: &str,
+    ) {
         match delivery {
             Delivery::Request(request) => {
                 refuse(*request, Rejected::Quarantined { reason: reason.to_owned() });
             }
             Delivery::Mail(mail) => match *mail {
-                Mail::Assign { parent, assignment, .. }
-                | Mail::Cancel { parent, assignment, .. } => {
-                    let outcome = ChildOutcome::Quarantined { reason: reason.to_owned() };
-                    let report = Box::new(ChildReport { outcome, usage: Usage::default() });
-                    let report = Mail::Report { child: session, assignment, report };
-                    self.house.board.mail(parent, report);
+                Mail::Assign { parent, assignment, .. } => {
+                    let of = (session, assignment);
+                    orphans::tell(&self.house, parent, of, (reason, false));
+                }
+                Mail::Cancel { root, parent, assignment, reason: why, principal, .. } => {
+                    let of = (session, assignment);
+                    // Its parent asks until it is over; one look at a time is enough.
+                    if children.orphans.get(&of).is_some_and(|task| !task.is_finished()) {
+                        return;
+                    }
+                    let orphans = Orphans {
+                        house: Arc::clone(&self.house),
+                        damaged: Arc::clone(&self.damaged.borrow()),
+                        root,
+                        parent,
+                        of,
+                        why,
+                        principal,
+                    };
+                    let task = Owned::spawn(orphans.stop(reason.to_owned()));
+                    children.orphans.insert(of, task);
                 }
                 Mail::Report { .. } => {}
             },

@@ -106,6 +106,33 @@ fn it_closes_when_its_probes_live_and_what_waits_may_pass() {
 }
 
 #[test]
+fn a_cause_that_strikes_after_the_probes_are_at_work_keeps_it_open() {
+    let mut breaker = open();
+    probes(&mut breaker, 0..26, PAUSE);
+    for number in 0..3 {
+        breaker.settled(session(number), at(PAUSE + 10));
+    }
+    assert_eq!(breaker.look(at(PAUSE + 1_400)), None, "being at work for a moment proves nothing");
+    breaker.died(session(0), at(PAUSE + 1_510));
+    let next = PAUSE + 1_510 + 2 * PAUSE;
+    assert_eq!(probes(&mut breaker, 0..26, next - 1), [0; 0], "they pause for longer");
+    assert_eq!(probes(&mut breaker, 0..26, next), [3, 4, 5]);
+}
+
+#[test]
+fn probes_that_come_a_step_further_live_at_once() {
+    let mut breaker = open();
+    probes(&mut breaker, 0..26, PAUSE);
+    for number in 0..3 {
+        assert_eq!(breaker.look(at(PAUSE + 20)), None, "{number} are not enough");
+        breaker.settled(session(number), at(PAUSE + 10));
+        breaker.progressed(session(number));
+    }
+    let closed = Change::Closed { after_ms: PAUSE + 20, waiting: 23 };
+    assert_eq!(breaker.look(at(PAUSE + 20)), Some(closed));
+}
+
+#[test]
 fn a_probe_that_dies_makes_everybody_wait_longer_and_others_probe_next() {
     let mut breaker = open();
     let (mut now, mut pauses) = (PAUSE, Vec::new());

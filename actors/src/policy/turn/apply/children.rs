@@ -70,6 +70,36 @@ impl Fold {
         Ok(())
     }
 
+    pub(super) fn child_stopped(
+        &self,
+        state: &mut State,
+        child: SessionId,
+        assignment: Assignment,
+    ) -> Applied {
+        let known = self.known(state.children.get_mut(&child), "child")?;
+        let task = self.known(known.assignments.get_mut(&assignment), "assignment")?;
+        if task.report.is_none() || !task.is_stopping() {
+            return self.cannot("it was not being stopped off the stage");
+        }
+        task.stopped = true;
+        Ok(())
+    }
+
+    /// A turn that is over but for its agents ends like this, whoever cancels it meanwhile.
+    pub(super) fn ends_as(
+        &self,
+        state: &mut State,
+        target: CancelTarget,
+        outcome: Option<&TurnOutcome>,
+    ) -> Applied {
+        let Some(outcome) = outcome else { return Ok(()) };
+        let turn = state.turn.as_mut();
+        let turn = turn.filter(|turn| target == CancelTarget::Turn { turn: turn.id });
+        let turn = self.known(turn, "turn")?;
+        turn.outcome.get_or_insert_with(|| outcome.clone());
+        Ok(())
+    }
+
     pub(super) fn cancelled(
         &self,
         state: &mut State,
@@ -122,7 +152,8 @@ impl Fold {
 
 /// The model has read how these agents stand. Of each the last report is kept, and whole while it is
 /// among the latest: an agent that is sent to work again and again takes no more than one that was
-/// not, and thousands of them take what is said of them in short.
+/// not, and thousands of them take what is said of them in short. What may be at work below one off
+/// the stage stays, for a cancel must find it.
 pub(super) fn read(state: &mut State, children: Vec<SessionId>) {
     for id in children {
         let Some(child) = state.children.get_mut(&id) else { continue };
@@ -137,7 +168,7 @@ pub(super) fn read(state: &mut State, children: Vec<SessionId>) {
                 state.read_reports.push_back((id, *no));
             }
         }
-        child.assignments.retain(|no, task| !task.told || is_off_stage(task) || Some(*no) == last);
+        child.assignments.retain(|no, task| !task.told || task.may_work() || Some(*no) == last);
     }
     while state.read_reports.len() > limits::CHILD_REPORTS {
         let Some((id, no)) = state.read_reports.pop_front() else { return };
@@ -157,15 +188,9 @@ fn shorten(report: &mut ChildReport) {
                 | TurnOutcome::Cancelled { reason }
                 | TurnOutcome::BudgetExhausted { reason },
         }
-        | ChildOutcome::Quarantined { reason } => reason,
+        | ChildOutcome::Quarantined { reason, .. } => reason,
     };
     *text = clip(text, limits::CHILD_SHORT_BYTES).into_owned();
-}
-
-/// What one off the stage started may still be at work, so a cancel of it must find the assignment.
-fn is_off_stage(task: &Task) -> bool {
-    let outcome = task.report.as_ref().map(|report| &report.outcome);
-    matches!(outcome, Some(ChildOutcome::Quarantined { .. }))
 }
 
 fn stop_turn(state: &mut State, reason: &str) {
@@ -181,8 +206,7 @@ fn stop_turn(state: &mut State, reason: &str) {
 
 fn cancel_child(child: &mut Child, reason: &str) {
     for task in child.assignments.values_mut() {
-        // One off the stage has been reported, but what it started may still be at work.
-        if task.report.is_none() || is_off_stage(task) {
+        if task.may_work() {
             task.cancel.get_or_insert_with(|| reason.to_owned());
         }
     }

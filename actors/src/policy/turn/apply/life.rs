@@ -1,6 +1,9 @@
 //! The fold of a session's life: restarts, quarantine, and the cut of a fork.
 
-use crate::domain::{event::RestartCause, ids::PrincipalId};
+use crate::domain::{
+    event::RestartCause,
+    ids::{Position, PrincipalId},
+};
 
 use super::{
     super::state::{Stage, State},
@@ -23,12 +26,18 @@ impl Fold {
         Ok(())
     }
 
-    pub(super) fn released(&self, state: &mut State, skip: bool, by: &PrincipalId) -> Applied {
+    pub(super) fn released(
+        &self,
+        state: &mut State,
+        (skip, by): (bool, &PrincipalId),
+        house: Option<Position>,
+    ) -> Applied {
         if state.quarantined.take().is_none() {
             return self.cannot("it is not quarantined");
         }
         state.released = Some((skip, by.clone()));
         state.releases += 1;
+        state.house_release = house.or(state.house_release);
         Ok(())
     }
 }
@@ -51,6 +60,7 @@ pub(super) fn cut(state: &mut State) {
     state.restarts = 0;
     state.quarantined = None;
     state.released = None;
+    state.house_release = None;
     state.cancelled.clear();
     state.reports.clear();
     state.inputs.clear();

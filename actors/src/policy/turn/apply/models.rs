@@ -1,20 +1,20 @@
 //! The fold of model calls: attempts, pauses, and what each came to.
 
-use crate::domain::{
-    budget::Amount,
-    conversation::Reply,
-    event::FailureKind,
-    ids::{CallNo, ModelCallNo, ModelName, Timestamp, TurnId},
-    usage::Settlement,
+use crate::{
+    domain::{
+        budget::Amount,
+        conversation::Reply,
+        event::FailureKind,
+        ids::{CallNo, ModelCallNo, ModelName, Timestamp, TurnId},
+        usage::Settlement,
+    },
+    limits,
 };
 
 use super::{
     super::state::{Calling, State, Turn},
     Applied, Fold, Impossible, talk,
 };
-
-/// Bookings kept to be told again: more than one frame can close.
-const RECENT: usize = 512;
 
 impl Fold {
     fn running<'s>(&self, state: &'s mut State) -> Result<&'s mut Turn, Impossible> {
@@ -108,7 +108,7 @@ impl Fold {
 
 /// Keeps a booking, to be told to the ledger again on recovery.
 pub(super) fn booked(state: &mut State, call: CallNo, actual: Amount, assigns: bool) {
-    if state.recent.len() == RECENT {
+    if state.recent.len() == limits::RECENT {
         state.recent.pop_front();
     }
     state.recent.push_back((call, actual, assigns));

@@ -128,8 +128,11 @@ impl Fold {
             // Else the question would stay in the inbox for ever.
             return self.cannot("it is still being asked about");
         }
+        // What a fork leaves behind is its base's: it stands in the base's books, and the base's host
+        // hears of it.
+        let carried = *outcome != ToolOutcome::NotCarried;
         let started = matches!(call.stage, Stage::Started { .. });
-        if !builtin::assigns(&call.name) || !started {
+        if carried && (!builtin::assigns(&call.name) || !started) {
             let tool_calls = builtin::counts(&call.name, started);
             let actual = Amount { tool_calls, ..Amount::default() };
             booked(state, CallNo::Tool(no), actual, builtin::assigns(&call.name));
@@ -141,9 +144,10 @@ impl Fold {
             children::read(state, read);
         }
         match &call.by {
-            Caller::Host { key, .. } => {
+            Caller::Host { key, .. } if carried => {
                 state.remember_call(key, no, outcome.clone());
             }
+            Caller::Host { .. } => {}
             Caller::Model { .. } => talk::report_to_model(state, no, outcome),
         }
         Ok(())

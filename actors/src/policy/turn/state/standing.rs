@@ -40,6 +40,7 @@ impl State {
         let working = working
             || wants_model(self)
             || self.live_children() > 0
+            || self.is_stopping()
             || self.calls.values().any(|call| !asking(call))
             || (self.turn.is_none() && !self.queue.is_empty());
         if working {
@@ -80,6 +81,9 @@ impl State {
         }
         if self.live_children() > 0 {
             return Some(format!("{} children", self.live_children()));
+        }
+        if self.is_stopping() {
+            return Some("the end of what is being cancelled".to_owned());
         }
         turn.map(
             |turn| {

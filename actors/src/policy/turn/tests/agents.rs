@@ -457,18 +457,28 @@ fn an_assignment_ends_behind_the_agents_below_it() {
                 > tell turn 1 completed
             ",
         );
-    child.clone().check(
-        fails(2, FailureKind::Auth),
-        "
+    child
+        .clone()
+        .check(
+            fails(2, FailureKind::Auth),
+            "
                 + model_call_failed m2 Auth
                 + usage_settled m2 at its bound
+                + cancel_requested turn 1: the agent that started it has ended
                 + cancel_requested kid1: the agent that started it has ended
-                + turn_finished 1 failed: the model call failed 1 times: no
-                > report 1 to boss: failed
-                > tell turn 1 failed
                 > cancel kid1/1
             ",
-    );
+        )
+        .check(
+            ended(1, 1, "stopped"),
+            "
+                + child_finished kid1/1 completed
+                + turn_finished 1 failed: the model call failed 1 times: no
+                > settle t1 0 tokens 1 calls
+                > report 1 to boss: failed
+                > tell turn 1 failed
+            ",
+        );
     child
         .at(345_601_000)
         .check(
@@ -516,7 +526,7 @@ fn a_cancelled_assignment_takes_its_agents_with_it() {
 #[test]
 fn a_quarantined_agent_is_told_as_that() {
     let report = ChildReport {
-        outcome: ChildOutcome::Quarantined { reason: "3 panics".to_owned() },
+        outcome: ChildOutcome::Quarantined { reason: "3 panics".to_owned(), stopped: false },
         usage: USED,
     };
     let (child, assignment) = (kid(1), Assignment(1));

@@ -102,3 +102,18 @@ fn a_release_in_the_dark_starts_nothing_until_it_is_light() {
             ",
     );
 }
+
+#[test]
+fn whoever_waits_for_a_call_that_an_answer_in_the_dark_ends_is_told() {
+    let args = crate::domain::tool::Args(r#"{"n":1}"#.to_owned());
+    let invoked =
+        Input::Invoked { key: "h".into(), name: "buy".into(), args, mode: None, cwd: None };
+    dark(Play::of(agent()).with(invoked)).check(
+        person(1, Answer::Reject),
+        "
+                + approval_decided a1 Reject
+                + tool_finished t1 refused: Permission denied by ann. Do not retry this call.
+                > tell t1 refused
+            ",
+    );
+}

@@ -141,3 +141,41 @@ fn a_fork_in_the_middle_of_a_model_call_leaves_the_call_behind() {
             ",
     );
 }
+
+/// What the base's calls came to stands in the base's books. The fork settles none of them when it
+/// wakes, whoever had asked for them.
+#[test]
+fn a_fork_books_no_call_of_its_base() {
+    let budget = crate::domain::budget::Budget { tool_calls: Some(2), ..Default::default() };
+    let spec = crate::domain::agent::AgentSpec { budget, ..agent() };
+    let play = Play::of(spec.clone())
+        .with(invoke())
+        .with(room(tool(1)))
+        .with(slot(1))
+        .with(say("k1"))
+        .with(room(model(1)))
+        .with(wants(1, &[("put", "{}")]))
+        .with(room(tool(2)))
+        .with(slot(2));
+    let (fork, _) = forked(&play);
+    let mut input = opened(spec, lineage());
+    if let Input::Opened { fork, .. } = &mut input {
+        *fork = Some(ForkPoint { session: SessionId(uuid::Uuid::from_u128(7)), at: Position(3) });
+    }
+    let fork = fork.with(input);
+    assert_eq!(fork.state.recent, [], "nothing to be told to the ledger");
+    assert!(fork.state.host_calls.is_empty(), "the host asked the base, not the fork");
+    fork.check(wake(), "").check(
+        invoke(),
+        "
+                + tool_requested t3 send for h
+                > slot t3 after room
+            ",
+    );
+}
+
+/// The host asks for a tool.
+fn invoke() -> Input {
+    let args = crate::domain::tool::Args("{}".to_owned());
+    Input::Invoked { key: "h".into(), name: "send".into(), args, mode: None, cwd: None }
+}

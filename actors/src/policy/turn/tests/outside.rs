@@ -11,8 +11,10 @@ use crate::{
         conversation::{Block, Speaker},
         event::{Caller, CancelTarget, Event},
         ids::{
-            ApprovalNo, Assignment, CallNo, ModelCallNo, Position, SessionId, ToolCallNo, TurnId,
+            ApprovalNo, Assignment, CallNo, InputKey, ModelCallNo, Position, SessionId, ToolCallNo,
+            TurnId,
         },
+        outcome::ChildOutcome,
         usage::Settlement,
     },
     policy::{
@@ -28,10 +30,23 @@ pub(super) struct Books {
     /// Whether the running turn is being cancelled.
     ending: bool,
     turns: BTreeSet<TurnId>,
+    /// Inputs that carry out a parent's assignment.
+    assigned: BTreeSet<InputKey>,
+    /// Whether the running turn carries one out.
+    of_parent: bool,
     models: BTreeMap<ModelCallNo, Call>,
     tools: BTreeMap<ToolCallNo, Tool>,
     questions: BTreeMap<ApprovalNo, bool>,
-    children: BTreeMap<(SessionId, Assignment), bool>,
+    children: BTreeMap<(SessionId, Assignment), Below>,
+}
+
+/// How far an assignment of an agent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Below {
+    Open,
+    /// A quarantine ended it; what the agent set to work may be at work.
+    OffStage,
+    Over,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -52,7 +67,11 @@ impl Books {
     /// Counts one event; panics where it breaks a promise.
     pub(super) fn count(&mut self, event: &Event) {
         match event {
-            Event::TurnStarted { turn, .. } => {
+            Event::InputAccepted { key, input } if input.assignment.is_some() => {
+                self.assigned.insert(key.clone());
+            }
+            Event::TurnStarted { turn, key, .. } => {
+                self.of_parent = self.assigned.contains(key);
                 assert!(self.turn.replace(*turn).is_none(), "two turns at once");
                 assert!(self.turns.insert(*turn), "turn {turn} started twice");
                 self.ending = false;
@@ -101,12 +120,22 @@ impl Books {
                 assert!(!std::mem::replace(closed, true), "a{no} closed twice");
             }
             Event::ChildSpawned { child, assignment, .. } => {
-                let new = self.children.insert((*child, *assignment), false);
+                let new = self.children.insert((*child, *assignment), Below::Open);
                 assert!(new.is_none(), "{child}/{assignment} twice");
             }
-            Event::ChildFinished { child, assignment, .. } => {
-                let ended = self.children.get_mut(&(*child, *assignment)).expect("an assignment");
-                assert!(!std::mem::replace(ended, true), "{child}/{assignment} ended twice");
+            Event::ChildFinished { child, assignment, report } => {
+                let below = self.children.get_mut(&(*child, *assignment)).expect("an assignment");
+                let now = match report.outcome {
+                    ChildOutcome::Quarantined { stopped: false, .. } => Below::OffStage,
+                    ChildOutcome::Quarantined { .. } | ChildOutcome::Turn { .. } => Below::Over,
+                };
+                let before = std::mem::replace(below, now);
+                assert_eq!(before, Below::Open, "{child}/{assignment} ended twice");
+            }
+            Event::ChildStopped { child, assignment } => {
+                let below = self.children.get_mut(&(*child, *assignment)).expect("an assignment");
+                let before = std::mem::replace(below, Below::Over);
+                assert_eq!(before, Below::OffStage, "{child}/{assignment} stopped");
             }
             _ => {}
         }
@@ -118,6 +147,13 @@ impl Books {
             !tool.ended && matches!(tool.by, Caller::Model { turn: of } if of == turn)
         });
         assert!(open.is_none(), "turn {turn} ended before {open:?}");
+        // Whoever assigned it takes it for over now, and passes it by with a cancel.
+        assert!(!self.of_parent || !self.works_below(), "turn {turn} ended before its agents");
+    }
+
+    /// Whether an agent that this one set to work, or one below it, may be at work.
+    fn works_below(&self) -> bool {
+        self.children.values().any(|below| *below != Below::Over)
     }
 
     /// What holds between two frames.
@@ -157,14 +193,14 @@ impl Books {
                 assert_eq!(self.questions.get(no), Some(&false), "{effect:?}");
             }
             Effect::SpawnChild { child, assignment } => {
-                assert_eq!(self.children.get(&(*child, *assignment)), Some(&false), "{effect:?}");
+                let below = self.children.get(&(*child, *assignment));
+                assert_eq!(below, Some(&Below::Open), "{effect:?}");
             }
             Effect::CancelChild { child, assignment, .. } => {
-                let ended = self.children.get(&(*child, *assignment));
-                // One that has ended is cancelled only where a quarantine ended it.
-                let report = state.children[child].assignments[assignment].report.as_ref();
-                let off_stage = report.is_some_and(|report| report.outcome.word() == "quarantined");
-                assert!(ended == Some(&false) || off_stage, "{effect:?}");
+                // One that has ended is cancelled only where a quarantine ended it, until it says
+                // that nothing below it is left.
+                let below = self.children.get(&(*child, *assignment));
+                assert!(matches!(below, Some(Below::Open | Below::OffStage)), "{effect:?}");
             }
             Effect::SetTimer { .. } => assert!(state.next_wake().is_some()),
             Effect::Settle { call: CallNo::Model(call), .. } => {
@@ -180,7 +216,13 @@ impl Books {
             Effect::FinishCall { call, .. } => {
                 assert!(self.tools.get(call).is_some_and(|tool| tool.ended), "{effect:?}");
             }
-            Effect::Report { .. } | Effect::Remember { .. } | Effect::Quarantine { .. } => {}
+            Effect::Report { assignment, report, .. } => {
+                // Who hears that an assignment is over passes it by with a cancel from then on.
+                let running = state.turn.as_ref().and_then(|turn| turn.assignment);
+                let over = running == Some(*assignment) && report.outcome.is_over();
+                assert!(!(over && self.works_below()), "{effect:?}");
+            }
+            Effect::Remember { .. } | Effect::Quarantine { .. } => {}
             Effect::Append { .. } => unreachable!("taken off before"),
         }
     }

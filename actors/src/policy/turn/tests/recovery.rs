@@ -376,3 +376,55 @@ fn the_parent_of_a_quarantined_session_hears_it_as_often_as_it_asks() {
                 ! the session is quarantined (3 panics without progress, at: model m); release it first
             ");
 }
+
+/// The house took it off the stage, because it died before it could say so; it is let back without
+/// the step that failed.
+#[test]
+fn one_that_the_house_lets_back_without_its_step_writes_both_down_and_closes_the_step() {
+    let at = crate::domain::ids::Position(9);
+    let readmitted = || Input::Readmitted {
+        release: Box::new(crate::domain::house::Readmission {
+            at,
+            reason: "4 deaths before its first frame".to_owned(),
+            by: "ann".into(),
+        }),
+    };
+    let play = Play::of(counted()).with(say("k1")).with(room(model(1))).check(
+        readmitted(),
+        "
+                + session_restarted
+                + model_call_failed m1 Lost
+                + usage_settled m1 at its bound
+                + session_quarantined 4 deaths before its first frame
+                + session_released skipping
+                + turn_finished 1 failed: the step that failed was skipped on release
+                > settle m1 500000 tokens 1 calls
+                > tell turn 1 failed
+            ",
+    );
+    assert_eq!(play.state.house_release, Some(at));
+    let released = || Input::Released { skip: true };
+    play.check(released(), "").with(say("k2"));
+    Play::of(agent())
+        .with(say("k1"))
+        .with(wants(1, &[("send", "{}"), ("put", "{}")]))
+        .with(slot(1))
+        .check(readmitted(), "
+                + session_restarted
+                + session_quarantined 4 deaths before its first frame
+                + session_released skipping
+                + tool_finished t1 outcome_unknown: outcome_unknown: the call was started and its result was lost in a crash; it was not started again. Check the world before you repeat it.
+                + tool_finished t2 cancelled: cancelled before it started
+                + turn_finished 1 failed: the step that failed was skipped on release
+                > tell turn 1 failed
+            ");
+    // One that could say so itself says it once.
+    off_stage(asked()).check(
+        readmitted(),
+        "
+                + session_released skipping
+                + turn_finished 1 failed: the step that failed was skipped on release
+                > tell turn 1 failed
+            ",
+    );
+}

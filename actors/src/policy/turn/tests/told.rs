@@ -5,6 +5,7 @@ use crate::{
     domain::{
         event::{Caller, CancelTarget, Event},
         ids::SessionId,
+        outcome::ChildOutcome,
         permission::{Basis, Subject},
         tool::ToolOutcome,
         usage::Settlement,
@@ -104,7 +105,10 @@ fn event(event: &Event) -> String {
             format!("{}/{assignment} {}", who(*child), report.outcome.word())
         }
         Event::TimerSet { at, .. } => at.0.to_string(),
-        Event::CancelRequested { target: what, reason } => format!("{}: {reason}", target(what)),
+        Event::ChildStopped { child, assignment } => format!("{}/{assignment}", who(*child)),
+        Event::CancelRequested { target: what, reason, .. } => {
+            format!("{}: {reason}", target(what))
+        }
         Event::TurnFinished { turn, outcome } => {
             format!("{turn} {}: {}", outcome.word(), outcome.text())
         }
@@ -149,7 +153,11 @@ pub(super) fn effect(effect: &Effect) -> String {
         Effect::Finish { turn, outcome, .. } => format!("tell turn {turn} {}", outcome.word()),
         Effect::FinishCall { call, outcome, .. } => format!("tell t{call} {}", outcome.word()),
         Effect::Report { parent, assignment, report } => {
-            format!("report {assignment} to {}: {}", who(*parent), report.outcome.word())
+            let stopped = match report.outcome {
+                ChildOutcome::Quarantined { stopped: true, .. } => ", stopped",
+                ChildOutcome::Quarantined { .. } | ChildOutcome::Turn { .. } => "",
+            };
+            format!("report {assignment} to {}: {}{stopped}", who(*parent), report.outcome.word())
         }
         Effect::Remember { rule } => format!("remember {:?} {}", rule.decision, rule.pattern.0),
         Effect::Quarantine { .. } => "quarantine".to_owned(),

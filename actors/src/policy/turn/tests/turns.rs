@@ -6,7 +6,7 @@ use crate::domain::{
     event::{CancelTarget, FailureKind, TurnOverrides, UserInput},
     ids::Assignment,
 };
-use crate::policy::turn::Input;
+use crate::policy::turn::{Effect, Input};
 
 fn asked() -> Play {
     Play::of(agent()).with(say("k1"))
@@ -497,4 +497,16 @@ fn a_reply_with_absurdly_many_calls_fails_the_turn() {
     let calls = vec![("read", "{}"); crate::limits::CALLS_READ];
     let play = asked().with(wants(1, &calls));
     assert_eq!(play.state.calls.len(), crate::limits::CALLS_PER_REPLY);
+}
+
+/// Settled again on waking is whatever one frame booked, also where it closed as many calls as a
+/// reply may have.
+#[test]
+fn the_booking_of_a_reply_outlives_all_the_calls_that_its_frame_closed() {
+    let calls = vec![("read", "{}"); crate::limits::CALLS_READ];
+    let mut play = Play::of(counted()).with(say("k1")).with(room(model(1))).with(wants(1, &calls));
+    let (_, effects) = play.crash(None);
+    let settles =
+        |effect: &Effect| matches!(effect, Effect::Settle { call, .. } if *call == model(1));
+    assert!(effects.iter().any(settles), "the model's call was booked in that frame as well");
 }
