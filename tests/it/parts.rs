@@ -4,13 +4,14 @@
 
 use std::{env, future::Future, process::Command};
 
-use crate::{leaks, restart, store};
+use crate::{killed, leaks, restart, store};
 
 /// The part to play.
 const PART: &str = "GREENROOM_PART";
 
 /// All parts, by the names under which tests ask for them.
-const PARTS: [(&str, fn()); 4] = [
+const PARTS: [(&str, fn()); 5] = [
+    (killed::PART, killed::play),
     (leaks::PART, leaks::play),
     (leaks::parent::PART, leaks::parent::play),
     (restart::PART, restart::play),
