@@ -17,10 +17,8 @@ use greenroom_actors::{
 };
 
 use crate::{
-    killed,
-    props::{
-        Numbering, Prop, agent, allow, asked, children, closures, count, is_whole, logged, seen,
-    },
+    killed::{self, numbered},
+    props::{Prop, agent, allow, asked, children, closures, count, is_whole, logged, seen},
     stage::{Folder, Stage},
 };
 
@@ -130,7 +128,6 @@ async fn cancel_unwinds_three_levels_and_when_it_is_done_nothing_is_left() {
 
 /// The first half of the play that is killed.
 pub const FIRST_HALF: &str = "a tree is cancelled";
-const ROOT: SessionId = SessionId(uuid::Uuid::from_u128(1));
 
 /// Everybody is at work, and all of it is cancelled.
 pub fn first_half(folder: Folder, _more: String) -> BoxFuture<'static, Stage> {
@@ -139,20 +136,12 @@ pub fn first_half(folder: Folder, _more: String) -> BoxFuture<'static, Stage> {
             (Prop::new("work", EffectClass::Once).hold(), Prop::new("beg", EffectClass::Once));
         let stage = Stage::on(folder, TREE, numbered(tree(&work, &beg))).await;
         let root = say(&stage.runtime, "root", "k", "go").await;
-        assert_eq!(root, ROOT, "it is the first");
+        assert_eq!(root, killed::FIRST, "it is the first");
         at_work(&stage, &work).await;
         cancel(&stage.runtime, root).await;
         stage
     }
     .boxed()
-}
-
-fn numbered(arrange: impl FnOnce(Harness) -> Harness) -> impl FnOnce(Harness) -> Harness {
-    |harness| {
-        let mut harness = arrange(harness);
-        harness.deps.clock = std::sync::Arc::new(Numbering::default());
-        harness
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -161,7 +150,7 @@ async fn a_cancel_that_a_kill_cuts_off_is_finished_afterwards() {
         (Prop::new("work", EffectClass::Once).hold(), Prop::new("beg", EffectClass::Once));
     // Acknowledged, so it holds, however little of it has happened yet.
     let stage = Stage::on(killed::after(FIRST_HALF, ""), TREE, numbered(tree(&work, &beg))).await;
-    let root = ROOT;
+    let root = killed::FIRST;
     let outcome = ended(&stage.runtime, root, "k").await;
     assert_eq!(outcome.word(), "cancelled", "{outcome:?}");
     for session in below(&stage.runtime, root).await {

@@ -105,7 +105,7 @@ async fn panics(runtime: &Runtime, session: SessionId) {
 
 /// The first half of the plays that are killed.
 pub const FIRST_HALF: &str = "a worker ends";
-const LEAD: SessionId = SessionId(uuid::Uuid::from_u128(1));
+const LEAD: SessionId = killed::FIRST;
 
 fn script_of(ending: Ending) -> String {
     format!(

@@ -8,13 +8,19 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
 use futures_util::future::BoxFuture;
-use greenroom_actors::testing::harness::bounded;
+use greenroom_actors::{
+    domain::ids::SessionId,
+    testing::harness::{Harness, bounded},
+};
+use uuid::Uuid;
 
 use crate::{
-    cancel, children, parts,
+    approvals, cancel, children, parts,
+    props::Numbering,
     stage::{Folder, Stage},
 };
 
@@ -28,8 +34,23 @@ const SIGKILL: i32 = 9;
 /// Plays until it is ready to be killed; the text says which play of several.
 type Half = fn(Folder, String) -> BoxFuture<'static, Stage>;
 
-const HALVES: [(&str, Half); 2] =
-    [(children::FIRST_HALF, children::first_half), (cancel::FIRST_HALF, cancel::first_half)];
+const HALVES: [(&str, Half); 3] = [
+    (approvals::FIRST_HALF, approvals::first_half),
+    (cancel::FIRST_HALF, cancel::first_half),
+    (children::FIRST_HALF, children::first_half),
+];
+
+/// The session that a process opens first, where sessions are `numbered`.
+pub const FIRST: SessionId = SessionId(Uuid::from_u128(1));
+
+/// The same house, with sessions that both halves know by their numbers.
+pub fn numbered(arrange: impl FnOnce(Harness) -> Harness) -> impl FnOnce(Harness) -> Harness {
+    |harness| {
+        let mut harness = arrange(harness);
+        harness.deps.clock = Arc::new(Numbering::default());
+        harness
+    }
+}
 
 /// A process that does not outlive its test.
 struct Doomed(Child);
@@ -67,7 +88,11 @@ pub async fn is_ready() {
 
 /// Plays a first half in a process of its own and kills that; the folder that it leaves.
 pub fn after(half: &str, more: &str) -> Folder {
-    let folder = Folder::new();
+    after_more(Folder::new(), half, more)
+}
+
+/// The same in a folder where somebody has played before.
+pub fn after_more(folder: Folder, half: &str, more: &str) -> Folder {
     let mut process = parts::process(PART);
     process.env(FOLDER, folder.path()).env(HALF, half).env(MORE, more);
     kills_when_ready(process, half, folder.path());

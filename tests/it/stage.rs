@@ -79,6 +79,13 @@ impl Stage {
         Self { folder, harness, store, runtime }
     }
 
+    /// Ends in order and leaves its folder to whoever plays next.
+    pub fn leaves(self) -> Folder {
+        drop(self.runtime);
+        self.store.close();
+        self.folder
+    }
+
     /// Everything in memory dies; the file is opened anew and a new runtime starts on it.
     pub async fn crash(self) -> Self {
         let Self { folder, mut harness, store, runtime } = self;
