@@ -1,53 +1,90 @@
 //! The embedding API: a runtime in your own program, in a few lines.
 //!
-//! ```
-//! use greenroom::{AgentSpec, Runtime};
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = tempfile::tempdir()?;
-//! # let path = folder.path().join("greenroom.db");
-//! let runtime = Runtime::builder()
-//!     .store(path)
-//!     .script("agent *\n  say Hello, {input}.")
-//!     .start()
-//!     .await?;
-//! let session = runtime.spawn(&AgentSpec::new("greeter", "scripted")).await?;
-//! let outcome = session.send("world").await?.outcome().await?;
-//! assert_eq!(outcome.text(), "Hello, world.");
-//! runtime.shutdown().await;
-//! # Ok(())
-//! # }
-//! ```
-//!
 //! What was accepted is in the store: drop everything, or `kill -9` the process, start again on
 //! the same store, and every session goes on where it was.
 
 mod builder;
+mod inbox;
+mod schema;
+mod session;
 mod stream;
+mod tenant;
 mod typed;
 
 pub use builder::Builder;
+pub use inbox::{Approval, Inbox};
+pub use session::Session;
 pub use stream::{TurnEvent, TurnStream};
-pub use typed::TypedTool;
+pub use tenant::Tenant;
+pub use typed::{ToolError, TypedTool};
 
-use std::ops::Deref;
+use std::{ops::Deref, sync::Arc};
 
 use greenroom_actors::{
-    Runtime as Handle,
+    ModelProvider, Runtime as Handle, Tool,
     domain::{
         agent::AgentSpec,
-        event::{CancelTarget, TurnOverrides, UserInput},
-        ids::{AgentName, InputKey, SessionId, TenantId},
+        catalog::{SessionFilter, SessionRow},
+        ids::{SessionId, TenantId},
         tool::ToolSpec,
     },
-    runtime::CallError,
+    runtime::{CallError, RenderError},
 };
 
 use crate::app::App;
 
-/// A running runtime on an embedded store. Everything the handle of `greenroom_actors` can do,
-/// it can do as well: approvals, tree, totals, logs, forks, checkpoints, release.
+/// A running runtime on an embedded store.
+///
+/// ```
+/// use greenroom::{AgentSpec, Runtime};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("greenroom.db");
+/// let runtime = Runtime::builder()
+///     .store(path)
+///     .script("agent *\n  say Hello, {input}.")
+///     .start()
+///     .await?;
+/// let session = runtime.spawn(&AgentSpec::new("greeter", "scripted")).await?;
+/// let outcome = session.send("world").await?.outcome().await?;
+/// assert_eq!(outcome.text(), "Hello, world.");
+/// runtime.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It is the handle of `greenroom_actors` as well, for what is asked of the whole house or under an
+/// id: `tree`, `totals`, `read`, `decide`, `subscribe` (who is too slow hears `Heard::Lagged`),
+/// `accounts`, `figures`, `set_rules`, `set_prices`, `on_behalf_of`. Handles are cheap to clone.
+///
+/// ```
+/// use greenroom::{AgentSpec, Heard, Note, Runtime, TotalsOf};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("greenroom.db");
+/// let runtime = Runtime::builder().store(path).script("agent *\n  say Yes.").start().await?;
+/// // Registered later, and opened by name.
+/// runtime.add_agent(AgentSpec::new("oracle", "scripted"))?;
+/// let mut house = runtime.subscribe();
+/// let session = runtime.open("oracle").await?;
+/// session.send("Will it hold?").await?.outcome().await?;
+///
+/// match house.next().await {
+///     Some(Heard::Note(Note::Frame(frame))) => assert_eq!(frame.session, session.id()),
+///     Some(Heard::Note(_)) => {}
+///     Some(Heard::Lagged { missed }) => println!("{missed} missed; the logs have the frames"),
+///     None => println!("the runtime has ended"),
+/// }
+/// assert_eq!(runtime.list().await?.len(), 1);
+/// assert_eq!(runtime.totals(TotalsOf::Runtime).await?.calls, 1);
+/// runtime.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Runtime {
     app: App,
@@ -78,8 +115,7 @@ impl Runtime {
     /// # Errors
     /// When the declaration cannot be used or the store cannot be written.
     pub async fn spawn(&self, agent: &AgentSpec) -> Result<Session, CallError> {
-        let id = Handle::spawn(self, agent, self.tenant.clone()).await?;
-        Ok(self.session(id))
+        self.own().spawn(agent).await
     }
 
     /// Opens a session for a registered agent.
@@ -87,20 +123,39 @@ impl Runtime {
     /// # Errors
     /// When there is none of that name or the store cannot be written.
     pub async fn open(&self, agent: &str) -> Result<Session, CallError> {
-        let id = Handle::open(self, &AgentName::from(agent), self.tenant.clone()).await?;
-        Ok(self.session(id))
+        self.own().open(agent).await
     }
 
-    /// A session that exists, for instance from before a restart.
+    /// A session that exists, for instance from before a restart. Whether it does is seen when it
+    /// is first asked something.
     #[must_use]
     pub fn session(&self, id: SessionId) -> Session {
-        Session { runtime: Handle::clone(self), id }
+        Session::new(Handle::clone(self), id)
+    }
+
+    /// Sessions of every tenant, subagents among them, in the order of their ids; without those
+    /// that were put away.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn list(&self) -> Result<Vec<SessionRow>, CallError> {
+        self.reading().all_sessions(SessionFilter::default()).await
     }
 
     /// The same runtime for another tenant's sessions.
     #[must_use]
-    pub fn tenant(&self, tenant: impl Into<TenantId>) -> Tenant<'_> {
-        Tenant { runtime: self, tenant: tenant.into() }
+    pub fn tenant(&self, tenant: impl Into<TenantId>) -> Tenant {
+        Tenant::new(Handle::clone(self), tenant.into())
+    }
+
+    fn own(&self) -> Tenant {
+        self.tenant(self.tenant.clone())
+    }
+
+    /// Questions of everybody to people: those that are open, then those that come.
+    #[must_use]
+    pub fn inbox(&self) -> Inbox {
+        Inbox::of_all(Handle::clone(self))
     }
 
     /// Tools that are registered: names, schemas, effect classes.
@@ -109,108 +164,31 @@ impl Runtime {
         Handle::tool_specs(self)
     }
 
+    /// Registers a tool: agents that are opened from now on may have it.
+    ///
+    /// # Errors
+    /// When the name is one of the runtime's own, or taken.
+    pub async fn add_tool(&self, tool: impl Tool) -> Result<(), RenderError> {
+        Handle::add_tool(self, Arc::new(tool)).await
+    }
+
+    /// Registers somewhere models are served. One of the same name takes the place of the first.
+    pub async fn add_provider(&self, provider: impl ModelProvider) {
+        Handle::add_provider(self, Arc::new(provider)).await;
+    }
+
+    /// Registers an agent, to be opened by name and spawned by others. Sessions that are open keep
+    /// what they pinned.
+    ///
+    /// # Errors
+    /// When it cannot be used: a tool or a route that nobody registered, a rule that cannot be read.
+    pub fn add_agent(&self, agent: AgentSpec) -> Result<(), RenderError> {
+        Handle::add_agents(self, vec![agent])
+    }
+
     /// Ends in order: sessions, pools, gates, permission, the ledger, the store. What has work in
     /// hand goes on when a runtime starts on the same store.
     pub async fn shutdown(self) -> Vec<String> {
         self.app.shutdown().await
-    }
-}
-
-/// A runtime as one tenant sees it.
-#[derive(Debug)]
-pub struct Tenant<'r> {
-    runtime: &'r Runtime,
-    tenant: TenantId,
-}
-
-impl Tenant<'_> {
-    /// Opens a session of this tenant.
-    ///
-    /// # Errors
-    /// As [`Runtime::spawn`].
-    pub async fn spawn(&self, agent: &AgentSpec) -> Result<Session, CallError> {
-        let handle: &Handle = self.runtime;
-        let id = handle.spawn(agent, self.tenant.clone()).await?;
-        Ok(self.runtime.session(id))
-    }
-
-    /// This tenant's open approvals.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn approvals(
-        &self,
-    ) -> Result<Vec<greenroom_actors::domain::catalog::ApprovalRow>, CallError> {
-        self.runtime.approvals(Some(self.tenant.clone())).await
-    }
-}
-
-/// One session of a runtime; cheap to clone, and valid across restarts of the actor behind it.
-#[derive(Clone, Debug)]
-pub struct Session {
-    runtime: Handle,
-    id: SessionId,
-}
-
-impl Session {
-    /// Its id: keep it to come back after a restart.
-    #[must_use]
-    pub const fn id(&self) -> SessionId {
-        self.id
-    }
-
-    /// Says something and listens to the turn that answers it. When this returns, the input is in
-    /// the log.
-    ///
-    /// # Errors
-    /// When the session refuses it or does not answer.
-    pub async fn send(&self, text: impl Into<String>) -> Result<TurnStream, CallError> {
-        let key = self.runtime.fresh_key();
-        self.send_as(key, UserInput::text(text)).await
-    }
-
-    /// Says something with this turn's own model, sampling or mode.
-    ///
-    /// # Errors
-    /// As [`Session::send`].
-    pub async fn send_with(
-        &self,
-        text: impl Into<String>,
-        overrides: TurnOverrides,
-    ) -> Result<TurnStream, CallError> {
-        let key = self.runtime.fresh_key();
-        let mut input = UserInput::text(text);
-        input.overrides = overrides;
-        self.send_as(key, input).await
-    }
-
-    /// Says something under a key of the caller's: the same key again is the same input, so it may
-    /// be sent again after any doubt.
-    ///
-    /// # Errors
-    /// As [`Session::send`].
-    pub async fn send_as(&self, key: InputKey, input: UserInput) -> Result<TurnStream, CallError> {
-        // Listening begins before the input is there, so that nothing of its turn is missed.
-        let listener = self.runtime.follow(self.id);
-        self.runtime.submit(self.id, key.clone(), input).await?;
-        Ok(TurnStream::new(self.runtime.clone(), self.id, key, listener))
-    }
-
-    /// Stops what it is doing and everything below it.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub async fn cancel(&self, reason: &str) -> Result<(), CallError> {
-        self.runtime.cancel(self.id, CancelTarget::Everything, reason).await
-    }
-
-    /// A session that goes on from this one's last frame.
-    ///
-    /// # Errors
-    /// When the logs cannot be read or written.
-    pub async fn fork(&self) -> Result<Self, CallError> {
-        let row = self.runtime.tree(self.id).await?.row;
-        let id = self.runtime.fork(self.id, row.position).await?;
-        Ok(Self { runtime: Handle::clone(&self.runtime), id })
     }
 }

@@ -1,5 +1,32 @@
 //! Greenroom: adapters that implement the runtime's ports on this machine, faces that use its
 //! handle, and `app`, the only file that knows both. The runtime itself is `greenroom_actors`.
+//!
+//! A program that embeds it begins like this; more is in `examples/` and on the page of each type.
+//!
+//! ```
+//! use greenroom::{AgentSpec, Runtime, TypedTool};
+//!
+//! #[derive(schemars::JsonSchema, serde::Deserialize)]
+//! struct Add { a: i64, b: i64 }
+//!
+//! # const SCRIPT: &str =
+//! #     "agent *\n  call add {\"a\": 2, \"b\": 3}\n then\n  say It is {last}.";
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("greenroom.db");
+//! let add = TypedTool::new("add", "Adds.", |_ctx, args: Add| async move { Ok(args.a + args.b) });
+//! let runtime = Runtime::builder().store(path).script(SCRIPT).tool(add).start().await?;
+//! let session = runtime.spawn(&AgentSpec::new("clerk", "scripted").allowed_tool("add")).await?;
+//! let mut turn = session.send("What is 2 and 3?").await?;
+//! while let Some(event) = turn.next().await { println!("{event:?}"); }
+//! let outcome = turn.outcome().await?;
+//! println!("{}", outcome.text());
+//! runtime.shutdown().await;
+//! # assert_eq!(outcome.text(), "It is 5.");
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod agents_file;
 pub mod app;
@@ -11,8 +38,35 @@ mod embed;
 pub mod store;
 pub mod telemetry;
 
-pub use embed::{Builder, Runtime, Session, Tenant, TurnEvent, TurnStream, TypedTool};
+pub use embed::{
+    Approval, Builder, Inbox, Runtime, Session, Tenant, ToolError, TurnEvent, TurnStream, TypedTool,
+};
+
+// What a program that embeds the runtime meets, so that it needs no other crate of ours.
 pub use greenroom_actors::{
-    ModelProvider, Services, Tool, ToolCtx,
-    domain::{agent::AgentSpec, outcome::TurnOutcome, tool::EffectClass},
+    ModelProvider, Probe, ServiceError, Services, Tool, ToolCtx,
+    domain::{
+        agent::{AgentSpec, InputPolicy, Limits, RestartPolicy, Role, Sampling},
+        budget::{Amount, Budget, Dimension, Shortage},
+        catalog::{
+            ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Status, Totals, TotalsOf,
+        },
+        conversation::{BlobRef, Block},
+        event::{CancelTarget, Event, FailureKind, Goal, ModelFailure, TurnOverrides, UserInput},
+        ids::{
+            AgentName, ApprovalId, CallId, CheckpointName, CredentialName, InputKey, ModelName,
+            PoolKind, Position, PrincipalId, ProviderName, SessionId, TenantId, Timestamp,
+            ToolName, TurnId,
+        },
+        model::{ModelEvent, ModelRequest},
+        outcome::{ChildOutcome, ChildReport, TurnOutcome},
+        permission::{Answer, Ask, Decision, Mode, RulePattern, RuleSet, Subject},
+        tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
+        usage::{DatedPrice, NanoUsd, Price, PriceBook, Settlement, Usage},
+    },
+    runtime::{
+        CallError, Decoded, Desk, Ended, Frame, Heard, Layers, Listener, Note, RenderError,
+        TreeNode,
+    },
+    scripted::{NoopModel, ScriptedModel},
 };

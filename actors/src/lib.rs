@@ -43,5 +43,5 @@ pub mod scripted;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use ports::{ModelProvider, ServiceError, Services, Tool, ToolCtx};
+pub use ports::{ModelProvider, Probe, ServiceError, Services, Tool, ToolCtx};
 pub use runtime::Runtime;

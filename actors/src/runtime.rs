@@ -36,6 +36,7 @@ use crate::{
 
 pub use crate::{
     bus::{Frame, Heard, Listener, Note},
+    log::Decoded,
     policy::rules::{Desk, Layers, Places, RuleError, check as check_rules},
     policy::turn::builtin::ALL as OWN_TOOLS,
     supervisor::Ended,

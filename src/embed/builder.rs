@@ -6,7 +6,7 @@ use greenroom_actors::{
     ModelProvider, ServiceError, Tool,
     domain::{
         agent::AgentSpec,
-        ids::{PoolKind, TenantId},
+        ids::{CredentialName, PoolKind, PrincipalId, TenantId},
         usage::PriceBook,
     },
     runtime::{Desk, Layers},
@@ -16,6 +16,30 @@ use super::Runtime;
 use crate::app::{App, AppError, Config, TENANT};
 
 /// A runtime that has not started.
+///
+/// ```
+/// use greenroom::{AgentSpec, Budget, NanoUsd, Price, PriceBook, Runtime};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("greenroom.db");
+/// // Three dollars in, fifteen out, per million tokens.
+/// let price = Price { input: 3_000_000, output: 15_000_000, ..Price::default() };
+/// let runtime = Runtime::builder()
+///     .store(path)
+///     .script("agent *\n  say Done.")
+///     .prices(PriceBook::default().with("scripted", price))
+///     .agent(AgentSpec::new("clerk", "scripted").budget(Budget::default().money(NanoUsd::cents(50))))
+///     .start()
+///     .await?;
+/// let session = runtime.open("clerk").await?;
+/// assert_eq!(session.send("Go.").await?.outcome().await?.word(), "completed");
+/// assert!(session.totals().await?.cost > NanoUsd(0));
+/// runtime.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Builder {
     config: Config,
@@ -34,7 +58,8 @@ impl Builder {
         self
     }
 
-    /// A script that answers in place of a model; for tests and for trying things out.
+    /// A script that answers in place of a model; for tests and for trying things out. Its
+    /// provider is called `scripted`. The format: [`crate::ScriptedModel`].
     #[must_use]
     pub fn script(mut self, script: impl Into<String>) -> Self {
         self.config.script = Some(script.into());
@@ -87,6 +112,20 @@ impl Builder {
     #[must_use]
     pub fn idle_ms(mut self, idle_ms: u64) -> Self {
         self.config.options.idle_ms = idle_ms;
+        self
+    }
+
+    /// Who acts when nobody else is named; `host` unless said.
+    #[must_use]
+    pub fn principal(mut self, principal: impl Into<PrincipalId>) -> Self {
+        self.config.options.principal = principal.into();
+        self
+    }
+
+    /// How many calls to models run at once under a credential.
+    #[must_use]
+    pub fn calls_at_once(mut self, credential: impl Into<CredentialName>, calls: u32) -> Self {
+        self.config.options.gates.insert(credential.into(), calls);
         self
     }
 

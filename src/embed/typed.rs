@@ -1,11 +1,11 @@
 //! Own tools with typed arguments: the struct is the schema, and what does not fit it is told to
 //! the model in words it can mend, before anybody is asked and before anything starts.
 
-use std::{future::Future, marker::PhantomData, sync::Arc};
+use std::{error::Error, fmt::Display, future::Future, marker::PhantomData, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
-    Tool, ToolCtx,
+    Probe, Tool, ToolCtx,
     domain::{
         ids::{PoolKind, ToolName},
         tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
@@ -14,30 +14,60 @@ use greenroom_actors::{
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-type Run<A> = dyn Fn(ToolCtx, A) -> BoxFuture<'static, Result<String, String>> + Send + Sync;
+use super::schema::Schema;
+
+/// Why a tool failed: `?` makes one of any error, and `.into()` one of a text. The model reads it
+/// with all its causes.
+pub type ToolError = Box<dyn Error + Send + Sync>;
+
+type Run<A> = dyn Fn(ToolCtx, A) -> BoxFuture<'static, Result<String, ToolError>> + Send + Sync;
+type Ask<A> = dyn Fn(ToolCtx, A) -> BoxFuture<'static, Probe> + Send + Sync;
 
 /// A tool whose arguments are a struct.
 ///
 /// ```
-/// use greenroom::{EffectClass, TypedTool};
+/// use greenroom::{AgentSpec, EffectClass, Runtime, ToolOutcome, TypedTool};
 ///
+/// /// What the model must give; the comments are its descriptions.
 /// #[derive(schemars::JsonSchema, serde::Deserialize)]
 /// #[serde(deny_unknown_fields)]
-/// struct Add {
-///     /// One number.
-///     a: i64,
-///     /// Another.
-///     b: i64,
+/// struct Divide {
+///     /// What is divided.
+///     top: i64,
+///     /// By what.
+///     by: i64,
 /// }
 ///
-/// let add = TypedTool::new("add", "Adds two numbers.", |_ctx, args: Add| async move {
-///     Ok((args.a + args.b).to_string())
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let divide = TypedTool::new("divide", "Divides.", |_ctx, args: Divide| async move {
+///     Ok(args.top.checked_div(args.by).ok_or("nothing can be divided by 0")?)
 /// })
 /// .effect(EffectClass::Pure);
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("greenroom.db");
+/// let runtime = Runtime::builder().store(path).script("").tool(divide).start().await?;
+/// let agent = AgentSpec::new("clerk", "scripted").allowed_tool("divide");
+/// let session = runtime.spawn(&agent).await?;
+///
+/// let done = session.run_tool("divide", serde_json::json!({"top": 6, "by": 2})).await?;
+/// assert_eq!(done.told().0.shown(), "3");
+/// let wrong = session.run_tool("divide", serde_json::json!({"top": "six", "bye": 2})).await?;
+/// let ToolOutcome::Failed { output } = wrong else { panic!("it ran: {wrong:?}") };
+/// assert_eq!(output.shown(), r#"divide: 3 mistakes in the arguments
+/// - at by: missing; expected a whole number: By what.
+/// - at bye: unknown; expected one of "by", "top"; did you mean by?
+/// - at top: expected a whole number, found the text "six""#);
+/// # runtime.shutdown().await;
+/// # Ok(())
+/// # }
 /// ```
 pub struct TypedTool<A> {
     spec: ToolSpec,
+    schema: Schema,
     run: Arc<Run<A>>,
+    probe: Option<Arc<Ask<A>>>,
     args: PhantomData<fn(A)>,
 }
 
@@ -49,13 +79,14 @@ impl<A> std::fmt::Debug for TypedTool<A> {
 
 impl<A: JsonSchema + DeserializeOwned + Send + 'static> TypedTool<A> {
     /// A tool that does `run`. Its effect class is `once` until it is said otherwise.
-    pub fn new<F>(
+    pub fn new<F, T>(
         name: impl Into<ToolName>,
         description: &str,
         run: impl Fn(ToolCtx, A) -> F + Send + Sync + 'static,
     ) -> Self
     where
-        F: Future<Output = Result<String, String>> + Send + 'static,
+        F: Future<Output = Result<T, ToolError>> + Send + 'static,
+        T: Display,
     {
         let schema = schemars::schema_for!(A);
         let spec = ToolSpec {
@@ -65,14 +96,28 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> TypedTool<A> {
             effect: EffectClass::Once,
             pool: PoolKind::from("host"),
         };
-        let run: Arc<Run<A>> = Arc::new(move |ctx, args| Box::pin(run(ctx, args)));
-        Self { spec, run, args: PhantomData }
+        let run: Arc<Run<A>> = Arc::new(move |ctx, args| {
+            let run = run(ctx, args);
+            Box::pin(async move { run.await.map(|done| done.to_string()) })
+        });
+        Self { spec, schema: Schema::new(schema.to_value()), run, probe: None, args: PhantomData }
     }
 
     /// What running it twice would do.
     #[must_use]
     pub fn effect(mut self, effect: EffectClass) -> Self {
         self.spec.effect = effect;
+        self
+    }
+
+    /// Makes it `verifiable`: after a crash the world is asked whether a started call happened.
+    #[must_use]
+    pub fn probe<F>(mut self, probe: impl Fn(ToolCtx, A) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Probe> + Send + 'static,
+    {
+        self.spec.effect = EffectClass::Verifiable;
+        self.probe = Some(Arc::new(move |ctx, args| Box::pin(probe(ctx, args))));
         self
     }
 
@@ -84,13 +129,25 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> TypedTool<A> {
     }
 }
 
+/// What the struct itself says: it has the last word.
 fn parse<A: DeserializeOwned>(args: &Args) -> Result<A, String> {
     let mut json = serde_json::Deserializer::from_str(&args.0);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let at = error.path().to_string();
         let what = error.into_inner();
-        if at == "." { what.to_string() } else { format!("at {at}: {what}") }
+        if at == "." { format!("the arguments: {what}") } else { format!("at {at}: {what}") }
     })
+}
+
+/// A failure with all its causes.
+fn chain(error: &ToolError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 impl<A: JsonSchema + DeserializeOwned + Send + 'static> Tool for TypedTool<A> {
@@ -99,6 +156,7 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> Tool for TypedTool<A> {
     }
 
     fn check(&self, args: &Args) -> Result<(), String> {
+        self.schema.check(args)?;
         parse::<A>(args).map(drop)
     }
 
@@ -111,8 +169,15 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> Tool for TypedTool<A> {
             };
             match run(ctx, args).await {
                 Ok(text) => ToolOutcome::Done { output: Output::text(text) },
-                Err(text) => ToolOutcome::Failed { output: Output::text(text) },
+                Err(error) => ToolOutcome::Failed { output: Output::text(chain(&error)) },
             }
         })
+    }
+
+    fn probe(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, Probe> {
+        match (&self.probe, parse::<A>(&args)) {
+            (Some(probe), Ok(args)) => probe(ctx, args),
+            (None, _) | (_, Err(_)) => Box::pin(std::future::ready(Probe::Unknown)),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What an agent is: everything that is pinned when a session opens.
 
+mod declare;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};

@@ -75,6 +75,52 @@ pub struct Budget {
     pub agents: Option<u64>,
 }
 
+/// Declared step by step: what is not said is not limited.
+///
+/// ```
+/// use greenroom_actors::domain::{budget::Budget, usage::NanoUsd};
+///
+/// let budget = Budget::default().money(NanoUsd::cents(50)).model_calls(20);
+/// assert_eq!(budget.nano_usd, Some(NanoUsd(500_000_000)));
+/// assert_eq!((budget.model_calls, budget.tokens), (Some(20), None));
+/// ```
+impl Budget {
+    /// At most so many tokens, of every kind.
+    #[must_use]
+    pub const fn tokens(mut self, tokens: u64) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// At most so much money; a model without a known price is then refused.
+    #[must_use]
+    pub const fn money(mut self, money: NanoUsd) -> Self {
+        self.nano_usd = Some(money);
+        self
+    }
+
+    /// At most so many calls to models.
+    #[must_use]
+    pub const fn model_calls(mut self, calls: u64) -> Self {
+        self.model_calls = Some(calls);
+        self
+    }
+
+    /// At most so many calls to tools.
+    #[must_use]
+    pub const fn tool_calls(mut self, calls: u64) -> Self {
+        self.tool_calls = Some(calls);
+        self
+    }
+
+    /// At most so many agents alive at once below it.
+    #[must_use]
+    pub const fn agents(mut self, agents: u64) -> Self {
+        self.agents = Some(agents);
+        self
+    }
+}
+
 /// A dimension of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

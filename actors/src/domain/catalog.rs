@@ -204,6 +204,20 @@ impl Totals {
     }
 }
 
+impl std::ops::AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        let money = |a: NanoUsd, b: NanoUsd| NanoUsd(a.0.saturating_add(b.0));
+        self.calls = self.calls.saturating_add(other.calls);
+        self.usage += other.usage;
+        self.cost = money(self.cost, other.cost);
+        self.unpriced_calls = self.unpriced_calls.saturating_add(other.unpriced_calls);
+        self.unsettled_calls = self.unsettled_calls.saturating_add(other.unsettled_calls);
+        self.unsettled_tokens_max =
+            self.unsettled_tokens_max.saturating_add(other.unsettled_tokens_max);
+        self.unsettled_cost_max = money(self.unsettled_cost_max, other.unsettled_cost_max);
+    }
+}
+
 /// Which booked calls to sum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TotalsOf {

@@ -51,6 +51,14 @@ impl AddAssign for Usage {
 #[serde(transparent)]
 pub struct NanoUsd(pub u64);
 
+impl NanoUsd {
+    /// So many cents.
+    #[must_use]
+    pub const fn cents(cents: u64) -> Self {
+        Self(cents.saturating_mul(10_000_000))
+    }
+}
+
 impl fmt::Display for NanoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "${}.{:06}", self.0 / 1_000_000_000, self.0 % 1_000_000_000 / 1_000)
@@ -107,6 +115,13 @@ pub struct DatedPrice {
 pub struct PriceBook(pub Vec<DatedPrice>);
 
 impl PriceBook {
+    /// These, and what a model costs as long as nothing else is said.
+    #[must_use]
+    pub fn with(mut self, model: impl Into<ModelName>, price: Price) -> Self {
+        self.0.push(DatedPrice { model: model.into(), since: Timestamp::default(), price });
+        self
+    }
+
     /// The price of `model` at `now`: the latest entry that has begun. `None` is unknown, never 0.
     #[must_use]
     pub fn price(&self, model: &ModelName, now: Timestamp) -> Option<Price> {

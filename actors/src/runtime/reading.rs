@@ -155,6 +155,14 @@ impl Reading {
         Ok(self.catalog.sessions(filter).await?)
     }
 
+    /// One session's line, if there is such a session.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn session(&self, session: SessionId) -> Result<Option<SessionRow>, CallError> {
+        Ok(self.catalog.session(session).await?)
+    }
+
     /// All lines that fit a filter, page by page, whatever its `rows` says.
     ///
     /// # Errors
