@@ -104,6 +104,16 @@ pub const CALL_OUTCOMES: usize = HOST_CALLS;
 /// which changes nothing either.
 pub const ANSWERS: usize = CALLS_PER_REPLY + HOST_CALLS;
 
+/// Agents that a session ever starts: it knows each, for its model may name any of them. One that
+/// has ended and was read about takes some 2.5 KiB, so these are 40 MiB; the log of as many, with the
+/// agent in each first frame, is what a wake reads within `LOAD_MS`. Then the session is forked.
+pub const CHILDREN: usize = 16_384;
+/// Reports of agents that a session holds whole after its model has read them: it may list them
+/// again, twice as many as are alive at once. At 128 KiB for the longest these are 16 MiB.
+pub const CHILD_REPORTS: usize = 2 * WIDTH as usize;
+/// What is kept of the text of an older one: enough to tell one from another. The whole is in the log.
+pub const CHILD_SHORT_BYTES: usize = 256;
+
 /// One event in bytes; what is larger is a blob before the frame that names it.
 pub const EVENT_BYTES: usize = 256 * 1024;
 /// One frame in bytes: below the 1 MiB payload of the brokers a log may later live on.

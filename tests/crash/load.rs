@@ -136,7 +136,7 @@ agent jumpy
   then
     say Calm again.
 agent poison
-    first 4 panic a provider's lasting bug
+    first 6 panic a provider's lasting bug
     call sink_idempotent {"note":"poison","delay_ms":10}
   then
     say Let back.

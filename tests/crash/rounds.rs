@@ -206,16 +206,13 @@ impl Aim {
     /// By chance, but that what has not come yet is aimed at until it has.
     fn of(tally: &Tally, chance: &mut Chance) -> Self {
         let drawn = chance.below(100);
-        if tally.kills > 0 && tally.recovery == 0 {
-            Self::Recovery
-        } else if tally.kills > 0 && tally.unready == 0 {
-            Self::Start
-        } else if drawn < EARLY_PERCENT {
-            Self::Start
-        } else if drawn < 2 * EARLY_PERCENT {
-            Self::Recovery
-        } else {
-            Self::Work
+        // The very first has nobody before it to recover from.
+        match (tally.kills, tally.recovery, tally.unready) {
+            (1.., 0, _) => Self::Recovery,
+            (1.., _, 0) => Self::Start,
+            _ if drawn < EARLY_PERCENT => Self::Start,
+            _ if drawn < 2 * EARLY_PERCENT => Self::Recovery,
+            _ => Self::Work,
         }
     }
 }

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::future::join_all;
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
 use greenroom_actors::{
     Runtime,
     domain::{
@@ -18,8 +21,9 @@ use greenroom_actors::{
 };
 
 use crate::{
+    killed::{self, numbered},
     props::{Prop, agent, allow, asked, closures, count, is_whole, logged, seen},
-    stage::Stage,
+    stage::{Folder, Stage},
 };
 
 mod authority;
@@ -109,11 +113,36 @@ async fn allow_all(runtime: &Runtime, open: &[ApprovalId]) {
     }
 }
 
+/// What is played before each of the kills.
+pub const FIRST_HALF: &str = "questions from depth three";
+const ASKS: &str = "eight are asked";
+const ANSWERS: &str = "four are answered";
+
+/// Eight ask; or, once they have, the first four of them are answered and run.
+pub fn first_half(folder: Folder, more: String) -> BoxFuture<'static, Stage> {
+    async move {
+        let prop = Prop::new("look", EffectClass::Once);
+        let stage = Stage::on(folder, DEEP, numbered(deep(&prop))).await;
+        if more == ASKS {
+            assert_eq!(say(&stage.runtime, "root", "k", "go").await, killed::FIRST);
+        }
+        let open: BTreeSet<_> = asked(&stage.runtime, 8).await.into_iter().collect();
+        if more == ANSWERS {
+            let first: Vec<_> = open.into_iter().take(4).collect();
+            allow_all(&stage.runtime, &first).await;
+            seen("four calls have run", || prop.keys().len() == 4).await;
+        }
+        stage
+    }
+    .boxed()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_questions_at_once_from_depth_three_all_surface_and_are_answered_across_kills() {
     let prop = Prop::new("look", EffectClass::Once);
-    let stage = Stage::set(DEEP, deep(&prop)).await;
-    let root = say(&stage.runtime, "root", "k", "go").await;
+    let folder = killed::after(FIRST_HALF, ASKS);
+    let stage = Stage::on(folder, DEEP, numbered(deep(&prop))).await;
+    let root = killed::FIRST;
     let before: BTreeSet<_> = asked(&stage.runtime, 8).await.into_iter().collect();
     assert_eq!(before.len(), 8, "none replaced another");
     let askers: BTreeSet<_> = before.iter().map(|id| id.session).collect();
@@ -127,24 +156,21 @@ async fn eight_questions_at_once_from_depth_three_all_surface_and_are_answered_a
         assert_eq!(depth, 3);
     }
 
-    let stage = stage.crash().await;
-    let open = asked(&stage.runtime, 8).await;
-    assert_eq!(open.iter().copied().collect::<BTreeSet<_>>(), before, "the very same questions");
-    let (first, second) = open.split_at(4);
-    allow_all(&stage.runtime, first).await;
-    seen("four calls have run", || prop.keys().len() == 4).await;
-
-    let stage = stage.crash().await;
+    let folder = killed::after_more(stage.leaves(), FIRST_HALF, ANSWERS);
+    let stage = Stage::on(folder, DEEP, numbered(deep(&prop))).await;
     let open = asked(&stage.runtime, 4).await;
-    assert_eq!(open.iter().collect::<BTreeSet<_>>(), second.iter().collect(), "the other four");
+    let second: BTreeSet<_> = before.iter().copied().skip(4).collect();
+    assert_eq!(open.iter().copied().collect::<BTreeSet<_>>(), second, "the very other four");
     allow_all(&stage.runtime, &open).await;
     let outcome = ended(&stage.runtime, root, "k").await;
     assert_eq!(outcome.word(), "completed", "{outcome:?}");
     let keys = prop.keys();
-    assert_eq!(keys.len(), 8);
-    assert_eq!(keys.into_iter().collect::<BTreeSet<_>>().len(), 8, "each call once");
+    assert_eq!(keys.len(), 4, "those that were answered before the kill are not run again");
+    assert_eq!(keys.into_iter().collect::<BTreeSet<_>>().len(), 4, "each call once");
     for asker in askers {
-        is_whole(&events(&stage.runtime, asker).await);
+        let events = events(&stage.runtime, asker).await;
+        is_whole(&events);
+        assert_eq!(count(&events, "tool_started"), 2, "each call once: {events:#?}");
     }
     assert!(stage.runtime.approvals(None).await.expect("the inbox").is_empty());
 }

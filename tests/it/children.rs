@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::{FutureExt as _, future::BoxFuture};
 use greenroom_actors::{
     Runtime,
     domain::{
@@ -15,18 +16,27 @@ use greenroom_actors::{
 };
 
 use crate::{
+    killed,
     props::{
         Numbering, Prop, Recorder, agent, allow, children, closures, count, is_whole, logged, seen,
     },
-    stage::Stage,
+    stage::{Folder, Stage},
 };
 
 mod bounds;
 
 /// A stage whose prompts are kept.
 async fn stage(script: &str, arrange: impl FnOnce(Harness) -> Harness) -> (Stage, Recorder) {
+    stage_in(Folder::new(), script, arrange).await
+}
+
+async fn stage_in(
+    folder: Folder,
+    script: &str,
+    arrange: impl FnOnce(Harness) -> Harness,
+) -> (Stage, Recorder) {
     let mut kept = None;
-    let stage = Stage::set(script, |harness| {
+    let stage = Stage::on(folder, script, |harness| {
         let mut harness = arrange(harness);
         kept = Some(Recorder::in_place(&mut harness));
         harness.deps.clock = Arc::new(Numbering::default());
@@ -93,9 +103,12 @@ async fn panics(runtime: &Runtime, session: SessionId) {
     seen("the session is awake", || runtime.panic_session(session, "struck")).await;
 }
 
-/// Plays a lead and a worker that ends like this, under this blow.
-async fn is_told_once(ending: Ending, blow: Blow) {
-    let script = format!(
+/// The first half of the plays that are killed.
+pub const FIRST_HALF: &str = "a worker ends";
+const LEAD: SessionId = killed::FIRST;
+
+fn script_of(ending: Ending) -> String {
+    format!(
         "
 agent * when encore
     say As I said.
@@ -111,42 +124,90 @@ agent worker
     {}
 ",
         ending.script
-    );
-    let work = Prop::new("work", EffectClass::Idempotent).hold();
-    let (mut stage, recorder) = stage(&script, |harness| {
+    )
+}
+
+fn house_of(ending: Ending, work: &Prop) -> impl FnOnce(Harness) -> Harness + use<> {
+    let work = work.clone();
+    move |harness| {
         let mut worker = agent("worker", &["work"], &[]);
         if ending.word == "budget_exhausted" {
             // A call that a crash took counts as well, so there is none to spare for it.
             worker.budget.model_calls = Some(1);
         }
         let harness = harness.agent(agent("lead", &[], &["worker"])).agent(worker);
-        allow(harness.tool(work.clone()), &["work"])
+        allow(harness.tool(work), &["work"])
+    }
+}
+
+async fn worker_works(stage: &Stage, work: &Prop) -> SessionId {
+    let lead = say(&stage.runtime, "lead", "k", "go").await;
+    assert_eq!(lead, LEAD, "it is the first");
+    seen("the worker works", || work.at_work() == 1).await;
+    children(&events(&stage.runtime, lead).await)[0]
+}
+
+async fn is_stopped(runtime: &Runtime, child: SessionId, ending: Ending) {
+    if ending.word == "cancelled" {
+        let target = CancelTarget::Child { child };
+        runtime.cancel(LEAD, target, "enough").await.expect("cancel");
+    }
+}
+
+async fn worker_has_ended(runtime: &Runtime, child: SessionId) {
+    logged(runtime, child, "the worker has ended", |events| {
+        let over = count(events, "turn_finished") + count(events, "session_quarantined");
+        (over == 1).then_some(())
     })
     .await;
-    let lead = say(&stage.runtime, "lead", "k", "go").await;
-    seen("the worker works", || work.at_work() == 1).await;
-    let child = children(&events(&stage.runtime, lead).await)[0];
+}
+
+/// The worker works, or, if the text says so, has ended.
+pub fn first_half(folder: Folder, more: String) -> BoxFuture<'static, Stage> {
+    async move {
+        let (word, ends) = more.split_once(' ').expect("how it ends, and whether it has");
+        let ending = ENDINGS.into_iter().find(|ending| ending.word == word).expect("an ending");
+        let work = Prop::new("work", EffectClass::Idempotent).hold();
+        let (stage, _) = stage_in(folder, &script_of(ending), house_of(ending, &work)).await;
+        let child = worker_works(&stage, &work).await;
+        if ends == "true" {
+            is_stopped(&stage.runtime, child, ending).await;
+            work.cue();
+            worker_has_ended(&stage.runtime, child).await;
+        }
+        stage
+    }
+    .boxed()
+}
+
+/// Plays a lead and a worker that ends like this, under this blow.
+async fn is_told_once(ending: Ending, blow: Blow) {
+    let work = Prop::new("work", EffectClass::Idempotent).hold();
+    let killed = matches!(blow, Blow::KillBefore | Blow::KillAfter);
+    let folder = if killed {
+        killed::after(FIRST_HALF, &format!("{} {}", ending.word, blow == Blow::KillAfter))
+    } else {
+        Folder::new()
+    };
+    let (stage, recorder) = stage_in(folder, &script_of(ending), house_of(ending, &work)).await;
+    let lead = LEAD;
+    let child = if killed {
+        children(&events(&stage.runtime, lead).await)[0]
+    } else {
+        worker_works(&stage, &work).await
+    };
     match blow {
         Blow::ParentBefore => panics(&stage.runtime, lead).await,
         Blow::ChildBefore => panics(&stage.runtime, child).await,
-        Blow::KillBefore => stage = stage.crash().await,
-        Blow::None | Blow::ParentAfter | Blow::KillAfter => {}
+        Blow::None | Blow::ParentAfter | Blow::KillBefore | Blow::KillAfter => {}
     }
-    if ending.word == "cancelled" {
-        let target = CancelTarget::Child { child };
-        stage.runtime.cancel(lead, target, "enough").await.expect("cancel");
+    if blow != Blow::KillAfter {
+        is_stopped(&stage.runtime, child, ending).await;
     }
     work.cue();
-    if matches!(blow, Blow::ParentAfter | Blow::KillAfter) {
-        logged(&stage.runtime, child, "the worker has ended", |events| {
-            let over = count(events, "turn_finished") + count(events, "session_quarantined");
-            (over == 1).then_some(())
-        })
-        .await;
-        match blow {
-            Blow::ParentAfter => panics(&stage.runtime, lead).await,
-            _ => stage = stage.crash().await,
-        }
+    if blow == Blow::ParentAfter {
+        worker_has_ended(&stage.runtime, child).await;
+        panics(&stage.runtime, lead).await;
     }
     let play = format!("{ending:?} {blow:?}");
     let outcome = ended(&stage.runtime, lead, "k").await;

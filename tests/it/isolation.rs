@@ -32,6 +32,7 @@ use crate::{
 
 mod circle;
 mod family;
+mod flood;
 mod generations;
 mod house;
 mod kinds;

@@ -18,6 +18,8 @@ use crate::{
     workshop::{agent, until, wall},
 };
 
+pub mod parent;
+
 const CYCLES: usize = 10_000;
 const AT_ONCE: usize = 10;
 /// The part of the process that is measured.

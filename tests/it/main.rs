@@ -17,6 +17,7 @@ mod embed;
 mod heart;
 mod house;
 mod isolation;
+mod killed;
 mod leaks;
 mod ledger;
 mod parts;

@@ -4,14 +4,19 @@
 
 use std::{env, future::Future, process::Command};
 
-use crate::{leaks, restart, store};
+use crate::{killed, leaks, restart, store};
 
 /// The part to play.
 const PART: &str = "GREENROOM_PART";
 
 /// All parts, by the names under which tests ask for them.
-const PARTS: [(&str, fn()); 3] =
-    [(leaks::PART, leaks::play), (restart::PART, restart::play), (store::PART, store::play)];
+const PARTS: [(&str, fn()); 5] = [
+    (killed::PART, killed::play),
+    (leaks::PART, leaks::play),
+    (leaks::parent::PART, leaks::parent::play),
+    (restart::PART, restart::play),
+    (store::PART, store::play),
+];
 
 /// A process that will play this part; what the part needs besides is for the caller to add.
 pub fn process(part: &str) -> Command {

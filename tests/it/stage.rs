@@ -1,5 +1,7 @@
 //! The stage of the integration tests: a real SQLite file in a folder of its own, the real clock,
-//! and a scripted model. `crash` throws everything in memory away, as a process death would.
+//! and a scripted model. `crash` throws everything in memory away; but the store is closed, so what
+//! was on its way to the file still comes there. Where that could matter a process is killed: see
+//! `killed`.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,8 +15,29 @@ use greenroom::{
 use greenroom_actors::{Runtime, runtime::Deps, testing::harness::Harness};
 use tempfile::TempDir;
 
+/// A folder, gone with the test that made it; another process only plays in it.
+pub struct Folder {
+    path: PathBuf,
+    _gone_with: Option<TempDir>,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { path: folder.path().to_owned(), _gone_with: Some(folder) }
+    }
+
+    pub const fn of_another(path: PathBuf) -> Self {
+        Self { path, _gone_with: None }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 pub struct Stage {
-    pub folder: TempDir,
+    pub folder: Folder,
     pub harness: Harness,
     pub store: Arc<Store>,
     pub runtime: Runtime,
@@ -41,11 +64,26 @@ pub fn file_in(folder: &Path) -> PathBuf {
 impl Stage {
     /// Starts with this script; `arrange` adds agents and tools.
     pub async fn set(script: &str, arrange: impl FnOnce(Harness) -> Harness) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::on(Folder::new(), script, arrange).await
+    }
+
+    /// The same in a folder where somebody may have played before.
+    pub async fn on(
+        folder: Folder,
+        script: &str,
+        arrange: impl FnOnce(Harness) -> Harness,
+    ) -> Self {
         let store = open(&file_in(folder.path()));
         let harness = arrange(Harness::scripted(deps(&store), script));
         let runtime = harness.start().await;
         Self { folder, harness, store, runtime }
+    }
+
+    /// Ends in order and leaves its folder to whoever plays next.
+    pub fn leaves(self) -> Folder {
+        drop(self.runtime);
+        self.store.close();
+        self.folder
     }
 
     /// Everything in memory dies; the file is opened anew and a new runtime starts on it.

@@ -54,6 +54,15 @@ async fn a_follower_that_is_too_slow_is_told_where_and_how_much_it_missed() {
 }
 
 #[tokio::test]
+async fn a_watcher_of_the_house_that_is_too_slow_is_told_how_much_it_missed() {
+    let bus = Bus::default();
+    let mut slow = bus.listen();
+    (0..limits::BUS_EVENTS + 7).for_each(|no| bus.publish(progress(session(1), no)));
+    assert!(matches!(slow.next().await, Some(Heard::Lagged { missed: 7 })));
+    assert_eq!(label(slow.next().await), "7");
+}
+
+#[tokio::test]
 async fn who_stops_following_leaves_nothing_behind() {
     let bus = Bus::default();
     let (first, second) = (bus.follow(session(1)), bus.follow(session(1)));

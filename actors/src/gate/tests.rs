@@ -243,6 +243,19 @@ async fn a_restart_of_the_gate_keeps_the_pause_the_leases_and_the_waiters() {
 }
 
 #[tokio::test]
+async fn who_comes_when_too_many_wait_at_the_gate_is_refused() {
+    let house = House::new(1).await;
+    let inside: Vec<_> =
+        (0..limits::GATE_QUEUE).map(|_| house.gate.room().queue().unwrap()).collect();
+    let call = CallId::model(session(1), ModelCallNo(1));
+    let refused = in_time(house.gate.acquire(session(1), call, FAR)).await;
+    let full = limits::GATE_QUEUE;
+    assert!(matches!(refused, Err(GateRefused::Full { waiting, .. }) if waiting == full));
+    drop(inside);
+    assert!(in_time(house.gate.acquire(session(1), call, FAR)).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_gate_whose_supervisor_has_gone_says_so() {
     let house = House::new(1).await;
     let (to, _leases) = mpsc::channel(100);

@@ -425,6 +425,28 @@ async fn a_tool_call_that_waits_for_room_does_not_bar_the_calls_that_free_it() {
 }
 
 #[tokio::test]
+async fn who_asks_when_too_many_wait_is_not_heard_and_asks_again() {
+    let mut house = House::new().await;
+    let (limit, most) = (u64::MAX / 2, limits::LEDGER_QUEUE as u32);
+    house.journal.set(Mood::Hanging);
+    for no in 1..=most + 50 {
+        house.ask(model_call(2, no), limit, 1);
+    }
+    quiet().await;
+    house.journal.set(Mood::Working);
+    let mut heard = BTreeSet::new();
+    for _ in 0..most {
+        heard.insert(house.hear().await.call);
+    }
+    quiet().await;
+    house.hears_nothing();
+    let dropped = (1..=most + 50).map(|no| model_call(2, no)).find(|call| !heard.contains(call));
+    let dropped = dropped.expect("not all were heard");
+    house.ask(dropped, limit, 1);
+    house.granted(dropped).await;
+}
+
+#[tokio::test]
 async fn what_can_never_fit_is_refused_at_once() {
     let mut house = House::new().await;
     house.ask(model_call(2, 1), 100, 101);

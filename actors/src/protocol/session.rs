@@ -130,9 +130,10 @@ pub(crate) type Answer<T> = oneshot::Sender<Result<T, Rejected>>;
 /// knows what it has handled, and the sender asks again while it waits.
 #[derive(Clone, Debug)]
 pub(crate) enum Mail {
-    /// From a parent: exist, and do this.
+    /// From a parent: exist, and do this. Without a creation where it is known to exist.
     Assign {
-        creation: Arc<Creation>,
+        creation: Option<Arc<Creation>>,
+        parent: SessionId,
         assignment: Assignment,
         input: Box<UserInput>,
         tenant: TenantId,
@@ -140,7 +141,10 @@ pub(crate) enum Mail {
     },
     /// From a parent: that assignment is to end, whether it has arrived or not.
     Cancel {
-        creation: Arc<Creation>,
+        creation: Option<Arc<Creation>>,
+        /// The tree in which what it left behind is looked for, should it be off the stage.
+        root: SessionId,
+        parent: SessionId,
         assignment: Assignment,
         reason: String,
         tenant: TenantId,

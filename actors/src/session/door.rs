@@ -99,10 +99,8 @@ impl Live {
     pub(super) fn mail(&mut self, mail: Mail, permit: OwnedSemaphorePermit) {
         let answer = Answering::Nobody;
         match mail {
-            Mail::Assign { creation, assignment, input, tenant, principal } => {
-                self.exist(&creation, tenant, &principal);
-                let parent = creation.lineage.parent.as_ref().map(|link| link.session);
-                let Some(parent) = parent else { return };
+            Mail::Assign { creation, parent, assignment, input, tenant, principal } => {
+                self.exist(creation, tenant, &principal);
                 let key = prompt::assignment_key(parent, assignment);
                 let cause = Some(key.0.clone());
                 let input = Input::Submitted { key, input };
@@ -111,8 +109,8 @@ impl Live {
                 let by = principal;
                 self.push(Work { input, by, caused_by: cause, answer, permit });
             }
-            Mail::Cancel { creation, assignment, reason, tenant, principal } => {
-                self.exist(&creation, tenant, &principal);
+            Mail::Cancel { creation, assignment, reason, tenant, principal, .. } => {
+                self.exist(creation, tenant, &principal);
                 let target = CancelTarget::Assignment { no: assignment };
                 let input = Input::CancelRequested { target, reason };
                 let permit = Some(permit);
@@ -131,7 +129,7 @@ impl Live {
     /// Comes into being, if this is the first that is heard of it.
     pub(super) fn exist(
         &mut self,
-        creation: &Arc<Creation>,
+        creation: Option<Arc<Creation>>,
         tenant: TenantId,
         principal: &PrincipalId,
     ) {
@@ -139,7 +137,10 @@ impl Live {
             Job::Step(work) => matches!(work.input, Input::Opened { .. }),
             Job::Outcome { .. } | Job::Call { .. } => false,
         };
-        if self.state.opened.is_none() && !self.queue.iter().any(coming) {
+        if let Some(creation) = creation
+            && self.state.opened.is_none()
+            && !self.queue.iter().any(coming)
+        {
             self.writer.tenant = tenant;
             self.writer.principal = principal.clone();
             let creation = Box::new(creation.as_ref().clone());

@@ -370,11 +370,13 @@ impl Live {
     fn assign(&mut self, child: SessionId, assignment: Assignment) {
         let Some(known) = self.state.children.get(&child) else { return };
         let Some(task) = known.assignments.get(&assignment) else { return };
+        let Some(input) = &task.input else { return };
         fault::point("child.before_assign");
         let mail = Mail::Assign {
-            creation: Arc::clone(&known.creation),
+            creation: known.creation.clone(),
+            parent: self.state.session,
             assignment,
-            input: Box::new(task.input.clone()),
+            input: input.clone(),
             tenant: self.writer.tenant.clone(),
             principal: self.writer.principal.clone(),
         };
@@ -385,7 +387,9 @@ impl Live {
     fn cancel_child(&mut self, child: SessionId, assignment: Assignment, reason: String) {
         let Some(known) = self.state.children.get(&child) else { return };
         let mail = Mail::Cancel {
-            creation: Arc::clone(&known.creation),
+            creation: known.creation.clone(),
+            root: self.state.root(),
+            parent: self.state.session,
             assignment,
             reason,
             tenant: self.writer.tenant.clone(),

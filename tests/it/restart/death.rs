@@ -2,21 +2,11 @@
 //! process that lives on, with its process by a real SIGKILL, or because it has nothing to do. In
 //! each case its house is changed meanwhile.
 
-use std::{
-    env,
-    fs::{self, File},
-    io::{BufRead as _, BufReader, Write as _},
-    os::unix::process::ExitStatusExt as _,
-    path::Path,
-    process::{Child, Stdio},
-};
+use std::{env, path::Path};
 
-use greenroom_actors::{
-    domain::{
-        event::{Event, RestartCause},
-        ids::SessionId,
-    },
-    testing::harness::bounded,
+use greenroom_actors::domain::{
+    event::{Event, RestartCause},
+    ids::SessionId,
 };
 
 use super::{
@@ -24,6 +14,7 @@ use super::{
     scene::{self, Scene},
 };
 use crate::{
+    killed::{self, is_ready},
     parts,
     props::{count, logged, seen},
 };
@@ -32,7 +23,6 @@ use crate::{
 pub const PART: &str = "plays a scene and is killed";
 const FOLDER: &str = "GREENROOM_RESTART_FOLDER";
 const SCENE: &str = "GREENROOM_RESTART_SCENE";
-const SIGKILL: i32 = 9;
 
 /// How a session leaves memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,32 +83,11 @@ pub fn causes(events: &[Event]) -> Vec<RestartCause> {
     restarted.collect()
 }
 
-/// A process that does not outlive its test.
-struct Doomed(Child);
-
-impl Drop for Doomed {
-    fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Plays the first half of a scene in a process of its own and kills that when it is ready.
 fn plays_and_is_killed(name: &str, folder: &Path) {
     let mut process = parts::process(PART);
-    let said = folder.join("said.txt");
-    let errors = File::create(&said).expect("a file for what it says");
-    process.env(FOLDER, folder).env(SCENE, name).stdout(Stdio::piped()).stderr(errors);
-    let mut doomed = Doomed(process.spawn().expect("start a process"));
-    let mut lines = BufReader::new(doomed.0.stdout.take().expect("piped")).lines();
-    let ready = lines.by_ref().map_while(Result::ok).any(|line| line == "ready");
-    let said = || fs::read_to_string(&said).unwrap_or_default();
-    assert!(ready, "{name}: the process ended before its scene was ready: {}", said());
-    // Nothing of it runs on, and nothing of it says goodbye.
-    doomed.0.kill().expect("kill the process");
-    let ended = doomed.0.wait().expect("its end");
-    assert_eq!(ended.signal(), Some(SIGKILL), "{name}: it ended as {ended}");
+    process.env(FOLDER, folder).env(SCENE, name);
+    killed::kills_when_ready(process, name, folder);
 }
 
 /// What the process does that is killed.
@@ -128,9 +97,6 @@ pub fn play() {
     parts::on_two_threads(async {
         let play = Play::on(Path::new(&folder), &scene.piece, None).await;
         (scene.until)(&play).await;
-        let mut out = std::io::stdout();
-        writeln!(out, "\nready").and_then(|()| out.flush()).expect("tell the parent");
-        // One that its parent forgot ends by itself.
-        bounded("to be killed", std::future::pending::<()>()).await;
+        is_ready().await;
     });
 }

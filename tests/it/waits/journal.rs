@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use greenroom_actors::{
     Runtime,
     domain::{
@@ -16,6 +17,7 @@ use greenroom_actors::{
         usage::{DatedPrice, Price, PriceBook},
     },
     limits, log,
+    policy::turn::Rejected,
     ports::{Clock as _, JournalError},
     runtime::{CallError, Setup, StartError, Victim},
     testing::harness::{bounded, ended, events, say},
@@ -213,6 +215,57 @@ async fn a_house_log_that_hangs_leaves_the_rules_in_force_and_is_read_again() {
         }
         still = still.crash().await;
     }
+}
+
+/// While a session cannot be loaded, so much waits for it in its wing and no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_when_too_much_waits_for_a_session_to_wake_is_refused() {
+    let (mut still, hold) = holdable(ECHO, echo).await;
+    let session = say(&still.runtime, "echo", "k", "one").await;
+    ended(&still.runtime, session, "k").await;
+    still = still.crash().await;
+    hold.on(Holding::Claims(LogKind::Session));
+    let runtime = &still.runtime;
+    let above = 50;
+    let submit = |no: usize| {
+        let key = format!("w{no}").into();
+        runtime.submit(session, key, UserInput::text("two"))
+    };
+    let mut waiting: FuturesUnordered<_> = (0..limits::WAKE_QUEUE + above).map(submit).collect();
+    for _ in 0..above {
+        let answer = bounded("those above are refused", waiting.next()).await.expect("an answer");
+        assert!(matches!(answer, Err(CallError::Rejected(Rejected::Busy))), "{answer:?}");
+    }
+    hold.off();
+    let _running = still.runs(10);
+    let mut taken = 0;
+    while let Some(answer) = bounded("the rest is answered", waiting.next()).await {
+        taken += usize::from(answer.is_ok());
+    }
+    assert!(taken > 0, "it woke");
+}
+
+/// While the house log cannot be written, so many records wait for it and no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_when_too_many_records_wait_for_the_house_log_is_not_kept() {
+    let (still, hold) = holdable(ECHO, echo).await;
+    let priced = |event: &HouseEvent| matches!(event, HouseEvent::PricesSet { .. });
+    let before = recorded(&still, priced).await;
+    hold.on(Holding::Appends(LogKind::House));
+    let held = hold.held();
+    still.runtime.set_prices(prices(1));
+    until("the first is on its way", || async { (hold.held() > held).then_some(()) }).await;
+    for no in 0..limits::HOUSE_QUEUE as u64 + 50 {
+        still.runtime.set_prices(prices(2 + no));
+    }
+    hold.off();
+    let full = before + 1 + limits::HOUSE_QUEUE;
+    let written = || async { (recorded(&still, priced).await >= full).then_some(()) };
+    still.advancing("what waits is written", 100, written).await;
+    still.runtime.set_prices(prices(9_999));
+    let later = || async { (recorded(&still, priced).await > full).then_some(()) };
+    still.advancing("there is room again", 100, later).await;
+    assert_eq!(recorded(&still, priced).await, full + 1);
 }
 
 /// A record that a caller waits for: the release of a session whose own log cannot say so.

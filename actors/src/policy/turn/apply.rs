@@ -118,7 +118,7 @@ impl Fold {
             }
             Event::ToolFinished { call, outcome } => self.closed(state, *call, outcome),
             Event::ChildSpawned { child, agent, assignment, call, task, creation } => {
-                let (call, input) = (*call, task.clone());
+                let (call, input) = (*call, Some(Box::new(task.clone())));
                 let turn = state.calls.get(&call).and_then(ToolCall::turn);
                 let (report, cancel) = (None, None);
                 let task = Task { call, turn, input, report, told: false, cancel, stopped: false };
@@ -212,7 +212,7 @@ impl Fold {
         let Queued { key, input, cancelled } = queued;
         let cancelled =
             cancelled.or_else(|| input.assignment.and_then(|no| state.cancelled.get(&no).cloned()));
-        let mut blocks = talk::news_of_children(&mut state.children);
+        let mut blocks = talk::news_of_children(state);
         blocks.extend(input.blocks);
         talk::say(state, Message { speaker: Speaker::User, blocks });
         state.turn = Some(Turn {

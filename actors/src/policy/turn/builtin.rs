@@ -5,10 +5,13 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::domain::{
-    event::{CancelTarget, Creation, Event, Lineage, ParentLink, UserInput},
-    ids::{AgentName, Assignment, PoolKind, SessionId, ToolCallNo, ToolName},
-    tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
+use crate::{
+    domain::{
+        event::{CancelTarget, Creation, Event, Lineage, ParentLink, UserInput},
+        ids::{AgentName, Assignment, PoolKind, SessionId, ToolCallNo, ToolName},
+        tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
+    },
+    limits,
 };
 
 use super::{
@@ -243,6 +246,10 @@ impl Desk<'_, '_> {
         }
         if state.live_children() >= width {
             return Err(format!("limit reached: {width} agents are working for you already"));
+        }
+        if state.children.len() >= limits::CHILDREN {
+            let max = limits::CHILDREN;
+            return Err(format!("limit reached: {max} agents were started here; fork the session"));
         }
         let lineage = Lineage {
             root: opened.lineage.root,

@@ -9,19 +9,22 @@ use crate::domain::{
     agent::{AgentSpec, Rendered, Sampling},
     budget::{Account, Amount, Dimension, Mark},
     conversation::Message,
-    event::{Caller, Creation, ForkPoint, Goal, Lineage, UserInput},
+    event::{Caller, ForkPoint, Goal, Lineage, UserInput},
     ids::{
-        AgentName, ApprovalNo, Assignment, CallNo, InputKey, ModelCallNo, ModelName, Position,
-        PrincipalId, SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
+        ApprovalNo, Assignment, CallNo, InputKey, ModelCallNo, ModelName, Position, PrincipalId,
+        SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
     },
-    outcome::{ChildReport, TurnOutcome},
+    outcome::TurnOutcome,
     permission::{Answer, Ask, Authority, Basis, Mode, Request, Rule, RuleSet},
     tool::{Args, ToolSpec},
     usage::{Settlement, Usage},
 };
 
+mod children;
 mod standing;
 mod window;
+
+pub use children::{Child, Task};
 
 /// A session after its log.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,8 +55,11 @@ pub struct State {
     pub closed_calls: VecDeque<InputKey>,
     /// Open approvals.
     pub approvals: BTreeMap<ApprovalNo, Ask>,
-    /// Children, with everything they were ever assigned.
+    /// Children, with what they were assigned and the model has not read about, and the last of what
+    /// it has.
     pub children: BTreeMap<SessionId, Child>,
+    /// Reports that the model has read and that are kept whole, oldest first.
+    pub read_reports: VecDeque<(SessionId, Assignment)>,
     /// Rules that answers left in this session.
     pub answers: RuleSet,
     /// Those of them that were meant for every session; told to the house again on recovery.
@@ -244,51 +250,6 @@ pub struct HostCall {
     pub outcome: Option<crate::domain::tool::ToolOutcome>,
 }
 
-/// A child.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Child {
-    /// Its agent.
-    pub agent: AgentName,
-    /// All that is needed to create it.
-    pub creation: Arc<Creation>,
-    /// What it was assigned.
-    pub assignments: BTreeMap<Assignment, Task>,
-}
-
-/// One assignment of a child.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Task {
-    /// The call that assigned it.
-    pub call: ToolCallNo,
-    /// The turn that call belongs to; none where the host assigned it.
-    pub turn: Option<TurnId>,
-    /// What is to be done.
-    pub input: UserInput,
-    /// How it ended.
-    pub report: Option<ChildReport>,
-    /// Whether the model has read that.
-    pub told: bool,
-    /// Why it is being cancelled.
-    pub cancel: Option<String>,
-    /// Whether that cancel has gone through a quarantined child to its end.
-    pub stopped: bool,
-}
-
-impl Task {
-    /// Whether anything of it may be at work: it has not ended, or only by a quarantine, below
-    /// which others go on until a cancel has reached them.
-    #[must_use]
-    pub fn may_work(&self) -> bool {
-        !self.stopped && self.report.as_ref().is_none_or(|report| !report.outcome.is_over())
-    }
-
-    /// Whether it is being stopped.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.cancel.is_some() && self.may_work()
-    }
-}
-
 impl ToolCall {
     /// The turn it belongs to; none if the host asked for it.
     #[must_use]
@@ -297,18 +258,6 @@ impl ToolCall {
             Caller::Model { turn } => Some(*turn),
             Caller::Host { .. } => None,
         }
-    }
-}
-
-impl Child {
-    /// The open assignment, if there is one; the latest if there are several.
-    #[must_use]
-    pub fn open(&self) -> Option<(Assignment, &Task)> {
-        self.assignments
-            .iter()
-            .rev()
-            .find(|(_, task)| task.report.is_none())
-            .map(|(no, task)| (*no, task))
     }
 }
 
@@ -331,6 +280,7 @@ impl State {
             closed_calls: VecDeque::new(),
             approvals: BTreeMap::new(),
             children: BTreeMap::new(),
+            read_reports: VecDeque::new(),
             answers: RuleSet::default(),
             always: Vec::new(),
             answered: BTreeMap::new(),
@@ -409,29 +359,6 @@ impl State {
     #[must_use]
     pub fn parent(&self) -> Option<SessionId> {
         self.opened.as_ref()?.lineage.parent.as_ref().map(|link| link.session)
-    }
-
-    /// Children with an open assignment.
-    #[must_use]
-    pub fn live_children(&self) -> usize {
-        self.children.values().filter(|child| child.open().is_some()).count()
-    }
-
-    /// What was assigned to whom.
-    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.children.values().flat_map(|child| child.assignments.values())
-    }
-
-    /// Whether anything below may be at work.
-    #[must_use]
-    pub fn works_below(&self) -> bool {
-        self.tasks().any(Task::may_work)
-    }
-
-    /// Whether anything below is being stopped.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.tasks().any(Task::is_stopping)
     }
 
     /// Whether its log says that a budget passed this mark.

@@ -4,9 +4,14 @@ use ractor::ActorProcessingErr;
 
 use super::*;
 use crate::{
-    domain::budget::Dimension,
+    domain::{
+        budget::Dimension,
+        ids::Assignment,
+        outcome::{ChildOutcome, ChildReport},
+        usage::Usage,
+    },
     protocol::{
-        session::{Doors, Entry, SessionMsg},
+        session::{Doors, Entry, Mail, SessionMsg, Shut},
         wing::{Wings, refuse},
     },
 };
@@ -62,6 +67,23 @@ async fn a_warning_at_a_full_inbox_is_not_heard_and_one_with_room_is() {
     assert!(!warn(board.clone(), warning(session)).await, "full");
     drop(inside);
     assert!(warn(board, warning(session)).await);
+}
+
+#[tokio::test]
+async fn mail_at_a_full_door_is_dropped_and_the_door_for_requests_stays_open() {
+    let (board, doors, session) = board(None).await;
+    let inside: Vec<_> = (0..limits::MAIL).map(|_| doors.mail().unwrap()).collect();
+    assert_eq!(doors.mail().err(), Some(Shut::Full));
+    let report = ChildReport {
+        outcome: ChildOutcome::Quarantined { reason: "r".to_owned(), stopped: false },
+        usage: Usage::default(),
+    };
+    let assignment = Assignment(1);
+    board.mail(session, Mail::Report { child: session, assignment, report: Box::new(report) });
+    assert_eq!(doors.depth(), limits::MAIL as usize, "its sender says it again");
+    assert!(warn(board, warning(session)).await, "requests have a door of their own");
+    drop(inside);
+    assert!(doors.mail().is_ok());
 }
 
 #[tokio::test]

@@ -169,13 +169,11 @@ impl Wing {
                 refuse(*request, Rejected::Quarantined { reason: reason.to_owned() });
             }
             Delivery::Mail(mail) => match *mail {
-                Mail::Assign { creation, assignment, .. } => {
-                    let Some(parent) = &creation.lineage.parent else { return };
+                Mail::Assign { parent, assignment, .. } => {
                     let of = (session, assignment);
-                    orphans::tell(&self.house, parent.session, of, (reason, false));
+                    orphans::tell(&self.house, parent, of, (reason, false));
                 }
-                Mail::Cancel { creation, assignment, reason: why, principal, .. } => {
-                    let Some(parent) = &creation.lineage.parent else { return };
+                Mail::Cancel { root, parent, assignment, reason: why, principal, .. } => {
                     let of = (session, assignment);
                     // Its parent asks until it is over; one look at a time is enough.
                     if children.orphans.get(&of).is_some_and(|task| !task.is_finished()) {
@@ -184,8 +182,8 @@ impl Wing {
                     let orphans = Orphans {
                         house: Arc::clone(&self.house),
                         damaged: Arc::clone(&self.damaged.borrow()),
-                        root: creation.lineage.root,
-                        parent: parent.session,
+                        root,
+                        parent,
                         of,
                         why,
                         principal,

@@ -2,15 +2,21 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::domain::{
-    budget::Amount,
-    event::{Caller, CancelTarget, Creation},
-    ids::{AgentName, Assignment, CallNo, SessionId},
-    outcome::{ChildReport, TurnOutcome},
+use crate::{
+    domain::{
+        budget::Amount,
+        event::{Caller, CancelTarget, Creation},
+        ids::{AgentName, Assignment, CallNo, SessionId},
+        outcome::{ChildOutcome, ChildReport, TurnOutcome},
+    },
+    limits,
 };
 
 use super::{
-    super::state::{Child, State, Task},
+    super::{
+        measure::clip,
+        state::{Child, State, Task},
+    },
     Applied, Fold,
     models::booked,
 };
@@ -28,7 +34,7 @@ impl Fold {
                 return self.cannot("the child exists already");
             }
             let assignments = BTreeMap::from([(assignment, task)]);
-            let creation = Arc::new(creation.clone());
+            let creation = Some(Arc::new(creation.clone()));
             state.children.insert(child, Child { agent: agent.clone(), creation, assignments });
             return Ok(());
         }
@@ -54,7 +60,12 @@ impl Fold {
             return self.cannot("that assignment has ended before");
         }
         task.report = Some(report.clone());
+        task.input = None;
         let call = task.call;
+        // One off the stage may have got there before its first frame.
+        if matches!(report.outcome, ChildOutcome::Turn { .. }) {
+            known.creation = None;
+        }
         booked(state, CallNo::Tool(call), Amount { tool_calls: 1, ..Amount::default() }, true);
         Ok(())
     }
@@ -137,6 +148,49 @@ impl Fold {
         }
         Ok(())
     }
+}
+
+/// The model has read how these agents stand. Of each the last report is kept, and whole while it is
+/// among the latest: an agent that is sent to work again and again takes no more than one that was
+/// not, and thousands of them take what is said of them in short. What may be at work below one off
+/// the stage stays, for a cancel must find it.
+pub(super) fn read(state: &mut State, children: Vec<SessionId>) {
+    for id in children {
+        let Some(child) = state.children.get_mut(&id) else { continue };
+        let mut last = None;
+        for (no, task) in &mut child.assignments {
+            if task.report.is_none() {
+                continue;
+            }
+            last = Some(*no);
+            if !task.told {
+                task.told = true;
+                state.read_reports.push_back((id, *no));
+            }
+        }
+        child.assignments.retain(|no, task| !task.told || task.may_work() || Some(*no) == last);
+    }
+    while state.read_reports.len() > limits::CHILD_REPORTS {
+        let Some((id, no)) = state.read_reports.pop_front() else { return };
+        let task = state.children.get_mut(&id).and_then(|child| child.assignments.get_mut(&no));
+        if let Some(report) = task.and_then(|task| task.report.as_mut()) {
+            shorten(report);
+        }
+    }
+}
+
+fn shorten(report: &mut ChildReport) {
+    let text = match &mut report.outcome {
+        ChildOutcome::Turn { outcome: TurnOutcome::Completed { text, .. } } => text,
+        ChildOutcome::Turn {
+            outcome:
+                TurnOutcome::Failed { reason }
+                | TurnOutcome::Cancelled { reason }
+                | TurnOutcome::BudgetExhausted { reason },
+        }
+        | ChildOutcome::Quarantined { reason, .. } => reason,
+    };
+    *text = clip(text, limits::CHILD_SHORT_BYTES).into_owned();
 }
 
 fn stop_turn(state: &mut State, reason: &str) {

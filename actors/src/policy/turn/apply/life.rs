@@ -46,6 +46,7 @@ impl Fold {
 /// calls stay open here: the fork's own next events close them, each by name.
 pub(super) fn cut(state: &mut State) {
     state.children.clear();
+    state.read_reports.clear();
     state.approvals.clear();
     state.answers = crate::domain::permission::RuleSet::default();
     state.always.clear();

@@ -1,14 +1,17 @@
 //! What the model reads: the fold's conversation. It alone adds messages and counts their bytes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use crate::domain::{
     conversation::{Block, Message, Reply, ReplyBlock, Speaker},
-    ids::{SessionId, ToolCallNo},
+    ids::ToolCallNo,
     tool::ToolOutcome,
 };
 
-use super::super::state::{Child, LastWord, State};
+use super::{
+    super::state::{LastWord, State},
+    children,
+};
 
 pub(super) fn say(state: &mut State, message: Message) {
     state.conversation_bytes += bytes_of(&message);
@@ -70,20 +73,21 @@ pub(super) fn report_to_model(state: &mut State, no: ToolCallNo, outcome: &ToolO
     }
 }
 
-pub(super) fn news_of_children(children: &mut BTreeMap<SessionId, Child>) -> Vec<Block> {
-    let mut news = Vec::new();
-    for (id, child) in children {
-        for task in child.assignments.values_mut() {
+pub(super) fn news_of_children(state: &mut State) -> Vec<Block> {
+    let (mut news, mut of) = (Vec::new(), Vec::new());
+    for (id, child) in &state.children {
+        for task in child.assignments.values() {
             if let Some(report) = &task.report
                 && !task.told
             {
-                task.told = true;
                 let (word, text) = (report.outcome.word(), report.outcome.text());
                 let text = format!("[agent {} {id} {word}] {text}", child.agent);
                 news.push(Block::Text { text });
+                of.push(*id);
             }
         }
     }
+    children::read(state, of);
     news
 }
 

@@ -13,7 +13,7 @@ use super::{
         builtin,
         state::{HostCall, Stage, State, ToolCall},
     },
-    Applied, Fold,
+    Applied, Fold, children,
     models::booked,
     talk,
 };
@@ -141,12 +141,7 @@ impl Fold {
             && matches!(outcome, ToolOutcome::Done { .. })
         {
             // The model reads these reports here, so the next turn does not tell them again.
-            for id in read {
-                let tasks = state.children.get_mut(&id).map(|child| &mut child.assignments);
-                for task in tasks.into_iter().flatten().map(|(_, task)| task) {
-                    task.told |= task.report.is_some();
-                }
-            }
+            children::read(state, read);
         }
         match &call.by {
             Caller::Host { key, .. } if carried => {

@@ -59,6 +59,62 @@ fn results_of_host_calls_leave_memory_and_their_keys_stay() {
     play.check(invoked("h4", "read"), "> tell t4 done");
 }
 
+fn asked(key: &str, name: &str, args: &str) -> Input {
+    let args = Args(args.to_owned());
+    Input::Invoked { key: key.into(), name: name.into(), args, mode: None, cwd: None }
+}
+
+/// The host reads how an agent stands; the number of that call.
+fn read_about(play: Play, call: u32, of: u32) -> Play {
+    let wait = format!(r#"{{"agent_ids":["{}"]}}"#, kid(of));
+    play.with(asked(&format!("w{call}"), "await_agents", &wait))
+}
+
+#[test]
+fn agents_of_long_ago_are_known_in_short() {
+    let (mut play, long) = (Play::of(agent()), "x".repeat(2 * limits::CHILD_SHORT_BYTES));
+    let agents = limits::CHILD_REPORTS as u32 + 1;
+    for no in 1..=agents {
+        let call = 2 * no - 1;
+        let spawn = asked(&format!("s{no}"), "spawn_agent", r#"{"agent":"hand","task":"dig"}"#);
+        play = play.with(spawn).with(room(tool(call))).with(ended(call, 1, &long));
+        play = read_about(play, call + 1, call);
+    }
+    assert_eq!(play.state.read_reports.len(), limits::CHILD_REPORTS);
+    let text = |play: &Play, call: u32| -> String {
+        let child = &play.state.children[&kid(call)];
+        assert!(child.creation.is_none(), "it exists");
+        let task = child.assignments.values().next_back().expect("its last");
+        assert!(task.input.is_none(), "it has ended");
+        task.report.as_ref().expect("an end").outcome.text().to_owned()
+    };
+    let short = format!("{} [256 more bytes cut]", "x".repeat(limits::CHILD_SHORT_BYTES));
+    assert_eq!((text(&play, 1), text(&play, 3)), (short.clone(), long.clone()));
+    // Sent to work again, it takes no more than before.
+    let send = format!(r#"{{"agent_id":"{}","task":"more"}}"#, kid(1));
+    let call = 2 * agents + 1;
+    play = play.with(asked("again", "send_agent", &send)).with(room(tool(call)));
+    play = read_about(play.with(ended(1, 2, "dug more")), call + 1, 1);
+    assert_eq!(play.state.children[&kid(1)].assignments.len(), 1);
+    assert_eq!(text(&play, 1), "dug more");
+}
+
+#[test]
+fn a_session_that_has_started_all_the_agents_it_may_says_to_fork_it() {
+    let spawn = |key: &str| asked(key, "spawn_agent", r#"{"agent":"hand","task":"dig"}"#);
+    let mut play = Play::of(agent()).with(spawn("one")).with(room(tool(1)));
+    play = play.with(ended(1, 1, "dug"));
+    let one = play.state.children[&kid(1)].clone();
+    let more = (2..).map(|call| (kid(call), one.clone())).take(limits::CHILDREN - 1);
+    play.state.children.extend(more);
+    let (events, _) = play.decide(spawn("another")).expect("it is answered");
+    let told = format!("{events:?}");
+    assert!(
+        told.contains("limit reached: 16384 agents were started here; fork the session"),
+        "{told}"
+    );
+}
+
 #[test]
 fn answers_of_long_ago_are_answers_to_a_closed_question() {
     let mut play = Play::of(agent()).with(say("k1"));
