@@ -180,6 +180,9 @@ impl Books {
             Effect::FinishCall { call, .. } => {
                 assert!(self.tools.get(call).is_some_and(|tool| tool.ended), "{effect:?}");
             }
+            Effect::ReportFromLog { turn, .. } => {
+                assert!(self.turns.contains(turn) && self.turn != Some(*turn), "{effect:?}");
+            }
             Effect::Report { .. } | Effect::Remember { .. } | Effect::Quarantine { .. } => {}
             Effect::Append { .. } => unreachable!("taken off before"),
         }
