@@ -5,6 +5,7 @@ mod acting;
 mod calls;
 mod patience;
 mod reading;
+mod release;
 mod render;
 mod start;
 #[cfg(feature = "testing")]

@@ -19,6 +19,7 @@ mod door;
 mod live;
 mod load;
 mod model_task;
+mod old_ends;
 mod perform;
 mod tool_task;
 

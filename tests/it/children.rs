@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod bounds;
+mod old_ends;
 
 /// A stage whose prompts are kept.
 async fn stage(script: &str, arrange: impl FnOnce(Harness) -> Harness) -> (Stage, Recorder) {

@@ -3,14 +3,12 @@
 
 use std::{future::Future, sync::Arc};
 
-use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
 use crate::{
     domain::{
         agent::AgentSpec,
         event::{CancelTarget, Creation, ForkPoint, Goal, Lineage, UserInput},
-        frame::LogId,
         house::HouseEvent,
         ids::{
             AgentName, ApprovalId, CheckpointName, InputKey, Position, SessionId, TenantId,
@@ -22,7 +20,6 @@ use crate::{
     },
     limits,
     log::ReadError,
-    owned::panic_text,
     policy::{
         rules::Layers,
         turn::{Input, Rejected},
@@ -32,7 +29,7 @@ use crate::{
         permission::PermissionMsg,
         session::{Answer as Reply, Request},
     },
-    session::{fork_base, state_at},
+    session::fork_base,
 };
 
 use super::{RenderError, Runtime, acting::Acting, render};
@@ -99,7 +96,7 @@ pub enum CallError {
 }
 
 impl Runtime {
-    fn acting(&self) -> Acting<'_> {
+    pub(super) fn acting(&self) -> Acting<'_> {
         self.on_behalf_of(self.inner.principal.clone())
     }
 
@@ -226,77 +223,6 @@ impl Runtime {
         }
     }
 
-    /// Lets a quarantined session back; with `skip`, the step that failed is closed, not repeated.
-    ///
-    /// The same release again is the same one.
-    ///
-    /// # Errors
-    /// When it is not quarantined or does not answer, and when a step is to be skipped of a log that
-    /// cannot be read.
-    pub async fn release(&self, session: SessionId, skip: bool) -> Result<(), CallError> {
-        let mut damaged = self.inner.seats.damaged();
-        if !damaged.borrow().contains_key(&session) {
-            match self.acting().order(session, Input::Released { skip }).await {
-                // The answer to an earlier try may have been lost.
-                Err(CallError::Rejected(Rejected::NotQuarantined))
-                    if self.house_released(session, skip).await? =>
-                {
-                    return Ok(());
-                }
-                // No session says so of its own release: the house is writing it down just now.
-                Err(CallError::Rejected(Rejected::Quarantined { .. })) => {
-                    let known = damaged.wait_for(|all| all.contains_key(&session));
-                    drop(self.within(limits::CALL_MS, known).await?);
-                }
-                other => return other,
-            }
-        }
-        if skip {
-            self.has_steps(session).await?;
-        }
-        let by = self.inner.principal.clone();
-        self.record(HouseEvent::Released { session, skip, by }).await?;
-        self.inner.seats.board().wake(session);
-        Ok(())
-    }
-
-    /// Whether a session's log can be read, so that it has a step to be skipped. What the house took
-    /// off the stage had a damaged log or died before its first frame, and only the second has one.
-    async fn has_steps(&self, session: SessionId) -> Result<(), CallError> {
-        let journal = Arc::clone(&self.inner.journal);
-        let read = async move {
-            let (tail, _) = journal.tail(LogId::session(session)).await?;
-            state_at(&journal, session, Some(tail)).await
-        };
-        // A log that makes the fold panic is as unreadable as one with a damaged row.
-        let read = std::panic::AssertUnwindSafe(read).catch_unwind();
-        let panicked = |panic: Box<dyn std::any::Any + Send>| {
-            let why = format!("folding it panicked: {}", panic_text(panic.as_ref()));
-            JournalError::Damaged { log: LogId::session(session), why }.into()
-        };
-        let read = self.within(limits::CALL_MS, read).await?;
-        match read.unwrap_or_else(|panic| Err(panicked(panic))) {
-            Ok(_) => Ok(()),
-            Err(ReadError::Journal(
-                error @ (JournalError::Unavailable { .. } | JournalError::Poisoned { .. }),
-            )) => Err(error.into()),
-            Err(
-                damage @ (ReadError::Journal(JournalError::Damaged { .. })
-                | ReadError::Decode(_)
-                | ReadError::Short { .. }
-                | ReadError::TooManyForks { .. }),
-            ) => Err(CallError::CannotSkip { session, damage }),
-        }
-    }
-
-    /// Whether the house's last word on a session is this very release.
-    async fn house_released(&self, session: SessionId, skip: bool) -> Result<bool, CallError> {
-        let words = self.house().await?;
-        let last = words.into_iter().rev().find(|event| event.session() == Some(session));
-        let by = self.inner.principal.clone();
-        Ok(last == Some(HouseEvent::Released { session, skip, by }))
-    }
-
     /// Gives a session a name.
     ///
     /// # Errors
@@ -400,7 +326,7 @@ impl Runtime {
         }
     }
 
-    async fn record(&self, event: HouseEvent) -> Result<(), CallError> {
+    pub(super) async fn record(&self, event: HouseEvent) -> Result<(), CallError> {
         let (reply, answer) = oneshot::channel();
         let message = PermissionMsg::Record { event: Box::new(event), reply: Some(reply) };
         self.inner.seats.permission().0.cast(message);
@@ -411,7 +337,7 @@ impl Runtime {
         }
     }
 
-    async fn within<T>(
+    pub(super) async fn within<T>(
         &self,
         waited_ms: u64,
         wait: impl Future<Output = T> + Send,

@@ -50,6 +50,8 @@ pub(crate) struct Live {
     /// Started calls that wait for a slot to run again.
     pub(super) again: BTreeMap<ToolCallNo, Run>,
     pub(super) timers: Timers,
+    /// Ends that are looked up in the log for the parent.
+    pub(super) old_ends: BTreeMap<Assignment, Owned>,
     pub(super) waiters: BTreeMap<InputKey, Vec<Answer<(TurnId, TurnOutcome)>>>,
     pub(super) call_waiters: BTreeMap<InputKey, Vec<Answer<ToolOutcome>>>,
     pub(super) touched_at: Timestamp,
@@ -135,6 +137,7 @@ impl Live {
             granted: BTreeSet::new(),
             again: BTreeMap::new(),
             timers: Timers::default(),
+            old_ends: BTreeMap::new(),
             waiters: BTreeMap::new(),
             call_waiters: BTreeMap::new(),
             touched_at,

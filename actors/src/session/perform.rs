@@ -81,6 +81,9 @@ impl Live {
                 let child = self.id();
                 self.house.board.mail(parent, Mail::Report { child, assignment, report });
             }
+            Effect::ReportFromLog { parent, assignment, turn } => {
+                self.report_from_log(parent, assignment, turn);
+            }
             Effect::Remember { rule } => {
                 self.house.permission.remember(rule, self.writer.principal.clone());
             }

@@ -97,7 +97,7 @@ async fn a_reply_that_cannot_be_put_away_before_the_deadline_is_booked_as_delive
     kept(took, 1_000 + limits::KEEP_MS, 10);
     let log = events(&still.runtime, session).await;
     let booked = log.iter().find_map(|event| match event {
-        Event::UsageSettled { settlement, .. } => Some(settlement.clone()),
+        Event::UsageSettled { settlement, .. } => Some(*settlement),
         _ => None,
     });
     assert!(

@@ -225,13 +225,12 @@ impl<'s, 'e> Desk<'s, 'e> {
 
     /// Tells the parent once more how an assignment ended, if it has.
     pub(super) fn report_again(&mut self, assignment: Assignment) {
-        let Some(turn) = self.state.reports.get(&assignment) else { return };
-        let outcome = self.state.outcomes.get(turn).cloned().unwrap_or_else(|| {
+        let Some(turn) = self.state.reports.get(&assignment).copied() else { return };
+        let Some(parent) = self.state.parent() else { return };
+        match self.state.outcomes.get(&turn).cloned() {
+            Some(outcome) => self.report(parent, assignment, ChildOutcome::Turn { outcome }),
             // Its parent has heard it, or has asked for more at once than a child takes.
-            TurnOutcome::Failed { reason: "it ended long ago; how is in its log".to_owned() }
-        });
-        if let Some(parent) = self.state.parent() {
-            self.report(parent, assignment, ChildOutcome::Turn { outcome });
+            None => self.once(Effect::ReportFromLog { parent, assignment, turn }),
         }
     }
 

@@ -275,6 +275,8 @@ pub enum Effect {
     FinishCall { call: ToolCallNo, key: InputKey, outcome: ToolOutcome },
     /// Tell the parent how an assignment ended.
     Report { parent: SessionId, assignment: Assignment, report: ChildReport },
+    /// Tell the parent how an assignment ended that only the log remembers.
+    ReportFromLog { parent: SessionId, assignment: Assignment, turn: TurnId },
     /// Keep a rule for every session.
     Remember { rule: Rule },
     /// Leave the stage.

@@ -216,6 +216,9 @@ impl Books {
             Effect::FinishCall { call, .. } => {
                 assert!(self.tools.get(call).is_some_and(|tool| tool.ended), "{effect:?}");
             }
+            Effect::ReportFromLog { turn, .. } => {
+                assert!(self.turns.contains(turn) && self.turn != Some(*turn), "{effect:?}");
+            }
             Effect::Report { assignment, report, .. } => {
                 // Who hears that an assignment is over passes it by with a cancel from then on.
                 let running = state.turn.as_ref().and_then(|turn| turn.assignment);

@@ -159,6 +159,9 @@ pub(super) fn effect(effect: &Effect) -> String {
             };
             format!("report {assignment} to {}: {}{stopped}", who(*parent), report.outcome.word())
         }
+        Effect::ReportFromLog { parent, assignment, turn } => {
+            format!("report {assignment} to {}: the end of turn {turn} in the log", who(*parent))
+        }
         Effect::Remember { rule } => format!("remember {:?} {}", rule.decision, rule.pattern.0),
         Effect::Quarantine { .. } => "quarantine".to_owned(),
     }

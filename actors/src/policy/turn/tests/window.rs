@@ -48,6 +48,18 @@ fn no_number_of_other_turns_makes_it_forget_an_end_that_its_parent_has_not_heard
 }
 
 #[test]
+fn an_end_that_only_the_log_remembers_is_told_as_the_log_says() {
+    let mut play = Play::child(agent());
+    for no in 1..=limits::OUTCOMES as u32 + 1 {
+        play = turn(play, no, assign(no));
+    }
+    let old = "> report 1 to boss: the end of turn 1 in the log";
+    let target =
+        crate::domain::event::CancelTarget::Assignment { no: crate::domain::ids::Assignment(1) };
+    play.check(assign(1), old).check(cancel(target), old);
+}
+
+#[test]
 fn results_of_host_calls_leave_memory_and_their_keys_stay() {
     let mut play = Play::of(agent());
     for no in 1..=limits::CALL_OUTCOMES as u32 + 3 {
