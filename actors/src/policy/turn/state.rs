@@ -20,6 +20,7 @@ use crate::domain::{
     usage::{Settlement, Usage},
 };
 
+mod below;
 mod standing;
 mod window;
 
@@ -272,21 +273,6 @@ pub struct Task {
     pub stopped: bool,
 }
 
-impl Task {
-    /// Whether anything of it may be at work: it has not ended, or only by a quarantine, below
-    /// which others go on until a cancel has reached them.
-    #[must_use]
-    pub fn may_work(&self) -> bool {
-        !self.stopped && self.report.as_ref().is_none_or(|report| !report.outcome.is_over())
-    }
-
-    /// Whether it is being stopped.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.cancel.is_some() && self.may_work()
-    }
-}
-
 impl ToolCall {
     /// The turn it belongs to; none if the host asked for it.
     #[must_use]
@@ -412,23 +398,6 @@ impl State {
     #[must_use]
     pub fn live_children(&self) -> usize {
         self.children.values().filter(|child| child.open().is_some()).count()
-    }
-
-    /// What was assigned to whom.
-    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.children.values().flat_map(|child| child.assignments.values())
-    }
-
-    /// Whether anything below may be at work.
-    #[must_use]
-    pub fn works_below(&self) -> bool {
-        self.tasks().any(Task::may_work)
-    }
-
-    /// Whether anything below is being stopped.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.tasks().any(Task::is_stopping)
     }
 
     /// Whether its log says that a budget passed this mark.

@@ -119,6 +119,13 @@ impl Books {
                 let closed = self.questions.get_mut(no).expect("a question that was asked");
                 assert!(!std::mem::replace(closed, true), "a{no} closed twice");
             }
+            _ => self.count_below(event),
+        }
+    }
+
+    /// Counts what an event says of agents.
+    fn count_below(&mut self, event: &Event) {
+        match event {
             Event::ChildSpawned { child, assignment, .. } => {
                 let new = self.children.insert((*child, *assignment), Below::Open);
                 assert!(new.is_none(), "{child}/{assignment} twice");
