@@ -8,7 +8,7 @@ use greenroom_actors::domain::{
     catalog::Status,
     event::{CancelTarget, Event, RestartCause, TimerKind},
     ids::{ApprovalNo, ModelCallNo, SessionId, Timestamp, ToolCallNo, TurnId},
-    permission::Closed,
+    permission::{Answer, Closed},
     usage::{Settlement, Usage},
 };
 use prometheus_client::{encoding::text, registry::Registry};
@@ -141,8 +141,7 @@ impl Metrics {
                 count(&all.approvals, one("result", "asked"));
             }
             Event::ApprovalDecided { no, answer, .. } => {
-                let word = if answer.approves() { "approved" } else { "rejected" };
-                count(&all.approvals, one("result", word));
+                count(&all.approvals, one("result", answered(answer)));
                 let asked = self.asked.end(of.session, *no, of.at);
                 length(&all.approval_seconds, Labels::new(), asked);
             }
@@ -321,6 +320,10 @@ const fn death(cause: &RestartCause) -> &'static str {
         RestartCause::Panic { .. } => "panic",
         RestartCause::Process => "process",
     }
+}
+
+const fn answered(answer: &Answer) -> &'static str {
+    if answer.approves() { "approved" } else { "rejected" }
 }
 
 const fn unanswered(why: Closed) -> &'static str {

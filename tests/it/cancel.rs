@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod below;
+mod reach;
 
 async fn cancel(runtime: &Runtime, session: SessionId) {
     runtime.cancel(session, CancelTarget::Everything, "enough").await.expect("cancel");

@@ -325,6 +325,11 @@ agent worker
         (count(events, "child_spawned") == 2).then(|| children(events)[0])
     })
     .await;
+    // Its first call is the one that hangs: a kill before it would let it hang after the kill.
+    logged(&stage.runtime, child, "the first hangs", |events| {
+        (count(events, "model_call_started") == 1).then_some(())
+    })
+    .await;
     // The second one waits in the child while the first hangs; both outlive the process.
     let stage = stage.crash().await;
     let outcome = ended(&stage.runtime, lead, "k").await;

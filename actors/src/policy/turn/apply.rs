@@ -118,21 +118,17 @@ impl Fold {
             }
             Event::ToolFinished { call, outcome } => self.closed(state, *call, outcome),
             Event::ChildSpawned { child, agent, assignment, call, task, creation } => {
-                let (call, input) = (*call, Some(Box::new(task.clone())));
+                let (call, input) = (*call, task.clone());
                 let turn = state.calls.get(&call).and_then(ToolCall::turn);
-                let (report, cancel) = (None, None);
-                let task = Task { call, turn, input, report, told: false, cancel, stopped: false };
+                let task = Task::new(call, turn, input);
                 self.spawned(state, (*child, *assignment), agent, (task, creation.as_deref()))
             }
             Event::ChildFinished { child, assignment, report } => {
                 self.child_finished(state, *child, *assignment, report)
             }
-            Event::ChildStopped { child, assignment } => {
-                self.child_stopped(state, *child, *assignment)
-            }
+            Event::ChildStopped { child, assignment: no } => self.child_stopped(state, *child, *no),
             Event::CancelRequested { target, reason, outcome } => {
-                self.cancelled(state, *target, reason)?;
-                self.ends_as(state, *target, outcome.as_ref())
+                self.cancelled(state, *target, reason, outcome.as_ref())
             }
             Event::SessionQuarantined { reason } => self.quarantined(state, reason),
             Event::SessionReleased { skip, by, house } => self.released(state, (*skip, by), *house),

@@ -95,16 +95,17 @@ fn children(state: &State, effects: &mut Vec<Effect>) {
     for (child, known) in &state.children {
         for (assignment, task) in &known.assignments {
             let (child, assignment) = (*child, *assignment);
-            let open = task.report.is_none();
-            if open && state.quarantined.is_none() {
+            let sent = task.report.is_none() && state.quarantined.is_none();
+            if sent {
                 effects.push(Effect::SpawnChild { child, assignment });
             }
             if task.is_stopping() {
                 let reason = task.cancel.clone().unwrap_or_default();
                 effects.push(Effect::CancelChild { child, assignment, reason });
-                // Off the stage nobody is sent to work. But what has not arrived can only end when
-                // it does, so it goes down behind its cancel, and ends as it begins.
-                if open && state.quarantined.is_some() {
+                // Off the stage nobody is sent to work, and nobody is where one off the stage
+                // refused it. But what never arrived there can only end when it does, so it goes
+                // down behind its cancel, and ends as it begins.
+                if !sent {
                     effects.push(Effect::SpawnChild { child, assignment });
                 }
             }

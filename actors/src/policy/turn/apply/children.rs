@@ -85,26 +85,12 @@ impl Fold {
         Ok(())
     }
 
-    /// A turn that is over but for its agents ends like this, whoever cancels it meanwhile.
-    pub(super) fn ends_as(
-        &self,
-        state: &mut State,
-        target: CancelTarget,
-        outcome: Option<&TurnOutcome>,
-    ) -> Applied {
-        let Some(outcome) = outcome else { return Ok(()) };
-        let turn = state.turn.as_mut();
-        let turn = turn.filter(|turn| target == CancelTarget::Turn { turn: turn.id });
-        let turn = self.known(turn, "turn")?;
-        turn.outcome.get_or_insert_with(|| outcome.clone());
-        Ok(())
-    }
-
     pub(super) fn cancelled(
         &self,
         state: &mut State,
         target: CancelTarget,
         reason: &str,
+        outcome: Option<&TurnOutcome>,
     ) -> Applied {
         let because = || Some(reason.to_owned());
         match target {
@@ -146,6 +132,21 @@ impl Fold {
                 }
             }
         }
+        self.ends_as(state, target, outcome)
+    }
+
+    /// A turn that is over but for its agents ends like this, whoever cancels it meanwhile.
+    fn ends_as(
+        &self,
+        state: &mut State,
+        target: CancelTarget,
+        outcome: Option<&TurnOutcome>,
+    ) -> Applied {
+        let Some(outcome) = outcome else { return Ok(()) };
+        let turn = state.turn.as_mut();
+        let turn = turn.filter(|turn| target == CancelTarget::Turn { turn: turn.id });
+        let turn = self.known(turn, "turn")?;
+        turn.outcome.get_or_insert_with(|| outcome.clone());
         Ok(())
     }
 }

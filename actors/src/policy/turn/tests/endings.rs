@@ -113,6 +113,7 @@ fn a_cancel_through_a_quarantined_agent_stands_until_it_says_that_nothing_is_lef
             "
                 + cancel_requested everything: enough
                 > cancel kid1/1
+                > see to kid1/1
             ",
         )
         .check(cancel(CancelTarget::Everything), "")
@@ -121,6 +122,7 @@ fn a_cancel_through_a_quarantined_agent_stands_until_it_says_that_nothing_is_lef
             "
                 > settle t1 0 tokens 1 calls
                 > cancel kid1/1
+                > see to kid1/1
             ",
         )
         .check(quarantined(false), "");
@@ -143,6 +145,7 @@ fn a_cancelled_turn_ends_behind_what_its_quarantined_agent_left_at_work() {
                 + cancel_requested kid1: enough
                 > abort m2
                 > cancel kid1/1
+                > see to kid1/1
             ",
     )
     .check(
@@ -187,6 +190,7 @@ fn an_assignment_ends_behind_what_its_quarantined_agent_left_at_work() {
                 + usage_settled m2 exactly 15
                 + cancel_requested kid1: the agent that started it has ended
                 > cancel kid1/1
+                > see to kid1/1
             ",
         )
         .check(
@@ -215,6 +219,7 @@ fn a_model_that_cancels_an_agent_off_the_stage_reads_its_end_when_nothing_is_lef
                 + tool_started t2 as built in until 345601000
                 + cancel_requested kid1: cancelled by its parent
                 > cancel kid1/1
+                > see to kid1/1
             ",
         )
         .check(
@@ -278,4 +283,22 @@ fn what_was_stopped_off_the_stage_does_not_go_on_after_its_release() {
                 > tell turn 1 cancelled
             ",
     );
+}
+
+#[test]
+fn what_it_refused_off_the_stage_and_hears_of_again_after_its_release_ends_as_it_begins() {
+    let mut play = off_stage().with(ended(1, 1, "dug"));
+    assert!(play.step(assign(2)).is_err());
+    play.with(Input::Released { skip: true })
+        .check(cancelled(2), "+ cancel_requested assignment 2: enough")
+        .check(
+            assign(2),
+            "
+                + input_accepted 2
+                + turn_started 2
+                + turn_finished 2 cancelled: enough
+                > report 2 to boss: cancelled
+                > tell turn 2 cancelled
+            ",
+        );
 }
