@@ -12,7 +12,7 @@ use crate::domain::{
     tool::ToolOutcome,
 };
 
-use super::state::{Calling, Opened, Queued, Stage, State, Task, ToolCall, Turn};
+use super::state::{Calling, Opened, Queued, Stage, State, ToolCall, Turn};
 
 mod children;
 mod life;
@@ -118,9 +118,7 @@ impl Fold {
             }
             Event::ToolFinished { call, outcome } => self.closed(state, *call, outcome),
             Event::ChildSpawned { child, agent, assignment, call, task, creation } => {
-                let (call, input) = (*call, task.clone());
-                let turn = state.calls.get(&call).and_then(ToolCall::turn);
-                let task = Task::new(call, turn, input);
+                let task = children::assigned(state, *call, task);
                 self.spawned(state, (*child, *assignment), agent, (task, creation.as_deref()))
             }
             Event::ChildFinished { child, assignment, report } => {

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     domain::{
         budget::Amount,
-        event::{Caller, CancelTarget, Creation},
-        ids::{AgentName, Assignment, CallNo, SessionId},
+        event::{Caller, CancelTarget, Creation, UserInput},
+        ids::{AgentName, Assignment, CallNo, SessionId, ToolCallNo},
         outcome::{ChildOutcome, ChildReport, TurnOutcome},
     },
     limits,
@@ -15,7 +15,7 @@ use crate::{
 use super::{
     super::{
         measure::clip,
-        state::{Child, State, Task},
+        state::{Child, State, Task, ToolCall},
     },
     Applied, Fold,
     models::booked,
@@ -149,6 +149,13 @@ impl Fold {
         turn.outcome.get_or_insert_with(|| outcome.clone());
         Ok(())
     }
+}
+
+/// An assignment as it begins.
+pub(super) fn assigned(state: &State, call: ToolCallNo, input: &UserInput) -> Task {
+    let turn = state.calls.get(&call).and_then(ToolCall::turn);
+    let (input, report, cancel) = (Some(Box::new(input.clone())), None, None);
+    Task { call, turn, input, report, told: false, cancel, stopped: false }
 }
 
 /// The model has read how these agents stand. Of each the last report is kept, and whole while it is

@@ -42,16 +42,6 @@ pub struct Task {
 }
 
 impl Task {
-    /// One that has just been assigned.
-    pub(in crate::policy::turn) fn new(
-        call: ToolCallNo,
-        turn: Option<TurnId>,
-        input: UserInput,
-    ) -> Self {
-        let input = Some(Box::new(input));
-        Self { call, turn, input, report: None, told: false, cancel: None, stopped: false }
-    }
-
     /// Whether anything of it may be at work: it has not ended, or only by a quarantine, below
     /// which others go on until a cancel has reached them.
     #[must_use]
