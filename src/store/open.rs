@@ -173,6 +173,9 @@ fn prepare(path: &Path) -> Result<Connection, OpenError> {
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;",
     )
     .map_err(refused)?;
+    // What a savepoint would give back is some ten pages; it need not go through a temporary file.
+    conn.execute_batch("PRAGMA temp_store = MEMORY;").map_err(refused)?;
+    conn.pragma_update(None, "cache_size", -limits::STORE_CACHE_KIB).map_err(refused)?;
     migrate(&conn, path)?;
     // After a crash or a failed sync the log's last pages may be in the kernel's cache alone. They
     // are rewritten and synced before anything is built on them.
