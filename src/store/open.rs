@@ -193,6 +193,9 @@ fn guard(conn: &Connection, busy_ms: u64) -> rusqlite::Result<()> {
     )?;
     // Closing must not copy back by itself: after a failed sync nothing may be written any more.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // A plan must not depend on a value: with no statistics there is nothing to gain, and a statement
+    // would be prepared anew for every value that is bound.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
