@@ -117,8 +117,6 @@ fn main() {
             *STARTED.lock().unwrap() = Some(Instant::now());
         }
     }));
-    // A panic here is what is measured; its text would be all there is to see.
-    std::panic::set_hook(Box::new(|_| {}));
     for size in Wanted::of_command_line().sizes(&SIZES, &QUICK) {
         let (mut calm, mut struck, mut back) = (Vec::new(), Vec::new(), Vec::new());
         // In turns, so that what else the machine does falls on both.

@@ -15,7 +15,7 @@ mod support;
 
 use std::{
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -35,6 +35,9 @@ const QUICK: [usize; 1] = [500];
 const WARM_UP: usize = 256;
 /// Wakes of which the middle one is shown.
 const WAKES: usize = 200;
+
+/// Sleepers that are woken together, at most: more of them show nothing new.
+const WOKEN: usize = 10_000;
 
 /// What a role says: microseconds for each, bytes for each, microseconds to the first answer.
 struct Said {
@@ -71,7 +74,7 @@ async fn asleep(sessions: usize, store: &Path) -> Said {
     let before = resident();
     let runtime = runtime(store).await;
     let after = resident();
-    let filter = SessionFilter { rows: sessions.min(20_000), ..SessionFilter::default() };
+    let filter = SessionFilter { rows: sessions.min(WOKEN), ..SessionFilter::default() };
     let rows = runtime.sessions(filter).await.unwrap();
     let all: Vec<Session> = rows.iter().map(|row| runtime.session(row.session)).collect();
     assert_eq!(runtime.awake(), 0, "they sleep");
@@ -79,8 +82,14 @@ async fn asleep(sessions: usize, store: &Path) -> Said {
     let first_us = first_answers(some).await;
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
-    for session in rest.iter().cloned() {
-        tasks.spawn(async move { session.cancel("").await.unwrap() });
+    // As many at once as there are openers: a session is answered within its deadline.
+    for share in rest.chunks(rest.len().div_ceil(support::OPENERS)) {
+        let share = share.to_vec();
+        tasks.spawn(async move {
+            for session in share {
+                session.cancel("").await.unwrap();
+            }
+        });
     }
     tasks.join_all().await;
     let each_us = us(begun.elapsed()) / rest.len() as f64;
@@ -186,6 +195,7 @@ fn per(before: usize, after: usize, count: usize) -> f64 {
 fn play(role: &str, count: usize, store: &Path) -> Said {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["role", role, &count.to_string()]).arg(store);
+    child.stderr(Stdio::inherit());
     let said = String::from_utf8(child.output().unwrap().stdout).unwrap();
     let figures: Vec<f64> = said.split_whitespace().map(|word| word.parse().unwrap()).collect();
     let [each_us, bytes, first_us] = figures[..] else { panic!("{role} said {said:?}") };

@@ -16,8 +16,8 @@ use greenroom_actors::domain::{permission::Mode, tool::Overlay};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-/// Sessions opened by one task, and tasks that open at once: the groups of the store are full.
-const OPENERS: usize = 256;
+/// Tasks that open sessions at once: the groups of the store are full.
+pub const OPENERS: usize = 256;
 
 /// A runtime on a real file, with one agent.
 pub struct Stage {
