@@ -3,18 +3,26 @@
 #![allow(dead_code, reason = "each bench uses its part of this")]
 
 pub mod bare;
+pub mod frames;
 pub mod table;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use greenroom::{AgentSpec, Runtime};
+use greenroom::{AgentSpec, Runtime, Session};
 use greenroom_actors::domain::{permission::Mode, tool::Overlay};
 use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+/// Tasks that open sessions at once: the groups of the store are full.
+pub const OPENERS: usize = 256;
 
 /// A runtime on a real file, with one agent.
 pub struct Stage {
     pub folder: TempDir,
-    pub runtime: Runtime,
+    pub runtime: Arc<Runtime>,
     pub agent: AgentSpec,
 }
 
@@ -24,6 +32,58 @@ pub fn agent(model: &str, tools: &[&str]) -> AgentSpec {
     agent.tools = tools.iter().map(|tool| ((*tool).into(), Overlay::default())).collect();
     agent.authority.mode = Mode::BypassPermissions;
     agent
+}
+
+/// The sizes to measure: all of them, or with `--quick` those that take a moment. Further words on
+/// the command line choose the rows whose name has one of them.
+pub struct Wanted {
+    pub quick: bool,
+    words: Vec<String>,
+}
+
+impl Wanted {
+    pub fn of_command_line() -> Self {
+        let words: Vec<String> = std::env::args().skip(1).collect();
+        let quick = words.iter().any(|word| word == "--quick");
+        let words = words.into_iter().filter(|word| !word.starts_with("--")).collect();
+        Self { quick, words }
+    }
+
+    pub fn sizes<T: Copy>(&self, all: &[T], quick: &[T]) -> Vec<T> {
+        if self.quick { quick.to_vec() } else { all.to_vec() }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.words.is_empty() || self.words.iter().any(|word| name.contains(word.as_str()))
+    }
+}
+
+/// Opens so many sessions, many at once, as a busy house does.
+pub async fn open(runtime: &Arc<Runtime>, agent: &AgentSpec, sessions: usize) -> Vec<Session> {
+    let tasks = sessions.min(OPENERS);
+    let mut openers = JoinSet::new();
+    for task in 0..tasks {
+        let (runtime, agent) = (Arc::clone(runtime), agent.clone());
+        let share = sessions / tasks + usize::from(task < sessions % tasks);
+        openers.spawn(async move {
+            let mut open = Vec::with_capacity(share);
+            for _ in 0..share {
+                open.push(runtime.spawn(&agent).await.expect("it opens"));
+            }
+            open
+        });
+    }
+    openers.join_all().await.into_iter().flatten().collect()
+}
+
+/// Ends a runtime that nobody uses any more.
+pub async fn end(runtime: Arc<Runtime>) {
+    Arc::into_inner(runtime).expect("nobody else holds it").shutdown().await;
+}
+
+/// A length in milliseconds.
+pub fn ms(length: Duration) -> String {
+    format!("{:.1} ms", length.as_secs_f64() * 1e3)
 }
 
 /// A multi-threaded executor, as a program that embeds the runtime has one.

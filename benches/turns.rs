@@ -1,6 +1,7 @@
 //! Durable turns per second: a turn with a model that says nothing, and one with a tool call in the
-//! process, at 1, 100 and 10,000 sessions at once, against a bare group-commit loop that does the
-//! same commits with the same bytes. Run it with `cargo bench --bench turns`.
+//! process, at 1, 100 and 10,000 sessions at once, against a bare group-commit loop that commits
+//! the same rows, and against the store alone. Run it with `cargo bench --bench turns`; `--quick`
+//! runs small sizes, further words choose rows.
 
 #![allow(
     clippy::disallowed_methods,
@@ -13,17 +14,22 @@
 mod support;
 
 use std::{
+    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use greenroom::{EffectClass, Runtime, Session, TypedTool};
-use greenroom_actors::{domain::ids::Position, scripted::NoopModel};
-use support::{Stage, agent, bare::Loop, executor, quantile, table};
+use greenroom_actors::{
+    ports::Append,
+    scripted::{NoopModel, PromptScriptModel},
+};
+use support::{Stage, Wanted, agent, bare::Loop, executor, frames, frames::Alone, ms, quantile};
 use tokio::task::JoinSet;
 
 /// Sessions at once, and turns each of them does.
-const SIZES: [(usize, usize); 3] = [(1, 500), (100, 30), (10_000, 1)];
+const SIZES: [(usize, usize); 3] = [(1, 2_000), (100, 100), (10_000, 3)];
+const QUICK: [(usize, usize); 3] = [(1, 50), (100, 3), (1_000, 1)];
 
 #[derive(schemars::JsonSchema, serde::Deserialize)]
 struct Nothing {}
@@ -33,6 +39,24 @@ struct Nothing {}
 enum Turn {
     Plain,
     WithTool,
+}
+
+impl Turn {
+    const ALL: [Self; 2] = [Self::Plain, Self::WithTool];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "no-op model",
+            Self::WithTool => "one tool call",
+        }
+    }
+
+    const fn input(self) -> &'static str {
+        match self {
+            Self::Plain => "go",
+            Self::WithTool => r#"{"tool":"look","args":{}}"#,
+        }
+    }
 }
 
 async fn stage(turn: Turn) -> Stage {
@@ -45,101 +69,146 @@ async fn stage(turn: Turn) -> Stage {
                 Ok("nothing".to_owned())
             });
             let look = look.effect(EffectClass::Pure).pool("bench");
-            let script = "agent *\n  call look {}\n  then\n  say Nothing.";
-            let builder = builder.script(script).tool(look).slots("bench", 10_000);
-            (builder, agent("scripted", &["look"]))
+            let builder = builder.provider(PromptScriptModel).tool(look).slots("bench", 10_000);
+            (builder, agent("prompt-script", &["look"]))
         }
     };
-    let runtime = builder.start().await.unwrap();
+    let runtime = Arc::new(builder.start().await.unwrap());
     Stage { folder, runtime, agent }
 }
 
-async fn one(session: &Session) -> Duration {
-    let begun = Instant::now();
-    let outcome = session.send("go").await.unwrap().outcome().await.unwrap();
+async fn one(session: &Session, turn: Turn) {
+    let outcome = session.send(turn.input()).await.unwrap().outcome().await.unwrap();
     assert!(matches!(outcome, greenroom::TurnOutcome::Completed { .. }), "{outcome:?}");
-    begun.elapsed()
 }
 
-/// Turns per second, the sorted lengths, and the bodies of one turn's frames.
-async fn ours(turn: Turn, (sessions, each): (usize, usize)) -> (f64, Vec<Duration>, Vec<String>) {
-    let stage = stage(turn).await;
-    let mut open = Vec::new();
-    for _ in 0..sessions {
-        open.push(stage.runtime.spawn(&stage.agent).await.unwrap());
+/// Turns per second, and how long each took.
+struct Figures {
+    rate: f64,
+    lengths: Vec<Duration>,
+}
+
+impl Figures {
+    /// Every one of `who` takes its turns one after the other, all of them at once.
+    async fn of<W, F>(who: Vec<W>, each: usize, one: impl Fn(Arc<W>, usize) -> F) -> Self
+    where
+        W: Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let one = &one;
+        let begun = Instant::now();
+        let mut tasks = JoinSet::new();
+        for who in who {
+            let who = Arc::new(who);
+            let turns: Vec<F> = (0..each).map(|turn| one(Arc::clone(&who), turn)).collect();
+            tasks.spawn(async move {
+                let mut lengths = Vec::with_capacity(turns.len());
+                for turn in turns {
+                    lengths.push(support::timed(turn).await.1);
+                }
+                lengths
+            });
+        }
+        let mut lengths: Vec<Duration> = tasks.join_all().await.into_iter().flatten().collect();
+        let rate = lengths.len() as f64 / begun.elapsed().as_secs_f64();
+        lengths.sort();
+        Self { rate, lengths }
     }
-    let begun = Instant::now();
-    let mut tasks = JoinSet::new();
-    for session in open.clone() {
-        tasks.spawn(async move {
-            let mut lengths = Vec::with_capacity(each);
-            for _ in 0..each {
-                lengths.push(one(&session).await);
+
+    fn at(&self, share: f64) -> String {
+        ms(quantile(&self.lengths, share))
+    }
+}
+
+/// The runtime's figures, and the frames of one turn.
+async fn ours(turn: Turn, (sessions, each): (usize, usize)) -> (Figures, Arc<[Arc<Append>]>) {
+    let Stage { folder, runtime, agent } = stage(turn).await;
+    let open = support::open(&runtime, &agent, sessions).await;
+    let first = open[0].id();
+    let figures = Figures::of(open, each, |session: Arc<Session>, _no| async move {
+        one(&session, turn).await;
+    });
+    let figures = figures.await;
+    let frames = frames::last_turn(&runtime, first, each).await;
+    support::end(runtime).await;
+    drop(folder);
+    (figures, frames::shared(frames))
+}
+
+/// The same frames through the store, without a runtime.
+async fn store(frames: &Arc<[Arc<Append>]>, (logs, each): (usize, usize)) -> Figures {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Alone::open(&folder.path().join("store.db")));
+    let mut owners = Vec::new();
+    for no in 0..logs as u128 {
+        owners.push(store.claim(no + 1).await);
+    }
+    Figures::of(owners, each, |owner, turn| {
+        let (store, frames) = (Arc::clone(&store), Arc::clone(frames));
+        async move {
+            for (no, frame) in frames.iter().enumerate() {
+                store.append(*owner, (turn * frames.len() + no + 1) as u64, frame).await;
             }
-            lengths
-        });
-    }
-    let mut lengths: Vec<Duration> = tasks.join_all().await.into_iter().flatten().collect();
-    let rate = lengths.len() as f64 / begun.elapsed().as_secs_f64();
-    lengths.sort();
-    let frames = stage.runtime.read(open[0].id(), Position(1)).await.unwrap();
-    let turns = each.min(frames.len());
-    let bodies = frames.iter().map(|frame| serde_json::to_string(&frame.events).unwrap());
-    let bodies = bodies.take(frames.len() / turns).collect();
-    stage.runtime.shutdown().await;
-    (rate, lengths, bodies)
+        }
+    })
+    .await
 }
 
-/// The same commits on bare SQLite.
-async fn bare(bodies: &[String], (sessions, each): (usize, usize)) -> (f64, Vec<Duration>) {
+/// The same rows on bare SQLite.
+async fn bare(frames: &Arc<[Arc<Append>]>, (logs, each): (usize, usize)) -> Figures {
     let folder = tempfile::tempdir().unwrap();
     let bare = Arc::new(Loop::start(&folder.path().join("bare.db")));
-    let begun = Instant::now();
-    let mut tasks = JoinSet::new();
-    for log in 0..sessions as i64 {
-        let (bare, bodies) = (Arc::clone(&bare), bodies.to_vec());
-        tasks.spawn(async move {
-            let mut lengths = Vec::with_capacity(each);
-            let mut position = 0;
-            for _ in 0..each {
-                let begun = Instant::now();
-                for body in &bodies {
-                    position += 1;
-                    bare.append(log, position, body.clone()).await;
-                }
-                lengths.push(begun.elapsed());
+    let logs = (0..logs as i64).collect();
+    Figures::of(logs, each, |log, turn| {
+        let (bare, frames) = (Arc::clone(&bare), Arc::clone(frames));
+        async move {
+            for (no, frame) in frames.iter().enumerate() {
+                let position = (turn * frames.len() + no + 1) as i64;
+                bare.append(*log, position, Arc::clone(frame)).await;
             }
-            lengths
-        });
-    }
-    let mut lengths: Vec<Duration> = tasks.join_all().await.into_iter().flatten().collect();
-    let rate = lengths.len() as f64 / begun.elapsed().as_secs_f64();
-    lengths.sort();
-    (rate, lengths)
+        }
+    })
+    .await
 }
 
 fn main() {
+    let wanted = Wanted::of_command_line();
     let mut rows = Vec::new();
-    for (turn, name) in [(Turn::Plain, "no-op model"), (Turn::WithTool, "one tool call")] {
-        for size in SIZES {
+    for turn in Turn::ALL {
+        for size in wanted.sizes(&SIZES, &QUICK) {
+            let name = format!("{}, {} at once", turn.name(), size.0);
+            if !wanted.has(&name) {
+                continue;
+            }
             let executor = executor();
-            let (rate, lengths, bodies) = executor.block_on(ours(turn, size));
-            let (base, base_lengths) = executor.block_on(bare(&bodies, size));
-            let ms = |lengths: &[Duration], share| {
-                format!("{:.1} ms", quantile(lengths, share).as_secs_f64() * 1e3)
-            };
+            let (ours, frames) = executor.block_on(ours(turn, size));
+            let store = executor.block_on(store(&frames, size));
+            let bare = executor.block_on(bare(&frames, size));
             rows.push(vec![
-                format!("{name}, {} at once", size.0),
-                bodies.len().to_string(),
-                format!("{rate:.0}/s"),
-                format!("{base:.0}/s"),
-                format!("{:.2}", rate / base),
-                ms(&lengths, 0.5),
-                ms(&lengths, 0.99),
-                ms(&base_lengths, 0.99),
+                name,
+                frames.len().to_string(),
+                format!("{:.0}/s", ours.rate),
+                format!("{:.0}/s", store.rate),
+                format!("{:.0}/s", bare.rate),
+                format!("{:.2}", ours.rate / bare.rate),
+                format!("{:.2}", store.rate / bare.rate),
+                ours.at(0.5),
+                ours.at(0.99),
+                bare.at(0.99),
             ]);
         }
     }
-    let head = ["turns", "commits", "ours", "bare", "ratio", "p50", "p99", "bare p99"];
-    table::print("Durable turns against a bare SQLite group-commit loop", &head, &rows);
+    let head = [
+        "turns",
+        "commits",
+        "ours",
+        "store",
+        "bare",
+        "ours/bare",
+        "store/bare",
+        "p50",
+        "p99",
+        "bare p99",
+    ];
+    support::table::print("Durable turns against a bare SQLite group-commit loop", &head, &rows);
 }

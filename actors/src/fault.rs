@@ -46,7 +46,10 @@ pub const OF_SESSIONS: [&str; 3] = ["session.loading", "session.handling", "sess
 mod armed {
     use std::{
         collections::BTreeMap,
-        sync::{Mutex, OnceLock, PoisonError},
+        sync::{
+            Mutex, OnceLock, PoisonError,
+            atomic::{AtomicBool, Ordering},
+        },
     };
 
     use super::SessionId;
@@ -69,6 +72,9 @@ mod armed {
         }
     }
 
+    /// Whether any session is to be struck: as long as none is, a point costs no lock, so that a
+    /// bench of a build with this feature measures the house.
+    static ANY: AtomicBool = AtomicBool::new(false);
     static STRUCK: Mutex<BTreeMap<(&'static str, SessionId), u32>> = Mutex::new(BTreeMap::new());
 
     /// From now on a session is struck so many times when it passes a point of `OF_SESSIONS`.
@@ -78,11 +84,15 @@ mod armed {
     pub fn strike(name: &'static str, session: SessionId, times: u32) {
         assert!(super::OF_SESSIONS.contains(&name), "no point {name}");
         STRUCK.lock().unwrap_or_else(PoisonError::into_inner).insert((name, session), times);
+        ANY.store(true, Ordering::Release);
     }
 
     /// Whether a session that passes a point is struck there.
     #[must_use]
     pub fn struck(name: &'static str, session: SessionId) -> bool {
+        if !ANY.load(Ordering::Acquire) {
+            return false;
+        }
         let mut all = STRUCK.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(left) = all.get_mut(&(name, session)) else { return false };
         let hit = *left > 0;

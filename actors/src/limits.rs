@@ -150,6 +150,10 @@ pub const STORE_READERS: usize = 4;
 pub const STORE_READS: usize = 1_024;
 /// Write-ahead log in pages of 4 KiB before it is copied back: 32 MiB; smaller halves the rate.
 pub const STORE_WAL_PAGES: u64 = 8_000;
+/// Pages that the store's writer keeps in memory, in KiB. A frame touches 6 pages, the same ones again
+/// for the session's next: 4,096 pages are what some 700 sessions at work touch. Readers keep
+/// SQLite's own 2 MiB.
+pub const STORE_CACHE_KIB: i64 = 16 * 1024;
 /// Pages that a long reader may hold back before the store warns: 64 MiB.
 pub const STORE_WAL_ALARM_PAGES: u64 = 16_384;
 /// Quiet time after which the write-ahead log is copied back although it is short.

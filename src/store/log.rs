@@ -97,8 +97,9 @@ pub(super) fn append(conn: &Connection, append: &Append) -> Result<Position, Tro
     if envelope.token != row.token || expected != row.tail.next() {
         return Err(Trouble::Fenced { expected, tail: row.tail, token: row.token });
     }
-    let chain = row.chain.next(envelope, body);
-    insert(conn, row.num, envelope, body, chain)?;
+    let digest = Sha256::digest(body.as_bytes()).into();
+    let chain = row.chain.over(envelope, &digest);
+    insert(conn, row.num, append, (digest, chain))?;
     let followed = catalog::follow(conn, log, changes)?;
     let applied = if followed && row.applied == row.tail { expected } else { row.applied };
     conn.prepare_cached("UPDATE log SET tail = ?2, chain = ?3, applied = ?4 WHERE num = ?1")?
@@ -109,14 +110,12 @@ pub(super) fn append(conn: &Connection, append: &Append) -> Result<Position, Tro
 fn insert(
     conn: &Connection,
     num: i64,
-    envelope: &Envelope,
-    body: &str,
-    chain: Chain,
+    Append { envelope, body, changes: _ }: &Append,
+    (digest, chain): ([u8; 32], Chain),
 ) -> Result<(), Trouble> {
     let sql = "INSERT INTO frame(log, position, token, version, tenant, principal, caused_by, \
                trace, at, body, digest, chain) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    let digest: [u8; 32] = Sha256::digest(body.as_bytes()).into();
     conn.prepare_cached(sql)?.execute(params![
         num,
         Whole(envelope.position.0),

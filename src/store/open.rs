@@ -173,6 +173,9 @@ fn prepare(path: &Path) -> Result<Connection, OpenError> {
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;",
     )
     .map_err(refused)?;
+    // What a savepoint would give back is some ten pages; it need not go through a temporary file.
+    conn.execute_batch("PRAGMA temp_store = MEMORY;").map_err(refused)?;
+    conn.pragma_update(None, "cache_size", -limits::STORE_CACHE_KIB).map_err(refused)?;
     migrate(&conn, path)?;
     // After a crash or a failed sync the log's last pages may be in the kernel's cache alone. They
     // are rewritten and synced before anything is built on them.
@@ -190,6 +193,9 @@ fn guard(conn: &Connection, busy_ms: u64) -> rusqlite::Result<()> {
     )?;
     // Closing must not copy back by itself: after a failed sync nothing may be written any more.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // A plan must not depend on a value: with no statistics there is nothing to gain, and a statement
+    // would be prepared anew for every value that is bound.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.set_prepared_statement_cache_capacity(64);
     Ok(())
 }

@@ -107,12 +107,18 @@ impl Chain {
     /// The link after `self` for this envelope and body.
     #[must_use]
     pub fn next(self, envelope: &Envelope, body: &str) -> Self {
+        self.over(envelope, &Sha256::digest(body.as_bytes()).into())
+    }
+
+    /// The same, for whoever has the body's digest already.
+    #[must_use]
+    pub fn over(self, envelope: &Envelope, digest: &[u8; 32]) -> Self {
         let mut hash = Sha256::new();
         hash.update(self.0);
         let head = serde_json::to_vec(envelope).unwrap_or_default();
         hash.update((head.len() as u64).to_be_bytes());
         hash.update(&head);
-        hash.update(Sha256::digest(body.as_bytes()));
+        hash.update(digest);
         Self(hash.finalize().into())
     }
 }

@@ -68,7 +68,11 @@ async fn claim_and_fold(
     }
     let claim = journal.claim(log).await.map_err(store)?;
     fault::point("wake.claimed");
-    let mut folded = fold(journal, session, Some(claim.tail), 0).await.map_err(read)?;
+    // A claim says where the log ends: of one that has no frames yet there is nothing to read.
+    let mut folded = match claim.tail {
+        Position(0) => Folded::nothing(session),
+        tail => fold(journal, session, Some(tail), 0).await.map_err(read)?,
+    };
     if let (Position(0), Some(point)) = (claim.tail, base) {
         let shared = fold(journal, point.session, Some(point.at), 1).await.map_err(read)?;
         folded.state = shared.state;
@@ -89,6 +93,18 @@ struct Folded {
     verifier: Verifier,
 }
 
+impl Folded {
+    /// A log before its first frame.
+    fn nothing(session: SessionId) -> Self {
+        Self {
+            state: State::new(session),
+            tenant: TenantId::from(""),
+            principal: PrincipalId::from(""),
+            verifier: Verifier::new(LogId::session(session)),
+        }
+    }
+}
+
 /// Folds a log up to a frame; a fork's log begins with the frames it was cut from.
 fn fold(
     journal: &Arc<dyn Journal>,
@@ -106,8 +122,7 @@ fn fold(
             None => State::new(session),
         };
         state.session = session;
-        let mut tenant = TenantId::from("");
-        let mut principal = PrincipalId::from("");
+        let Folded { mut tenant, mut principal, .. } = Folded::nothing(session);
         let verifier = log::read::<Event>(journal, log, upto, |frame| {
             let (position, at) = (frame.envelope.position, frame.envelope.at);
             if position == Position(1) {

@@ -72,6 +72,8 @@ CREATE TABLE approval(
   PRIMARY KEY(session, no)
 ) STRICT, WITHOUT ROWID;
 
+-- No index by model or by agent: there are few of either, so a sum reads most rows anyway, and each
+-- index would be one more page to write for every call.
 CREATE TABLE usage(
   session     TEXT NOT NULL,
   call        INTEGER NOT NULL,
@@ -88,8 +90,6 @@ CREATE TABLE usage(
   cost_max    INTEGER,
   PRIMARY KEY(session, call)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX usage_model ON usage(model);
-CREATE INDEX usage_agent ON usage(agent);
 
 CREATE TABLE checkpoint(
   session TEXT NOT NULL,
