@@ -80,8 +80,8 @@ pub(super) async fn run(
     } else {
         let line = |check: &Check| {
             let (word, tone) =
-                if check.holds { ("holds", Tone::Good) } else { ("BROKEN", Tone::Bad) };
-            format!("  {:6}  {}: {}", screen.paint(tone, word), check.promise, check.seen)
+                if check.holds { ("holds ", Tone::Good) } else { ("BROKEN", Tone::Bad) };
+            format!("  {}  {}\n          {}", screen.paint(tone, word), check.promise, check.seen)
         };
         let lines: Vec<String> = checks.iter().map(line).collect();
         let (me, store) = (me(), store.display());
