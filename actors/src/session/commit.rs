@@ -10,7 +10,7 @@ use crate::{
         event::Event,
         ids::{AgentName, Position, Timestamp},
     },
-    fault, limits,
+    fault,
     log::Trouble,
     owned::{Ended, Owned},
     policy::{
@@ -49,22 +49,13 @@ impl Live {
             }
         };
         fault::point("append.before_send");
+        // It answers in time, or as unavailable: then whether the frame is in the log is not known,
+        // and the next owner will find out.
         let write = self.house.journal.append(append);
-        let late = self.house.clock.after(limits::APPEND_MS);
-        let write = async move {
-            tokio::select! {
-                biased;
-                result = write => result.map_err(Trouble::from),
-                // Whether the frame is in the log is not known; the next owner will find out.
-                () = late => {
-                    Err(Trouble::Unavailable("the journal does not answer".to_owned()))
-                }
-            }
-        };
         let myself = self.myself.clone();
         let task = Owned::watched(write, move |ended| {
             let result = match ended {
-                Ended::Value(result) => result,
+                Ended::Value(result) => result.map_err(Trouble::from),
                 Ended::Panicked(why) => Err(Trouble::Poisoned(why)),
                 Ended::Aborted => return,
             };
