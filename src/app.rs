@@ -21,7 +21,7 @@ use greenroom_actors::{
 use crate::{
     agents_file::Mistakes,
     clock::SystemClock,
-    store::{Checkup, OpenError, Store, StoreOptions, holder},
+    store::{Checkup, OpenError, Store, StoreOptions},
 };
 
 pub use crate::store::Holder;
@@ -175,9 +175,9 @@ pub async fn dark(store: &Path) -> Result<App, AppError> {
 ///
 /// # Errors
 /// As `look`.
-pub async fn checkup(path: &Path) -> Result<(Checkup, Holder), AppError> {
+pub async fn checkup(path: &Path) -> Result<Checkup, AppError> {
     let store = Store::look(path)?;
-    Ok((store.checkup(path).await?, holder(path)))
+    Ok(store.checkup(path).await?)
 }
 
 /// The machine's clock.

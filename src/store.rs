@@ -27,8 +27,9 @@ use std::{
 
 use greenroom_actors::limits;
 
-pub use checkup::{Checkup, Holder, holder};
+pub use checkup::Checkup;
 use door::{Door, Queue};
+pub use lock::Holder;
 pub use open::OpenError;
 use writer::{Poison, Writer};
 

@@ -139,6 +139,11 @@ impl Dice {
     }
 }
 
+/// A text among a tool's arguments.
+fn text_in(args: &Args, key: &str) -> Option<String> {
+    Some(args.object().ok()?.get(key)?.as_str()?.to_owned())
+}
+
 /// A tool that reads: it may be run again freely.
 struct PromptBook {
     clock: Arc<dyn Clock>,
@@ -161,9 +166,7 @@ impl Tool for PromptBook {
         let clock = Arc::clone(&self.clock);
         Box::pin(async move {
             clock.after(PAGE_MS).await;
-            let what =
-                args.object().ok().and_then(|args| Some(args.get("what")?.as_str()?.to_owned()));
-            match what {
+            match text_in(&args, "what") {
                 Some(what) => {
                     let output = Output::text(format!("{what}: see page {}", 7 + what.len()));
                     ToolOutcome::Done { output }

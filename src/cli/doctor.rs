@@ -80,7 +80,7 @@ pub(super) async fn run(
 }
 
 async fn file(path: &std::path::Path) -> Result<Vec<Finding>, CliError> {
-    let (found, holder) = app::checkup(path).await?;
+    let found = app::checkup(path).await?;
     let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
     let mut findings = vec![Finding::new(
         found.broken.is_empty() && found.dangling == 0,
@@ -112,7 +112,7 @@ async fn file(path: &std::path::Path) -> Result<Vec<Finding>, CliError> {
             mib(alarm)
         ),
     ));
-    let says = match holder {
+    let says = match found.holder {
         Holder::Nobody => "nobody works on it".to_owned(),
         Holder::Process(Some(pid)) => format!("process {pid} works on it"),
         Holder::Process(None) => "a runtime works on it".to_owned(),

@@ -3,11 +3,14 @@
 //! store that a runtime holds is refused with its process; the answer is given there.
 
 use clap::{Args, ValueEnum};
-use greenroom_actors::domain::{
-    catalog::ApprovalRow,
-    ids::{ApprovalId, Position},
-    permission::Answer,
-    tool::Args as ToolArgs,
+use greenroom_actors::{
+    domain::{
+        catalog::ApprovalRow,
+        ids::{ApprovalId, Position},
+        permission::Answer,
+        tool::Args as ToolArgs,
+    },
+    runtime::CallError,
 };
 use serde_json::json;
 
@@ -109,12 +112,11 @@ pub(super) async fn approve(args: ApproveArgs, settings: &Settings) -> Result<Do
     let approves = answer.approves();
     let app = app::dark(&store).await?;
     let done = app.runtime().decide(approval, answer).await;
-    let done = ended(app, done).await?;
+    ended(app, done).await?;
     let word = if approves { "approved" } else { "rejected" };
     tell(args.common.json, &json!({ "approval": approval.to_string(), "decision": word }), || {
         format!("{word} {approval}; the next runtime on this store goes on with it")
-    })?;
-    Ok(done)
+    })
 }
 
 pub(super) async fn release(args: ReleaseArgs, settings: &Settings) -> Result<Done, CliError> {
@@ -122,50 +124,45 @@ pub(super) async fn release(args: ReleaseArgs, settings: &Settings) -> Result<Do
     let session = look::find(&app::look(&store)?, &args.session, &store).await?;
     let app = app::dark(&store).await?;
     let done = app.runtime().release(session, args.skip).await;
-    let done = ended(app, done).await?;
+    ended(app, done).await?;
     tell(args.common.json, &json!({ "session": session.to_string(), "released": true }), || {
         let step =
             if args.skip { "without the step that failed" } else { "at the step that failed" };
         format!("released {session}; the next runtime on this store goes on {step}")
-    })?;
-    Ok(done)
+    })
 }
 
 pub(super) async fn fork(args: ForkArgs, settings: &Settings) -> Result<Done, CliError> {
     let store = args.common.store(settings);
     let reading = app::look(&store)?;
     let session = look::find(&reading, &args.session, &store).await?;
-    let last = reading.tree(session).await?.row.position;
+    let row = reading.session(session).await?;
+    let last = row.map(|row| row.position).unwrap_or_default();
     let at = args.at.map_or(last, Position);
     if at == Position(0) || at > last {
         return Err(CliError::NoFrame { at, last, session });
     }
     let app = app::dark(&store).await?;
-    let forked = app.runtime().fork(session, at).await;
-    let (forked, done) = (forked.as_ref().ok().copied(), ended(app, forked.map(drop)).await?);
-    let fork = forked.map(|fork| fork.to_string()).unwrap_or_default();
-    let told = json!({ "session": fork, "from": session.to_string(), "at": at.0 });
-    tell(args.common.json, &told, || format!("{fork} goes on from frame {at} of {session}"))?;
-    Ok(done)
+    let fork = app.runtime().fork(session, at).await;
+    let fork = ended(app, fork).await?;
+    let told = json!({ "session": fork.to_string(), "from": session.to_string(), "at": at.0 });
+    tell(args.common.json, &told, || format!("{fork} goes on from frame {at} of {session}"))
 }
 
 /// Ends the dark house, whatever came of the word, and says what came of it.
-async fn ended(
-    app: App,
-    done: Result<(), greenroom_actors::runtime::CallError>,
-) -> Result<Done, CliError> {
+async fn ended<T>(app: App, done: Result<T, CallError>) -> Result<T, CliError> {
     app.shutdown().await;
-    done?;
-    Ok(Done::Well)
+    Ok(done?)
 }
 
 fn tell(
     as_json: bool,
     told: &serde_json::Value,
     words: impl FnOnce() -> String,
-) -> Result<(), CliError> {
+) -> Result<Done, CliError> {
     let text = if as_json { serde_json::to_string_pretty(told)? } else { words() };
-    Ok(Screen::print(&text)?)
+    Screen::print(&text)?;
+    Ok(Done::Well)
 }
 
 /// The one open question that a text fits.

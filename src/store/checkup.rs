@@ -1,13 +1,16 @@
 //! A look at a store's health from outside: what SQLite says of the file, who holds it, and how
 //! much is not copied back yet. It writes nothing, also beside a running runtime.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::path::Path;
 
 use greenroom_actors::ports::JournalError;
 use rusqlite::Connection;
-use rustix::fs::{FlockOperation, flock};
 
-use super::{Store, lock, trouble::Trouble};
+use super::{
+    Store,
+    lock::{self, Holder},
+    trouble::Trouble,
+};
 
 /// What was found. Empty lists are good news.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,15 +23,8 @@ pub struct Checkup {
     pub bytes: u64,
     /// What is committed and not copied back.
     pub wal_bytes: u64,
-}
-
-/// Who has the store open for work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
-    /// Nobody.
-    Nobody,
-    /// A runtime; its process, where it says so.
-    Process(Option<u32>),
+    /// Who has it open for work.
+    pub holder: Holder,
 }
 
 /// How many findings of one kind are listed.
@@ -44,7 +40,8 @@ impl Store {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
         let mut wal = path.as_os_str().to_owned();
         wal.push("-wal");
-        Ok(Checkup { bytes: size(path), wal_bytes: size(Path::new(&wal)), ..found })
+        let (bytes, wal_bytes) = (size(path), size(Path::new(&wal)));
+        Ok(Checkup { bytes, wal_bytes, holder: lock::worker(path), ..found })
     }
 }
 
@@ -56,20 +53,4 @@ fn examine(conn: &Connection) -> Result<Checkup, Trouble> {
     let mut statement = conn.prepare("PRAGMA foreign_key_check")?;
     let dangling = statement.query_map([], |_row| Ok(()))?.count();
     Ok(Checkup { broken, dangling, ..Checkup::default() })
-}
-
-/// Who holds a store. A lock that can be had is let go at once; a runtime that starts at this very
-/// moment tries again for longer than that.
-#[must_use]
-pub fn holder(store: &Path) -> Holder {
-    let Ok(mut file) = File::open(lock::path(store)) else { return Holder::Nobody };
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Holder::Nobody,
-        Err(_held) => {
-            let mut text = String::new();
-            // Only for the message: a holder that cannot be read stays unnamed.
-            let _unnamed = file.read_to_string(&mut text);
-            Holder::Process(text.trim().parse().ok())
-        }
-    }
 }

@@ -70,10 +70,7 @@ impl Lock {
         match locked {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
-                let mut text = String::new();
-                // Only for the message: a holder that cannot be read stays unnamed.
-                let _unnamed = file.read_to_string(&mut text);
-                return Err(NotLocked::Held { pid: text.trim().parse().ok() });
+                return Err(NotLocked::Held { pid: signed(&mut file) });
             }
             Err(error) => return Err(NotLocked::Io(error.into())),
         }
@@ -87,6 +84,33 @@ impl Lock {
             tracing::warn!(%error, "lock file names no holder");
         }
         Ok(Self { _file: file })
+    }
+}
+
+/// Who signed a lock file. Only for a message: a holder that cannot be read stays unnamed.
+fn signed(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Who has a store open for work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// A runtime; its process, where it says so.
+    Process(Option<u32>),
+}
+
+/// Who holds a store. A lock that can be had is let go at once; a runtime that starts at this very
+/// moment tries again for longer than that.
+pub(super) fn worker(database: &Path) -> Holder {
+    let Ok(mut file) = File::open(path(database)) else { return Holder::Nobody };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Holder::Nobody,
+        Err(_held) => Holder::Process(signed(&mut file)),
     }
 }
 

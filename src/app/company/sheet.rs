@@ -18,7 +18,7 @@ use greenroom_actors::{
     ports::{Clock, Tool, ToolCtx},
 };
 
-use super::SHEET;
+use super::{SHEET, text_in};
 
 /// Where the sheet of a store lies.
 #[must_use]
@@ -52,8 +52,8 @@ impl Tool for CallSheet {
 
     fn run(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome> {
         let (path, clock) = (self.sheet.clone(), Arc::clone(&self.clock));
-        let who = args.object().ok().and_then(|args| Some(args.get("who")?.as_str()?.to_owned()));
-        let line = format!("{}\t{}\n", ctx.idempotency_key, who.unwrap_or_default());
+        let who = text_in(&args, "who").unwrap_or_default();
+        let line = format!("{}\t{who}\n", ctx.idempotency_key);
         Box::pin(async move {
             match tokio::task::spawn_blocking(move || sign(&path, &line)).await {
                 Ok(Ok(())) => {
