@@ -10,6 +10,9 @@ mod wire;
 #[allow(dead_code, reason = "the driver uses what this test does not")]
 mod model;
 
+#[path = "crash/remote.rs"]
+mod remote;
+
 #[path = "crash/sink.rs"]
 #[allow(dead_code, reason = "the driver uses what this test does not")]
 mod sink;
@@ -36,7 +39,8 @@ use greenroom_actors::{
 };
 use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
 
-use model::{ModelRecord, RemoteModel, WireRequest};
+use model::{ModelRecord, WireRequest};
+use remote::RemoteModel;
 use sink::{SinkAnswer, SinkRecord, SinkRequest};
 
 const SESSION: SessionId = SessionId(uuid::Uuid::from_u128(7));

@@ -26,6 +26,7 @@ mod load;
 #[allow(dead_code, reason = "its own test uses more of it than the driver")]
 mod model;
 mod planted;
+mod remote;
 mod rounds;
 mod runtime;
 #[allow(dead_code, reason = "its own test uses more of it than the driver")]

@@ -34,7 +34,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use super::{
     control::{Acked, Open, Order, Reply, Said, Wish},
     load,
-    model::RemoteModel,
+    remote::RemoteModel,
     sink, wire,
 };
 
