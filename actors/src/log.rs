@@ -154,6 +154,24 @@ pub async fn read_all<E: DeserializeOwned>(
     Ok(all)
 }
 
+/// The last of some records of a log; keeps nothing else of it.
+///
+/// # Errors
+/// As `read`.
+pub async fn last<E: DeserializeOwned, T>(
+    journal: &Arc<dyn Journal>,
+    log: LogId,
+    wanted: impl Fn(E) -> Option<T>,
+) -> Result<Option<T>, ReadError> {
+    let mut last = None;
+    read::<E>(journal, log, None, |frame| {
+        last = frame.events.into_iter().filter_map(&wanted).last().or(last.take());
+        Ok(())
+    })
+    .await?;
+    Ok(last)
+}
+
 /// The writing end of a claimed log: knows whose it is and where it ends.
 #[derive(Clone, Debug)]
 pub struct Writer {

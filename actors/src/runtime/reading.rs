@@ -140,13 +140,7 @@ impl Reading {
         session: SessionId,
         wanted: impl Fn(Event) -> Option<T> + Send,
     ) -> Result<Option<T>, CallError> {
-        let mut last = None;
-        log::read::<Event>(&self.journal, LogId::session(session), None, |frame| {
-            last = frame.events.into_iter().filter_map(&wanted).last().or(last.take());
-            Ok(())
-        })
-        .await?;
-        Ok(last)
+        Ok(log::last(&self.journal, LogId::session(session), wanted).await?)
     }
 
     /// Lines of sessions.

@@ -42,26 +42,18 @@ impl Live {
 }
 
 async fn end_of(house: &House, session: SessionId, turn: TurnId) -> Option<TurnOutcome> {
-    let mut found = None;
-    let read = log::read::<Event>(&house.journal, LogId::session(session), None, |frame| {
-        for event in frame.events {
-            if let Event::TurnFinished { turn: ended, outcome } = event
-                && ended == turn
-            {
-                found = Some(outcome);
-            }
-        }
-        Ok(())
+    let late = house.clock.after(limits::LOAD_MS);
+    let last = log::last(&house.journal, LogId::session(session), |event| {
+        let Event::TurnFinished { turn: ended, outcome } = event else { return None };
+        (ended == turn).then_some(outcome)
     });
-    let late = house.clock.sleep_until(house.clock.now().plus_ms(limits::LOAD_MS));
     let read = tokio::select! {
         biased;
-        read = read => read.map(drop).map_err(|error| error.to_string()),
+        last = last => last.map_err(|error| error.to_string()),
         () = late => Err("reading the log took too long".to_owned()),
     };
-    if let Err(why) = read {
+    read.unwrap_or_else(|why| {
         tracing::warn!(%session, %turn, why, "an old end cannot be looked up");
-        return None;
-    }
-    found
+        None
+    })
 }
