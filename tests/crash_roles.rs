@@ -89,6 +89,7 @@ fn request(no: u32, input: &str) -> ModelRequest {
         tools: Arc::new(sink::tools(wire::local(1)).iter().map(|tool| tool.spec()).collect()),
         messages: vec![Arc::new(Message::user(input))],
         sampling: Sampling::default(),
+        images: std::collections::BTreeMap::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use greenroom_actors::{
     domain::{
         agent::{AgentSpec, InputPolicy, Limits, RestartPolicy, Role, Sampling},
         ids::AgentName,
-        tool::Overlay,
+        tool::{Args, Overlay},
     },
     limits as most,
 };
@@ -263,7 +263,7 @@ fn limits(agent: &Section<'_, '_>) -> Limits {
 
 fn sampling(agent: &Section<'_, '_>) -> Sampling {
     let Some(set) = agent.section("sampling") else { return Sampling::default() };
-    set.only(&["temperature", "output_tokens_max", "stop", "thinking_tokens"]);
+    set.only(&["temperature", "output_tokens_max", "stop", "thinking_tokens", "output_schema"]);
     let temperature = "a number from 0 to 2 with at most 3 decimals";
     let stop = set.texts("stop");
     if stop.len() > most::STOPS_MAX {
@@ -277,7 +277,20 @@ fn sampling(agent: &Section<'_, '_>) -> Sampling {
         output_tokens_max: set.number("output_tokens_max", 1..=most::REPLY_TOKENS_MAX),
         stop: stop.into_iter().map(|stop| stop.value).collect(),
         thinking_tokens: set.number("thinking_tokens", 1..=most::REPLY_TOKENS_MAX),
+        output_schema: output_schema(&set),
     }
+}
+
+/// A JSON Schema that the agent's answers must fit.
+fn output_schema(set: &Section<'_, '_>) -> Option<String> {
+    let schema = set.text("output_schema")?;
+    if Args(schema.value.clone()).object().is_err() {
+        let what = "`output_schema` is no JSON object".to_owned();
+        let expected = r#"a JSON Schema as text, such as '{"type":"object"}'"#.to_owned();
+        set.sheet.note(schema.span, what, expected);
+        return None;
+    }
+    Some(schema.value)
 }
 
 fn restart(agent: &Section<'_, '_>) -> RestartPolicy {

@@ -222,7 +222,7 @@ impl Listening {
                 ModelEvent::Thinking { delta } => {
                     self.waiting.push_back(TurnEvent::Thinking(delta));
                 }
-                ModelEvent::Finished { .. } => {}
+                ModelEvent::Limits { .. } | ModelEvent::Finished { .. } => {}
             },
             Note::Progress { label, .. } => self.waiting.push_back(TurnEvent::Progress(label)),
         }

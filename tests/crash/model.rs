@@ -82,6 +82,7 @@ impl WireRequest {
             tools: Arc::new(prompt.tools),
             messages: prompt.messages,
             sampling: prompt.sampling,
+            images: std::collections::BTreeMap::new(),
         })
     }
 }
@@ -313,6 +314,7 @@ impl Progress {
                 self.output_bytes += delta.len();
                 false
             }
+            ModelEvent::Limits { .. } => false,
             ModelEvent::Finished { reply } => {
                 self.usage = reply.usage;
                 self.finished = true;

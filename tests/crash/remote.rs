@@ -96,14 +96,7 @@ async fn acknowledge(wire: &mut Wire) {
 }
 
 fn broken(why: impl ToString) -> ModelFailure {
-    ModelFailure {
-        kind: FailureKind::Transport,
-        message: format!("call the vendor: {}", why.to_string()),
-        retryable: true,
-        retry_after_ms: None,
-        unbilled: false,
-        usage: None,
-    }
+    ModelFailure::new(FailureKind::Transport, format!("call the vendor: {}", why.to_string()), true)
 }
 
 impl ModelProvider for RemoteModel {

@@ -44,6 +44,9 @@ pub struct Sampling {
     /// Tokens for thinking; `None` is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thinking_tokens: Option<u64>,
+    /// A JSON Schema, as text, that the answer must fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<String>,
 }
 
 /// Bounds on what one agent may start. Defaults and their arithmetic are in `limits`.

@@ -108,6 +108,8 @@ pub enum Stop {
     StopSequence,
     /// It refused.
     Refusal,
+    /// The vendor broke a long turn off; the same conversation with this answer goes on.
+    Paused,
 }
 
 /// A block of a model's reply, before our own call numbers are given out.

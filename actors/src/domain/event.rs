@@ -145,6 +145,33 @@ pub struct ModelFailure {
     /// What the vendor reported all the same: the answer came whole and could not be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// Whether pieces of the answer had been given out. Then the call is not made again: somebody
+    /// would read its beginning twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emitted: bool,
+}
+
+impl ModelFailure {
+    /// A failure of which no more is known.
+    #[must_use]
+    pub fn new(kind: FailureKind, message: impl Into<String>, retryable: bool) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            retryable,
+            retry_after_ms: None,
+            unbilled: false,
+            usage: None,
+            emitted: false,
+        }
+    }
+
+    /// The same, where the vendor certainly did no billable work.
+    #[must_use]
+    pub fn unbilled(mut self) -> Self {
+        self.unbilled = true;
+        self
+    }
 }
 
 /// Kinds of trouble with a model call.
@@ -153,6 +180,8 @@ pub struct ModelFailure {
 pub enum FailureKind {
     /// The credential was refused.
     Auth,
+    /// The account's money or its quota has run out: waiting a moment does not help.
+    Quota,
     /// The vendor refused the request as it stands.
     BadRequest,
     /// Too many requests.
@@ -179,6 +208,7 @@ impl FailureKind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Auth => "auth",
+            Self::Quota => "quota",
             Self::BadRequest => "bad_request",
             Self::RateLimited => "rate_limited",
             Self::Overloaded => "overloaded",

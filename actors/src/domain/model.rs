@@ -1,6 +1,6 @@
 //! What a model is asked, and what it streams back.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,9 @@ pub struct ModelRequest {
     pub messages: Vec<Arc<Message>>,
     /// How to sample.
     pub sampling: Sampling,
+    /// The bytes of the conversation's images, by their SHA-256; the messages name them.
+    #[serde(skip)]
+    pub images: BTreeMap<String, Arc<[u8]>>,
 }
 
 impl ModelRequest {
@@ -60,9 +63,44 @@ pub enum ModelEvent {
         /// The piece.
         delta: String,
     },
+    /// What the vendor said about its limits; before anything else, also before an error.
+    Limits {
+        /// The limits.
+        limits: Box<RateLimits>,
+    },
     /// The whole answer; the last event of a stream that worked.
     Finished {
         /// The answer.
         reply: Box<Reply>,
     },
+}
+
+/// What a vendor says is left of a credential's rate, each kind where it says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimits {
+    /// Requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Allowance>,
+    /// Tokens of input and output together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Allowance>,
+    /// Tokens of input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<Allowance>,
+    /// Tokens of output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<Allowance>,
+}
+
+/// One kind of limit as it stood when the vendor answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Allowance {
+    /// How much a whole window holds.
+    pub limit: u64,
+    /// How much of it is left.
+    pub remaining: u64,
+    /// How long until it is whole again.
+    pub reset_ms: u64,
 }

@@ -10,7 +10,7 @@ use super::script::{Ending, Move, Occasion, UsageLine};
 
 const DIRECTIVES: &str = "a directive: agent, then, else, again, say, think, |, stream, wait, call, \
      call-raw, usage, stop, served-by, fail, hang, panic, end, first, until";
-const KINDS: &str = "a kind of failure: auth, bad_request, rate_limited, overloaded, transport, \
+const KINDS: &str = "a kind of failure: auth, quota, bad_request, rate_limited, overloaded, transport, \
      ended_early, timed_out or malformed";
 const DURATION: &str = "a duration such as 20ms, 2s or 1m";
 
@@ -76,14 +76,7 @@ fn failure(rest: &str) -> Result<ModelFailure, Lacks> {
         "" => "the script asked for a failure",
         text => text,
     };
-    let mut failure = ModelFailure {
-        kind,
-        message: message.to_owned(),
-        retryable: passes_by_itself(kind),
-        retry_after_ms: None,
-        unbilled: false,
-        usage: None,
-    };
+    let mut failure = ModelFailure::new(kind, message.to_owned(), passes_by_itself(kind));
     while let Some(word) = words.next() {
         match word {
             "retryable" => failure.retryable = true,
@@ -101,6 +94,7 @@ fn failure(rest: &str) -> Result<ModelFailure, Lacks> {
 fn kind(word: &str) -> Result<FailureKind, Lacks> {
     match word {
         "auth" => Ok(FailureKind::Auth),
+        "quota" => Ok(FailureKind::Quota),
         "bad_request" => Ok(FailureKind::BadRequest),
         "rate_limited" => Ok(FailureKind::RateLimited),
         "overloaded" => Ok(FailureKind::Overloaded),
@@ -121,6 +115,7 @@ const fn passes_by_itself(kind: FailureKind) -> bool {
         | FailureKind::EndedEarly
         | FailureKind::TimedOut => true,
         FailureKind::Auth
+        | FailureKind::Quota
         | FailureKind::BadRequest
         | FailureKind::Malformed
         | FailureKind::Aborted

@@ -58,14 +58,7 @@ pub(crate) fn acts(
 
 /// A script that does not fit its test: asking again would not help.
 pub(crate) fn refused(message: String) -> ModelFailure {
-    ModelFailure {
-        kind: FailureKind::BadRequest,
-        message,
-        retryable: false,
-        retry_after_ms: None,
-        unbilled: true,
-        usage: None,
-    }
+    ModelFailure::new(FailureKind::BadRequest, message, false).unbilled()
 }
 
 #[derive(Default)]

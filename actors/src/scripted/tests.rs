@@ -34,6 +34,7 @@ fn request(messages: Vec<Message>) -> ModelRequest {
         tools: Arc::default(),
         messages: messages.into_iter().map(Arc::new).collect(),
         sampling: crate::domain::agent::Sampling::default(),
+        images: std::collections::BTreeMap::new(),
     }
 }
 
@@ -257,6 +258,7 @@ fn a_failure_carries_what_its_line_says_after_what_was_streamed() {
             retry_after_ms: Some(2_000),
             unbilled: true,
             usage: None,
+            emitted: false,
         }
     );
     assert!(!failure(&run("fail transport final", Vec::new())).retryable);

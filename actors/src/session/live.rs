@@ -405,12 +405,5 @@ impl Drop for Live {
 
 /// A model call that we broke off.
 pub(super) fn aborted() -> ModelFailure {
-    ModelFailure {
-        kind: FailureKind::Aborted,
-        message: "broken off".to_owned(),
-        retryable: false,
-        retry_after_ms: None,
-        unbilled: false,
-        usage: None,
-    }
+    ModelFailure::new(FailureKind::Aborted, "broken off".to_owned(), false)
 }

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use crate::{
     bus::Note,
     domain::{
-        conversation::{Block, Message, Reply, ReplyBlock},
+        conversation::{BlobRef, Block, Message, Reply, ReplyBlock},
         event::{FailureKind, ModelFailure},
     },
     fault, limits,
@@ -71,7 +71,7 @@ async fn through_gate(
         }
         None => None,
     };
-    unpack(house, &mut request.messages).await?;
+    unpack(house, &mut request).await?;
     let id = request.call;
     fault::point("model.before_call");
     let mut stream = provider.call(request);
@@ -81,6 +81,8 @@ async fn through_gate(
                 fault::point("model.answered");
                 return Ok(*reply);
             }
+            // The gate learns from it; nobody else needs it.
+            Ok(ModelEvent::Limits { .. }) => {}
             Ok(event @ (ModelEvent::Text { .. } | ModelEvent::Thinking { .. })) => {
                 if house.bus.is_heard(id.session) {
                     house.bus.publish(Note::Delta { call: id, event });
@@ -123,29 +125,45 @@ async fn pack(house: &House, mut reply: Reply) -> Result<Reply, ModelFailure> {
     Err(failure(FailureKind::Malformed, message, false))
 }
 
-/// Puts the text of blobs back in its place, for the provider.
-async fn unpack(house: &House, messages: &mut [Arc<Message>]) -> Result<(), ModelFailure> {
-    for message in messages {
-        if !message.blocks.iter().any(|block| matches!(block, Block::Stored { .. })) {
+/// Puts the text of blobs back in its place, and the bytes of images beside the messages.
+async fn unpack(house: &House, request: &mut ModelRequest) -> Result<(), ModelFailure> {
+    for message in &mut request.messages {
+        let kept = |block: &Block| matches!(block, Block::Stored { .. } | Block::Image { .. });
+        if !message.blocks.iter().any(kept) {
             continue;
         }
         let mut whole = Message::clone(message);
         for block in &mut whole.blocks {
-            let Block::Stored { blob } = block else { continue };
-            let bytes = house.blobs.get(blob.clone()).await.map_err(|error| store(&error))?;
-            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-            let Some(text) = text else {
-                return Err(refused(format!("blob {} is not kept any more", blob.sha256)));
-            };
-            *block = Block::Text { text };
+            match block {
+                Block::Stored { blob } => {
+                    let text = String::from_utf8(fetched(house, blob).await?)
+                        .map_err(|_not_text| refused(format!("blob {} is no text", blob.sha256)))?;
+                    *block = Block::Text { text };
+                }
+                Block::Image { blob, .. } if !request.images.contains_key(&blob.sha256) => {
+                    let bytes = fetched(house, blob).await?;
+                    request.images.insert(blob.sha256.clone(), bytes.into());
+                }
+                Block::Image { .. }
+                | Block::Text { .. }
+                | Block::Thinking { .. }
+                | Block::ToolUse { .. }
+                | Block::ToolResult { .. }
+                | Block::Opaque { .. } => {}
+            }
         }
         *message = Arc::new(whole);
     }
     Ok(())
 }
 
+async fn fetched(house: &House, blob: &BlobRef) -> Result<Vec<u8>, ModelFailure> {
+    let bytes = house.blobs.get(blob.clone()).await.map_err(|error| store(&error))?;
+    bytes.ok_or_else(|| refused(format!("blob {} is not kept any more", blob.sha256)))
+}
+
 fn failure(kind: FailureKind, message: String, retryable: bool) -> ModelFailure {
-    ModelFailure { kind, message, retryable, retry_after_ms: None, unbilled: false, usage: None }
+    ModelFailure::new(kind, message, retryable)
 }
 
 /// Nothing was sent.

@@ -126,7 +126,7 @@ impl Stage {
             Heard::Note(Note::Delta { call, event }) => match event {
                 ModelEvent::Text { delta } => self.text(*call, delta),
                 ModelEvent::Thinking { delta } => self.thinking(call.session, delta),
-                ModelEvent::Finished { .. } => Ok(()),
+                ModelEvent::Limits { .. } | ModelEvent::Finished { .. } => Ok(()),
             },
             Heard::Note(Note::Progress { call, label }) if self.is_json => {
                 if !self.cast.contains_key(&call.session) {

@@ -46,14 +46,8 @@ fn settled(call: u32, settlement: Settlement) -> Event {
 
 #[test]
 fn a_call_that_breaks_off_and_one_that_answers_are_told_apart() {
-    let failure = ModelFailure {
-        kind: FailureKind::Overloaded,
-        message: "come back later".to_owned(),
-        retryable: true,
-        retry_after_ms: None,
-        unbilled: true,
-        usage: None,
-    };
+    let failure =
+        ModelFailure::new(FailureKind::Overloaded, "come back later".to_owned(), true).unbilled();
     let usage = Usage { input: 7, cache_read: 5, output: 3, reasoning: 2, ..Usage::default() };
     let exact = Settlement::Exact { usage, cost: Some(NanoUsd(2_500_000_000)) };
     let lines = scraped(&[

@@ -89,12 +89,5 @@ agent worker
 
 /// The failure of a call that a death took.
 fn lost() -> ModelFailure {
-    ModelFailure {
-        kind: FailureKind::Lost,
-        message: String::new(),
-        retryable: true,
-        retry_after_ms: None,
-        unbilled: true,
-        usage: None,
-    }
+    ModelFailure::new(FailureKind::Lost, String::new(), true).unbilled()
 }

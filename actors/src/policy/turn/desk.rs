@@ -285,7 +285,8 @@ impl<'s, 'e> Desk<'s, 'e> {
             Stop::Refusal => {
                 TurnOutcome::Failed { reason: format!("the model refused: {}", last.text) }
             }
-            Stop::EndTurn | Stop::ToolUse | Stop::MaxTokens | Stop::StopSequence => {
+            // A paused turn has no last word; if it had one, it would be over.
+            Stop::EndTurn | Stop::ToolUse | Stop::MaxTokens | Stop::StopSequence | Stop::Paused => {
                 TurnOutcome::Completed { text: last.text, truncated: last.stop == Stop::MaxTokens }
             }
         };

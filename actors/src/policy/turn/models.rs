@@ -69,14 +69,12 @@ impl Desk<'_, '_> {
         }
         let model = turn.model.clone();
         self.call_model(self.needed());
-        let failure = ModelFailure {
-            kind: FailureKind::Aborted,
-            message: "not made: it still waited for room in a budget".to_owned(),
-            retryable: false,
-            retry_after_ms: None,
-            unbilled: true,
-            usage: None,
-        };
+        let failure = ModelFailure::new(
+            FailureKind::Aborted,
+            "not made: it still waited for room in a budget".to_owned(),
+            false,
+        )
+        .unbilled();
         self.emit(Event::ModelCallFailed { call, failure });
         self.book(call, model, Settlement::Free);
     }
@@ -231,14 +229,7 @@ impl Desk<'_, '_> {
     fn runaway(&mut self, call: ModelCallNo, calls: usize, booked: (ModelName, Settlement)) {
         let Some(turn) = self.state.turn.as_ref().map(|turn| turn.id) else { return };
         let message = format!("{calls} tool calls in one message");
-        let failure = ModelFailure {
-            kind: FailureKind::Malformed,
-            message: message.clone(),
-            retryable: false,
-            retry_after_ms: None,
-            unbilled: false,
-            usage: None,
-        };
+        let failure = ModelFailure::new(FailureKind::Malformed, message.clone(), false);
         self.emit(Event::ModelCallFailed { call, failure });
         self.book(call, booked.0, booked.1);
         self.end_turn(turn, TurnOutcome::Failed { reason: message });

@@ -1,7 +1,7 @@
 //! What a model is asked, and at most how much that can cost. Both depend on the folded log and
 //! on nothing else, so the same log gives the same bytes.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     domain::{
@@ -36,6 +36,7 @@ pub fn request(state: &State, call: ModelCallNo, now: Timestamp) -> Option<Model
             output_tokens_max: Some(output_cap(&turn.sampling)),
             ..turn.sampling.clone()
         },
+        images: BTreeMap::new(),
     })
 }
 

@@ -65,14 +65,8 @@ impl Desk<'_, '_> {
     fn lose_model_call(&mut self) {
         let calling = self.state.turn.as_ref().and_then(|turn| turn.calling.clone());
         let Some(calling) = calling else { return };
-        let failure = ModelFailure {
-            kind: FailureKind::Lost,
-            message: "a crash took the call".to_owned(),
-            retryable: true,
-            retry_after_ms: None,
-            unbilled: false,
-            usage: None,
-        };
+        let failure =
+            ModelFailure::new(FailureKind::Lost, "a crash took the call".to_owned(), true);
         self.model_failed(calling.call, failure);
     }
 

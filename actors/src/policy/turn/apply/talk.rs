@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::{
-    conversation::{Block, Message, Reply, ReplyBlock, Speaker},
+    conversation::{Block, Message, Reply, ReplyBlock, Speaker, Stop},
     ids::ToolCallNo,
     tool::ToolOutcome,
 };
@@ -52,7 +52,9 @@ pub(super) fn answered(state: &mut State, reply: &Reply) {
         say(state, Message { speaker: Speaker::Assistant, blocks });
     }
     if let Some(turn) = &mut state.turn {
-        turn.last_word = batch.is_empty().then_some(LastWord { text, stop: reply.stop });
+        // A pause is no end: the model goes on from what it has said so far.
+        let ends = batch.is_empty() && reply.stop != Stop::Paused;
+        turn.last_word = ends.then_some(LastWord { text, stop: reply.stop });
         turn.batch = batch;
     }
 }

@@ -318,6 +318,7 @@ pub(super) fn fails(call: u32, kind: FailureKind) -> Input {
         retry_after_ms: None,
         unbilled: kind == FailureKind::RateLimited,
         usage: None,
+        emitted: false,
     };
     Input::ModelFailed { call: ModelCallNo(call), failure }
 }
