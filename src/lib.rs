@@ -35,6 +35,8 @@ pub mod clock;
 pub mod config;
 mod document;
 mod embed;
+mod net;
+pub mod providers;
 pub mod store;
 pub mod telemetry;
 

@@ -1,0 +1,122 @@
+//! A credential by reference: where it is found, never what it is. A file is read anew for each
+//! call, so that a token which another program renews is always the latest; it must be readable by
+//! its owner alone.
+
+use std::{fmt, fs::File, io::Read as _, os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// Longest credential that is read: tokens of Google's are 1 to 2 KiB.
+const KEY_BYTES: u64 = 16 * 1024;
+
+/// Where a credential is.
+#[derive(Clone)]
+pub enum Key {
+    /// None is needed.
+    None,
+    /// In a variable of the environment, as it was at the start.
+    Variable {
+        /// Its name.
+        name: String,
+        /// What it held.
+        value: Option<SecretString>,
+    },
+    /// In a file.
+    File(PathBuf),
+}
+
+/// Why there is no credential.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The variable is not set.
+    #[error("no credential: set {name}, or name a file that holds it with `api_key_file`")]
+    NotSet {
+        /// Which.
+        name: String,
+    },
+    /// The file cannot be read.
+    #[error("read the credential in {path}", path = path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Others may read the file.
+    #[error("the credential in {path} can be read by others: chmod 600 {path}", path = path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The file is empty or no text.
+    #[error("{path} holds no credential: a line of text was expected", path = path.display())]
+    Empty {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+impl KeyError {
+    /// With its cause, in one line.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Unreadable { source, .. } => format!("{self}: {source}"),
+            Self::NotSet { .. } | Self::Open { .. } | Self::Empty { .. } => self.to_string(),
+        }
+    }
+}
+
+impl Key {
+    /// The credential, where one is needed.
+    ///
+    /// # Errors
+    /// When it is not there; the words say what to do.
+    pub(crate) fn find(&self) -> Result<Option<SecretString>, KeyError> {
+        match self {
+            Self::None => Ok(None),
+            Self::Variable { value: Some(value), .. } => Ok(Some(value.clone())),
+            Self::Variable { name, value: None } => Err(KeyError::NotSet { name: name.clone() }),
+            Self::File(path) => read(path).map(Some),
+        }
+    }
+
+    /// Where it is, in words that name no secret.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            Self::Variable { name, .. } => name.clone(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Whether something is there, without looking whether a vendor takes it.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.find().is_ok()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.place()).finish()
+    }
+}
+
+fn read(path: &PathBuf) -> Result<SecretString, KeyError> {
+    let unreadable = |source| KeyError::Unreadable { path: path.clone(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    // Looked at on the open file, so that it is this one's.
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(KeyError::Open { path: path.clone() });
+    }
+    let mut text = String::new();
+    file.take(KEY_BYTES).read_to_string(&mut text).map_err(unreadable)?;
+    let key = SecretString::from(text.trim());
+    if key.expose_secret().is_empty() {
+        return Err(KeyError::Empty { path: path.clone() });
+    }
+    Ok(key)
+}
