@@ -12,9 +12,12 @@
 //! ```
 
 mod call;
+mod connect;
 mod draft;
 mod failure;
 mod key;
+mod openai_chat;
+mod presets;
 mod vendor;
 
 use std::fmt;
@@ -30,7 +33,10 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::net::{Frame, Framing};
 
 pub use crate::net::{NetError, Patience};
+pub use connect::{Place, Setup, Way, connect};
 pub use key::{Key, KeyError};
+pub use openai_chat::{Instructions, OutputMax, Quirks, Schemas, Thinking, ThinkingBack};
+pub use presets::{KeyNeed, Preset, UnknownProvider, preset, presets};
 pub use vendor::{Options, SetupError, Vendor};
 
 /// The formats that there are.
