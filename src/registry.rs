@@ -19,6 +19,7 @@ use greenroom_actors::domain::{
 
 use crate::document::Mistakes;
 
+pub(crate) use read::{PRICE_KEYS, price};
 pub use resolve::{NoModel, Resolution};
 
 /// The data that is built in.

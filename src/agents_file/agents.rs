@@ -17,7 +17,7 @@ use crate::document::{Placed, Section, Sheet, Span, listed, near};
 use super::{
     World,
     budgets::{self, Budgets},
-    models::Models,
+    models::{self, Models},
     permissions,
     tools::{self, Tools},
 };
@@ -53,6 +53,8 @@ pub(super) struct Parts<'p> {
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) spec: AgentSpec,
+    /// The name of its model in the file.
+    pub(super) model: Option<String>,
     pub(super) place: Span,
     pub(super) role: Span,
     pub(super) routes: Vec<Placed<String>>,
@@ -138,7 +140,11 @@ fn draft(
         ("specialist", Role::Specialist),
     ];
     spec.role = own.choice("role", &roles).unwrap_or_default();
-    model(agent, parts.models, &mut spec);
+    let model = model(agent, parts.models, &spec);
+    if let Some(model) = model {
+        spec.model = model.model.clone();
+        spec.provider = Some(model.provider.clone());
+    }
     spec.instructions = instructions(agent, world).unwrap_or_default();
     own_tools(agent, parts.tools, &mut spec);
     spec.routes = routes.iter().map(|route| AgentName(route.value.clone())).collect();
@@ -155,6 +161,7 @@ fn draft(
     spec.authority = permissions::of(all, agent);
     Draft {
         spec,
+        model: model.map(|model| model.name.clone()),
         place: name.span.clone(),
         role: own.place("role"),
         routes,
@@ -162,10 +169,15 @@ fn draft(
     }
 }
 
-fn model(agent: &Section<'_, '_>, models: &Models, spec: &mut AgentSpec) {
+/// The model that an agent names, or the only one.
+fn model<'m>(
+    agent: &Section<'_, '_>,
+    models: &'m Models,
+    spec: &AgentSpec,
+) -> Option<&'m models::Model> {
     let known = || models.names();
-    let model = if agent.has("model") {
-        let Some(name) = agent.words("model") else { return };
+    if agent.has("model") {
+        let name = agent.words("model")?;
         let model = models.find(&name.value);
         if model.is_none() {
             let what = format!("model {:?} does not exist", name.value);
@@ -181,10 +193,6 @@ fn model(agent: &Section<'_, '_>, models: &Models, spec: &mut AgentSpec) {
             agent.sheet.note(agent.span.clone(), what, expected);
         }
         model
-    };
-    if let Some(model) = model {
-        spec.model = model.name.clone();
-        spec.provider = Some(model.provider.clone());
     }
 }
 

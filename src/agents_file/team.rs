@@ -78,12 +78,12 @@ fn money(all: &Section<'_, '_>, draft: &Draft, drafts: &[Draft], models: &Models
             continue;
         }
         ahead.extend(drafts.iter().filter(|other| next.spec.routes.contains(&other.spec.name)));
-        let model = models.find(next.spec.model.as_str());
-        if let Some(model) = model.filter(|model| model.price.is_none()) {
+        let model = next.model.as_deref().and_then(|name| models.find(name));
+        if let Some(model) = model.filter(|model| model.prices.is_empty()) {
             let what = format!(
                 "agent {:?} has a budget in money, and model {:?} of agent {:?} has no price",
                 draft.spec.name.as_str(),
-                model.name.as_str(),
+                model.name,
                 next.spec.name.as_str()
             );
             let expected = format!("[models.{}.price], or a budget in tokens", model.name);

@@ -50,7 +50,7 @@ pub(super) fn config(
         ConfigCommand::Check { agents } => {
             let mut well = true;
             for file in agents {
-                match app::crew(&file, Path::new("")) {
+                match app::crew(&file, Path::new(""), &settings.environment) {
                     Ok(_right) => Screen::print(&format!("{}: right", file.display()))?,
                     // One wrong file must not hide what the next one has.
                     Err(error) => {
