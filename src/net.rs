@@ -8,6 +8,8 @@
 
 mod body;
 mod frames;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::{sync::Arc, time::Duration};
