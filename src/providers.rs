@@ -11,10 +11,14 @@
 //!                                   └─ error status ─ Wire::trouble ─ failure table ─▶ ModelFailure
 //! ```
 
+mod anthropic;
 mod call;
 mod draft;
 mod failure;
 mod key;
+mod parts;
+#[cfg(test)]
+mod samples;
 mod vendor;
 
 use std::fmt;
@@ -57,6 +61,11 @@ pub(crate) trait Wire: fmt::Debug + Send + Sync + 'static {
 
     /// In which header the credential goes.
     fn auth(&self) -> Auth;
+
+    /// What every request of its carries beside the credential, also one for its models.
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 
     /// What to send.
     ///
