@@ -15,6 +15,8 @@ mod call;
 mod draft;
 mod failure;
 mod key;
+mod limits;
+mod openai_responses;
 mod vendor;
 
 use std::fmt;
