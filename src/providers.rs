@@ -19,6 +19,8 @@ mod key;
 mod parts;
 #[cfg(test)]
 mod samples;
+mod limits;
+mod openai_responses;
 mod vendor;
 
 use std::fmt;
