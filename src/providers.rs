@@ -13,6 +13,7 @@
 
 mod anthropic;
 mod call;
+mod connect;
 mod draft;
 mod failure;
 mod key;
@@ -21,6 +22,8 @@ mod parts;
 mod samples;
 mod limits;
 mod openai_responses;
+mod openai_chat;
+mod presets;
 mod vendor;
 
 use std::fmt;
@@ -36,7 +39,10 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::net::{Frame, Framing};
 
 pub use crate::net::{NetError, Patience};
+pub use connect::{Place, Setup, Way, connect};
 pub use key::{Key, KeyError};
+pub use openai_chat::{Instructions, OutputMax, Quirks, Schemas, Thinking, ThinkingBack};
+pub use presets::{KeyNeed, Preset, UnknownProvider, preset, presets};
 pub use vendor::{Options, SetupError, Vendor};
 
 /// The formats that there are.

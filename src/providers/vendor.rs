@@ -60,6 +60,14 @@ pub enum SetupError {
         /// Which.
         header: String,
     },
+    /// Its format.
+    #[error("set up provider {name}: its format, {kind:?}, is not spoken yet")]
+    Unsupported {
+        /// Whose.
+        name: ProviderName,
+        /// Which.
+        kind: super::Kind,
+    },
 }
 
 /// A configured vendor.

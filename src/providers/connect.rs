@@ -1,0 +1,191 @@
+//! From what a user says of a provider to one that answers: the one place that knows which format
+//! belongs to which kind. The environment is not read here: whoever sets up says what it held.
+
+use std::sync::Arc;
+
+use greenroom_actors::{domain::ids::ProviderName, ports::Clock};
+
+use super::{
+    Key, Kind, NetError, Options, Patience, Preset, Quirks, SetupError, Vendor, Wire,
+    openai_chat::OpenAiChat,
+};
+use crate::net::Net;
+
+/// The way out to all providers: one client with one set of connections. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Way(Net);
+
+impl Way {
+    /// A way that waits this long, through this proxy where there is one.
+    ///
+    /// # Errors
+    /// When the client cannot be built, or the proxy is no address.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        patience: Patience,
+        proxy: Option<&str>,
+    ) -> Result<Self, NetError> {
+        Net::new(clock, patience, proxy).map(Self)
+    }
+}
+
+/// What a user says of a provider.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Its name here.
+    pub name: ProviderName,
+    /// Its format.
+    pub kind: Kind,
+    /// Where its paths begin.
+    pub base_url: String,
+    /// Its credential.
+    pub key: Key,
+    /// Headers sent along with every request.
+    pub headers: Vec<(String, String)>,
+    /// Whether answers are streamed.
+    pub stream: bool,
+    /// In what it differs, where it speaks Chat Completions.
+    pub quirks: Quirks,
+    /// What its opaque blocks are signed with, where it speaks Chat Completions: blocks go back to
+    /// providers of the same family alone.
+    pub family: &'static str,
+    /// Project and location, where it is Vertex.
+    pub place: Option<Place>,
+}
+
+/// Where on Vertex models are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The project that pays.
+    pub project: String,
+    /// The region, or `global`.
+    pub location: String,
+}
+
+impl Setup {
+    /// A provider of this kind at this address.
+    #[must_use]
+    pub fn new(name: impl Into<ProviderName>, kind: Kind, base_url: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            base_url: base_url.into(),
+            key: Key::None,
+            headers: Vec::new(),
+            stream: true,
+            quirks: Quirks::COMPATIBLE,
+            family: "openai_chat",
+            place: None,
+        }
+    }
+
+    /// A provider that is known, under its own name, at this address or its own.
+    ///
+    /// # Errors
+    /// When it has no address of its own and none is said.
+    pub fn preset(preset: &Preset, base_url: Option<&str>) -> Result<Self, SetupError> {
+        let name = ProviderName(preset.name.to_owned());
+        let Some(url) =
+            base_url.map(|url| address(preset, url)).or(preset.base_url.map(Into::into))
+        else {
+            let variable = preset.base_variables.first().unwrap_or(&"base_url");
+            let url = format!("(none: set {variable})");
+            return Err(SetupError::Address { name, url });
+        };
+        let mut setup = Self::new(name, preset.kind, url);
+        setup.quirks = preset.quirks;
+        if preset.kind == Kind::OpenAiChat {
+            setup.family = preset.name;
+        }
+        Ok(setup)
+    }
+
+    /// With its credential.
+    #[must_use]
+    pub fn key(mut self, key: Key) -> Self {
+        self.key = key;
+        self
+    }
+}
+
+/// What a variable says, as an address: some hold `HOST:PORT` alone, or a server without its path.
+/// A server that listens everywhere is reached at this machine.
+fn address(preset: &Preset, said: &str) -> String {
+    let said = said.trim().trim_end_matches('/');
+    let url = if said.contains("://") { said.to_owned() } else { format!("http://{said}") };
+    let url = url.replacen("://0.0.0.0", "://127.0.0.1", 1);
+    let is_bare = url.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));
+    if is_bare { format!("{url}{}", preset.base_path) } else { url }
+}
+
+/// The provider, ready to be called. Nothing is sent yet.
+///
+/// # Errors
+/// When an address or a header is none.
+pub fn connect(way: &Way, setup: Setup) -> Result<Vendor, SetupError> {
+    let wire = wire(&setup)?;
+    let Setup { name, base_url, key, headers, stream, place, .. } = setup;
+    let base_url = match place {
+        Some(place) => placed(&base_url, &place),
+        None => base_url,
+    };
+    Vendor::new(way.0.clone(), wire, Options { name, base_url, key, headers, stream })
+}
+
+/// The region `global` has no address of its own.
+fn placed(base_url: &str, place: &Place) -> String {
+    let location = match place.location.as_str() {
+        "global" => String::new(),
+        region => format!("{region}-"),
+    };
+    base_url.replace("{location}-", &location).replace("{project}", &place.project)
+}
+
+/// The format of a kind: one line each.
+fn wire(setup: &Setup) -> Result<Arc<dyn Wire>, SetupError> {
+    let missing = |_kind| SetupError::Unsupported { name: setup.name.clone(), kind: setup.kind };
+    match setup.kind {
+        Kind::OpenAiChat => Ok(Arc::new(OpenAiChat::new(setup.family, setup.quirks))),
+        kind @ Kind::Anthropic => Err(missing(kind)),
+        kind @ Kind::OpenAiResponses => Err(missing(kind)),
+        kind @ Kind::Gemini => Err(missing(kind)),
+        kind @ Kind::Vertex => Err(missing(kind)),
+        kind @ Kind::Ollama => Err(missing(kind)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::preset, *};
+
+    #[test]
+    fn an_address_is_completed_from_what_the_variables_of_the_vendors_hold() {
+        for (name, said, expected) in [
+            ("ollama", "0.0.0.0:11434", "http://127.0.0.1:11434"),
+            ("ollama", "box", "http://box"),
+            ("vllm", "http://gpu:8000", "http://gpu:8000/v1"),
+            ("vllm", "http://gpu:8000/own/", "http://gpu:8000/own"),
+            ("azure", "https://me.openai.azure.com/", "https://me.openai.azure.com/openai/v1"),
+            ("openai_chat", "https://proxy.example.com/v1", "https://proxy.example.com/v1"),
+        ] {
+            let setup = Setup::preset(preset(name).unwrap(), Some(said)).unwrap();
+            assert_eq!(setup.base_url, expected, "{name} {said}");
+        }
+    }
+
+    #[test]
+    fn a_provider_without_an_address_of_its_own_says_which_variable_to_set() {
+        let error = Setup::preset(preset("azure").unwrap(), None).unwrap_err();
+        assert!(error.to_string().contains("AZURE_OPENAI_BASE_URL"), "{error}");
+    }
+
+    #[test]
+    fn vertex_is_reached_in_its_region_and_globally() {
+        let base = preset("vertex").unwrap().base_url.unwrap();
+        let at = |location: &str| {
+            placed(base, &Place { project: "p".to_owned(), location: location.to_owned() })
+        };
+        assert_eq!(at("us-central1"), "https://us-central1-aiplatform.googleapis.com");
+        assert_eq!(at("global"), "https://aiplatform.googleapis.com");
+    }
+}
