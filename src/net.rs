@@ -9,6 +9,8 @@
 mod body;
 mod frames;
 mod proxy;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::{sync::Arc, time::Duration};

@@ -11,11 +11,17 @@
 //!                                   └─ error status ─ Wire::trouble ─ failure table ─▶ ModelFailure
 //! ```
 
+mod anthropic;
 mod call;
 mod connect;
 mod draft;
 mod failure;
 mod key;
+mod parts;
+#[cfg(test)]
+mod samples;
+mod limits;
+mod openai_responses;
 mod openai_chat;
 mod presets;
 mod vendor;
@@ -63,6 +69,11 @@ pub(crate) trait Wire: fmt::Debug + Send + Sync + 'static {
 
     /// In which header the credential goes.
     fn auth(&self) -> Auth;
+
+    /// What every request of its carries beside the credential, also one for its models.
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 
     /// What to send.
     ///

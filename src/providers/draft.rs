@@ -43,6 +43,13 @@ pub(crate) enum Piece {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct At(usize);
 
+impl At {
+    /// Whether it stands directly behind that one.
+    pub(crate) const fn follows(self, other: Self) -> bool {
+        self.0 == other.0 + 1
+    }
+}
+
 impl Draft {
     /// Begins a piece.
     pub(crate) fn begin(&mut self, piece: Piece) -> Result<At, Trouble> {

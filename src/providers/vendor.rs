@@ -230,7 +230,7 @@ impl Vendor {
 
     async fn page(&self, after: Option<String>) -> Result<super::ModelPage, ModelFailure> {
         let path = self.wire.models_path(after.as_deref());
-        let ask = Ask { path, headers: Vec::new(), body: bytes::Bytes::new() };
+        let ask = Ask { path, headers: self.wire.headers(), body: bytes::Bytes::new() };
         let answer = self.send(Method::GET, ask, &mut Vec::new()).await?;
         let body = self.net.body(answer).whole(limits::WIRE_REPLY_BYTES).await;
         let body = body.map_err(|broken| failure::of_broken(&broken))?;
