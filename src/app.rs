@@ -31,7 +31,7 @@ use crate::{
 
 pub use crate::store::Holder;
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
-pub use crew::{Crew, TENANT, crew, tools};
+pub use crew::{Crew, TENANT, check, crew, tools};
 pub use vendors::{Served, at_hand, key_variables, serve_one, vendor_called};
 
 /// What an app is made of.

@@ -75,27 +75,17 @@ impl Crew {
 /// # Errors
 /// When the file cannot be read, with every mistake in it, or a vendor cannot be set up.
 pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Crew, AppError> {
-    let name = agents.display().to_string();
-    let text = read(agents).map_err(|why| Mistakes::unreadable(&name, &why))?;
-    let folder = agents.parent().unwrap_or(Path::new(""));
-    let tools = tools();
-    let known: Vec<ToolName> = tools.iter().map(|tool| tool.spec().name).collect();
-    let world = World {
-        tools: &known,
-        text: &|path| read(&folder.join(path)),
-        script: &|text| ScriptedModel::parse(text).map(drop).map_err(|error| error.to_string()),
-    };
-    let file = AgentsFile::read(&name, &text, &world)?;
+    let file = check(agents)?;
     let mut config = Config::new(store);
     for (provider, script) in file.scripts {
         let model = ScriptedModel::parse(&script)?.with_name(provider);
         config.providers.push(Arc::new(model.with_clock(Arc::new(SystemClock))));
     }
-    let served = vendors::serve(file.providers, environment, folder)?;
+    let served = vendors::serve(file.providers, environment, folder(agents))?;
     config.options.gates = vendors::gates(&served);
     let providers = served.iter().map(|one| Arc::new(one.vendor.clone()) as _);
     config.providers.extend(providers);
-    config.tools = tools;
+    config.tools = tools();
     config.tools.extend(file.stand_ins.into_iter().map(|tool| Arc::new(Canned(tool)) as _));
     for (name, value) in file.services {
         config.services = config.services.with(&name, value)?;
@@ -103,6 +93,27 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     config.agents = file.agents;
     config.prices = file.prices;
     Ok(Crew { config, lead: file.lead, served, registry: file.registry })
+}
+
+/// Reads an agents file and what it names, and sets nothing up.
+///
+/// # Errors
+/// When the file cannot be read, with every mistake in it.
+pub fn check(agents: &Path) -> Result<AgentsFile, Mistakes> {
+    let name = agents.display().to_string();
+    let text = read(agents).map_err(|why| Mistakes::unreadable(&name, &why))?;
+    let known: Vec<ToolName> = tools().iter().map(|tool| tool.spec().name).collect();
+    let world = World {
+        tools: &known,
+        text: &|path| read(&folder(agents).join(path)),
+        script: &|text| ScriptedModel::parse(text).map(drop).map_err(|error| error.to_string()),
+    };
+    AgentsFile::read(&name, &text, &world)
+}
+
+/// What paths in an agents file are relative to.
+fn folder(agents: &Path) -> &Path {
+    agents.parent().unwrap_or(Path::new(""))
 }
 
 /// A text of a bounded size, or why there is none, without the path: who asks has it.

@@ -221,3 +221,68 @@ pub(super) fn with_known(mut prices: PriceBook, served: &[Served]) -> PriceBook 
     prices.0.extend(dated.filter(|price| own.0.iter().all(|known| known.model != price.model)));
     prices
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        Environment::found(pairs.iter().map(|(name, value)| (name.into(), value.into())))
+    }
+
+    #[test]
+    fn a_vendor_is_at_hand_by_its_key_or_by_the_address_of_a_server() {
+        let check = |set: &[(&str, &str)], names: &[&str]| {
+            let found = at_hand(&environment(set));
+            let found: Vec<&str> = found.iter().map(|spec| spec.name.as_str()).collect();
+            assert_eq!(found, names, "{set:?}");
+        };
+        check(&[], &[]);
+        check(&[("OPENAI_API_KEY", "k")], &["openai"]);
+        check(&[("OPENAI_API_KEY", "")], &[]);
+        check(&[("GROQ_BASE_URL", "http://x")], &[]);
+        check(&[("VLLM_BASE_URL", "http://x")], &["vllm"]);
+        check(&[("VLLM_API_KEY", "k")], &[]);
+        check(&[("AZURE_OPENAI_API_KEY", "k")], &[]);
+        check(
+            &[("AZURE_OPENAI_API_KEY", "k"), ("AZURE_OPENAI_ENDPOINT", "https://me.example")],
+            &["azure"],
+        );
+        check(&[("GOOGLE_ACCESS_TOKEN", "k"), ("GOOGLE_CLOUD_PROJECT", "p")], &[]);
+    }
+
+    #[test]
+    fn who_share_a_credential_share_the_smallest_number_of_calls() {
+        let named = |name: &str, key: &str, calls| ProviderSpec {
+            name: name.into(),
+            key: Some(KeyAt::Variable(key.to_owned())),
+            calls,
+            ..vendor_called("groq").unwrap()
+        };
+        let specs = vec![
+            named("a", "K1", Some(5)),
+            named("b", "K1", Some(2)),
+            named("c", "K1", None),
+            named("d", "K2", Some(9)),
+            named("e", "K3", None),
+        ];
+        let served = serve(specs, &environment(&[]), Path::new("")).unwrap();
+        let calls: Vec<(String, u32)> =
+            gates(&served).into_iter().map(|(credential, calls)| (credential.0, calls)).collect();
+        let [(first, 2), (second, 9)] = calls.as_slice() else { panic!("{calls:?}") };
+        assert!(first.ends_with(":K1") && second.ends_with(":K2"), "{calls:?}");
+    }
+
+    #[test]
+    fn known_prices_are_added_where_a_program_says_nothing() {
+        let served = [named("groq", Some("k".into()), &environment(&[])).unwrap()];
+        let own = greenroom_actors::domain::usage::Price { input: 1, ..Default::default() };
+        let prices = PriceBook::default().with("openai/gpt-oss-20b", own);
+        let book = with_known(prices, &served);
+        let at = greenroom_actors::domain::ids::Timestamp(1_795_256_430_123);
+        let input = |model: &str| book.price(&model.into(), at).map(|price| price.input);
+        assert_eq!(input("openai/gpt-oss-20b"), Some(1));
+        assert_eq!(input("openai/gpt-oss-120b"), Some(150_000));
+        assert_eq!(input("llama-3.1-8b-instant"), None);
+    }
+}

@@ -78,6 +78,24 @@ impl Builder {
     /// A vendor by its name, such as `anthropic`, with the credential that the environment holds
     /// for it. Agents name its models as the vendor does. A vendor that nobody knows is said when
     /// the runtime starts; a credential that is missing, when it is needed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("greenroom.db");
+    /// use greenroom::{AgentSpec, Runtime};
+    ///
+    /// let runtime = Runtime::builder().store(path).vendor("groq").start().await?;
+    /// let session = runtime.spawn(&AgentSpec::new("clerk", "openai/gpt-oss-20b")).await?;
+    /// # drop(session);
+    /// runtime.shutdown().await;
+    ///
+    /// let wrong = Runtime::builder().vendor("gorq").start().await.unwrap_err();
+    /// assert!(wrong.to_string().contains("did you mean \"groq\"?"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn vendor(mut self, name: impl Into<String>) -> Self {
         self.config.vendors.push((name.into(), None));

@@ -256,3 +256,10 @@ fn this_machine_is_reached_without_a_proxy_and_others_through_it() {
     assert_eq!(auth(&except, &["--provider", "groq"]), Some(1));
     assert_eq!(vendor.asked().len(), 2);
 }
+
+#[test]
+fn the_example_for_real_vendors_is_right() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/vendors.toml");
+    let check = ran(&["config", "check", example], &[]);
+    assert_eq!(check.status.code(), Some(0), "{}", err(&check));
+}
