@@ -17,13 +17,13 @@ mod connect;
 mod draft;
 mod failure;
 mod key;
+mod limits;
+mod openai_chat;
+mod openai_responses;
 mod parts;
+mod presets;
 #[cfg(test)]
 mod samples;
-mod limits;
-mod openai_responses;
-mod openai_chat;
-mod presets;
 mod vendor;
 
 use std::fmt;

@@ -7,7 +7,7 @@ use greenroom_actors::{domain::ids::ProviderName, ports::Clock};
 
 use super::{
     Key, Kind, NetError, Options, Patience, Preset, Quirks, SetupError, Vendor, Wire,
-    openai_chat::OpenAiChat,
+    anthropic::Anthropic, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
 };
 use crate::net::Net;
 
@@ -146,8 +146,8 @@ fn wire(setup: &Setup) -> Result<Arc<dyn Wire>, SetupError> {
     let missing = |_kind| SetupError::Unsupported { name: setup.name.clone(), kind: setup.kind };
     match setup.kind {
         Kind::OpenAiChat => Ok(Arc::new(OpenAiChat::new(setup.family, setup.quirks))),
-        kind @ Kind::Anthropic => Err(missing(kind)),
-        kind @ Kind::OpenAiResponses => Err(missing(kind)),
+        Kind::Anthropic => Ok(Arc::new(Anthropic::new(true))),
+        Kind::OpenAiResponses => Ok(Arc::new(OpenAiResponses::new())),
         kind @ Kind::Gemini => Err(missing(kind)),
         kind @ Kind::Vertex => Err(missing(kind)),
         kind @ Kind::Ollama => Err(missing(kind)),
