@@ -3,6 +3,8 @@
 
 #[path = "cli/agents.rs"]
 mod agents;
+#[path = "cli/newcomer.rs"]
+mod newcomer;
 #[path = "cli/orders.rs"]
 mod orders;
 #[path = "cli/run.rs"]
@@ -139,10 +141,12 @@ fn a_demo_that_was_killed_goes_on_where_it_was() {
     child.kill().expect("it is ours");
     child.wait().expect("it is ours");
     let before = json(&out(&ran(&["tree", "--store", &store, "--json"])));
-    let demo = ran(&["demo", "--seed", "5", "--store", &store, "--json"]);
+    // As it says itself how to go on: without the seed, which the store knows.
+    let demo = ran(&["demo", "--store", &store, "--json"]);
     assert_eq!(demo.status.code(), Some(0), "{}", err(&demo));
     assert!(err(&demo).contains("goes on where it was"), "{}", err(&demo));
     let report = json(&out(&demo));
+    assert_eq!(report["seed"], 5, "the script it was begun with");
     assert_eq!(report["tree"]["session"], before[0]["session"], "the same root");
     let (mut restarts, mut agents) = (0, 0);
     walk(&report["tree"], &mut restarts, &mut agents);
@@ -186,6 +190,9 @@ fn wrong_input_is_refused_in_words_that_help() {
     let (folder, store) = folder();
     refused(&["tree", "--store", &store], &["no such file", "check the path"]);
     assert!(!Path::new(&store).exists(), "reading makes nothing");
+    let place = folder.path().to_string_lossy().into_owned();
+    refused(&["tree", "--store", &place], &["it is a folder", "name a file in it"]);
+    refused(&["demo", "--store", &place], &["it is a folder", "name a file in it"]);
     refused(&["demo", "--store", "/nowhere/at/all.db"], &["folder does not exist", "create it"]);
     let diary = folder.path().join("diary.txt").to_string_lossy().into_owned();
     std::fs::write(&diary, "Dear diary. ".repeat(200)).expect("a text");
@@ -209,7 +216,9 @@ fn wrong_input_is_refused_in_words_that_help() {
 
 #[test]
 fn a_command_line_that_is_not_understood_is_code_two() {
-    for args in [&["frobnicate"][..], &["log"], &["demo", "--seed", "many"], &[]] {
+    // The figures have one form only: a flag for another one would be a lie.
+    let other_form = &["metrics", "--json"];
+    for args in [&["frobnicate"][..], &["log"], &["demo", "--seed", "many"], &[], other_form] {
         assert_eq!(ran(args).status.code(), Some(2), "{args:?}");
     }
     let help = ran(&["--help"]);

@@ -97,7 +97,7 @@ fn a_comment_is_a_no_that_the_model_reads_and_an_edit_runs_what_was_typed() {
     assert_eq!(code, Some(0), "{seen}");
     assert!(out_text.contains("the letter is stamped"), "{out_text}");
     let log = out(&ran(&["log", "props", "--store", &store]));
-    assert!(log.contains("Edit") && log.contains("the parcel"), "{log}");
+    assert!(log.contains("yes, with {\"what\": \"the parcel\"}"), "{log}");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_polite_kill_ends_in_order_and_leaves_the_work_in_the_log() {
 
     let others = example(&store).output().expect("the binary runs");
     assert_eq!(others.status.code(), Some(1), "a model of others must not answer for it");
-    assert!(err(&others).contains("solo have work in hand there"), "{}", err(&others));
+    assert!(err(&others).contains("have work in hand there: solo"), "{}", err(&others));
     let again = greenroom(&args).arg("Stop.").output().expect("the binary runs");
     assert_eq!((again.status.code(), out(&again)), (Some(0), "Done.\n".to_owned()));
 }

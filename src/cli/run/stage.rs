@@ -271,6 +271,17 @@ impl Stage {
         Ok(())
     }
 
+    /// Tells something that is no event.
+    pub(super) fn remark(&mut self, words: &str) -> io::Result<()> {
+        self.speech.fresh_line()?;
+        if self.questions.is_shown() {
+            Screen::prompt("\n");
+        }
+        Screen::remark(words);
+        self.questions.remind();
+        Ok(())
+    }
+
     /// Somebody wants the turn stopped.
     pub(super) fn interrupted(&mut self) -> io::Result<()> {
         self.speech.fresh_line()?;
