@@ -36,7 +36,7 @@ use crate::{
 
 use super::{
     CliError, Common, Done,
-    ending::{Disk, Signals, Wish, stopped},
+    ending::{Disk, Signals, Wish, shell, stopped},
     look,
     screen::Screen,
 };
@@ -127,8 +127,11 @@ pub(super) async fn run(
         stage.opened(&store)?;
         let mut disk = Disk::watch(app.hindrance());
         let seen = (listener, &mut stage, &mut signals, &mut disk);
-        let end = play(runtime, session, prompt, seen).await?;
-        finish(runtime, end, stage).await
+        let end = play(runtime, session, prompt, seen).await;
+        if end.is_err() {
+            off_the_stage(runtime, session, &store).await?;
+        }
+        finish(runtime, end?, stage).await
     };
     let result = Box::pin(result).await;
     tokio::select! {
@@ -136,6 +139,20 @@ pub(super) async fn run(
         _wish = signals.next() => std::process::exit(130),
     }
     result
+}
+
+/// Says how a session comes back that was quarantined.
+async fn off_the_stage(
+    runtime: &Runtime,
+    session: SessionId,
+    store: &Path,
+) -> Result<(), CallError> {
+    let row = runtime.reading().session(session).await?;
+    if row.is_some_and(|row| row.status == Status::Quarantined) {
+        let store = shell(store);
+        Screen::remark(&format!("`greenroom release {session} --store {store}` lets it back"));
+    }
+    Ok(())
 }
 
 /// Agents with work in hand in a store who are not among these.
@@ -233,7 +250,7 @@ async fn finish(runtime: &Runtime, end: End, mut stage: Stage) -> Result<Done, C
         End::Outcome(outcome) => outcome,
         End::Quit => {
             Screen::remark(
-                "interrupted: what was in hand is in the log, and goes on when an app starts on this store",
+                "interrupted: what was in hand is in the log, and goes on while the next run works on this store",
             );
             return Ok(Done::Interrupted);
         }

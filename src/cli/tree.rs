@@ -8,6 +8,7 @@ use greenroom_actors::{
         catalog::{Status, Totals},
         ids::{AgentName, SessionId, TenantId},
         outcome::TurnOutcome,
+        usage::NanoUsd,
     },
     runtime::{CallError, Reading, TreeNode},
 };
@@ -176,11 +177,15 @@ pub(super) fn sum(totals: &Totals) -> String {
         totals.cost,
     );
     if totals.unsettled_calls > 0 {
+        // A bound in money of nothing at all is one that nobody knows.
+        let money = match totals.unsettled_cost_max {
+            NanoUsd(0) => "of unknown price".to_owned(),
+            known => known.to_string(),
+        };
         text += &format!(
-            "\n       {} broke off: at most {}, {}",
+            "\n       {} broke off: at most {}, {money}",
             counted(totals.unsettled_calls, "call"),
             counted(totals.unsettled_tokens_max, "token"),
-            totals.unsettled_cost_max,
         );
     }
     if totals.unpriced_calls > 0 {

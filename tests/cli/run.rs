@@ -173,6 +173,22 @@ fn a_polite_kill_ends_in_order_and_leaves_the_work_in_the_log() {
 }
 
 #[test]
+fn a_run_whose_agent_is_quarantined_says_how_it_comes_back() {
+    let (folder, store) = folder();
+    let file = alone(folder.path(), "agent *\n  panic out of tune");
+    let run = greenroom(&["run", "--agents", &file, "--store", &store, "Go."]).output();
+    let run = run.expect("the binary runs");
+    assert_eq!(run.status.code(), Some(1), "{}", err(&run));
+    let session =
+        json(&out(&ran(&["sessions", "--store", &store, "--json"])))[0]["session"].clone();
+    let hint = format!("`greenroom release {} --store {store}`", session.as_str().expect("an id"));
+    assert!(err(&run).contains(&hint), "{}", err(&run));
+    // Nobody said what the model costs, so no bound in money is known either.
+    let totals = out(&ran(&["totals", "--store", &store]));
+    assert!(totals.contains("3 calls broke off: at most ") && totals.contains("of unknown price"));
+}
+
+#[test]
 fn a_prompt_comes_from_stdin_and_json_is_one_event_a_line() {
     let (folder, store) = folder();
     let file = alone(folder.path(), "agent *\n  say You said: {input}");

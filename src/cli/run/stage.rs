@@ -23,7 +23,7 @@ use crate::{
     cli::{
         CliError,
         progress::Progress,
-        screen::{Screen, Tone},
+        screen::{Screen, Tone, counted},
         tree,
     },
 };
@@ -311,7 +311,8 @@ impl Stage {
         let at_work = at_work(&node);
         if at_work > 0 {
             Screen::remark(&format!(
-                "{at_work} agents below are still at work; they go on when an app starts on this store"
+                "{} below still at work; they go on while the next run works on this store",
+                counted(at_work as u64, "agent")
             ));
         }
         Screen::remark(&self.screen.paint_remark(Tone::Faint, &tree::sum(&node.subtree)));
