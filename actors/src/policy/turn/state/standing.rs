@@ -68,7 +68,8 @@ impl State {
                 Subject::Budget { .. } => "more budget",
                 Subject::Question { .. } => "a question",
             };
-            return Some(format!("approval of {what}, {more} more"));
+            let more = if more > 0 { format!(", {more} more") } else { String::new() };
+            return Some(format!("approval of {what}{more}"));
         }
         let turn = self.turn.as_ref();
         if let Some(turn) = turn
@@ -80,7 +81,8 @@ impl State {
             return Some(format!("tool {}", call.name));
         }
         if self.live_children() > 0 {
-            return Some(format!("{} children", self.live_children()));
+            let live = self.live_children();
+            return Some(format!("{live} {}", if live == 1 { "child" } else { "children" }));
         }
         if self.is_stopping() {
             return Some("the end of what is being cancelled".to_owned());
