@@ -168,6 +168,7 @@ pub(super) fn detail(event: &Event) -> String {
         Event::ModelCallFailed { call, failure } => {
             format!("m{call}: {}: {}", failure.kind.word(), failure.message)
         }
+        Event::ModelFellBack { from, to, reason, .. } => format!("from {from} to {to}: {reason}"),
         Event::UsageSettled { call, settlement, .. } => {
             format!("m{call}: {} tokens, {}", settlement.tokens(), settlement.cost())
         }

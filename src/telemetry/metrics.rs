@@ -130,6 +130,10 @@ impl Metrics {
                 self.booked(&agent, &model, settlement);
             }
             Event::TimerSet { timer: TimerKind::Retry, .. } => count(&all.model_retries, mine()),
+            Event::ModelFellBack { from, .. } => {
+                let from = self.models.value(from.model.as_str());
+                count(&all.model_fallbacks, one("model", &from));
+            }
             Event::ToolRequested { call, name, .. } => {
                 let name = self.tools.value(name.as_str());
                 self.wanted.begin(of.session, *call, of.at, name);

@@ -37,6 +37,7 @@ mod measure;
 mod models;
 mod recover;
 mod tools;
+mod trouble;
 
 #[cfg(test)]
 mod tests;

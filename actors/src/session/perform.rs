@@ -231,7 +231,7 @@ impl Live {
         let Some(request) = prompt::request(&self.state, call, now) else { return };
         let tables = self.tables();
         let provider =
-            self.state.agent().map(|agent| tables.provider(agent, &request.model)).transpose();
+            self.state.turn.as_ref().map(|turn| tables.provider(&turn.choice())).transpose();
         let late = request.deadline.plus_ms(2 * limits::ABORT_GRACE_MS);
         let task = model_task::call(Arc::clone(&self.house), request, provider);
         let myself = self.myself.clone();

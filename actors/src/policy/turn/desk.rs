@@ -281,13 +281,14 @@ impl<'s, 'e> Desk<'s, 'e> {
         if self.waits_for_agents() {
             return false;
         }
+        // One answer fits; one that was broken off again and again may not. All of it is in the
+        // log, message by message.
+        let text = measure::clip_stored(&last.text, limits::EVENT_BYTES / 2).into_owned();
         let outcome = match last.stop {
-            Stop::Refusal => {
-                TurnOutcome::Failed { reason: format!("the model refused: {}", last.text) }
-            }
+            Stop::Refusal => TurnOutcome::Failed { reason: format!("the model refused: {text}") },
             // A paused turn has no last word; if it had one, it would be over.
             Stop::EndTurn | Stop::ToolUse | Stop::MaxTokens | Stop::StopSequence | Stop::Paused => {
-                TurnOutcome::Completed { text: last.text, truncated: last.stop == Stop::MaxTokens }
+                TurnOutcome::Completed { text, truncated: last.stop == Stop::MaxTokens }
             }
         };
         self.end_turn(turn, outcome);

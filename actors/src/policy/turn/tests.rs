@@ -14,5 +14,6 @@ mod recovery;
 mod room;
 mod told;
 mod tools;
+mod trouble;
 mod turns;
 mod window;

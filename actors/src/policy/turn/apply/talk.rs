@@ -52,10 +52,19 @@ pub(super) fn answered(state: &mut State, reply: &Reply) {
         say(state, Message { speaker: Speaker::Assistant, blocks });
     }
     if let Some(turn) = &mut state.turn {
-        // A pause is no end: the model goes on from what it has said so far.
-        let ends = batch.is_empty() && reply.stop != Stop::Paused;
-        turn.last_word = ends.then_some(LastWord { text, stop: reply.stop });
+        let before = std::mem::take(&mut turn.said);
         turn.batch = batch;
+        turn.last_word = None;
+        if turn.batch.is_empty() {
+            let text = before + &text;
+            if reply.stop == Stop::Paused {
+                // A pause is no end: the model goes on from what it has said so far, and its
+                // answer is all of it. What it says before it asks for tools is none.
+                turn.said = text;
+            } else {
+                turn.last_word = Some(LastWord { text, stop: reply.stop });
+            }
+        }
     }
 }
 
