@@ -46,7 +46,7 @@ pub use embed::{
 pub use greenroom_actors::{
     ModelProvider, Probe, ServiceError, Services, Tool, ToolCtx,
     domain::{
-        agent::{AgentSpec, InputPolicy, Limits, RestartPolicy, Role, Sampling},
+        agent::{AgentSpec, InputPolicy, Limits, ModelChoice, RestartPolicy, Role, Sampling},
         budget::{Amount, Budget, Dimension, Shortage},
         catalog::{
             ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Status, Totals, TotalsOf,

@@ -14,6 +14,9 @@ pub const MODEL_RETRIES: u32 = 5;
 pub const RETRY_MS: u64 = 500;
 /// Longest such pause, unless the vendor asked for a longer one.
 pub const RETRY_MAX_MS: u64 = 30_000;
+/// Models that one agent falls back to: each may use up its retries, some minutes of trouble, before
+/// the next is asked; four more are enough to leave any vendor.
+pub const FALLBACKS: usize = 4;
 /// A turn's whole time: `APPROVAL_MS` over a weekend and a day of work, else the turn would end while
 /// a person may still answer.
 pub const TURN_MS: u64 = 345_600_000;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use greenroom_actors::{
     domain::{
-        agent::{AgentSpec, InputPolicy, Limits, RestartPolicy, Role, Sampling},
+        agent::{AgentSpec, InputPolicy, Limits, ModelChoice, RestartPolicy, Role, Sampling},
         ids::AgentName,
         tool::{Args, Overlay},
     },
@@ -22,10 +22,11 @@ use super::{
     tools::{self, Tools},
 };
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "extends",
     "role",
     "model",
+    "fallback",
     "instructions",
     "instructions_file",
     "tools",
@@ -139,6 +140,7 @@ fn draft(
     ];
     spec.role = own.choice("role", &roles).unwrap_or_default();
     model(agent, parts.models, &mut spec);
+    fallback(agent, parts.models, &mut spec);
     spec.instructions = instructions(agent, world).unwrap_or_default();
     own_tools(agent, parts.tools, &mut spec);
     spec.routes = routes.iter().map(|route| AgentName(route.value.clone())).collect();
@@ -185,6 +187,32 @@ fn model(agent: &Section<'_, '_>, models: &Models, spec: &mut AgentSpec) {
     if let Some(model) = model {
         spec.model = model.name.clone();
         spec.provider = Some(model.provider.clone());
+    }
+}
+
+/// Models that answer where its own cannot, in this order.
+fn fallback(agent: &Section<'_, '_>, models: &Models, spec: &mut AgentSpec) {
+    let named = agent.texts("fallback");
+    if named.len() > most::FALLBACKS {
+        let what = format!("{} models to fall back to", named.len());
+        agent.sheet.note(agent.place("fallback"), what, format!("at most {}", most::FALLBACKS));
+    }
+    for name in named {
+        let known = || models.names();
+        let Some(model) = models.find(&name.value) else {
+            let what = format!("model {:?} does not exist", name.value);
+            let expected = format!("{}, from [models.NAME]", listed(known()));
+            agent.sheet.note_near(name.span, what, expected, near(&name.value, known()));
+            continue;
+        };
+        let choice =
+            ModelChoice { model: model.name.clone(), provider: Some(model.provider.clone()) };
+        if choice.model == spec.model && choice.provider == spec.provider {
+            let what = format!("model {:?} is the agent's own", name.value);
+            agent.sheet.note(name.span, what, "another than it has".to_owned());
+            continue;
+        }
+        spec.fallback.push(choice);
     }
 }
 
