@@ -5,6 +5,7 @@
 
 mod builder;
 mod inbox;
+mod input;
 mod schema;
 mod session;
 mod stream;
@@ -13,6 +14,7 @@ mod typed;
 
 pub use builder::Builder;
 pub use inbox::{Approval, Inbox};
+pub use input::Input;
 pub use session::Session;
 pub use stream::{TurnEvent, TurnStream};
 pub use tenant::Tenant;

@@ -39,7 +39,8 @@ pub mod store;
 pub mod telemetry;
 
 pub use embed::{
-    Approval, Builder, Inbox, Runtime, Session, Tenant, ToolError, TurnEvent, TurnStream, TypedTool,
+    Approval, Builder, Inbox, Input, Runtime, Session, Tenant, ToolError, TurnEvent, TurnStream,
+    TypedTool,
 };
 
 // What a program that embeds the runtime meets, so that it needs no other crate of ours.

@@ -33,6 +33,7 @@ pub mod state;
 mod approvals;
 mod cancel;
 mod desk;
+mod images;
 mod measure;
 mod models;
 mod recover;

@@ -12,7 +12,7 @@ use crate::domain::{
 use crate::limits;
 
 use super::{
-    apply, builtin,
+    apply, builtin, images,
     input::{Effect, Env, Input, Rejected},
     measure, pending, prompt,
     state::{Stage, State},
@@ -170,6 +170,7 @@ impl<'s, 'e> Desk<'s, 'e> {
         if self.state.queue.len() >= limits::QUEUE {
             return Err(Rejected::Busy);
         }
+        images::fit(self.state, &input)?;
         let policy = self.state.agent().map_or(InputPolicy::Queue, |agent| agent.input);
         let running = self.state.turn.as_ref();
         let ending = running.is_some_and(|turn| turn.cancel.is_some());

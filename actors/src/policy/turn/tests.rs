@@ -5,6 +5,8 @@ mod agents;
 mod approvals;
 mod dark;
 mod endings;
+mod hostile;
+mod images;
 mod laws;
 mod life;
 mod outside;

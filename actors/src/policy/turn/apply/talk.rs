@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::domain::{
-    conversation::{Block, Message, Reply, ReplyBlock, Speaker, Stop},
-    ids::ToolCallNo,
-    tool::ToolOutcome,
+use crate::{
+    domain::{
+        conversation::{Block, Message, Reply, ReplyBlock, Speaker, Stop},
+        ids::ToolCallNo,
+        tool::ToolOutcome,
+    },
+    limits,
 };
 
 use super::{
@@ -117,12 +120,14 @@ pub(super) fn compacted(state: &mut State, messages: u64, summary: &str) {
 
 fn bytes_of(message: &Message) -> u64 {
     // The stored form is never shorter than the text in it, so this is an upper bound of its
-    // tokens: no tokenizer makes more tokens than bytes.
+    // tokens: no tokenizer makes more tokens than bytes. An image is no text: its bytes say
+    // nothing of its tokens, but no vendor counts more than so many.
     let stored: u64 = message
         .blocks
         .iter()
         .map(|block| match block {
-            Block::Stored { blob } | Block::Image { blob, .. } => blob.bytes,
+            Block::Stored { blob } => blob.bytes,
+            Block::Image { .. } => limits::IMAGE_TOKENS,
             Block::Text { .. }
             | Block::Thinking { .. }
             | Block::ToolUse { .. }
