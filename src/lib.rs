@@ -39,8 +39,8 @@ pub mod store;
 pub mod telemetry;
 
 pub use embed::{
-    Approval, Builder, Inbox, Input, Runtime, Session, Tenant, ToolError, TurnEvent, TurnStream,
-    TypedTool,
+    AnswerError, Approval, Builder, Inbox, Input, Runtime, Session, Tenant, ToolError, TurnEvent,
+    TurnStream, TypedTool, schema_of,
 };
 
 // What a program that embeds the runtime meets, so that it needs no other crate of ours.

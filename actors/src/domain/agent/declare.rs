@@ -91,6 +91,13 @@ impl AgentSpec {
         self
     }
 
+    /// A JSON Schema that its answers must fit; vendors that can are told to keep to it.
+    #[must_use]
+    pub fn answers_in(mut self, schema: impl Into<String>) -> Self {
+        self.sampling.output_schema = Some(schema.into());
+        self
+    }
+
     /// How what no rule decides is treated.
     #[must_use]
     pub const fn mode(mut self, mode: Mode) -> Self {
