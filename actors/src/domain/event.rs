@@ -1,6 +1,8 @@
 //! The one vocabulary: what happened in a session, in the past tense. An event is a journal
 //! record, a subscriber's message, a trace line and the source of every metric.
 
+mod patience;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -167,25 +169,6 @@ impl ModelFailure {
             unbilled: false,
             usage: None,
             emitted: false,
-        }
-    }
-
-    /// Whether the vendor asks for patience and nothing is wrong with the call itself: it is made
-    /// again for as long as its turn may take, however often.
-    #[must_use]
-    pub const fn asks_for_patience(&self) -> bool {
-        match self.kind {
-            FailureKind::RateLimited => self.retryable,
-            FailureKind::Overloaded => self.retryable && self.retry_after_ms.is_some(),
-            FailureKind::Auth
-            | FailureKind::Quota
-            | FailureKind::BadRequest
-            | FailureKind::Transport
-            | FailureKind::EndedEarly
-            | FailureKind::TimedOut
-            | FailureKind::Malformed
-            | FailureKind::Aborted
-            | FailureKind::Lost => false,
         }
     }
 

@@ -370,6 +370,6 @@ fn an_answer_in_many_large_parts_fits_into_a_frame() {
         panic!("it did not complete");
     };
     assert!(text.len() <= limits::EVENT_BYTES / 2);
-    assert!(text.ends_with("more bytes cut]"), "{}", &text[text.len() - 99..]);
+    assert!(text.ends_with("more bytes cut]"));
     assert!(pending(&play.state, crate::policy::turn::Run::First).is_empty());
 }
