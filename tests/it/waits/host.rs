@@ -64,7 +64,8 @@ async fn a_call_of_the_host_is_waited_for_no_longer_than_a_tool_and_a_call_take(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_is_waited_for_no_longer_than_a_blob_may_take_to_be_kept_or_found() {
     let (mut still, hold) = holdable(ECHO, echo).await;
-    let open = bounded("open", still.runtime.open(&"echo".into(), "test".into()));
+    let echo = "echo".into();
+    let open = bounded("open", still.runtime.open(&echo, "test".into()));
     let session = open.await.expect("open");
     let gif = || b"GIF89a and so on".to_vec();
     for _life in LIVES {
