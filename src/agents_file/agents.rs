@@ -54,6 +54,8 @@ pub(super) struct Parts<'p> {
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) spec: AgentSpec,
+    /// The names in the file of the models that it falls back to.
+    pub(super) fallback: Vec<String>,
     pub(super) place: Span,
     pub(super) role: Span,
     pub(super) routes: Vec<Placed<String>>,
@@ -140,7 +142,7 @@ fn draft(
     ];
     spec.role = own.choice("role", &roles).unwrap_or_default();
     model(agent, parts.models, &mut spec);
-    fallback(agent, parts.models, &mut spec);
+    let fallback = fallback(agent, parts.models, &mut spec);
     spec.instructions = instructions(agent, world).unwrap_or_default();
     own_tools(agent, parts.tools, &mut spec);
     spec.routes = routes.iter().map(|route| AgentName(route.value.clone())).collect();
@@ -157,6 +159,7 @@ fn draft(
     spec.authority = permissions::of(all, agent);
     Draft {
         spec,
+        fallback,
         place: name.span.clone(),
         role: own.place("role"),
         routes,
@@ -190,8 +193,9 @@ fn model(agent: &Section<'_, '_>, models: &Models, spec: &mut AgentSpec) {
     }
 }
 
-/// Models that answer where its own cannot, in this order.
-fn fallback(agent: &Section<'_, '_>, models: &Models, spec: &mut AgentSpec) {
+/// Models that answer where its own cannot, in this order, by their names in the file.
+fn fallback(agent: &Section<'_, '_>, models: &Models, spec: &mut AgentSpec) -> Vec<String> {
+    let mut kept = Vec::new();
     let named = agent.texts("fallback");
     if named.len() > most::FALLBACKS {
         let what = format!("{} models to fall back to", named.len());
@@ -213,7 +217,9 @@ fn fallback(agent: &Section<'_, '_>, models: &Models, spec: &mut AgentSpec) {
             continue;
         }
         spec.fallback.push(choice);
+        kept.push(name.value);
     }
+    kept
 }
 
 fn instructions(agent: &Section<'_, '_>, world: &World<'_>) -> Option<String> {
