@@ -78,8 +78,11 @@ fn money(all: &Section<'_, '_>, draft: &Draft, drafts: &[Draft], models: &Models
             continue;
         }
         ahead.extend(drafts.iter().filter(|other| next.spec.routes.contains(&other.spec.name)));
-        let model = models.find(next.spec.model.as_str());
-        if let Some(model) = model.filter(|model| model.price.is_none()) {
+        let own = std::iter::once(next.spec.model.as_str());
+        let mut used = own.chain(next.fallback.iter().map(String::as_str));
+        let unpriced =
+            used.find_map(|name| models.find(name).filter(|model| model.price.is_none()));
+        if let Some(model) = unpriced {
             let what = format!(
                 "agent {:?} has a budget in money, and model {:?} of agent {:?} has no price",
                 draft.spec.name.as_str(),

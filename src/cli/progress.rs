@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use greenroom_actors::{
     domain::{
         conversation::{Block, ReplyBlock},
-        event::{CancelTarget, Event, RestartCause, UserInput},
+        event::{CancelTarget, Event, RestartCause, TimerKind, UserInput},
         ids::{AgentName, SessionId, Timestamp},
         outcome::TurnOutcome,
         permission::Answer,
@@ -122,6 +122,12 @@ fn told(event: &Event) -> Option<(Tone, String)> {
         Event::ModelCallFailed { call, failure } => {
             (Tone::Bad, format!("lost its model call m{call}: {}", failure.message))
         }
+        Event::TimerSet { timer: TimerKind::Retry, at } => {
+            (Tone::Busy, format!("asks its model again at {}", at.utc()))
+        }
+        Event::ModelFellBack { to, reason, .. } => {
+            (Tone::Busy, format!("goes on with model {to}, because of {reason}"))
+        }
         Event::SessionQuarantined { reason } => (Tone::Bad, format!("is off the stage: {reason}")),
         Event::BudgetWarned { .. } => (Tone::Busy, format!("budget: {}", detail(event))),
         Event::BudgetExhausted { shortage } => (Tone::Bad, shortage.to_string()),
@@ -191,6 +197,7 @@ pub(super) fn detail(event: &Event) -> String {
         Event::ModelCallFailed { call, failure } => {
             format!("m{call}: {}: {}", failure.kind.word(), failure.message)
         }
+        Event::ModelFellBack { from, to, reason, .. } => format!("from {from} to {to}: {reason}"),
         Event::UsageSettled { call, settlement, .. } => {
             format!("m{call}: {} tokens, {}", settlement.tokens(), settlement.cost())
         }
@@ -217,7 +224,7 @@ pub(super) fn detail(event: &Event) -> String {
         Event::ChildFinished { child, report, .. } => {
             format!("{child}: {}: {}", report.outcome.word(), report.outcome.text())
         }
-        Event::TimerSet { timer, at } => format!("{timer:?} at {at}"),
+        Event::TimerSet { timer, at } => format!("{timer:?} at {}", at.utc()),
         Event::TimerFired { timer } => format!("{timer:?}"),
         Event::CancelRequested { target, reason, .. } => format!("{}: {reason}", aimed(target)),
         Event::TurnFinished { turn, outcome } => {

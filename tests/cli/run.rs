@@ -226,12 +226,23 @@ fn a_turn_that_fails_is_code_one() {
 }
 
 #[test]
-fn an_answer_that_broke_off_is_given_again_in_full() {
+fn an_answer_that_its_vendor_cut_off_ends_the_turn_and_is_not_begun_again() {
     let (folder, store) = folder();
     let file = alone(
         folder.path(),
-        "agent *\n  say Half an\n  until call 2 fail overloaded after 1ms\n  say answer.",
+        "agent *\n  say Half an\n  until call 2 fail transport\n  say answer.",
     );
+    let run = ran(&["run", "--agents", &file, "--store", &store, "Go."]);
+    assert_eq!(run.status.code(), Some(1), "{}", err(&run));
+    assert_eq!(out(&run), "Half an\n");
+    assert!(err(&run).contains("so the call was not made again"), "{}", err(&run));
+}
+
+#[test]
+fn an_answer_that_broke_off_with_its_session_is_given_again_in_full() {
+    let (folder, store) = folder();
+    let file =
+        alone(folder.path(), "agent *\n  say Half an\n  until call 2 panic struck\n  say answer.");
     let run = ran(&["run", "--agents", &file, "--store", &store, "Go."]);
     assert_eq!(run.status.code(), Some(0), "{}", err(&run));
     assert_eq!(out(&run), "Half an\nHalf ananswer.\n");
