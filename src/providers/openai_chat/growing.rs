@@ -61,8 +61,11 @@ impl Growing {
     pub(super) fn add(&mut self, answer: Answer<'_>, out: Out<'_>) -> Result<(), Trouble> {
         // Assigned, never added: what comes later is the better word.
         self.draft.usage = answer.usage().or(self.draft.usage);
-        if let Some(model) = answer.model.filter(|model| !model.is_empty()) {
-            self.draft.served_by = Some(model);
+        // Each chunk repeats it, but for a first one that may be empty.
+        if self.draft.served_by.as_ref().is_none_or(String::is_empty) {
+            let model = text(answer.model);
+            self.draft.served_by =
+                Some(model.map_err(|error| Trouble::json("read the model", &error))?);
         }
         for choice in answer.choices.into_iter().flatten() {
             self.choice(choice, out)?;
