@@ -34,7 +34,7 @@ pub(super) struct Groq<'a> {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Choice<'a> {
-    pub(super) index: Option<u32>,
+    pub(super) index: Option<i64>,
     #[serde(borrow)]
     pub(super) delta: Option<Said<'a>>,
     #[serde(borrow)]

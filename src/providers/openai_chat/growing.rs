@@ -89,7 +89,7 @@ impl Growing {
         Ok(())
     }
 
-    fn say(&mut self, no: u32, said: Said<'_>, whole: bool, out: Out<'_>) -> Result<(), Trouble> {
+    fn say(&mut self, no: i64, said: Said<'_>, whole: bool, out: Out<'_>) -> Result<(), Trouble> {
         self.reason(&said, out)?;
         self.content(said.content, out)?;
         let refusal = text(said.refusal).map_err(|error| Trouble::json("read refusal", &error))?;
@@ -179,7 +179,7 @@ impl Growing {
         Ok(())
     }
 
-    fn call(&mut self, no: u32, call: Call<'_>, whole: bool, out: Out<'_>) -> Result<(), Trouble> {
+    fn call(&mut self, no: i64, call: Call<'_>, whole: bool, out: Out<'_>) -> Result<(), Trouble> {
         let place = Place { choice: no, index: call.index };
         let id = call.id.filter(|id| !id.is_empty());
         let (name, args) = match call.function {
