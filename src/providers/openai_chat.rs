@@ -19,6 +19,7 @@ mod answer;
 mod ask;
 mod body;
 mod calls;
+mod conversation;
 mod details;
 mod error;
 mod growing;

@@ -60,6 +60,15 @@ pub enum SetupError {
         /// Which.
         header: String,
     },
+    /// Where on Vertex it is.
+    #[error(
+        "set up provider {name}: say its project and location, as GOOGLE_CLOUD_PROJECT and \
+         GOOGLE_CLOUD_LOCATION do"
+    )]
+    NoPlace {
+        /// Whose.
+        name: ProviderName,
+    },
     /// Its format.
     #[error("set up provider {name}: its format, {kind:?}, is not spoken yet")]
     Unsupported {
