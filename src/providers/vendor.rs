@@ -270,12 +270,10 @@ impl ModelProvider for Vendor {
     }
 
     fn credential(&self) -> CredentialName {
-        // Who share a key share its rate; without one each is alone.
+        // Who share a key share its rate, whatever formats they speak; without one each is alone.
         match &self.key {
             Key::None => CredentialName(self.name.0.clone()),
-            Key::Variable { .. } | Key::File(_) => {
-                CredentialName(format!("{}:{}", self.wire.family(), self.key.place()))
-            }
+            Key::Variable { .. } | Key::File(_) => CredentialName(self.key.place()),
         }
     }
 
