@@ -20,6 +20,7 @@ use greenroom_actors::{
 };
 
 use secrecy::SecretString;
+use tokio::sync::watch;
 
 use crate::{
     agents_file::Mistakes,
@@ -165,6 +166,12 @@ impl App {
         &self.runtime
     }
 
+    /// Why the store can write nothing for now, and when that changes.
+    #[must_use]
+    pub fn hindrance(&self) -> watch::Receiver<Option<String>> {
+        self.store.hindrance()
+    }
+
     /// Ends in order: the runtime with everybody in it, then the store. What has work in hand goes
     /// on when an app starts on the same store. Returns the order; without the store, if that was not
     /// closed in time.
@@ -203,6 +210,19 @@ fn vendors(config: &mut Config) -> Result<(), AppError> {
 pub fn look(store: &Path) -> Result<Reading, AppError> {
     let store = Arc::new(Store::look(store)?);
     Ok(Reading::new(&deps(&store)))
+}
+
+/// A store to look at where something is in it. A file that is not there, or is still empty because
+/// whoever made it died at once, is one to begin with.
+///
+/// # Errors
+/// As `look`, but for these.
+pub fn look_if_any(store: &Path) -> Result<Option<Reading>, AppError> {
+    match look(store) {
+        Ok(reading) => Ok(Some(reading)),
+        Err(AppError::Open(OpenError::Missing { .. } | OpenError::Empty { .. })) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A dark runtime on a store that is there: it writes down what it is told and sets nothing in

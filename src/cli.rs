@@ -19,7 +19,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use greenroom_actors::{
-    domain::ids::{Position, SessionId},
+    domain::ids::{ApprovalId, Position, SessionId},
     runtime::CallError,
 };
 
@@ -29,6 +29,7 @@ use crate::{
     config::{Environment, Settings},
 };
 
+use ending::shell;
 use screen::Screen;
 
 /// A runtime for LLM agents: supervised, durable sessions over an event log.
@@ -43,15 +44,21 @@ const AFTER_HELP: &str = "\
 Commands that read do so beside a running runtime and change nothing.
 
 Environment:
-  GREENROOM_STORE  the store to use where no --store is given
-  GREENROOM_AGENTS the agents file to use where no --agents is given
-  GREENROOM_HOME   the folder of your config.toml [default: greenroom in $XDG_CONFIG_HOME or ~/.config]
-  …_API_KEY        a vendor's credential; `greenroom auth` says which and whether it works
-  HTTPS_PROXY      the proxy for vendors, with HTTP_PROXY, ALL_PROXY and NO_PROXY
-  RUST_LOG         log lines on stderr (default: greenroom=info,ractor=warn)
-  NO_COLOR         no colours
+  GREENROOM_STORE   the store where no --store is given, but for `demo`
+  GREENROOM_AGENTS  the agents file of `run` where no --agents is given
+  GREENROOM_HOME    the folder of your config.toml [default: greenroom in
+                    $XDG_CONFIG_HOME or in ~/.config]
+  …_API_KEY         a vendor's credential; `greenroom auth` says which, and whether
+                    it is accepted
+  HTTPS_PROXY       the proxy for vendors, with HTTP_PROXY, ALL_PROXY, NO_PROXY
+  RUST_LOG          log lines on stderr [default: greenroom=info,ractor=warn;
+                    for `demo` and `run` errors alone]
+  NO_COLOR          no colours
+  COLUMNS           how wide to print where there is no terminal to ask
+  TMPDIR            where `demo` puts the store of a throw-away demo
 
-Exit codes: 0 done, 1 it did not work, 2 the command line was not understood, 130 interrupted.";
+Exit codes: 0 done, 1 it did not work, 2 the command line was not understood,
+130 interrupted.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -61,6 +68,10 @@ enum Command {
     /// goes on where it was.
     Demo(demo::DemoArgs),
     /// Run an agent of an agents file on a prompt; what needs a person's answer is asked here
+    ///
+    /// The answer goes to stdout as it comes, what everybody does is told on stderr. Where there is
+    /// no terminal to ask in, the answer is no. Ctrl-C cancels the turn, a second one quits. With
+    /// --json each event is a line.
     Run(run::RunArgs),
     /// Show what is set and by whom, or check settings and agents files
     #[command(subcommand)]
@@ -70,6 +81,8 @@ enum Command {
     /// List sessions
     Sessions(look::SessionsArgs),
     /// Print a session's log, frame by frame
+    ///
+    /// With --json each frame is a line.
     Log(look::LogArgs),
     /// List what waits for a person's answer
     Approvals(look::PlainArgs),
@@ -107,12 +120,25 @@ enum Command {
     },
 }
 
-/// Options of every command on a store.
+/// The option of every command on a store.
 #[derive(Args, Debug)]
-struct Common {
+struct OnStore {
     /// The store's file [default: as set, or greenroom.db]
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
+}
+
+impl OnStore {
+    fn path(&self, settings: &Settings) -> PathBuf {
+        self.store.clone().unwrap_or_else(|| settings.store.value.clone())
+    }
+}
+
+/// Options of every command that reads or changes a store and has a result.
+#[derive(Args, Debug)]
+struct Common {
+    #[command(flatten)]
+    on: OnStore,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -120,7 +146,7 @@ struct Common {
 
 impl Common {
     fn store(&self, settings: &Settings) -> PathBuf {
-        self.store.clone().unwrap_or_else(|| settings.store.value.clone())
+        self.on.path(settings)
     }
 }
 
@@ -146,19 +172,26 @@ enum CliError {
     #[error("print the result as JSON")]
     Json(#[from] serde_json::Error),
     /// Nothing fits.
-    #[error("no session fits {text:?}; `greenroom sessions --store {}` lists them", store.display())]
+    #[error("no session fits {text:?}; `greenroom sessions --store {}` lists them", shell(store))]
     NoSession { text: String, store: PathBuf },
     /// More than one fits.
     #[error("{text:?} fits {count} {what}, such as {examples}; give more of the id")]
     Ambiguous { text: String, what: &'static str, count: usize, examples: String },
     /// No such question.
     #[error(
-        "no open question fits {text:?}, of {open} that are open; `greenroom approvals` lists them"
+        "no open question fits {text:?}; `greenroom approvals --store {}` lists those that are open",
+        shell(store)
     )]
-    NoApproval { text: String, open: usize },
+    NoApproval { text: String, store: PathBuf },
+    /// Somebody was faster, or it was too late.
+    #[error("answer {approval}: it is not open any more: {how}")]
+    NotOpen { approval: ApprovalId, how: String },
     /// No such frame.
-    #[error("fork {session} at frame {at}: expected 1 to {last}; `greenroom log` shows them")]
-    NoFrame { at: Position, last: Position, session: SessionId },
+    #[error(
+        "fork {session} at frame {at}: expected 1 to {last}; `greenroom log {session} --store {}` shows them",
+        shell(store)
+    )]
+    NoFrame { at: Position, last: Position, session: SessionId, store: PathBuf },
     /// A store with other people's sessions.
     #[error(
         "run the demo on {}: it holds sessions that are not the demo's; choose another file",
@@ -273,7 +306,8 @@ fn start_logs(settings: &Settings, quiet: bool) {
     let usual = if quiet { "greenroom=error,ractor=error" } else { "greenroom=info,ractor=warn" };
     let wanted = settings.log.as_ref().map_or(usual, |log| &log.value);
     let filter = tracing_subscriber::EnvFilter::try_new(wanted).unwrap_or_else(|_unreadable| {
-        // Logs must not stop a command; a filter that cannot be read is the usual one.
+        // Logs must not stop a command.
+        Screen::remark(&format!("log filter {wanted:?} is not understood; it is {usual:?} now"));
         tracing_subscriber::EnvFilter::new(usual)
     });
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
@@ -289,4 +323,29 @@ fn start_logs(settings: &Settings, quiet: bool) {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::warn!(place, thread = thread.name().unwrap_or("unnamed"), "panic");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The help of a command and of all below it, as 80 columns show it.
+    fn pages(command: clap::Command, pages: &mut Vec<String>) {
+        let mut command = command.term_width(80);
+        pages.push(command.render_long_help().to_string());
+        pages.push(command.render_help().to_string());
+        for below in command.get_subcommands().cloned().collect::<Vec<_>>() {
+            self::pages(below, pages);
+        }
+    }
+
+    #[test]
+    fn every_help_fits_eighty_columns() {
+        let mut all = Vec::new();
+        pages(Cli::command(), &mut all);
+        assert!(all.len() > 30, "{}", all.len());
+        for line in all.iter().flat_map(|page| page.lines()) {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
 }

@@ -3,16 +3,20 @@
 //! What was accepted is in the store: drop everything, or `kill -9` the process, start again on
 //! the same store, and every session goes on where it was.
 
+mod answer;
 mod builder;
 mod inbox;
+mod input;
 mod schema;
 mod session;
 mod stream;
 mod tenant;
 mod typed;
 
+pub use answer::{AnswerError, schema_of};
 pub use builder::Builder;
 pub use inbox::{Approval, Inbox};
+pub use input::Input;
 pub use session::Session;
 pub use stream::{TurnEvent, TurnStream};
 pub use tenant::Tenant;

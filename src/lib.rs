@@ -42,14 +42,15 @@ pub mod store;
 pub mod telemetry;
 
 pub use embed::{
-    Approval, Builder, Inbox, Runtime, Session, Tenant, ToolError, TurnEvent, TurnStream, TypedTool,
+    AnswerError, Approval, Builder, Inbox, Input, Runtime, Session, Tenant, ToolError, TurnEvent,
+    TurnStream, TypedTool, schema_of,
 };
 
 // What a program that embeds the runtime meets, so that it needs no other crate of ours.
 pub use greenroom_actors::{
     ModelProvider, Probe, ServiceError, Services, Tool, ToolCtx,
     domain::{
-        agent::{AgentSpec, InputPolicy, Limits, RestartPolicy, Role, Sampling},
+        agent::{AgentSpec, InputPolicy, Limits, ModelChoice, RestartPolicy, Role, Sampling},
         budget::{Amount, Budget, Dimension, Shortage},
         catalog::{
             ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Status, Totals, TotalsOf,

@@ -105,7 +105,7 @@ impl Net {
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
         patience: Patience,
-        proxies: &Proxies,
+        proxies: Option<&Proxies>,
     ) -> Result<Self, NetError> {
         #[expect(clippy::disallowed_methods, reason = "the one place that builds a client")]
         let builder = reqwest::Client::builder();
@@ -116,7 +116,7 @@ impl Net {
             .retry(retry::never())
             .tcp_nodelay(true)
             .no_proxy();
-        for proxy in proxies.build()? {
+        for proxy in proxies.map_or_else(|| Ok(Vec::new()), Proxies::build)? {
             builder = builder.proxy(proxy);
         }
         let http = builder.build().map_err(NetError::Client)?;

@@ -26,6 +26,7 @@ use std::{
 };
 
 use greenroom_actors::limits;
+use tokio::sync::watch;
 
 pub use checkup::Checkup;
 use door::{Door, Queue};
@@ -50,6 +51,7 @@ impl Default for StoreOptions {
 #[derive(Debug)]
 pub struct Store {
     door: Door,
+    hindrance: watch::Receiver<Option<String>>,
     threads: Mutex<Threads>,
 }
 
@@ -76,7 +78,8 @@ impl Store {
         let poison = Poison::default();
         let (write, jobs) = sync_channel(limits::JOURNAL_QUEUE);
         let (read, reads) = sync_channel(limits::STORE_READS);
-        let writer = Writer::new(conn, jobs, poison.clone());
+        let (hinders, hindrance) = watch::channel(None);
+        let writer = Writer::new(conn, jobs, (poison.clone(), hinders));
         let writer = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
@@ -88,7 +91,7 @@ impl Store {
             poison,
         };
         let threads = Threads { readers, writer: Some(writer), lock: Some(lock) };
-        Ok(Self { door, threads: Mutex::new(threads) })
+        Ok(Self { door, hindrance, threads: Mutex::new(threads) })
     }
 
     /// Opens a store to look at, also while a runtime holds it. Whatever would write is refused.
@@ -107,7 +110,14 @@ impl Store {
         };
         door.writes.shut();
         let threads = Threads { readers, writer: None, lock: None };
-        Ok(Self { door, threads: Mutex::new(threads) })
+        let (_nobody, hindrance) = watch::channel(None);
+        Ok(Self { door, hindrance, threads: Mutex::new(threads) })
+    }
+
+    /// Why nothing can be written for now, in words that say what to do; empty while it can.
+    #[must_use]
+    pub fn hindrance(&self) -> watch::Receiver<Option<String>> {
+        self.hindrance.clone()
     }
 
     /// Commits what was accepted, copies the write-ahead log back and lets the file go. Requests

@@ -11,6 +11,7 @@ pub mod event;
 pub mod frame;
 pub mod grant;
 pub mod house;
+pub mod image;
 pub mod model;
 pub mod outcome;
 pub mod permission;

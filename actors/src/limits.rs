@@ -14,6 +14,9 @@ pub const MODEL_RETRIES: u32 = 5;
 pub const RETRY_MS: u64 = 500;
 /// Longest such pause, unless the vendor asked for a longer one.
 pub const RETRY_MAX_MS: u64 = 30_000;
+/// Models that one agent falls back to: each may use up its retries, some minutes of trouble, before
+/// the next is asked; four more are enough to leave any vendor.
+pub const FALLBACKS: usize = 4;
 /// A turn's whole time: `APPROVAL_MS` over a weekend and a day of work, else the turn would end while
 /// a person may still answer.
 pub const TURN_MS: u64 = 345_600_000;
@@ -126,6 +129,18 @@ pub const PREVIEW_BYTES: usize = 4 * 1024;
 pub const BLOB_BYTES: usize = 64 * 1024 * 1024;
 /// A user's input text: half of an event, so that its envelope fits beside it.
 pub const INPUT_BYTES: usize = 128 * 1024;
+/// One image: 5 MB in base64, which makes four bytes of three, is the least that a vendor takes.
+pub const IMAGE_BYTES: usize = 3_750_000;
+/// Images in one input: above 20 a vendor takes only small ones.
+pub const IMAGES: usize = 20;
+/// All images of a conversation, since each call sends them again: 18.7 MB in base64, within the 20 MB
+/// of a whole request that are the least that a vendor takes. `GATE_CALLS` at once with as many are
+/// 900 MB, and more on the wire; who talks about pictures with that many agents at once has the memory for it.
+pub const IMAGES_BYTES: u64 = 14_000_000;
+/// Tokens of one image, at most, whatever its size. Vendors scale a large one down and count tiles:
+/// Anthropic 1,600 or, of its largest, 4,784; Gemini 16 tiles of 258; OpenAI 8 tiles, dearest where
+/// a tile counts 5,667 and the image 2,833: 48,169.
+pub const IMAGE_TOKENS: u64 = 48_169;
 /// A reason for a cancel, or a vendor's words about a failure: it is repeated in the event of every
 /// queued turn that it ends, and `QUEUE` of them must fit into one frame.
 pub const REASON_BYTES: usize = 2_048;

@@ -154,6 +154,20 @@ pub async fn read_all<E: DeserializeOwned>(
     Ok(all)
 }
 
+/// The first frame of a log, if it has one; reads no other.
+///
+/// # Errors
+/// As `read`.
+pub async fn first<E: DeserializeOwned>(
+    journal: &Arc<dyn Journal>,
+    log: LogId,
+) -> Result<Option<Decoded<E>>, ReadError> {
+    let frames = journal.read(log, Position(0), 1).await?;
+    let Some(stored) = frames.into_iter().next() else { return Ok(None) };
+    let events = Verifier::new(log).decode(&stored)?;
+    Ok(Some(Decoded { envelope: stored.envelope, events }))
+}
+
 /// The last of some records of a log; keeps nothing else of it.
 ///
 /// # Errors

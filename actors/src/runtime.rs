@@ -3,6 +3,7 @@
 
 mod acting;
 mod calls;
+mod images;
 mod patience;
 mod reading;
 mod release;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use greenroom_actors::{
     domain::{
-        agent::{AgentSpec, InputPolicy, Limits, RestartPolicy, Role, Sampling},
+        agent::{AgentSpec, InputPolicy, Limits, ModelChoice, RestartPolicy, Role, Sampling},
         ids::AgentName,
         tool::{Args, Overlay},
     },
@@ -22,10 +22,11 @@ use super::{
     tools::{self, Tools},
 };
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "extends",
     "role",
     "model",
+    "fallback",
     "instructions",
     "instructions_file",
     "tools",
@@ -55,6 +56,8 @@ pub(super) struct Draft {
     pub(super) spec: AgentSpec,
     /// The name of its model in the file.
     pub(super) model: Option<String>,
+    /// The names in the file of the models that it falls back to.
+    pub(super) fallback: Vec<String>,
     pub(super) place: Span,
     pub(super) role: Span,
     pub(super) routes: Vec<Placed<String>>,
@@ -145,6 +148,7 @@ fn draft(
         spec.model = model.model.clone();
         spec.provider = Some(model.provider.clone());
     }
+    let fallback = fallback(agent, parts.models, &mut spec);
     spec.instructions = instructions(agent, world).unwrap_or_default();
     own_tools(agent, parts.tools, &mut spec);
     spec.routes = routes.iter().map(|route| AgentName(route.value.clone())).collect();
@@ -162,6 +166,7 @@ fn draft(
     Draft {
         spec,
         model: model.map(|model| model.name.clone()),
+        fallback,
         place: name.span.clone(),
         role: own.place("role"),
         routes,
@@ -194,6 +199,35 @@ fn model<'m>(
         }
         model
     }
+}
+
+/// Models that answer where its own cannot, in this order, by their names in the file.
+fn fallback(agent: &Section<'_, '_>, models: &Models, spec: &mut AgentSpec) -> Vec<String> {
+    let mut kept = Vec::new();
+    let named = agent.texts("fallback");
+    if named.len() > most::FALLBACKS {
+        let what = format!("{} models to fall back to", named.len());
+        agent.sheet.note(agent.place("fallback"), what, format!("at most {}", most::FALLBACKS));
+    }
+    for name in named {
+        let known = || models.names();
+        let Some(model) = models.find(&name.value) else {
+            let what = format!("model {:?} does not exist", name.value);
+            let expected = format!("{}, from [models.NAME]", listed(known()));
+            agent.sheet.note_near(name.span, what, expected, near(&name.value, known()));
+            continue;
+        };
+        let choice =
+            ModelChoice { model: model.model.clone(), provider: Some(model.provider.clone()) };
+        if choice.model == spec.model && choice.provider == spec.provider {
+            let what = format!("model {:?} is the agent's own", name.value);
+            agent.sheet.note(name.span, what, "another than it has".to_owned());
+            continue;
+        }
+        spec.fallback.push(choice);
+        kept.push(name.value);
+    }
+    kept
 }
 
 fn instructions(agent: &Section<'_, '_>, world: &World<'_>) -> Option<String> {

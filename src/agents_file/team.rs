@@ -78,8 +78,9 @@ fn money(all: &Section<'_, '_>, draft: &Draft, drafts: &[Draft], models: &Models
             continue;
         }
         ahead.extend(drafts.iter().filter(|other| next.spec.routes.contains(&other.spec.name)));
-        let model = next.model.as_deref().and_then(|name| models.find(name));
-        if let Some(model) = model.filter(|model| model.prices.is_empty()) {
+        let used = next.model.iter().chain(&next.fallback);
+        let mut found = used.filter_map(|name| models.find(name));
+        if let Some(model) = found.find(|model| model.prices.is_empty()) {
             let what = format!(
                 "agent {:?} has a budget in money, and model {:?} of agent {:?} has no price",
                 draft.spec.name.as_str(),

@@ -13,6 +13,7 @@ use greenroom_actors::domain::{
 
 use super::*;
 
+mod fallback;
 mod vendors;
 
 /// Stands above every case, in lines below its own numbers: a model that all agents have.
@@ -287,7 +288,7 @@ instructions = "x"
         r#"
 f.toml:2:1: unknown key "instrutcions"
   2 | instrutcions = "x"
-    | ^^^^^^^^^^^^ expected one of "extends", "role", "model", "instructions", "instructions_file", "tools", "routes", "budget", "limits", "sampling", "restart", "input", "permissions"
+    | ^^^^^^^^^^^^ expected one of "extends", "role", "model", "fallback", "instructions", "instructions_file", "tools", "routes", "budget", "limits", "sampling", "restart", "input", "permissions"
     = did you mean "instructions"?
 "#,
     );

@@ -62,11 +62,14 @@ impl Crew {
         Ok(())
     }
 
-    /// Whether an agent's model is served there.
+    /// Whether an agent's model is served there, or one that it falls back to.
     #[must_use]
     pub fn uses(&self, served: &Served) -> bool {
-        let mut agents = self.config.agents.iter();
-        agents.any(|agent| agent.provider.as_ref() == Some(&served.spec.name))
+        let name = Some(&served.spec.name);
+        self.config.agents.iter().any(|agent| {
+            let mut spare = agent.fallback.iter();
+            agent.provider.as_ref() == name || spare.any(|model| model.provider.as_ref() == name)
+        })
     }
 }
 

@@ -13,11 +13,11 @@ use greenroom_actors::{
     Runtime,
     domain::{
         catalog::SessionRow,
-        event::UserInput,
-        ids::{AgentName, InputKey, SessionId, TenantId},
+        event::{Event, UserInput},
+        ids::{AgentName, InputKey, Position, SessionId, TenantId},
         outcome::TurnOutcome,
     },
-    runtime::{CallError, Ended},
+    runtime::{CallError, Ended, Reading},
 };
 use serde::Serialize;
 
@@ -31,15 +31,16 @@ mod observer;
 
 use super::{
     CliError, Done,
-    ending::{Signals, me, stopped},
+    ending::{Disk, Signals, me, shell, stopped},
     look,
     progress::Progress,
     screen::{Screen, Tone},
     tree::{self, Shown},
 };
 
-/// The one input of a demo: under this key it is the same however often it is sent.
-const KEY: &str = "premiere";
+/// The one input of a demo: under this key it is the same however often it is sent. The seed stands
+/// behind it, so that a demo that was killed goes on with the script it was begun with.
+const KEY: &str = "premiere/";
 
 /// `greenroom demo`.
 #[derive(Args, Debug)]
@@ -85,17 +86,21 @@ pub(super) async fn run(
         None => throw_away(&settings.environment.temp)?,
     };
     let clock = app::clock();
-    let seed = args.seed.unwrap_or_else(|| clock.random() % 10_000);
+    let drawn = args.seed.unwrap_or_else(|| clock.random() % 10_000);
     if args.crash {
-        return crash::run((&store, seed, args.json), screen).await;
+        return crash::run((&store, drawn, args.json), screen).await;
     }
-    let before = if store.exists() { earlier(&store).await? } else { Earlier::default() };
+    let before = earlier(&store).await?;
+    let begun = before.unfinished.as_ref().and_then(|unfinished| unfinished.seed);
+    let seed = begun.unwrap_or(drawn);
     let mut signals = Signals::listen();
     let app = App::start(app::company(&store, seed)).await?;
+    let mut disk = Disk::watch(app.hindrance());
     Screen::remark(&format!("store {}, seed {seed}", store.display()));
     let names = before.rows.iter().map(|row| (row.session, row.agent.clone()));
     let mut progress = Progress::new(*screen, clock.now(), names);
-    let shown = show(app.runtime(), before.unfinished, &mut progress, &mut signals).await;
+    let heard = (&mut progress, &mut signals, &mut disk);
+    let shown = show(app.runtime(), before.unfinished, seed, heard).await;
     let result = match shown {
         Ok((root, end)) => {
             finish(app.runtime(), root, end, (&store, seed, args.json), screen).await
@@ -106,12 +111,12 @@ pub(super) async fn run(
         app.shutdown().await;
         return result;
     }
-    Screen::remark("interrupted: ending in order (again to end at once)");
+    Screen::remark("\ninterrupted: ending in order (again to end at once)");
     tokio::select! {
         order = app.shutdown() => tracing::info!(?order, "ended"),
         _wish = signals.next() => std::process::exit(130),
     }
-    let (me, store) = (me(), store.display());
+    let (me, store) = (me(), shell(&store));
     Screen::remark(&format!(
         "what was in hand is in the log; go on with:\n  {me} demo --store {store}"
     ));
@@ -122,42 +127,60 @@ pub(super) async fn run(
 #[derive(Default)]
 struct Earlier {
     rows: Vec<SessionRow>,
-    /// The root that has not ended.
-    unfinished: Option<SessionId>,
+    unfinished: Option<Unfinished>,
+}
+
+/// A demo that has not ended.
+struct Unfinished {
+    root: SessionId,
+    /// What its script was drawn from, if it came as far as its input.
+    seed: Option<u64>,
 }
 
 /// Looks before anything runs: a store with anybody else's sessions is left alone, because the
 /// demo's model would answer for theirs.
 async fn earlier(store: &Path) -> Result<Earlier, CliError> {
-    let reading = app::look(store)?;
+    let Some(reading) = app::look_if_any(store)? else { return Ok(Earlier::default()) };
     let rows = look::every(&reading, true).await?;
     if rows.iter().any(|row| row.tenant.as_str() != COMPANY_TENANT) {
         return Err(CliError::NotTheDemos { store: store.to_owned() });
     }
     let last = rows.iter().filter(|row| row.parent.is_none()).max_by_key(|row| row.created_at);
     let unfinished = match last {
-        Some(root) if reading.last_outcome(root.session).await?.is_none() => Some(root.session),
+        Some(root) if reading.last_outcome(root.session).await?.is_none() => {
+            let root = root.session;
+            Some(Unfinished { root, seed: seed(&reading, root).await? })
+        }
         _ => None,
     };
     Ok(Earlier { rows, unfinished })
 }
 
+/// The seed of a demo, from the key of its input.
+async fn seed(reading: &Reading, root: SessionId) -> Result<Option<u64>, CliError> {
+    let frames = reading.read(root, Position(0)).await?;
+    Ok(frames.iter().flat_map(|frame| &frame.events).find_map(|event| {
+        let Event::InputAccepted { key, .. } = event else { return None };
+        key.as_str().strip_prefix(KEY)?.parse().ok()
+    }))
+}
+
 /// Starts the tree, or takes it up, and tells its progress until it ends.
 async fn show(
     runtime: &Runtime,
-    unfinished: Option<SessionId>,
-    progress: &mut Progress,
-    signals: &mut Signals,
+    unfinished: Option<Unfinished>,
+    seed: u64,
+    (progress, signals, disk): (&mut Progress, &mut Signals, &mut Disk),
 ) -> Result<(SessionId, End), CliError> {
     let mut heard = runtime.subscribe();
     let root = match unfinished {
-        Some(root) => {
+        Some(Unfinished { root, .. }) => {
             Screen::remark("an unfinished demo is in this store: it goes on where it was");
             root
         }
         None => runtime.open(&AgentName::from(LEAD), TenantId::from(COMPANY_TENANT)).await?,
     };
-    let key = InputKey::from(KEY);
+    let key = InputKey(format!("{KEY}{seed}"));
     // A demo that was killed before its input was in the log gets it now; otherwise it is the same.
     runtime.submit(root, key.clone(), UserInput::text("The premiere is tonight.")).await?;
     let outcome = runtime.outcome(root, key, COMPANY_TURN_MS);
@@ -170,6 +193,7 @@ async fn show(
             outcome = &mut outcome => break End::Outcome(outcome?.1),
             why = &mut stopped => break End::Stopped(why),
             _wish = signals.next() => break End::Interrupted,
+            trouble = disk.next() => Screen::remark(&trouble),
         }
     };
     Ok((root, end))
@@ -189,6 +213,8 @@ async fn finish(
         End::Stopped(why) => return Err(CliError::Stopped { why: stopped(&why) }),
     };
     let tree = read_tree(runtime, root).await?;
+    // By its id: after another demo on this store its agent's name fits two.
+    let one = tree::first_below(&tree);
     let well = matches!(outcome, TurnOutcome::Completed { .. });
     if json {
         let report = Report { store, seed, outcome: Some(outcome), tree: &tree };
@@ -202,10 +228,10 @@ async fn finish(
             let restarted = screen.paint(Tone::Busy, &restarted.join(", "));
             text += &format!("restarted: {restarted}\n");
         }
-        let (me, store) = (me(), store.display());
+        let (me, store, one) = (me(), shell(store), tree::short(one));
         text += &format!(
             "\nGo on (kill the last one, start it again: it goes on where it was):\n  \
-             {me} log lights --store {store}\n  {me} tree --store {store}\n  {me} demo --store {store}"
+             {me} log {one} --store {store}\n  {me} tree --store {store}\n  {me} demo --store {store}"
         );
         Screen::print(&text)?;
     }

@@ -1,6 +1,8 @@
 //! `greenroom doctor`: is this store sound, who has it, and what in it waits for a person. Each line
 //! says what was looked at and what to do. Nothing is changed; code 1 when something is wrong.
 
+use std::path::Path;
+
 use clap::Args;
 use greenroom_actors::{
     domain::catalog::{SessionRow, Status},
@@ -15,8 +17,10 @@ use crate::{
 };
 
 use super::{
-    CliError, Common, Done, look,
-    screen::{Screen, Tone},
+    CliError, Common, Done,
+    ending::shell,
+    look,
+    screen::{Screen, Tone, chain, counted, wrapped},
 };
 
 /// `greenroom doctor`.
@@ -58,9 +62,13 @@ pub(super) async fn run(
     let path = args.common.store(settings);
     let mut findings = file(&path).await?;
     let reading = app::look(&path)?;
-    let rows = look::every(&reading, true).await?;
-    findings.push(logs(&reading, &rows).await);
-    findings.extend(waiting(&reading, &rows).await?);
+    match inside(&reading, &path).await {
+        Ok(found) => findings.extend(found),
+        // What the file check found says more than that it cannot be read either.
+        Err(error) => {
+            findings.push(Finding::new(false, Grade::Wrong, "sessions", chain(&error)));
+        }
+    }
     let wrong = findings.iter().any(|finding| finding.grade == Grade::Wrong);
     let text = if args.common.json {
         serde_json::to_string_pretty(&findings)?
@@ -71,7 +79,8 @@ pub(super) async fn run(
                 Grade::Waits => ("waits", Tone::Busy),
                 Grade::Wrong => ("WRONG", Tone::Bad),
             };
-            format!("{}  {:9} {}", screen.paint(tone, word), finding.about, finding.says)
+            let says = wrapped(&finding.says, screen.width, INDENT);
+            format!("{}  {:9}  {says}", screen.paint(tone, word), finding.about)
         };
         findings.iter().map(line).collect::<Vec<_>>().join("\n")
     };
@@ -79,7 +88,18 @@ pub(super) async fn run(
     Ok(if wrong { Done::Badly } else { Done::Well })
 }
 
-async fn file(path: &std::path::Path) -> Result<Vec<Finding>, CliError> {
+/// Where what is said begins.
+const INDENT: usize = "WRONG  questions  ".len();
+
+/// What is in the store.
+async fn inside(reading: &Reading, path: &Path) -> Result<Vec<Finding>, CliError> {
+    let rows = look::every(reading, true).await?;
+    let mut findings = vec![logs(reading, &rows).await];
+    findings.extend(waiting(reading, &rows, path).await?);
+    Ok(findings)
+}
+
+async fn file(path: &Path) -> Result<Vec<Finding>, CliError> {
     let found = app::checkup(path).await?;
     let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
     let mut findings = vec![Finding::new(
@@ -94,7 +114,8 @@ async fn file(path: &std::path::Path) -> Result<Vec<Finding>, CliError> {
                 path.display(),
                 found.broken.join("; "),
                 if found.dangling > 0 {
-                    format!("; {} rows name others that are gone", found.dangling)
+                    let rows = counted(found.dangling as u64, "row");
+                    format!("; {rows} with a reference to others that are gone")
                 } else {
                     String::new()
                 }
@@ -107,7 +128,7 @@ async fn file(path: &std::path::Path) -> Result<Vec<Finding>, CliError> {
         Grade::Waits,
         "disk",
         format!(
-            "{} MiB of its write-ahead log are not copied back; above {} a reader holds them up",
+            "{} MiB wait in its write-ahead log; more than {} MiB mean that a long read holds them up",
             mib(found.wal_bytes),
             mib(alarm)
         ),
@@ -126,11 +147,13 @@ async fn logs(reading: &Reading, rows: &[SessionRow]) -> Finding {
     let mut damaged = Vec::new();
     for row in rows {
         if let Err(error) = reading.last_outcome(row.session).await {
-            damaged.push(format!("{}: {error}", row.session));
+            // Damage names its log itself.
+            let why = error.damage();
+            damaged.push(why.unwrap_or_else(|| format!("{}: {}", row.session, chain(&error))));
         }
     }
     let says = if damaged.is_empty() {
-        format!("{} sessions, every log verifies", rows.len())
+        format!("{}, every log verifies", counted(rows.len() as u64, "session"))
     } else {
         format!(
             "{} of {} sessions do not verify and are off the stage, the others are served: {}",
@@ -143,20 +166,28 @@ async fn logs(reading: &Reading, rows: &[SessionRow]) -> Finding {
 }
 
 /// What waits: for a runtime, or for a person.
-async fn waiting(reading: &Reading, rows: &[SessionRow]) -> Result<Vec<Finding>, CliError> {
+async fn waiting(
+    reading: &Reading,
+    rows: &[SessionRow],
+    path: &Path,
+) -> Result<Vec<Finding>, CliError> {
+    let store = shell(path);
     let of = |status: Status| rows.iter().filter(move |row| row.status == status);
     let at_work = of(Status::Running).count();
     let work = Finding::new(
         true,
         Grade::Fine,
         "work",
-        format!("{at_work} sessions have work in hand, which a runtime on this store takes up"),
+        format!(
+            "{} with work in hand, which a runtime on this store takes up",
+            counted(at_work as u64, "session")
+        ),
     );
     let off: Vec<String> = of(Status::Quarantined).map(|row| row.session.to_string()).collect();
     let says = match off.first() {
         None => "no session is quarantined".to_owned(),
         Some(first) => format!(
-            "{} quarantined: {}; `greenroom release {first}` lets one back",
+            "{} quarantined: {}; `greenroom release {first} --store {store}` lets one back",
             off.len(),
             off.join(", ")
         ),
@@ -166,7 +197,11 @@ async fn waiting(reading: &Reading, rows: &[SessionRow]) -> Result<Vec<Finding>,
     let says = match open.first() {
         None => "no question is open".to_owned(),
         Some(row) => {
-            format!("{} open; `greenroom approve {} once` answers one", open.len(), row.id)
+            format!(
+                "{} open; `greenroom approve {} once --store {store}` answers one",
+                open.len(),
+                row.id
+            )
         }
     };
     let questions = Finding::new(open.is_empty(), Grade::Waits, "questions", says);

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, path::Path};
 use clap::Args;
 use greenroom_actors::{
     domain::{
-        catalog::{SessionFilter, SessionRow, TotalsOf},
+        catalog::{ApprovalRow, SessionFilter, SessionRow, TotalsOf},
         event::Event,
         ids::{Position, SessionId, Timestamp, Token},
         permission::Subject,
@@ -18,8 +18,10 @@ use serde::Serialize;
 use crate::{app, config::Settings};
 
 use super::{
-    CliError, Common, Done, progress,
-    screen::{Column, Screen, Tone, cut, moment, table},
+    CliError, Common, Done,
+    ending::shell,
+    progress,
+    screen::{Column, Screen, Tone, cut, escaped, moment, table},
     tree,
 };
 
@@ -100,6 +102,11 @@ pub(super) async fn tree(
         tree::draw(screen, &trees)
     };
     Screen::print(&text)?;
+    if trees.iter().any(tree::is_damaged) {
+        let store = shell(&store);
+        Screen::remark(&format!("a log is damaged; `greenroom doctor --store {store}` says which"));
+        return Ok(Done::Badly);
+    }
     Ok(Done::Well)
 }
 
@@ -109,7 +116,9 @@ pub(super) async fn sessions(
     screen: &Screen,
 ) -> Result<Done, CliError> {
     let store = args.common.store(settings);
-    let rows = every(&app::look(&store)?, args.archived).await?;
+    let mut rows = every(&app::look(&store)?, args.archived).await?;
+    // Ids of subagents are hashes: in their order a list would shuffle the trees.
+    rows.sort_by_key(|row| (row.created_at, row.session));
     let columns = [
         ("SESSION", false),
         ("AGENT", false),
@@ -120,12 +129,14 @@ pub(super) async fn sessions(
         ("WAITS FOR", false),
     ]
     .map(|(title, is_number)| Column { title, is_number });
-    let is_narrow = screen.width.is_some_and(|width| width < 120);
     let line = |row: &SessionRow| {
-        let id = if is_narrow { tree::short(row.session) } else { row.session.to_string() };
+        let id = if is_narrow(screen) { tree::short(row.session) } else { row.session.to_string() };
         let plain = |text: String| (text, Tone::Plain);
         let mut changed = moment(row.updated_at);
         changed.truncate("2026-11-21 10:20:30".len());
+        if is_narrow(screen) {
+            changed = day_and_time(row.updated_at);
+        }
         vec![
             (id, Tone::Faint),
             plain(row.agent.to_string()),
@@ -165,6 +176,10 @@ pub(super) async fn log(
     let reading = app::look(&store)?;
     let session = find(&reading, &args.session, &store).await?;
     let frames = reading.read(session, Position(args.after)).await?;
+    if frames.is_empty() {
+        Screen::remark(&format!("no frames after {} in {session}", args.after));
+        return Ok(Done::Well);
+    }
     let mut text = String::new();
     for frame in frames {
         let (position, at) = (frame.envelope.position, frame.envelope.at);
@@ -177,8 +192,10 @@ pub(super) async fn log(
         for (no, event) in frame.events.iter().enumerate() {
             // A frame is one atom: its events stand under one number.
             let head = if no == 0 { position.to_string() } else { String::new() };
-            let when = if no == 0 { moment(at) } else { String::new() };
-            let head = format!("{head:>5}  {when:23}  {:20}  ", event.name());
+            let when = if is_narrow(screen) { day_and_time(at) } else { moment(at) };
+            let wide = when.len();
+            let when = if no == 0 { when } else { String::new() };
+            let head = format!("{head:>5}  {when:wide$}  {:19}  ", event.name());
             let room =
                 screen.width.map_or(usize::MAX, |width| width.saturating_sub(head.chars().count()));
             // Writing to a text cannot fail.
@@ -204,18 +221,24 @@ pub(super) async fn approvals(
         [("APPROVAL", false), ("AGENT", false), ("EXPIRES (UTC)", false), ("WHAT", false)]
             .map(|(title, is_number)| Column { title, is_number });
     let text = if args.common.json {
-        serde_json::to_string_pretty(&rows)?
+        let lines = rows.iter().map(|row| Asked { approval: row.id.to_string(), row });
+        serde_json::to_string_pretty(&lines.collect::<Vec<_>>())?
     } else if rows.is_empty() {
         nothing("nothing waits for an answer", &store)
     } else {
-        let line = |row: &greenroom_actors::domain::catalog::ApprovalRow| {
+        let line = |row: &ApprovalRow| {
             let what = match &row.ask.subject {
                 Subject::ToolCall { request, .. } => format!("{} {}", request.tool, request.args.0),
                 Subject::Plan { text } | Subject::Question { text } => text.clone(),
                 Subject::Budget { .. } => "more budget".to_owned(),
             };
-            let cells =
-                [row.id.to_string(), row.agent.to_string(), moment(row.ask.expires_at), what];
+            let at = row.ask.expires_at;
+            let (id, expires) = if is_narrow(screen) {
+                (format!("{}/a{}", tree::short(row.id.session), row.id.no), day_and_time(at))
+            } else {
+                (row.id.to_string(), moment(at))
+            };
+            let cells = [id, row.agent.to_string(), expires, escaped(&what)];
             cells.map(|text| (text, Tone::Plain)).to_vec()
         };
         table(screen, &columns, &rows.iter().map(line).collect::<Vec<_>>())
@@ -240,6 +263,24 @@ pub(super) async fn totals(
         if args.common.json { serde_json::to_string_pretty(&totals)? } else { tree::sum(&totals) };
     Screen::print(&text)?;
     Ok(Done::Well)
+}
+
+/// An open question as JSON: `approval` is what `greenroom approve` takes.
+#[derive(Serialize)]
+struct Asked<'a> {
+    approval: String,
+    #[serde(flatten)]
+    row: &'a ApprovalRow,
+}
+
+/// Whether whole ids and moments would leave no room for what is said.
+fn is_narrow(screen: &Screen) -> bool {
+    screen.width.is_some_and(|width| width < 120)
+}
+
+/// A moment without its year and below its second.
+fn day_and_time(at: Timestamp) -> String {
+    moment(at).chars().skip("2026-".len()).take("11-21 10:20:30".len()).collect()
 }
 
 fn nothing(what: &str, store: &Path) -> String {

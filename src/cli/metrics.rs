@@ -1,6 +1,6 @@
 //! `greenroom metrics`: the figures of a store as text that Prometheus reads. Every log is read, so
 //! it counts from the first event on, whoever ran it; who is in memory only a running runtime
-//! knows, so nobody is here.
+//! knows, so nobody is here. A log that does not verify is left out, and said to be.
 
 use clap::Args;
 use greenroom_actors::domain::ids::Position;
@@ -11,23 +11,33 @@ use crate::{
     telemetry::metrics::{Heard, House, Metrics},
 };
 
-use super::{CliError, Common, Done, look, screen::Screen};
+use super::{CliError, Done, OnStore, look, screen::Screen, tree};
 
 /// `greenroom metrics`.
 #[derive(Args, Debug)]
 pub(super) struct MetricsArgs {
     #[command(flatten)]
-    common: Common,
+    on: OnStore,
 }
 
 pub(super) async fn run(args: &MetricsArgs, settings: &Settings) -> Result<Done, CliError> {
-    let reading = app::look(&args.common.store(settings))?;
+    let reading = app::look(&args.on.path(settings))?;
+    let mut done = Done::Well;
     let mut metrics = Metrics::default();
     let mut house = House::default();
     for row in look::every(&reading, true).await? {
         house.sessions.push((row.status, false));
         // One log at a time: the store may hold more than memory does.
-        for frame in reading.read(row.session, Position(0)).await? {
+        let frames = match reading.read(row.session, Position(0)).await {
+            Ok(frames) => frames,
+            Err(error) => {
+                let damage = tree::damage(error)?;
+                Screen::remark(&format!("left out: {damage}"));
+                done = Done::Badly;
+                continue;
+            }
+        };
+        for frame in frames {
             let of =
                 Heard { session: row.session, agent: row.agent.as_str(), at: frame.envelope.at };
             frame.events.iter().for_each(|event| metrics.hear(of, event));
@@ -36,5 +46,5 @@ pub(super) async fn run(args: &MetricsArgs, settings: &Settings) -> Result<Done,
     house.approvals = reading.approvals(None).await?.len();
     metrics.look(&house);
     Screen::print(metrics.text().map_err(CliError::Metrics)?.trim_end())?;
-    Ok(Done::Well)
+    Ok(done)
 }

@@ -2,15 +2,18 @@
 //! house is dark meanwhile: the word is written, and the next runtime on the store acts on it. A
 //! store that a runtime holds is refused with its process; the answer is given there.
 
+use std::path::Path;
+
 use clap::{Args, ValueEnum};
 use greenroom_actors::{
     domain::{
         catalog::ApprovalRow,
+        event::Event,
         ids::{ApprovalId, Position},
         permission::Answer,
         tool::Args as ToolArgs,
     },
-    runtime::CallError,
+    runtime::{CallError, Reading},
 };
 use serde_json::json;
 
@@ -57,7 +60,7 @@ impl From<Word> for Answer {
 /// `greenroom approve`.
 #[derive(Args, Debug)]
 pub(super) struct ApproveArgs {
-    /// Which question: its id as `greenroom approvals` lists it, or its beginning
+    /// Which question: its id as `greenroom approvals` lists it, its beginning or its end
     approval: String,
     /// The answer
     #[arg(value_enum, default_value = "once", conflicts_with_all = ["edit", "comment", "revise"])]
@@ -107,8 +110,8 @@ pub(super) async fn approve(args: ApproveArgs, settings: &Settings) -> Result<Do
         (_, _, Some(feedback)) => Answer::Revise { feedback },
         (None, None, None) => args.answer.into(),
     };
-    let open = app::look(&store)?.approvals(None).await?;
-    let approval = which(&args.approval, &open)?;
+    let reading = app::look(&store)?;
+    let approval = which(&args.approval, &reading, &store).await?;
     let approves = answer.approves();
     let app = app::dark(&store).await?;
     let done = app.runtime().decide(approval, answer).await;
@@ -140,7 +143,7 @@ pub(super) async fn fork(args: ForkArgs, settings: &Settings) -> Result<Done, Cl
     let last = row.map(|row| row.position).unwrap_or_default();
     let at = args.at.map_or(last, Position);
     if at == Position(0) || at > last {
-        return Err(CliError::NoFrame { at, last, session });
+        return Err(CliError::NoFrame { at, last, session, store });
     }
     let app = app::dark(&store).await?;
     let fork = app.runtime().fork(session, at).await;
@@ -166,14 +169,21 @@ fn tell(
 }
 
 /// The one open question that a text fits.
-fn which(text: &str, open: &[ApprovalRow]) -> Result<ApprovalId, CliError> {
-    let fits = |row: &&ApprovalRow| row.id.to_string().starts_with(text);
+async fn which(text: &str, reading: &Reading, store: &Path) -> Result<ApprovalId, CliError> {
+    let open = reading.approvals(None).await?;
+    let fits = |row: &&ApprovalRow| {
+        let id = row.id.to_string();
+        id.starts_with(text) || id.ends_with(text)
+    };
     let exact = open.iter().find(|row| row.id.to_string() == text);
     let found: Vec<&ApprovalRow> =
         exact.map_or_else(|| open.iter().filter(fits).collect(), |row| vec![row]);
     match found.as_slice() {
         [row] => Ok(row.id),
-        [] => Err(CliError::NoApproval { text: text.to_owned(), open: open.len() }),
+        [] => Err(match closed(text, reading).await? {
+            Some((approval, how)) => CliError::NotOpen { approval, how },
+            None => CliError::NoApproval { text: text.to_owned(), store: store.to_owned() },
+        }),
         several => Err(CliError::Ambiguous {
             text: text.to_owned(),
             what: "open questions",
@@ -186,4 +196,31 @@ fn which(text: &str, open: &[ApprovalRow]) -> Result<ApprovalId, CliError> {
                 .join(" and "),
         }),
     }
+}
+
+/// What became of a question that is not open, if the text names one whole.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only these two events close a question")]
+async fn closed(text: &str, reading: &Reading) -> Result<Option<(ApprovalId, String)>, CliError> {
+    let Some((session, wanted)) = text.split_once("/a") else { return Ok(None) };
+    let rows = look::every(reading, true).await?;
+    let Some(row) = rows.iter().find(|row| row.session.to_string() == session) else {
+        return Ok(None);
+    };
+    let mut found = None;
+    for frame in reading.read(row.session, Position(0)).await? {
+        for event in &frame.events {
+            let (no, how) = match event {
+                Event::ApprovalDecided { no, answer, by, .. } => {
+                    let word = if answer.approves() { "approved" } else { "rejected" };
+                    (*no, format!("{word} by {by}"))
+                }
+                Event::ApprovalClosed { no, why } => (*no, format!("{why:?}").to_lowercase()),
+                _ => continue,
+            };
+            if no.to_string() == wanted {
+                found = Some((ApprovalId { session: row.session, no }, how));
+            }
+        }
+    }
+    Ok(found)
 }

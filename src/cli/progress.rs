@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use greenroom_actors::{
     domain::{
         conversation::{Block, ReplyBlock},
-        event::{CancelTarget, Event, RestartCause, UserInput},
+        event::{CancelTarget, Event, RestartCause, TimerKind, UserInput},
         ids::{AgentName, SessionId, Timestamp},
         outcome::TurnOutcome,
+        permission::Answer,
         tool::ToolOutcome,
     },
     runtime::{Frame, Heard, Note},
@@ -78,7 +79,8 @@ impl Progress {
             let ms = frame.at.since_ms(self.begun);
             let head = format!("{:>3}.{:02}s  ", ms / 1_000, ms % 1_000 / 10);
             let room = self.screen.remarks_width.unwrap_or(usize::MAX);
-            let words = cut(&words, room.saturating_sub(head.chars().count() + 12));
+            let used = head.chars().count() + name.chars().count().max(10) + 2;
+            let words = cut(&words, room.saturating_sub(used));
             let head = self.screen.paint_remark(Tone::Faint, &head);
             Screen::remark(&format!(
                 "{head}{name:<10}  {}",
@@ -115,19 +117,22 @@ fn told(event: &Event) -> Option<(Tone, String)> {
             }
             (Tone::Plain, format!("calls {name} {}", args.0))
         }
-        Event::ToolFinished { outcome, .. } if is_trouble(outcome) => {
-            (Tone::Bad, format!("{}: {}", outcome.word(), outcome.told().0.shown()))
-        }
+        Event::ToolFinished { outcome, .. } if is_trouble(outcome) => (Tone::Bad, came_to(outcome)),
         Event::SessionRestarted { .. } => (Tone::Busy, detail(event)),
         Event::ModelCallFailed { call, failure } => {
             (Tone::Bad, format!("lost its model call m{call}: {}", failure.message))
         }
+        Event::TimerSet { timer: TimerKind::Retry, at } => {
+            (Tone::Busy, format!("asks its model again at {}", at.utc()))
+        }
+        Event::ModelFellBack { to, reason, .. } => {
+            (Tone::Busy, format!("goes on with model {to}, because of {reason}"))
+        }
         Event::SessionQuarantined { reason } => (Tone::Bad, format!("is off the stage: {reason}")),
         Event::BudgetWarned { .. } => (Tone::Busy, format!("budget: {}", detail(event))),
         Event::BudgetExhausted { shortage } => (Tone::Bad, shortage.to_string()),
-        Event::CancelRequested { .. } | Event::ApprovalRequested { .. } => {
-            (Tone::Busy, format!("{}: {}", event.name(), detail(event)))
-        }
+        Event::CancelRequested { .. } => (Tone::Busy, format!("cancels {}", detail(event))),
+        Event::ApprovalRequested { .. } => (Tone::Busy, format!("asks: {}", detail(event))),
         Event::TurnFinished { outcome, .. } => {
             let well = matches!(outcome, TurnOutcome::Completed { .. });
             (
@@ -150,6 +155,30 @@ const fn is_trouble(outcome: &ToolOutcome) -> bool {
     }
 }
 
+/// An answer in words.
+fn answered(answer: &Answer) -> String {
+    let word = match answer {
+        Answer::Once => "yes, once",
+        Answer::Turn => "yes, for this turn",
+        Answer::Session => "yes, for this session",
+        Answer::Always => "yes, always",
+        Answer::All => "yes, to everything",
+        Answer::Reject => "no",
+        Answer::Never => "no, never",
+        Answer::Edit { args } => return format!("yes, with {}", args.0),
+        Answer::Comment { text } => return format!("no: {text}"),
+        Answer::Revise { feedback } => return format!("try again: {feedback}"),
+    };
+    word.to_owned()
+}
+
+/// A call's end in words, which some ends begin with their own word.
+fn came_to(outcome: &ToolOutcome) -> String {
+    let (word, told) = (outcome.word(), outcome.told());
+    let text = told.0.shown();
+    if text.starts_with(word) { text.to_owned() } else { format!("{word}: {text}") }
+}
+
 /// What a line of the log says beside the event's name. Complete where an event is small; the
 /// first words where it is large.
 pub(super) fn detail(event: &Event) -> String {
@@ -158,8 +187,8 @@ pub(super) fn detail(event: &Event) -> String {
             let below = lineage.parent.as_ref().map(|parent| format!(" below {}", parent.session));
             format!("agent {}{}", rendered.agent.name, below.unwrap_or_default())
         }
-        Event::InputAccepted { key, input } => format!("{key}: {}", said(input)),
-        Event::TurnStarted { turn, key, .. } => format!("turn {turn} for {key}"),
+        Event::InputAccepted { key, input } => format!("{} (under {key})", said(input)),
+        Event::TurnStarted { turn, key, .. } => format!("turn {turn} (for {key})"),
         Event::ModelCallStarted { call, model, .. } => format!("m{call} to {model}"),
         Event::ModelCallFinished { call, reply } => {
             let blocks: Vec<String> = reply.blocks.iter().map(replied).collect();
@@ -168,6 +197,7 @@ pub(super) fn detail(event: &Event) -> String {
         Event::ModelCallFailed { call, failure } => {
             format!("m{call}: {}: {}", failure.kind.word(), failure.message)
         }
+        Event::ModelFellBack { from, to, reason, .. } => format!("from {from} to {to}: {reason}"),
         Event::UsageSettled { call, settlement, .. } => {
             format!("m{call}: {} tokens, {}", settlement.tokens(), settlement.cost())
         }
@@ -179,18 +209,22 @@ pub(super) fn detail(event: &Event) -> String {
         Event::ToolRequested { call, name, args, .. } => format!("t{call}: {name} {}", args.0),
         Event::ToolStarted { call, .. } => format!("t{call}"),
         Event::ToolFinished { call, outcome } => {
-            format!("t{call}: {}: {}", outcome.word(), outcome.told().0.shown())
+            format!("t{call}: {}", came_to(outcome))
         }
         Event::ApprovalRequested { no, ask } => format!("a{no}: {}", ask.reasons.join("; ")),
-        Event::ApprovalDecided { no, answer, by, .. } => format!("a{no}: {answer:?} by {by}"),
-        Event::ApprovalClosed { no, why } => format!("a{no}: {why:?}"),
+        Event::ApprovalDecided { no, answer, by, .. } => {
+            format!("a{no}: {} by {by}", answered(answer))
+        }
+        Event::ApprovalClosed { no, why } => {
+            format!("a{no}: {}", format!("{why:?}").to_lowercase())
+        }
         Event::ChildSpawned { child, agent, assignment, .. } => {
             format!("{agent} {child}, assignment {assignment}")
         }
         Event::ChildFinished { child, report, .. } => {
             format!("{child}: {}: {}", report.outcome.word(), report.outcome.text())
         }
-        Event::TimerSet { timer, at } => format!("{timer:?} at {at}"),
+        Event::TimerSet { timer, at } => format!("{timer:?} at {}", at.utc()),
         Event::TimerFired { timer } => format!("{timer:?}"),
         Event::CancelRequested { target, reason, .. } => format!("{}: {reason}", aimed(target)),
         Event::TurnFinished { turn, outcome } => {
@@ -260,5 +294,20 @@ fn aimed(target: &CancelTarget) -> String {
         CancelTarget::Assignment { no } => format!("assignment {no}"),
         CancelTarget::Child { child } => format!("child {child}"),
         CancelTarget::Turn { turn } => format!("turn {turn}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use greenroom_actors::domain::tool::Output;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_call_says_its_word_once() {
+        let unknown = came_to(&ToolOutcome::OutcomeUnknown);
+        assert_eq!(unknown.matches("outcome_unknown").count(), 1, "{unknown}");
+        let done = ToolOutcome::Done { output: Output::text("signed") };
+        assert_eq!(came_to(&done), "done: signed");
     }
 }

@@ -25,7 +25,7 @@ use greenroom_actors::{
         outcome::TurnOutcome,
     },
     limits,
-    runtime::{CallError, Desk, Ended},
+    runtime::{CallError, Desk, Ended, Listener},
 };
 
 use crate::{
@@ -36,7 +36,7 @@ use crate::{
 
 use super::{
     CliError, Common, Done,
-    ending::{Signals, Wish, stopped},
+    ending::{Disk, Signals, Wish, shell, stopped},
     look,
     screen::Screen,
 };
@@ -75,7 +75,7 @@ pub(super) enum RunError {
     NoAgent { name: String, file: PathBuf, names: String, meant: String },
     /// A store where others have work in hand: a runtime would take it up, with the wrong model.
     #[error(
-        "run on {}: {others} have work in hand there, and are not in {}; name another --store",
+        "run on {}: agents that are not in {} have work in hand there: {others}; name another --store",
         store.display(),
         file.display()
     )]
@@ -127,8 +127,13 @@ pub(super) async fn run(
         let session = runtime.open(&agent, TenantId::from(TENANT)).await?;
         let mut stage = Stage::new(*screen, (session, agent), terminal, args.common.json);
         stage.opened(&store)?;
-        let end = play(runtime, session, prompt, (listener, &mut stage, &mut signals)).await?;
-        finish(runtime, end, stage).await
+        let mut disk = Disk::watch(app.hindrance());
+        let seen = (listener, &mut stage, &mut signals, &mut disk);
+        let end = play(runtime, session, prompt, seen).await;
+        if end.is_err() {
+            off_the_stage(runtime, session, &store).await?;
+        }
+        finish(runtime, end?, stage).await
     };
     let result = Box::pin(result).await;
     tokio::select! {
@@ -138,12 +143,24 @@ pub(super) async fn run(
     result
 }
 
+/// Says how a session comes back that was quarantined.
+async fn off_the_stage(
+    runtime: &Runtime,
+    session: SessionId,
+    store: &Path,
+) -> Result<(), CallError> {
+    let row = runtime.reading().session(session).await?;
+    if row.is_some_and(|row| row.status == Status::Quarantined) {
+        let store = shell(store);
+        Screen::remark(&format!("`greenroom release {session} --store {store}` lets it back"));
+    }
+    Ok(())
+}
+
 /// Agents with work in hand in a store who are not among these.
 async fn others_at_work(store: &Path, agents: &[AgentSpec]) -> Result<BTreeSet<String>, CliError> {
-    if !store.exists() {
-        return Ok(BTreeSet::new());
-    }
-    let rows = look::every(&app::look(store)?, true).await?;
+    let Some(reading) = app::look_if_any(store)? else { return Ok(BTreeSet::new()) };
+    let rows = look::every(&reading, true).await?;
     let is_other = |row: &SessionRow| {
         let is_ours =
             row.tenant.as_str() == TENANT && agents.iter().any(|agent| agent.name == row.agent);
@@ -190,7 +207,7 @@ async fn play(
     runtime: &Runtime,
     session: SessionId,
     prompt: String,
-    (mut listener, stage, signals): (greenroom_actors::runtime::Listener, &mut Stage, &mut Signals),
+    (mut listener, stage, signals, disk): (Listener, &mut Stage, &mut Signals, &mut Disk),
 ) -> Result<End, CliError> {
     let key = runtime.fresh_key();
     runtime.submit(session, key.clone(), UserInput::text(prompt)).await?;
@@ -218,6 +235,7 @@ async fn play(
             answer = stage.answer() => stage.decide(runtime, answer).await?,
             outcome = &mut outcome => break End::Outcome(outcome?.1),
             why = &mut stopped => break End::Stopped(why),
+            trouble = disk.next() => stage.remark(&trouble)?,
         }
     };
     // What was said before the end may still be on its way here.
@@ -234,7 +252,7 @@ async fn finish(runtime: &Runtime, end: End, mut stage: Stage) -> Result<Done, C
         End::Outcome(outcome) => outcome,
         End::Quit => {
             Screen::remark(
-                "interrupted: what was in hand is in the log, and goes on when an app starts on this store",
+                "interrupted: what was in hand is in the log, and goes on while the next run works on this store",
             );
             return Ok(Done::Interrupted);
         }

@@ -84,11 +84,15 @@ impl Screen {
     /// Prints an error with what caused it.
     pub(super) fn complain(&self, error: &dyn Error) {
         let mut text = format!("{} {error}", self.paint_remark(Tone::Bad, "error:"));
-        let mut cause = error.source();
+        let (mut cause, mut said) = (error.source(), error.to_string());
         while let Some(error) = cause {
-            // Writing to a text cannot fail.
-            let _written = write!(text, "\n  because: {error}");
-            cause = error.source();
+            let why = error.to_string();
+            // SQLite's says itself twice, the second time with a number.
+            if !why.ends_with(&said) {
+                // Writing to a text cannot fail.
+                let _written = write!(text, "\n  because: {why}");
+            }
+            (cause, said) = (error.source(), why);
         }
         Self::remark(&text);
     }
@@ -105,14 +109,18 @@ fn paint(on: bool, tone: Tone, text: &str) -> String {
     if on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
-/// A text that a terminal shows instead of obeying: control characters, and those that change the
-/// direction of writing, stand as their codes.
-pub(super) fn escaped(text: &str) -> String {
-    let is_plain = |c: char| match c {
+/// Whether a terminal shows a character instead of obeying it.
+fn is_plain(c: char) -> bool {
+    match c {
         '\n' | '\t' => true,
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
         other => !other.is_control(),
-    };
+    }
+}
+
+/// A text that a terminal shows instead of obeying: control characters, and those that change the
+/// direction of writing, stand as their codes.
+pub(super) fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if is_plain(c) {
@@ -132,13 +140,33 @@ pub(super) fn cut(text: &str, width: usize) -> String {
         line.push(' ');
         line.push_str(word);
     }
-    line.retain(|c| !c.is_control());
+    line.retain(is_plain);
     if line.chars().count() <= width {
         return line;
     }
     let mut short: String = line.chars().take(width.saturating_sub(1)).collect();
     short.push('…');
     short
+}
+
+/// A text in lines that fit the screen, each but the first behind so many blanks.
+pub(super) fn wrapped(text: &str, width: Option<usize>, indent: usize) -> String {
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(WIDTH_MIN / 2));
+    let (mut lines, mut used) = (String::new(), 0);
+    for word in text.split_whitespace() {
+        let long = word.chars().count();
+        if used > 0 && used + 1 + long > room {
+            lines.push('\n');
+            lines.extend(std::iter::repeat_n(' ', indent));
+            used = 0;
+        } else if used > 0 {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += long;
+    }
+    lines
 }
 
 /// A cell: its text, its tone.
@@ -168,10 +196,8 @@ pub(super) fn table(screen: &Screen, columns: &[Column], rows: &[Vec<Cell>]) -> 
         for (at, ((text, tone), column)) in row.iter().zip(columns).enumerate() {
             let wide = widths.get(at).copied().unwrap_or(0);
             let is_last = at + 1 == columns.len();
-            let text = match screen.width {
-                Some(width) if is_last => cut(text, width.saturating_sub(used)),
-                _ => text.clone(),
-            };
+            let room = screen.width.map_or(usize::MAX, |width| width.saturating_sub(used));
+            let text = if is_last { cut(text, room) } else { text.clone() };
             let gap = " ".repeat(wide.saturating_sub(text.chars().count()));
             let painted = screen.paint(*tone, &text);
             if column.is_number {
@@ -202,22 +228,26 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// A moment as `2026-11-21 10:20:30.123`, in UTC.
+/// So many of something.
+pub(super) fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// An error with what caused it, in one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a text cannot fail.
+        let _written = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// A moment as people read it.
 pub(super) fn moment(at: Timestamp) -> String {
-    let (days, ms) = (at.0.div_euclid(86_400_000), at.0.rem_euclid(86_400_000));
-    // Days to a date of the Gregorian calendar, counted in eras of 400 years from a 1st of March.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
-    let (second, milli) = (ms / 1_000 % 60, ms % 1_000);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{milli:03}")
+    at.utc()
 }
 
 #[cfg(test)]
@@ -238,6 +268,7 @@ mod tests {
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("abcd", 3), "ab…");
         assert_eq!(cut("a\n\u{1b}[31m  b", 20), "a [31m b");
+        assert_eq!(cut("rm \u{202e}fdp.x", 20), "rm fdp.x");
     }
 
     #[test]
@@ -252,6 +283,18 @@ mod tests {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(
+            [0, 1, 1_000].map(|no| counted(no, "call")),
+            ["0 calls", "1 call", "1,000 calls"]
+        );
+    }
+
+    #[test]
+    fn a_long_text_stands_in_lines_that_fit() {
+        let text = "one two three four five six seven";
+        assert_eq!(wrapped(text, None, 4), text);
+        assert_eq!(wrapped(text, Some(24), 4), "one two three four\n    five six seven");
+        assert_eq!(wrapped(&"x".repeat(90), Some(40), 4), "x".repeat(90));
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn show(
     screen: &Screen,
 ) -> Result<Done, CliError> {
     let mut settings = settings.clone();
-    settings.flag_store(common.store);
+    settings.flag_store(common.on.store);
     let rows = settings.rows();
     if common.json {
         let line = |row: &crate::config::Row| Line {

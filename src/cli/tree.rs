@@ -8,15 +8,18 @@ use greenroom_actors::{
         catalog::{Status, Totals},
         ids::{AgentName, SessionId, TenantId},
         outcome::TurnOutcome,
+        usage::NanoUsd,
     },
     runtime::{CallError, Reading, TreeNode},
 };
 use serde::Serialize;
 
-use super::screen::{Cell, Column, Screen, Tone, grouped, table};
+use super::screen::{Cell, Column, Screen, Tone, counted, cut, grouped, table};
 
 /// Columns that leave room for last words beside a whole id.
 const WIDE: usize = 120;
+/// A name that is longer is cut, so that one session does not push all columns off the screen.
+const NAME: usize = 24;
 
 /// A node as it is shown.
 #[derive(Debug, Serialize)]
@@ -32,6 +35,9 @@ pub(super) struct Shown {
     /// How its last turn ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<TurnOutcome>,
+    /// Why its log cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<String>,
     restarts: u64,
     own: Totals,
     subtree: Totals,
@@ -44,7 +50,11 @@ pub(super) fn shown<'a>(
     node: TreeNode,
 ) -> BoxFuture<'a, Result<Shown, CallError>> {
     Box::pin(async move {
-        let outcome = reading.last_outcome(node.row.session).await?;
+        // What is wrong with one log must not hide all others.
+        let (outcome, damage) = match reading.last_outcome(node.row.session).await {
+            Ok(outcome) => (outcome, None),
+            Err(error) => (None, Some(damage(error)?)),
+        };
         let mut children = Vec::new();
         for child in node.children {
             children.push(shown(reading, child).await?);
@@ -57,12 +67,23 @@ pub(super) fn shown<'a>(
             status: node.row.status,
             waiting_on: node.row.waiting_on,
             outcome,
+            damage,
             restarts: node.row.restarts,
             own: node.own,
             subtree: node.subtree,
             children,
         })
     })
+}
+
+/// Why one log cannot be read, in words; an error where it is not the log's fault.
+pub(super) fn damage(error: CallError) -> Result<String, CallError> {
+    error.damage().ok_or(error)
+}
+
+/// Whether any log of a tree cannot be read.
+pub(super) fn is_damaged(node: &Shown) -> bool {
+    node.damage.is_some() || node.children.iter().any(is_damaged)
 }
 
 /// One word for how a session is, and what it means. `ended` is how its last turn ended.
@@ -105,10 +126,10 @@ pub(super) fn draw(screen: &Screen, trees: &[Shown]) -> String {
         line(tree, &mut rows, "", "", is_wide);
     }
     let mut text = table(screen, &columns, &rows);
-    for tree in trees {
-        text += "\n";
-        text += &sum(&tree.subtree);
-    }
+    let mut all = Totals::default();
+    trees.iter().for_each(|tree| all += tree.subtree);
+    text += "\n";
+    text += &sum(&all);
     text
 }
 
@@ -116,8 +137,11 @@ fn line(node: &Shown, rows: &mut Vec<Vec<Cell>>, own: &str, below: &str, is_wide
     let plain = |text: String| (text, Tone::Plain);
     let restarts = if node.restarts > 0 { Tone::Busy } else { Tone::Faint };
     let mut row = vec![
-        plain(format!("{own}{}", node.name.as_deref().unwrap_or(node.agent.as_str()))),
-        state(node.status, node.outcome.as_ref()),
+        plain(format!("{own}{}", cut(node.name.as_deref().unwrap_or(node.agent.as_str()), NAME))),
+        match &node.damage {
+            Some(_why) => ("damaged".to_owned(), Tone::Bad),
+            None => state(node.status, node.outcome.as_ref()),
+        },
         plain((node.own.calls + node.own.unsettled_calls).to_string()),
         plain(grouped(node.own.usage.tokens())),
         plain(node.own.cost.to_string()),
@@ -125,9 +149,10 @@ fn line(node: &Shown, rows: &mut Vec<Vec<Cell>>, own: &str, below: &str, is_wide
         (if is_wide { node.session.to_string() } else { short(node.session) }, Tone::Faint),
     ];
     if is_wide {
-        let words = match (node.status, &node.outcome, &node.waiting_on) {
-            (Status::Idle | Status::Archived, Some(outcome), _) => outcome.text().to_owned(),
-            (_, _, Some(what)) => format!("waits for {what}"),
+        let words = match (&node.damage, node.status, &node.outcome, &node.waiting_on) {
+            (Some(why), ..) => why.clone(),
+            (None, Status::Idle | Status::Archived, Some(outcome), _) => outcome.text().to_owned(),
+            (None, _, _, Some(what)) => format!("waits for {what}"),
             _ => String::new(),
         };
         row.push(plain(words));
@@ -143,26 +168,35 @@ fn line(node: &Shown, rows: &mut Vec<Vec<Cell>>, own: &str, below: &str, is_wide
 /// What a subtree spent, in one line; what is only bounded is said apart.
 pub(super) fn sum(totals: &Totals) -> String {
     let mut text = format!(
-        "total: {} model calls, {} tokens ({} in, {} cached, {} out), {}",
-        totals.calls,
-        grouped(totals.usage.tokens()),
+        "total: {}, {} ({} in, {} cached, {} out), {}",
+        counted(totals.calls, "model call"),
+        counted(totals.usage.tokens(), "token"),
         grouped(totals.usage.input),
         grouped(totals.usage.cache_read.saturating_add(totals.usage.cache_write)),
         grouped(totals.usage.output),
         totals.cost,
     );
     if totals.unsettled_calls > 0 {
+        // A bound in money of nothing at all is one that nobody knows.
+        let money = match totals.unsettled_cost_max {
+            NanoUsd(0) => "of unknown price".to_owned(),
+            known => known.to_string(),
+        };
         text += &format!(
-            "\n       {} calls broke off; their usage is at most {} tokens, {}",
-            totals.unsettled_calls,
-            grouped(totals.unsettled_tokens_max),
-            totals.unsettled_cost_max,
+            "\n       {} broke off: at most {}, {money}",
+            counted(totals.unsettled_calls, "call"),
+            counted(totals.unsettled_tokens_max, "token"),
         );
     }
     if totals.unpriced_calls > 0 {
-        text += &format!("\n       {} calls have no known price", totals.unpriced_calls);
+        text += &format!("\n       {} of unknown price", counted(totals.unpriced_calls, "call"));
     }
     text
+}
+
+/// The first session below the root of a tree, or the root where it is alone.
+pub(super) fn first_below(root: &Shown) -> SessionId {
+    root.children.first().unwrap_or(root).session
 }
 
 /// Restarts by agent, over a whole tree.

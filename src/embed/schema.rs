@@ -49,26 +49,31 @@ impl Schema {
 
     /// Nothing, or everything that is wrong.
     pub(super) fn check(&self, args: &Args) -> Result<(), String> {
-        let value: Value = match serde_json::from_str(&args.0) {
+        self.check_text(super::typed::ARGUMENTS, &args.0)
+    }
+
+    /// The same of any text that should be such a value; `whole` is what it is called.
+    pub(super) fn check_text(&self, whole: &str, text: &str) -> Result<(), String> {
+        let value: Value = match serde_json::from_str(text) {
             Ok(value) => value,
-            Err(why) => return Err(format!("the arguments are no JSON: {why}")),
+            Err(why) => return Err(format!("{whole}: no JSON: {why}")),
         };
         let mut look = Look::new(&self.0);
         look.at("", &self.0, &value);
-        if look.found.is_empty() { Ok(()) } else { Err(told(&look.found)) }
+        if look.found.is_empty() { Ok(()) } else { Err(told(whole, &look.found)) }
     }
 }
 
 /// Mistakes as a model reads them: one on a line, several as a list.
-pub(super) fn told(mistakes: &[Mistake]) -> String {
+pub(super) fn told(whole: &str, mistakes: &[Mistake]) -> String {
     let one = |mistake: &Mistake| {
         let Mistake { at, what, .. } = mistake;
-        if at.is_empty() { format!("the arguments: {what}") } else { format!("at {at}: {what}") }
+        if at.is_empty() { format!("{whole}: {what}") } else { format!("at {at}: {what}") }
     };
     if let [only] = mistakes {
         return one(only);
     }
-    let mut text = format!("{} mistakes in the arguments", mistakes.len());
+    let mut text = format!("{} mistakes in {whole}", mistakes.len());
     for mistake in mistakes.iter().take(TOLD) {
         // Writing to a text cannot fail.
         let _written = write!(text, "\n- {}", one(mistake));

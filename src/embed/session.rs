@@ -11,7 +11,7 @@ use greenroom_actors::{
     runtime::{CallError, Decoded, Listener, TreeNode},
 };
 
-use super::{Inbox, TurnStream};
+use super::{Inbox, Input, TurnStream};
 
 /// One session of a runtime; cheap to clone, and valid across restarts of the actor behind it.
 ///
@@ -61,13 +61,26 @@ impl Session {
         self.id
     }
 
-    /// Says something and listens to the turn that answers it. When this returns, the input is in
-    /// the log.
+    /// Says something, a text or an [`Input`] with images, and listens to the turn that answers it.
+    /// When this returns, the input is in the log.
     ///
     /// # Errors
     /// When the session refuses it or does not answer.
-    pub async fn send(&self, text: impl Into<String>) -> Result<TurnStream, CallError> {
-        self.send_as(self.runtime.fresh_key(), UserInput::text(text)).await
+    pub async fn send(&self, input: impl Into<Input>) -> Result<TurnStream, CallError> {
+        self.send_under(self.runtime.fresh_key(), input).await
+    }
+
+    /// The same under a key of the caller's: see [`Session::send_as`].
+    ///
+    /// # Errors
+    /// As [`Session::send`].
+    pub async fn send_under(
+        &self,
+        key: impl Into<InputKey>,
+        input: impl Into<Input>,
+    ) -> Result<TurnStream, CallError> {
+        let input = input.into().kept(&self.runtime).await?;
+        self.send_as(key, input).await
     }
 
     /// Says something with this turn's own model, sampling or mode.

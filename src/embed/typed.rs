@@ -129,13 +129,16 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> TypedTool<A> {
     }
 }
 
+/// What the whole is called that a model gives a tool.
+pub(super) const ARGUMENTS: &str = "the arguments";
+
 /// What the struct itself says: it has the last word.
-fn parse<A: DeserializeOwned>(args: &Args) -> Result<A, String> {
+pub(super) fn parse<A: DeserializeOwned>(whole: &str, args: &Args) -> Result<A, String> {
     let mut json = serde_json::Deserializer::from_str(&args.0);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let at = error.path().to_string();
         let what = error.into_inner();
-        if at == "." { format!("the arguments: {what}") } else { format!("at {at}: {what}") }
+        if at == "." { format!("{whole}: {what}") } else { format!("at {at}: {what}") }
     })
 }
 
@@ -157,13 +160,13 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> Tool for TypedTool<A> {
 
     fn check(&self, args: &Args) -> Result<(), String> {
         self.schema.check(args)?;
-        parse::<A>(args).map(drop)
+        parse::<A>(ARGUMENTS, args).map(drop)
     }
 
     fn run(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome> {
         let run = Arc::clone(&self.run);
         Box::pin(async move {
-            let args = match parse::<A>(&args) {
+            let args = match parse::<A>(ARGUMENTS, &args) {
                 Ok(args) => args,
                 Err(why) => return ToolOutcome::Failed { output: Output::text(why) },
             };
@@ -175,7 +178,7 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> Tool for TypedTool<A> {
     }
 
     fn probe(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, Probe> {
-        match (&self.probe, parse::<A>(&args)) {
+        match (&self.probe, parse::<A>(ARGUMENTS, &args)) {
             (Some(probe), Ok(args)) => probe(ctx, args),
             (None, _) | (_, Err(_)) => Box::pin(std::future::ready(Probe::Unknown)),
         }

@@ -58,7 +58,7 @@ async fn server(says: Says) -> (Owned, Url, Arc<AtomicUsize>) {
 }
 
 fn net(clock: &ManualClock) -> Net {
-    Net::new(Arc::new(clock.clone()), Patience::default(), &Proxies::default()).unwrap()
+    Net::new(Arc::new(clock.clone()), Patience::default(), None).unwrap()
 }
 
 fn get(url: &Url) -> Outgoing {
@@ -158,7 +158,7 @@ fn a_proxy_that_is_no_address_is_refused_without_its_password() {
     let clock = Arc::new(ManualClock::default());
     let http = Some("http://me:secret@ :x".to_owned());
     let proxies = Proxies { http, ..Proxies::default() };
-    let refused = Net::new(clock, Patience::default(), &proxies);
+    let refused = Net::new(clock, Patience::default(), Some(&proxies));
     let said = refused.unwrap_err().to_string();
     assert!(said.contains("no address such as") && !said.contains("secret"), "{said}");
 }

@@ -1,13 +1,16 @@
 //! From what a user says of a provider to one that answers: the one place that knows which format
 //! belongs to which kind. The environment is not read here: whoever sets up says what it held.
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc};
 
 use greenroom_actors::{domain::ids::ProviderName, ports::Clock};
 
 use super::{
     Key, Kind, NetError, Options, Patience, Preset, Proxies, Quirks, SetupError, Vendor, Wire,
-    openai_chat::OpenAiChat,
+    anthropic::Anthropic, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
 };
 use crate::net::Net;
 
@@ -23,14 +26,14 @@ impl Way {
     pub fn new(
         clock: Arc<dyn Clock>,
         patience: Patience,
-        proxies: &Proxies,
+        proxies: Option<&Proxies>,
     ) -> Result<Self, NetError> {
         Net::new(clock, patience, proxies).map(Self)
     }
 }
 
 /// What a user says of a provider.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setup {
     /// Its name here.
     pub name: ProviderName,
@@ -108,6 +111,19 @@ impl Setup {
     }
 }
 
+/// Without what its headers hold: that may be a secret.
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("base_url", &self.base_url)
+            .field("key", &self.key)
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a variable says, as an address: some hold `HOST:PORT` alone, or a server without its path.
 /// A server that listens everywhere is reached at this machine.
 fn address(preset: &Preset, said: &str) -> String {
@@ -121,8 +137,11 @@ fn address(preset: &Preset, said: &str) -> String {
 /// The provider, ready to be called. Nothing is sent yet.
 ///
 /// # Errors
-/// When an address or a header is none.
+/// When an address or a header is none, or a place is missing.
 pub fn connect(way: &Way, setup: Setup) -> Result<Vendor, SetupError> {
+    if setup.kind == Kind::Vertex && setup.place.is_none() {
+        return Err(SetupError::NoPlace { name: setup.name });
+    }
     let wire = wire(&setup)?;
     let Setup { name, base_url, key, headers, stream, place, .. } = setup;
     let base_url = match place {
@@ -146,46 +165,10 @@ fn wire(setup: &Setup) -> Result<Arc<dyn Wire>, SetupError> {
     let missing = |_kind| SetupError::Unsupported { name: setup.name.clone(), kind: setup.kind };
     match setup.kind {
         Kind::OpenAiChat => Ok(Arc::new(OpenAiChat::new(setup.family, setup.quirks))),
-        kind @ Kind::Anthropic => Err(missing(kind)),
-        kind @ Kind::OpenAiResponses => Err(missing(kind)),
+        Kind::Anthropic => Ok(Arc::new(Anthropic::new(true))),
+        Kind::OpenAiResponses => Ok(Arc::new(OpenAiResponses::new())),
         kind @ Kind::Gemini => Err(missing(kind)),
         kind @ Kind::Vertex => Err(missing(kind)),
         kind @ Kind::Ollama => Err(missing(kind)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{super::preset, *};
-
-    #[test]
-    fn an_address_is_completed_from_what_the_variables_of_the_vendors_hold() {
-        for (name, said, expected) in [
-            ("ollama", "0.0.0.0:11434", "http://127.0.0.1:11434"),
-            ("ollama", "box", "http://box"),
-            ("vllm", "http://gpu:8000", "http://gpu:8000/v1"),
-            ("vllm", "http://gpu:8000/own/", "http://gpu:8000/own"),
-            ("azure", "https://me.openai.azure.com/", "https://me.openai.azure.com/openai/v1"),
-            ("openai_chat", "https://proxy.example.com/v1", "https://proxy.example.com/v1"),
-        ] {
-            let setup = Setup::preset(preset(name).unwrap(), Some(said)).unwrap();
-            assert_eq!(setup.base_url, expected, "{name} {said}");
-        }
-    }
-
-    #[test]
-    fn a_provider_without_an_address_of_its_own_says_which_variable_to_set() {
-        let error = Setup::preset(preset("azure").unwrap(), None).unwrap_err();
-        assert!(error.to_string().contains("AZURE_OPENAI_BASE_URL"), "{error}");
-    }
-
-    #[test]
-    fn vertex_is_reached_in_its_region_and_globally() {
-        let base = preset("vertex").unwrap().base_url.unwrap();
-        let at = |location: &str| {
-            placed(base, &Place { project: "p".to_owned(), location: location.to_owned() })
-        };
-        assert_eq!(at("us-central1"), "https://us-central1-aiplatform.googleapis.com");
-        assert_eq!(at("global"), "https://aiplatform.googleapis.com");
     }
 }

@@ -12,6 +12,8 @@ use crate::net::until_ms;
 /// Vendors of this family count by the minute; one that does not say when the count begins again is
 /// taken to mean a whole one.
 const WINDOW_MS: u64 = 60_000;
+/// From here on a number is no wait but a moment, in seconds.
+const MOMENT_S: i64 = 1_000_000_000;
 
 /// `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`: OpenAI's, and of most who are compatible
 /// with it.
@@ -30,8 +32,19 @@ pub(super) fn x_ratelimit(headers: &HeaderMap, now: Timestamp) -> Option<RateLim
 fn allowance(headers: &HeaderMap, kind: &str, now: Timestamp) -> Option<Allowance> {
     let text = |what: &str| headers.get(format!("x-ratelimit-{what}-{kind}"))?.to_str().ok();
     let number = |what: &str| text(what)?.trim().parse().ok();
-    let reset_ms = text("reset").and_then(|text| until_ms(text, now)).unwrap_or(WINDOW_MS);
+    let reset_ms = text("reset").and_then(|text| reset(text, now)).unwrap_or(WINDOW_MS);
     Some(Allowance { limit: number("limit")?, remaining: number("remaining")?, reset_ms })
+}
+
+/// How long until the reset. Some vendors say the moment, in seconds or milliseconds since 1970.
+fn reset(text: &str, now: Timestamp) -> Option<u64> {
+    match text.trim().parse::<i64>() {
+        Ok(moment) if moment >= MOMENT_S.saturating_mul(1_000) => {
+            Some(Timestamp(moment).since_ms(now))
+        }
+        Ok(moment) if moment >= MOMENT_S => Some(Timestamp(moment * 1_000).since_ms(now)),
+        Ok(_) | Err(_) => until_ms(text, now),
+    }
 }
 
 #[cfg(test)]

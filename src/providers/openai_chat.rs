@@ -19,10 +19,10 @@ mod answer;
 mod ask;
 mod body;
 mod calls;
+mod conversation;
 mod details;
 mod error;
 mod growing;
-mod limits;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -34,7 +34,7 @@ use greenroom_actors::domain::{
 };
 use reqwest::header::HeaderMap;
 
-use super::{Ask, Auth, Decoder, ModelPage, Trouble, Wire};
+use super::{Ask, Auth, Decoder, ModelPage, Trouble, Wire, limits};
 use crate::net::Framing;
 
 /// In what a server differs from the others.
@@ -190,7 +190,7 @@ impl Wire for OpenAiChat {
     }
 
     fn limits(&self, headers: &HeaderMap, now: Timestamp) -> Option<RateLimits> {
-        limits::read(headers, now)
+        limits::x_ratelimit(headers, now)
     }
 
     fn models_path(&self, _after: Option<&str>) -> String {

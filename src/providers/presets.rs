@@ -71,12 +71,12 @@ pub enum UnknownProvider {
 /// When there is none, with what was probably meant, or what to use instead.
 pub fn preset(name: &str) -> Result<&'static Preset, UnknownProvider> {
     let wanted = plain(name);
-    let is = |known: &&str| plain(known) == wanted;
-    let found = table::PRESETS.iter().find(|preset| preset.names().any(|known| is(&known)));
+    let is = |known: &str| plain(known) == wanted;
+    let found = table::PRESETS.iter().find(|preset| preset.names().any(is));
     if let Some(preset) = found {
         return Ok(preset);
     }
-    let gone = table::GONE.iter().find(|(names, _)| names.iter().any(|known| is(known)));
+    let gone = table::GONE.iter().find(|(names, _)| names.iter().copied().any(is));
     Err(match gone {
         Some((_, why)) => UnknownProvider::Gone { name: name.to_owned(), why },
         None => UnknownProvider::Unknown { name: name.to_owned(), near: near(&wanted) },

@@ -60,6 +60,15 @@ pub enum SetupError {
         /// Which.
         header: String,
     },
+    /// Where on Vertex it is.
+    #[error(
+        "set up provider {name}: say its project and location, as GOOGLE_CLOUD_PROJECT and \
+         GOOGLE_CLOUD_LOCATION do"
+    )]
+    NoPlace {
+        /// Whose.
+        name: ProviderName,
+    },
     /// Its format.
     #[error("set up provider {name}: its format, {kind:?}, is not spoken yet")]
     Unsupported {
@@ -261,12 +270,10 @@ impl ModelProvider for Vendor {
     }
 
     fn credential(&self) -> CredentialName {
-        // Who share a key share its rate; without one each is alone.
+        // Who share a key share its rate, whatever formats they speak; without one each is alone.
         match &self.key {
             Key::None => CredentialName(self.name.0.clone()),
-            Key::Variable { .. } | Key::File(_) => {
-                CredentialName(format!("{}:{}", self.wire.family(), self.key.place()))
-            }
+            Key::Variable { .. } | Key::File(_) => CredentialName(self.key.place()),
         }
     }
 

@@ -46,6 +46,19 @@ impl Store {
 }
 
 fn examine(conn: &Connection) -> Result<Checkup, Trouble> {
+    match look_at(conn) {
+        // A file can be too broken for the check that lists what is broken.
+        Err(rusqlite::Error::SqliteFailure(code, why))
+            if code.code == rusqlite::ErrorCode::DatabaseCorrupt =>
+        {
+            let broken = vec![why.unwrap_or_else(|| code.to_string())];
+            Ok(Checkup { broken, ..Checkup::default() })
+        }
+        looked => Ok(looked?),
+    }
+}
+
+fn look_at(conn: &Connection) -> rusqlite::Result<Checkup> {
     let mut statement = conn.prepare(&format!("PRAGMA integrity_check({FINDINGS})"))?;
     let said = statement.query_map([], |row| row.get::<_, String>(0))?;
     let broken = said.filter(|line| !matches!(line, Ok(fine) if fine == "ok"));

@@ -41,14 +41,22 @@ pub enum OpenError {
         /// Who, as far as the system says.
         holder: String,
     },
-    /// It cannot be written.
-    #[error("open store {path}: it or its folder cannot be written; check owner, mode and mount")]
+    /// It cannot be written. A reader needs that as well: it has a place of its own beside the file.
+    #[error(
+        "open store {path}: it or its folder cannot be read and written; check owner, mode and mount"
+    )]
     ReadOnly {
         /// The file.
         path: PathBuf,
         /// What the system said, where it did.
         #[source]
         source: Option<io::Error>,
+    },
+    /// A folder stands in its place.
+    #[error("open store {path}: it is a folder; name a file in it")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
     },
     /// Its folder is not there.
     #[error("open store {path}: its folder does not exist; create it")]
@@ -69,7 +77,9 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Written by a newer program.
-    #[error("open store {path}: it has form {found}, this program knows {known}; use a newer one")]
+    #[error(
+        "open store {path}: it has form {found}, this program knows {known}; a newer greenroom wrote it: use that one"
+    )]
     TooNew {
         /// The file.
         path: PathBuf,
@@ -79,10 +89,25 @@ pub enum OpenError {
         known: usize,
     },
     /// Nothing there to read.
-    #[error("read store {path}: there is no such file; check the path")]
+    #[error("read store {path}: there is no such file; check the path, or name one with --store")]
     Missing {
         /// The file.
         path: PathBuf,
+    },
+    /// A file without anything in it: nobody has worked on it, or whoever made it died at once.
+    #[error("read store {path}: nothing is in it yet; a runtime that opens it makes it a store")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is in it makes no sense.
+    #[error("open store {path}: the file is damaged; restore a backup, or choose another file")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
     },
     /// Not yet brought to the form of this program.
     #[error(
@@ -146,6 +171,10 @@ pub(super) fn writer(path: &Path) -> Result<(Lock, Connection), OpenError> {
     check_version(rusqlite::version_number(), rusqlite::version())?;
     if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
         return Err(OpenError::NoFolder { path: path.to_owned() });
+    }
+    // Before the lock, whose file would be made beside the folder.
+    if path.is_dir() {
+        return Err(OpenError::Folder { path: path.to_owned() });
     }
     let lock = Lock::take(path).map_err(|refused| match refused {
         NotLocked::Held { pid } => OpenError::Held { path: path.to_owned(), pid },
@@ -213,12 +242,20 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
 /// A connection that only reads, beside whoever holds the store. It sees what is committed, takes
 /// no lock, creates and migrates nothing.
 pub(super) fn onlooker(path: &Path) -> Result<Connection, OpenError> {
-    if !path.exists() {
-        return Err(OpenError::Missing { path: path.to_owned() });
+    match path.metadata() {
+        Ok(found) if found.is_dir() => return Err(OpenError::Folder { path: path.to_owned() }),
+        Ok(_file) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(OpenError::Missing { path: path.to_owned() });
+        }
+        Err(error) => return Err(io_refusal(path, error)),
     }
     let conn = reader(path)?;
     let found = ours(&conn, path)?;
     let known = MIGRATIONS.len();
+    if found == 0 {
+        return Err(OpenError::Empty { path: path.to_owned() });
+    }
     if found < known as i64 {
         return Err(OpenError::TooOld { path: path.to_owned(), found, known });
     }
@@ -280,6 +317,7 @@ fn refusal(path: &Path, source: rusqlite::Error) -> OpenError {
             let holder = lock::holder(&path);
             OpenError::Busy { path, holder }
         }
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, source },
         _ => OpenError::Sqlite { path, source },
     }
 }

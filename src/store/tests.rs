@@ -193,9 +193,12 @@ async fn a_full_database_refuses_for_now_and_takes_more_when_there_is_room() {
         panic!("refused for now: {refused:?}");
     };
     assert!(why.contains("full"), "{why}");
+    let seen = store.hindrance();
+    assert_eq!(seen.borrow().as_deref(), Some(why.as_str()), "whoever watches knows");
     assert_eq!(store.tail(house(1)).await.unwrap(), (Position(1), Token(1)));
     store.raw("PRAGMA max_page_count = 100000").await;
     writer.tail = store.append(next(&writer, &large, Vec::new())).await.unwrap();
+    assert_eq!(seen.borrow().as_deref(), None);
     assert_eq!(texts(&store, house(1)).await.unwrap(), ["one".to_owned(), large]);
 }
 

@@ -23,9 +23,9 @@ use greenroom_actors::{
     ports::{AppendError, JournalError},
 };
 use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
-use super::trouble::{Class, Trouble, class, unavailable};
+use super::trouble::{self, Class, Trouble, class, unavailable};
 
 /// Set once, when what is durable is no longer known.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,12 @@ impl Poison {
     }
 }
 
+/// Why nothing can be written for now; empty while it can. Whoever runs the store may watch it.
+pub(super) type Hindrance = watch::Sender<Option<String>>;
+
 type Answer = Box<dyn FnOnce(Option<JournalError>) + Send>;
+/// A piece of work that took nothing with it, and what kept it from being written, if anything did.
+type Done = (Answer, Option<JournalError>);
 
 /// Something to write whose caller waits for the commit.
 pub(super) trait Work: Send {
@@ -58,6 +63,8 @@ pub(super) trait Work: Send {
 pub(super) struct Worked {
     keep: bool,
     class: Option<Class>,
+    /// What keeps it from being written until somebody does something about it.
+    hindered: Option<JournalError>,
     answer: Answer,
 }
 
@@ -80,6 +87,15 @@ where
                 None
             }
         };
+        let hindered = match &done {
+            Err(Trouble::Sqlite(error)) => match trouble::class(error) {
+                Class::Full | Class::Busy => Some(unavailable(error)),
+                Class::Io | Class::Other => None,
+            },
+            Ok(_) | Err(Trouble::Fenced { .. } | Trouble::Damaged { .. } | Trouble::Refused(_)) => {
+                None
+            }
+        };
         let keep = done.is_ok();
         let answer: Answer = Box::new(move |failed| {
             let answer = match failed {
@@ -89,7 +105,7 @@ where
             // Whoever asked may have gone; then nobody misses the answer.
             let _gone = reply.send(answer);
         });
-        Worked { keep, class, answer }
+        Worked { keep, class, hindered, answer }
     }
 
     fn refuse(self: Box<Self>, why: JournalError) {
@@ -118,6 +134,7 @@ pub(super) struct Writer {
     conn: Connection,
     jobs: Receiver<Job>,
     poison: Poison,
+    hindrance: Hindrance,
     /// Committed and not yet copied back.
     dirty: bool,
     alarmed: bool,
@@ -125,8 +142,12 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer over its connection and its queue.
-    pub(super) const fn new(conn: Connection, jobs: Receiver<Job>, poison: Poison) -> Self {
-        Self { conn, jobs, poison, dirty: false, alarmed: false }
+    pub(super) fn new(
+        conn: Connection,
+        jobs: Receiver<Job>,
+        (poison, hindrance): (Poison, Hindrance),
+    ) -> Self {
+        Self { conn, jobs, poison, hindrance, dirty: false, alarmed: false }
     }
 
     /// Runs until its queue is shut and empty. A panic poisons the store: its callers hear it, nobody hangs.
@@ -178,20 +199,24 @@ impl Writer {
             None => self.conn.execute_batch("BEGIN IMMEDIATE").map_err(|e| unavailable(&e)),
         };
         if let Err(refusal) = begun {
+            self.hindered(Some(&refusal));
             for work in group {
                 work.refuse(refusal.clone());
             }
             return;
         }
         let mut answers = Vec::with_capacity(group.len());
-        let mut aborted = None;
+        let (mut aborted, mut hindered) = (None, None);
         for work in group {
             if let Some(refusal) = &aborted {
                 work.refuse(JournalError::clone(refusal));
                 continue;
             }
             match self.one(work) {
-                Ok(answer) => answers.push(answer),
+                Ok((answer, hindrance)) => {
+                    answers.push(answer);
+                    hindered = hindrance.or(hindered);
+                }
                 Err((answer, refusal)) => {
                     answers.extend(answer);
                     aborted = Some(refusal);
@@ -202,6 +227,7 @@ impl Writer {
             Some(refusal) => Some(self.roll_back(refusal)),
             None => self.seal(),
         };
+        self.hindered(failed.as_ref().or(hindered.as_ref()));
         for answer in answers {
             answer(failed.clone());
         }
@@ -212,7 +238,7 @@ impl Writer {
 
     /// One piece of work in a savepoint, so that its failure takes no neighbour with it. An error
     /// says that the whole transaction is lost.
-    fn one(&self, work: Box<dyn Work>) -> Result<Answer, (Option<Answer>, JournalError)> {
+    fn one(&self, work: Box<dyn Work>) -> Result<Done, (Option<Answer>, JournalError)> {
         let run = |sql: &str| self.conn.prepare_cached(sql)?.execute([]);
         if let Err(error) = run("SAVEPOINT job") {
             let refusal = self.refusal(&error);
@@ -220,7 +246,7 @@ impl Writer {
             return Err((None, refusal));
         }
         fault::point("store.in_group");
-        let Worked { keep, class, answer } = work.run(&self.conn);
+        let Worked { keep, class, hindered, answer } = work.run(&self.conn);
         if class == Some(Class::Io) {
             let refusal = self.poison.set("the disk failed under a write".to_owned());
             return Err((Some(answer), refusal));
@@ -232,9 +258,22 @@ impl Writer {
         }
         let ended = if keep { Ok(0) } else { run("ROLLBACK TO job") };
         match ended.and_then(|_rows| run("RELEASE job")) {
-            Ok(_rows) => Ok(answer),
+            Ok(_rows) => Ok((answer, hindered)),
             Err(error) => Err((Some(answer), self.refusal(&error))),
         }
+    }
+
+    /// Tells who watches whether anything can be written, when that changes.
+    fn hindered(&self, by: Option<&JournalError>) {
+        let why = by.map(|error| match error {
+            JournalError::Unavailable { why } => why.clone(),
+            error => error.to_string(),
+        });
+        self.hindrance.send_if_modified(|known| {
+            let changes = *known != why;
+            *known = why;
+            changes
+        });
     }
 
     fn refusal(&self, error: &rusqlite::Error) -> JournalError {

@@ -49,6 +49,7 @@ pub(super) struct Families {
     pub(super) model_calls: Counts,
     pub(super) model_call_seconds: Lengths,
     pub(super) model_retries: Counts,
+    pub(super) model_fallbacks: Counts,
     pub(super) bookings: Counts,
     pub(super) tokens: Counts,
     pub(super) cost: Sums,
@@ -88,6 +89,7 @@ impl Families {
             model_calls: all.counts("model_calls", "Model calls that ended, by model and result"),
             model_call_seconds: all.lengths("model_call", "Length of model calls, by model"),
             model_retries: all.counts("model_retries", "Pauses before another try, by agent"),
+            model_fallbacks: all.counts("model_fallbacks", "Times a turn left a model for the next, by the one left"),
             bookings: all.counts(
                 "bookings",
                 "Words on what a model call came to: exact, a bound, or nothing; by model",

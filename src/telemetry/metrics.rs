@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 
 use greenroom_actors::domain::{
+    agent::ModelChoice,
     catalog::Status,
     event::{CancelTarget, Event, RestartCause, TimerKind},
-    ids::{ApprovalNo, ModelCallNo, SessionId, Timestamp, ToolCallNo, TurnId},
+    ids::{ApprovalNo, ModelCallNo, SessionId, Timestamp, ToolCallNo, ToolName, TurnId},
     permission::{Answer, Closed},
     usage::{Settlement, Usage},
 };
@@ -130,10 +131,8 @@ impl Metrics {
                 self.booked(&agent, &model, settlement);
             }
             Event::TimerSet { timer: TimerKind::Retry, .. } => count(&all.model_retries, mine()),
-            Event::ToolRequested { call, name, .. } => {
-                let name = self.tools.value(name.as_str());
-                self.wanted.begin(of.session, *call, of.at, name);
-            }
+            Event::ModelFellBack { from, .. } => self.left(from),
+            Event::ToolRequested { call, name, .. } => self.tool_wanted(of, *call, name),
             Event::ToolStarted { call, .. } => self.running.begin(of.session, *call, of.at, ()),
             Event::ToolFinished { call, outcome } => self.tool_closed(of, *call, outcome.word()),
             Event::ApprovalRequested { no, .. } => {
@@ -184,6 +183,16 @@ impl Metrics {
         let model = begun.as_ref().map_or("unknown", |(model, _)| model).to_owned();
         count(&self.all.model_calls, two(("model", &model), ("result", result)));
         length(&self.all.model_call_seconds, one("model", &model), begun);
+    }
+
+    fn left(&mut self, from: &ModelChoice) {
+        let model = self.models.value(from.model.as_str());
+        count(&self.all.model_fallbacks, one("model", &model));
+    }
+
+    fn tool_wanted(&mut self, of: Heard<'_>, call: ToolCallNo, name: &ToolName) {
+        let name = self.tools.value(name.as_str());
+        self.wanted.begin(of.session, call, of.at, name);
     }
 
     fn tool_closed(&mut self, of: Heard<'_>, call: ToolCallNo, outcome: &str) {

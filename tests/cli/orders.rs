@@ -81,8 +81,13 @@ fn what_was_said_in_the_dark_is_what_the_next_runtime_goes_on_with() {
     assert!(said.contains("is sound") && said.contains("nobody works on it"), "{said}");
     assert!(said.contains("1 quarantined") && said.contains("1 open"), "{said}");
 
+    let asked = json(&out(&ran(&["approvals", "--store", &store, "--json"])));
     let id = format!("{}/a1", clerk.id());
-    let approved = ran(&["approve", &id, "--store", &store]);
+    assert_eq!(asked[0]["approval"], id, "as it is answered");
+    let waits = out(&ran(&["sessions", "--store", &store]));
+    assert!(waits.lines().any(|line| line.ends_with("  approval of stamp")), "{waits}");
+    let end = id.rsplit('-').next().expect("its end");
+    let approved = ran(&["approve", end, "--store", &store]);
     assert_eq!(approved.status.code(), Some(0), "{}", err(&approved));
     assert!(out(&approved).contains("approved"), "{}", out(&approved));
     let released = ran(&["release", "shaky", "--store", &store, "--json"]);
@@ -93,7 +98,9 @@ fn what_was_said_in_the_dark_is_what_the_next_runtime_goes_on_with() {
     assert!(last.contains("approval_decided"), "{last}");
     let again = ran(&["approve", &id, "no", "--store", &store]);
     assert_eq!(again.status.code(), Some(1));
-    assert!(err(&again).contains("no open question fits"), "{}", err(&again));
+    assert!(err(&again).contains("it is not open any more: approved by"), "{}", err(&again));
+    let nothing = ran(&["approve", "nothing", "--store", &store]);
+    assert!(err(&nothing).contains("no open question fits"), "{}", err(&nothing));
 
     executor().block_on(async {
         let runtime = runtime(&store, AFTER).await;
@@ -167,6 +174,33 @@ fn the_doctor_names_a_damaged_log_and_says_so_in_its_code() {
     let said = out(&doctor);
     assert!(said.contains("1 of 2 sessions do not verify"), "{said}");
     assert!(said.contains(&clerk.id().to_string()), "{said}");
+    assert!(said.contains("its hash does not match"), "why: {said}");
+    // And hides no other from those who look.
+    let tree = ran(&["tree", "--store", &store]);
+    let drawn = out(&tree);
+    assert_eq!(tree.status.code(), Some(1), "{drawn}{}", err(&tree));
+    let line = |agent: &str| drawn.lines().find(|line| line.starts_with(agent)).map(str::to_owned);
+    assert!(line("clerk").is_some_and(|line| line.contains("damaged")), "{drawn}");
+    assert!(line("shaky").is_some_and(|line| line.contains("quarantined")), "{drawn}");
+    let metrics = ran(&["metrics", "--store", &store]);
+    assert_eq!(metrics.status.code(), Some(1));
+    assert!(err(&metrics).contains("left out: "), "{}", err(&metrics));
+    assert!(out(&metrics).contains("greenroom_restarts_total{agent=\"shaky\""));
+}
+
+#[test]
+fn the_doctor_of_a_file_that_is_broken_inside_says_so_and_ends() {
+    let (_folder, store) = folder();
+    let (_clerk, _shaky) = prepared(&store);
+    let mut bytes = std::fs::read(&store).expect("the file");
+    let page = 4_096;
+    let middle = bytes.len() / page / 2 * page;
+    bytes.get_mut(middle..middle + 3 * page).expect("three pages").fill(0x55);
+    std::fs::write(&store, bytes).expect("the file");
+    let doctor = ran(&["doctor", "--store", &store]);
+    assert_eq!(doctor.status.code(), Some(1));
+    let said = out(&doctor);
+    assert!(said.contains("WRONG  file") && said.contains("is damaged"), "{said}{}", err(&doctor));
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn a_comment_is_a_no_that_the_model_reads_and_an_edit_runs_what_was_typed() {
     assert_eq!(code, Some(0), "{seen}");
     assert!(out_text.contains("the letter is stamped"), "{out_text}");
     let log = out(&ran(&["log", "props", "--store", &store]));
-    assert!(log.contains("Edit") && log.contains("the parcel"), "{log}");
+    assert!(log.contains("yes, with {\"what\": \"the parcel\"}"), "{log}");
 }
 
 #[test]
@@ -167,9 +167,25 @@ fn a_polite_kill_ends_in_order_and_leaves_the_work_in_the_log() {
 
     let others = example(&store).output().expect("the binary runs");
     assert_eq!(others.status.code(), Some(1), "a model of others must not answer for it");
-    assert!(err(&others).contains("solo have work in hand there"), "{}", err(&others));
+    assert!(err(&others).contains("have work in hand there: solo"), "{}", err(&others));
     let again = greenroom(&args).arg("Stop.").output().expect("the binary runs");
     assert_eq!((again.status.code(), out(&again)), (Some(0), "Done.\n".to_owned()));
+}
+
+#[test]
+fn a_run_whose_agent_is_quarantined_says_how_it_comes_back() {
+    let (folder, store) = folder();
+    let file = alone(folder.path(), "agent *\n  panic out of tune");
+    let run = greenroom(&["run", "--agents", &file, "--store", &store, "Go."]).output();
+    let run = run.expect("the binary runs");
+    assert_eq!(run.status.code(), Some(1), "{}", err(&run));
+    let session =
+        json(&out(&ran(&["sessions", "--store", &store, "--json"])))[0]["session"].clone();
+    let hint = format!("`greenroom release {} --store {store}`", session.as_str().expect("an id"));
+    assert!(err(&run).contains(&hint), "{}", err(&run));
+    // Nobody said what the model costs, so no bound in money is known either.
+    let totals = out(&ran(&["totals", "--store", &store]));
+    assert!(totals.contains("3 calls broke off: at most ") && totals.contains("of unknown price"));
 }
 
 #[test]
@@ -210,12 +226,23 @@ fn a_turn_that_fails_is_code_one() {
 }
 
 #[test]
-fn an_answer_that_broke_off_is_given_again_in_full() {
+fn an_answer_that_its_vendor_cut_off_ends_the_turn_and_is_not_begun_again() {
     let (folder, store) = folder();
     let file = alone(
         folder.path(),
-        "agent *\n  say Half an\n  until call 2 fail overloaded after 1ms\n  say answer.",
+        "agent *\n  say Half an\n  until call 2 fail transport\n  say answer.",
     );
+    let run = ran(&["run", "--agents", &file, "--store", &store, "Go."]);
+    assert_eq!(run.status.code(), Some(1), "{}", err(&run));
+    assert_eq!(out(&run), "Half an\n");
+    assert!(err(&run).contains("so the call was not made again"), "{}", err(&run));
+}
+
+#[test]
+fn an_answer_that_broke_off_with_its_session_is_given_again_in_full() {
+    let (folder, store) = folder();
+    let file =
+        alone(folder.path(), "agent *\n  say Half an\n  until call 2 panic struck\n  say answer.");
     let run = ran(&["run", "--agents", &file, "--store", &store, "Go."]);
     assert_eq!(run.status.code(), Some(0), "{}", err(&run));
     assert_eq!(out(&run), "Half an\nHalf ananswer.\n");

@@ -17,6 +17,7 @@ use greenroom::{
 use greenroom_actors::{limits, testing::harness::bounded};
 
 mod gap;
+mod images;
 
 #[derive(schemars::JsonSchema, serde::Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -20,6 +20,7 @@ mod isolation;
 mod killed;
 mod leaks;
 mod ledger;
+mod models;
 mod parts;
 mod props;
 mod restart;

@@ -2,7 +2,10 @@
 
 mod declare;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +132,26 @@ pub enum InputPolicy {
     Reject,
 }
 
+/// A model, and where it is served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelChoice {
+    /// The model.
+    pub model: ModelName,
+    /// Who serves it, where that is not clear from its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderName>,
+}
+
+impl fmt::Display for ModelChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.provider {
+            Some(provider) => write!(f, "{} at {provider}", self.model),
+            None => write!(f, "{}", self.model),
+        }
+    }
+}
+
 /// An agent as a user declares it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,6 +166,10 @@ pub struct AgentSpec {
     /// Where the model is served, where that is not clear from its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderName>,
+    /// What answers instead, in this order, where its model cannot: within one turn, and stated in
+    /// the log. No other model or vendor is ever taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<ModelChoice>,
     /// Which engine runs its turns.
     #[serde(default = "loop_engine")]
     pub engine: EngineId,
@@ -190,6 +217,7 @@ impl AgentSpec {
             role: Role::default(),
             model: model.into(),
             provider: None,
+            fallback: Vec::new(),
             engine: loop_engine(),
             instructions: String::new(),
             tools: BTreeMap::new(),

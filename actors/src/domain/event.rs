@@ -1,15 +1,18 @@
 //! The one vocabulary: what happened in a session, in the past tense. An event is a journal
 //! record, a subscriber's message, a trace line and the source of every metric.
 
+mod patience;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    agent::{Rendered, Sampling},
+    agent::{ModelChoice, Rendered, Sampling},
     budget::{Account, Amount, Dimension, Shortage},
     conversation::{Block, Reply},
     ids::{
         AgentName, ApprovalNo, Assignment, CheckpointName, EngineId, InputKey, ModelCallNo,
-        ModelName, Position, PrincipalId, SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
+        ModelName, Position, PrincipalId, ProviderName, SessionId, Timestamp, ToolCallNo, ToolName,
+        TurnId,
     },
     outcome::{ChildReport, TurnOutcome},
     permission::{Answer, Ask, Authority, Basis, Closed, Mode, RequestDigest, Rule},
@@ -78,6 +81,9 @@ pub struct TurnOverrides {
     /// Another model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelName>,
+    /// Another place where the model is served; without it, the agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderName>,
     /// Other sampling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
@@ -299,6 +305,8 @@ pub enum Event {
     ModelCallFinished { call: ModelCallNo, reply: Box<Reply> },
     /// A model did not.
     ModelCallFailed { call: ModelCallNo, failure: ModelFailure },
+    /// The turn goes on with the next model that its agent declares for such a case.
+    ModelFellBack { turn: TurnId, from: ModelChoice, to: ModelChoice, reason: String },
     /// A model call was booked. A later word on the same call replaces this one.
     UsageSettled { call: ModelCallNo, model: ModelName, settlement: Settlement },
     /// A budget passed its warning mark; above 100 it was overrun. Logs before there was a dimension
@@ -401,6 +409,7 @@ impl Event {
             Self::ModelCallStarted { .. } => "model_call_started",
             Self::ModelCallFinished { .. } => "model_call_finished",
             Self::ModelCallFailed { .. } => "model_call_failed",
+            Self::ModelFellBack { .. } => "model_fell_back",
             Self::UsageSettled { .. } => "usage_settled",
             Self::BudgetWarned { .. } => "budget_warned",
             Self::BudgetExhausted { .. } => "budget_exhausted",

@@ -1,5 +1,7 @@
 //! Tools: what they are called, what they may do to the world, and what came of a call.
 
+mod object;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -18,11 +20,11 @@ impl Args {
     /// The text parsed as a JSON object.
     ///
     /// # Errors
-    /// When it is not JSON or not an object.
+    /// When it is not JSON, not an object, or an object in it says a key twice.
     pub fn object(&self) -> Result<serde_json::Map<String, serde_json::Value>, BadArgs> {
-        match serde_json::from_str::<serde_json::Value>(&self.0) {
-            Ok(serde_json::Value::Object(map)) => Ok(map),
-            Ok(other) => Err(BadArgs::NotAnObject { found: json_kind(&other) }),
+        match serde_json::from_str::<object::Single>(&self.0) {
+            Ok(object::Single(serde_json::Value::Object(map))) => Ok(map),
+            Ok(object::Single(other)) => Err(BadArgs::NotAnObject { found: json_kind(&other) }),
             Err(source) => Err(BadArgs::NotJson { source }),
         }
     }

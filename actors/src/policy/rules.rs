@@ -190,8 +190,8 @@ pub fn decide(policy: &Policy, standing: &Standing<'_>, request: &Request) -> Ve
         shared = shared.or_stricter(found);
     }
     let mut spoken: Option<Finding> = None;
-    for (depth, link) in standing.authority.iter().enumerate() {
-        let layer = Layer::lenient(LayerName::Link(depth), &link.rules);
+    for (link, above) in standing.authority.iter().zip((0..standing.authority.len()).rev()) {
+        let layer = Layer::lenient(LayerName::Link(above), &link.rules);
         let own = layer.ask_all(&facts, &policy.places, &mut notes);
         let mut found = shared.clone().or_stricter(own.clone());
         if found.say == Say::Nothing && !link.rules.allow.is_empty() {

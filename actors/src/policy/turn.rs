@@ -33,10 +33,12 @@ pub mod state;
 mod approvals;
 mod cancel;
 mod desk;
+mod images;
 mod measure;
 mod models;
 mod recover;
 mod tools;
+mod trouble;
 
 #[cfg(test)]
 mod tests;

@@ -76,6 +76,7 @@ impl Acting<'_> {
         key: InputKey,
         input: UserInput,
     ) -> Result<(), CallError> {
+        self.runtime.within(limits::CALL_MS, self.runtime.has_kept(&input)).await??;
         self.runtime
             .ask(session, limits::CALL_MS, |reply| Request::Submit {
                 key: key.clone(),

@@ -95,6 +95,21 @@ pub enum CallError {
     },
 }
 
+impl CallError {
+    /// Why a log cannot be trusted, where that is what went wrong: the others can still be read.
+    #[must_use]
+    pub fn damage(&self) -> Option<String> {
+        let Self::Read(why) = self else { return None };
+        match why {
+            ReadError::Journal(JournalError::Damaged { .. })
+            | ReadError::Decode(_)
+            | ReadError::TooManyForks { .. }
+            | ReadError::Short { .. } => Some(why.to_string()),
+            ReadError::Journal(_) => None,
+        }
+    }
+}
+
 impl Runtime {
     pub(super) fn acting(&self) -> Acting<'_> {
         self.on_behalf_of(self.inner.principal.clone())

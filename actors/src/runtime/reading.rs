@@ -241,15 +241,28 @@ impl Reading {
             let session = row.session;
             let own = self.catalog.totals(TotalsOf::Session(session)).await?;
             let subtree = self.catalog.totals(TotalsOf::Subtree(session)).await?;
-            let mut below: Vec<_> =
-                rows.iter().filter(|other| other.parent == Some(session)).collect();
-            // Ids of children are hashes: their order says nothing.
-            below.sort_by_key(|row| (row.created_at, row.agent.clone(), row.session));
+            let mut below = Vec::new();
+            for child in rows.iter().filter(|other| other.parent == Some(session)) {
+                below.push((self.spawned_by(child.session).await, child));
+            }
+            // Their ids are hashes, and those sent to work together open in any order: only the
+            // number of the call that spawned each says in which order their parent meant them.
+            below.sort_by_key(|(call, row)| (call.is_none(), *call, row.created_at, row.session));
             let mut children = Vec::new();
-            for child in below {
+            for (_call, child) in below {
                 children.push(self.node(child.clone(), rows).await?);
             }
             Ok(TreeNode { row, awake: false, inbox: 0, own, subtree, children })
+        })
+    }
+
+    /// The parent's call that spawned a session, from its first frame. One whose log cannot be read
+    /// has no place in the order, but it is there, and must not hide the rest of the tree.
+    async fn spawned_by(&self, session: SessionId) -> Option<ToolCallNo> {
+        let first = log::first::<Event>(&self.journal, LogId::session(session)).await.ok()??;
+        first.events.iter().find_map(|event| {
+            let Event::SessionOpened { lineage, .. } = event else { return None };
+            lineage.parent.as_ref().map(|parent| parent.call)
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     domain::{
-        agent::{AgentSpec, Rendered},
+        agent::{AgentSpec, ModelChoice, Rendered},
         ids::{AgentName, ToolName},
         permission::RuleSet,
         tool::EffectClass,
@@ -47,6 +47,16 @@ pub enum RenderError {
         /// What is wrong.
         why: String,
     },
+    /// A model to fall back to that is none.
+    #[error("agent {agent}: it falls back to {model}, {why}")]
+    BadFallback {
+        /// The agent.
+        agent: AgentName,
+        /// The model.
+        model: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// An engine nobody registered.
     #[error("agent {agent}: engine {engine} does not exist; there is: loop")]
     UnknownEngine {
@@ -79,6 +89,27 @@ pub enum RenderError {
     },
 }
 
+/// Nobody falls back to where they are, or twice to the same: that would only repeat the failure.
+fn fallback(agent: &AgentSpec) -> Result<(), RenderError> {
+    let mut before =
+        vec![ModelChoice { model: agent.model.clone(), provider: agent.provider.clone() }];
+    for choice in &agent.fallback {
+        let why = if before.first() == Some(choice) {
+            "which is its own".to_owned()
+        } else if before.contains(choice) {
+            "which it does before".to_owned()
+        } else if before.len() > limits::FALLBACKS {
+            format!("one more than the {} that it may have", limits::FALLBACKS)
+        } else {
+            before.push(choice.clone());
+            continue;
+        };
+        let (agent, model) = (agent.name.clone(), choice.to_string());
+        return Err(RenderError::BadFallback { agent, model, why });
+    }
+    Ok(())
+}
+
 /// Renders a declaration against the tools that are registered.
 pub(super) fn render(
     agent: &AgentSpec,
@@ -103,6 +134,7 @@ pub(super) fn render(
         };
         return Err(RenderError::BadRoute { agent: name(), route: route.clone(), why });
     }
+    fallback(agent)?;
     let mut tools = Vec::new();
     for tool in agent.tools.keys() {
         let Some(found) = tables.tools.get(tool) else {

@@ -188,7 +188,8 @@ fn stop(rest: &str) -> Result<Stop, Lacks> {
         "max_tokens" => Ok(Stop::MaxTokens),
         "stop_sequence" => Ok(Stop::StopSequence),
         "refusal" => Ok(Stop::Refusal),
-        _ => Err("end_turn, tool_use, max_tokens, stop_sequence or refusal".into()),
+        "paused" => Ok(Stop::Paused),
+        _ => Err("end_turn, tool_use, max_tokens, stop_sequence, refusal or paused".into()),
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Reading {
     pub(crate) results: Vec<String>,
     /// The children that were spawned, in order.
     pub(crate) children: Vec<String>,
+    /// The images of the conversation, in order, by what came of them with the request.
+    pub(crate) images: Vec<String>,
 }
 
 /// A placeholder that stands for nothing yet.
@@ -61,6 +63,7 @@ impl Reading {
                 .map_or_else(String::new, |message| shown(message)),
             results: after.flat_map(|message| results(message)).collect(),
             children: children(messages.iter().map(AsRef::as_ref)),
+            images: images(request),
         }
     }
 
@@ -97,6 +100,7 @@ impl Reading {
             "results" => Some(self.results.join("\n")),
             "session" => Some(self.session.to_string()),
             "turn" => Some(self.turn.to_string()),
+            "images" => Some(self.images.join("\n")),
             _ => match name.strip_prefix("child:").and_then(|number| number.parse().ok()) {
                 Some(wanted) => Some(self.child(wanted)?),
                 None => None,
@@ -163,6 +167,24 @@ fn children<'a>(messages: impl Iterator<Item = &'a Message>) -> Vec<String> {
         }
     }
     children
+}
+
+fn images(request: &ModelRequest) -> Vec<String> {
+    let blocks = request.messages.iter().flat_map(|message| &message.blocks);
+    let images = blocks.filter_map(|block| match block {
+        Block::Image { media_type, blob } => {
+            let bytes = request.images.get(&blob.sha256);
+            let came = bytes.map_or_else(|| "no".to_owned(), |bytes| bytes.len().to_string());
+            Some(format!("{media_type}, {came} bytes"))
+        }
+        Block::Text { .. }
+        | Block::Stored { .. }
+        | Block::Thinking { .. }
+        | Block::ToolUse { .. }
+        | Block::ToolResult { .. }
+        | Block::Opaque { .. } => None,
+    });
+    images.collect()
 }
 
 /// The inside of a JSON string.

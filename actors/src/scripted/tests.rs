@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    conversation::{Block, Message, Reply, ReplyBlock, Speaker, Stop},
+    conversation::{BlobRef, Block, Message, Reply, ReplyBlock, Speaker, Stop},
     event::FailureKind,
     ids::{CallId, ModelCallNo, Timestamp, ToolCallNo},
     tool::{Args, Output},
@@ -224,6 +224,22 @@ fn texts_stream_in_pieces_and_the_reply_holds_them_whole() {
     assert_eq!(said(&events), "añcde\nf");
     assert_eq!((reply.stop, reply.usage), (Stop::MaxTokens, None));
     assert_eq!(reply.served_by, Some("big".into()));
+}
+
+#[test]
+fn an_answer_can_be_broken_off_and_images_are_seen_as_they_came() {
+    let reply = finished(&run("say x\nstop paused", vec![Message::user("hi")]));
+    assert_eq!(reply.stop, Stop::Paused);
+    let image = |sha256: &str| Block::Image {
+        media_type: "image/png".into(),
+        blob: BlobRef { sha256: sha256.into(), bytes: 9 },
+    };
+    let mut message = Message::user("look");
+    message.blocks.extend([image("here"), image("gone")]);
+    let mut ask = request(vec![message]);
+    ask.images.insert("here".into(), b"12345".as_slice().into());
+    let model = ScriptedModel::parse("say {images}").unwrap();
+    assert_eq!(said(&events(&model, ask)), "image/png, 5 bytes\nimage/png, no bytes");
 }
 
 #[test]

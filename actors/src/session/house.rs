@@ -8,9 +8,9 @@ use crate::{
     bus::Bus,
     directory::Switchboard,
     domain::{
-        agent::{AgentSpec, Rendered},
+        agent::{ModelChoice, Rendered},
         house::Readmission,
-        ids::{AgentName, CredentialName, ModelName, PoolKind, ProviderName, SessionId, ToolName},
+        ids::{AgentName, CredentialName, PoolKind, ProviderName, SessionId, ToolName},
         tool::Args,
         usage::PriceBook,
     },
@@ -65,14 +65,13 @@ impl Tables {
             .unwrap_or_else(|_panic| Err("the tool's own check of its arguments broke".to_owned()))
     }
 
-    /// Who serves this agent's model. Never another vendor by accident: an agent that names a
+    /// Who serves the model that a turn is on. Never another vendor by accident: what names a
     /// provider gets that one or none.
     pub(crate) fn provider(
         &self,
-        agent: &AgentSpec,
-        model: &ModelName,
+        ModelChoice { model, provider }: &ModelChoice,
     ) -> Result<Arc<dyn ModelProvider>, String> {
-        let name = agent.provider.as_ref().or(self.default_provider.as_ref());
+        let name = provider.as_ref().or(self.default_provider.as_ref());
         let Some(name) = name else {
             return Err(format!("no provider serves model {model}: none is configured"));
         };

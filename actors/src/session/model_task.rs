@@ -1,7 +1,10 @@
 //! One model call, in a task that the session owns: through the gate, to the provider, and back
 //! as a whole reply or a failure. What is large goes into blobs before anybody hears of it.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use futures_util::StreamExt as _;
 
@@ -33,11 +36,16 @@ pub(super) async fn call(
         Err(why) => return Err(refused(why)),
     };
     let deadline = request.deadline;
+    // Pieces count as given out when somebody was there to be told: what nobody can have read may
+    // be said again. So an answer that breaks off costs a turn only where it would be read twice.
+    let given_out = AtomicBool::new(false);
     let reply = tokio::select! {
         biased;
-        result = through_gate(&house, request, provider) => result?,
-        () = house.clock.sleep_until(deadline) => return Err(timed_out()),
+        result = through_gate(&house, request, provider, &given_out) => result,
+        () = house.clock.sleep_until(deadline) => Err(timed_out()),
     };
+    let emitted = given_out.load(Ordering::Relaxed);
+    let reply = reply.map_err(|failure| ModelFailure { emitted, ..failure })?;
     // The vendor has said what it cost: that is kept whatever becomes of the reply here, and also
     // when the call's time is up meanwhile.
     let usage = reply.usage;
@@ -50,7 +58,7 @@ pub(super) async fn call(
             Err(failure(FailureKind::Transport, message, true))
         }
     };
-    kept.map_err(|failure| ModelFailure { usage, ..failure })
+    kept.map_err(|failure| ModelFailure { usage, emitted, ..failure })
 }
 
 /// The call's time ran out.
@@ -62,6 +70,7 @@ async fn through_gate(
     house: &Arc<House>,
     mut request: ModelRequest,
     provider: Arc<dyn ModelProvider>,
+    given_out: &AtomicBool,
 ) -> Result<Reply, ModelFailure> {
     let gate = house.tables.borrow().gates.get(&provider.credential()).cloned();
     let _lease = match &gate {
@@ -85,6 +94,7 @@ async fn through_gate(
             Ok(ModelEvent::Limits { .. }) => {}
             Ok(event @ (ModelEvent::Text { .. } | ModelEvent::Thinking { .. })) => {
                 if house.bus.is_heard(id.session) {
+                    given_out.store(true, Ordering::Relaxed);
                     house.bus.publish(Note::Delta { call: id, event });
                 }
             }

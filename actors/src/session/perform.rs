@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     domain::{
         budget::Room,
-        event::Caller,
+        event::{Caller, ModelFailure},
         ids::{
             Assignment, CallId, CallNo, ModelCallNo, PoolKind, SessionId, Timestamp, ToolCallNo,
         },
@@ -231,7 +231,7 @@ impl Live {
         let Some(request) = prompt::request(&self.state, call, now) else { return };
         let tables = self.tables();
         let provider =
-            self.state.agent().map(|agent| tables.provider(agent, &request.model)).transpose();
+            self.state.turn.as_ref().map(|turn| tables.provider(&turn.choice())).transpose();
         let late = request.deadline.plus_ms(2 * limits::ABORT_GRACE_MS);
         let task = model_task::call(Arc::clone(&self.house), request, provider);
         let myself = self.myself.clone();
@@ -331,6 +331,9 @@ impl Live {
             CallNo::Model(call) => {
                 let cancelled = self.state.turn.as_ref().is_some_and(|turn| turn.cancel.is_some());
                 let failure = if cancelled { aborted() } else { model_task::timed_out() };
+                // A task that never lets go of its thread cannot say whether it gave pieces out.
+                let emitted = self.house.bus.is_heard(self.id());
+                let failure = ModelFailure { emitted, ..failure };
                 Input::ModelFailed { call, failure }
             }
         };

@@ -17,8 +17,8 @@ use crate::app;
 use super::{
     super::{
         CliError, Done,
-        ending::{Signals, me},
-        screen::{Screen, Tone},
+        ending::{Signals, me, shell},
+        screen::{Screen, Tone, wrapped},
     },
     observer::{self, Check},
 };
@@ -26,6 +26,9 @@ use super::{
 /// The demo runs some two seconds; it is killed in its first one and a half.
 const KILL_MIN_MS: u64 = 250;
 const KILL_SPAN_MS: u64 = 1_250;
+
+/// Where what was seen begins.
+const INDENT: &str = "          ";
 
 /// What the observer found, as JSON.
 #[derive(Serialize)]
@@ -81,10 +84,11 @@ pub(super) async fn run(
         let line = |check: &Check| {
             let (word, tone) =
                 if check.holds { ("holds ", Tone::Good) } else { ("BROKEN", Tone::Bad) };
-            format!("  {}  {}\n          {}", screen.paint(tone, word), check.promise, check.seen)
+            let seen = wrapped(&check.seen, screen.width, INDENT.len());
+            format!("  {}  {}\n{INDENT}{seen}", screen.paint(tone, word), check.promise)
         };
         let lines: Vec<String> = checks.iter().map(line).collect();
-        let (me, store) = (me(), store.display());
+        let (me, store) = (me(), shell(store));
         Screen::print(&format!(
             "The observer, who knows the files alone:\n{}\n\nLook yourself:\n  \
              {me} tree --store {store}\n  {me} log lights --store {store}",

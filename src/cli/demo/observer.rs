@@ -21,7 +21,10 @@ use serde::Serialize;
 
 use crate::app;
 
-use super::super::{CliError, look};
+use super::super::{
+    CliError, look,
+    screen::{counted as so_many, grouped},
+};
 
 /// A promise and what was seen of it.
 #[derive(Clone, Debug, Serialize)]
@@ -46,10 +49,10 @@ struct Counted {
 
 /// Who had work in hand when the process died.
 pub(super) async fn at_work(store: &Path) -> Result<String, CliError> {
-    if !store.exists() {
+    let Some(reading) = app::look_if_any(store)? else {
         return Ok("nothing was written yet".to_owned());
-    }
-    let rows = look::every(&app::look(store)?, true).await?;
+    };
+    let rows = look::every(&reading, true).await?;
     let at_work = rows.iter().filter(|row| row.status == Status::Running).count();
     Ok(format!("{at_work} of {} sessions had work in hand", rows.len()))
 }
@@ -170,8 +173,8 @@ fn signed(counted: &Counted, lines: &str) -> Check {
         promise: "what cannot be taken back happened at most once",
         holds: twice == 0 && missing == 0 && !keys.is_empty(),
         seen: format!(
-            "{} signatures on the call sheet, {twice} twice, {missing} claimed and missing, {unknown} cut off and said to be unknown",
-            lines.lines().count()
+            "{} on the call sheet, {twice} twice, {missing} claimed and missing, {unknown} cut off and said to be unknown",
+            so_many(lines.lines().count() as u64, "signature")
         ),
     }
 }
@@ -191,8 +194,10 @@ async fn paid(reading: &Reading, counted: &Counted) -> Result<Check, CliError> {
         promise: "the bill is the sum of the calls",
         holds: tokens == totals.usage.tokens() && broken == totals.unsettled_calls && tokens > 0,
         seen: format!(
-            "{tokens} tokens in the logs, {} on the bill; {broken} calls broke off and stand at their bound",
-            totals.usage.tokens()
+            "{} in the logs, {} on the bill; {} broke off, booked at a bound",
+            so_many(tokens, "token"),
+            grouped(totals.usage.tokens()),
+            so_many(broken, "call")
         ),
     })
 }

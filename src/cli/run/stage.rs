@@ -23,7 +23,7 @@ use crate::{
     cli::{
         CliError,
         progress::Progress,
-        screen::{Screen, Tone},
+        screen::{Screen, Tone, counted},
         tree,
     },
 };
@@ -271,6 +271,17 @@ impl Stage {
         Ok(())
     }
 
+    /// Tells something that is no event.
+    pub(super) fn remark(&mut self, words: &str) -> io::Result<()> {
+        self.speech.fresh_line()?;
+        if self.questions.is_shown() {
+            Screen::prompt("\n");
+        }
+        Screen::remark(words);
+        self.questions.remind();
+        Ok(())
+    }
+
     /// Somebody wants the turn stopped.
     pub(super) fn interrupted(&mut self) -> io::Result<()> {
         self.speech.fresh_line()?;
@@ -300,7 +311,8 @@ impl Stage {
         let at_work = at_work(&node);
         if at_work > 0 {
             Screen::remark(&format!(
-                "{at_work} agents below are still at work; they go on when an app starts on this store"
+                "{} below still at work; they go on while the next run works on this store",
+                counted(at_work as u64, "agent")
             ));
         }
         Screen::remark(&self.screen.paint_remark(Tone::Faint, &tree::sum(&node.subtree)));

@@ -109,10 +109,7 @@ fn one_mistake_is_one_line() {
     );
     one(r#""speed": "warp""#, r#"at speed: expected one of "fast", "slow", found the text "warp""#);
     check::<Order>("[]", "the arguments: expected an object, found a list");
-    check::<Order>(
-        "{",
-        "the arguments are no JSON: EOF while parsing an object at line 1 column 1",
-    );
+    check::<Order>("{", "the arguments: no JSON: EOF while parsing an object at line 1 column 1");
 }
 
 #[derive(JsonSchema, Deserialize)]

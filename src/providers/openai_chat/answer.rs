@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 pub(super) struct Answer<'a> {
     #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
-    pub(super) object: Option<String>,
+    #[serde(borrow)]
+    pub(super) object: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) message: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -21,7 +22,8 @@ pub(super) struct Answer<'a> {
     pub(super) usage: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) x_groq: Option<Groq<'a>>,
-    pub(super) model: Option<String>,
+    #[serde(borrow)]
+    pub(super) model: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -32,7 +34,7 @@ pub(super) struct Groq<'a> {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Choice<'a> {
-    pub(super) index: Option<u32>,
+    pub(super) index: Option<i64>,
     #[serde(borrow)]
     pub(super) delta: Option<Said<'a>>,
     #[serde(borrow)]
@@ -98,7 +100,7 @@ impl Answer<'_> {
 
     /// Whether the whole of it is an error.
     pub(super) fn is_error(&self) -> bool {
-        let word = self.object.as_deref() == Some("error");
+        let word = self.object.map(RawValue::get) == Some("\"error\"");
         self.choices.is_none() && (word || self.message.is_some() || self.detail.is_some())
     }
 

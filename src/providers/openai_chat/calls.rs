@@ -21,7 +21,7 @@ struct Begun {
 /// In which choice and with which index, where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    pub(super) choice: u32,
+    pub(super) choice: i64,
     pub(super) index: Option<i64>,
 }
 
@@ -40,7 +40,8 @@ impl Calls {
         };
         let same_id = |begun: &&Begun| id.is_some() && begun.id.as_deref() == id;
         let latest = || self.0.iter().rev().filter(here);
-        let found = latest().find(same_id).or_else(|| latest().next())?;
+        let known = id.and_then(|_id| latest().find(same_id));
+        let found = known.or_else(|| latest().next())?;
         let other_id = id.is_some() && found.id.is_some() && !same_id(&found);
         let goes_on =
             name.is_empty() || same_id(&found) || (!other_id && takes(draft.piece(found.at), name));
@@ -62,8 +63,13 @@ impl Calls {
 fn takes(piece: Option<&mut Piece>, name: &str) -> bool {
     match piece {
         Some(Piece::Tool { name: begun, args }) => {
-            begun.is_empty() || (begun == name && Args(args.clone()).object().is_err())
+            begun.is_empty() || (begun == name && !is_whole(args))
         }
         Some(Piece::Text(_) | Piece::Thinking { .. } | Piece::Opaque { .. }) | None => false,
     }
+}
+
+/// A look at the end saves most fragments the parsing.
+fn is_whole(args: &str) -> bool {
+    args.trim_end().ends_with('}') && Args(args.to_owned()).object().is_ok()
 }

@@ -61,8 +61,11 @@ impl Growing {
     pub(super) fn add(&mut self, answer: Answer<'_>, out: Out<'_>) -> Result<(), Trouble> {
         // Assigned, never added: what comes later is the better word.
         self.draft.usage = answer.usage().or(self.draft.usage);
-        if let Some(model) = answer.model.filter(|model| !model.is_empty()) {
-            self.draft.served_by = Some(model);
+        // Each chunk repeats it, but for a first one that may be empty.
+        if self.draft.served_by.as_ref().is_none_or(String::is_empty) {
+            let model = text(answer.model);
+            self.draft.served_by =
+                Some(model.map_err(|error| Trouble::json("read the model", &error))?);
         }
         for choice in answer.choices.into_iter().flatten() {
             self.choice(choice, out)?;
@@ -86,7 +89,7 @@ impl Growing {
         Ok(())
     }
 
-    fn say(&mut self, no: u32, said: Said<'_>, whole: bool, out: Out<'_>) -> Result<(), Trouble> {
+    fn say(&mut self, no: i64, said: Said<'_>, whole: bool, out: Out<'_>) -> Result<(), Trouble> {
         self.reason(&said, out)?;
         self.content(said.content, out)?;
         let refusal = text(said.refusal).map_err(|error| Trouble::json("read refusal", &error))?;
@@ -176,7 +179,7 @@ impl Growing {
         Ok(())
     }
 
-    fn call(&mut self, no: u32, call: Call<'_>, whole: bool, out: Out<'_>) -> Result<(), Trouble> {
+    fn call(&mut self, no: i64, call: Call<'_>, whole: bool, out: Out<'_>) -> Result<(), Trouble> {
         let place = Place { choice: no, index: call.index };
         let id = call.id.filter(|id| !id.is_empty());
         let (name, args) = match call.function {

@@ -2,6 +2,7 @@
 //! were seen to send.
 
 mod asking;
+mod cuts;
 mod errors;
 mod streams;
 

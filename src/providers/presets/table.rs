@@ -121,7 +121,6 @@ pub(super) const PRESETS: &[Preset] = &[
         base_variables: &["GROQ_BASE_URL"],
         key_variables: &["GROQ_API_KEY"],
         quirks: Quirks {
-            output_max: OutputMax::CompletionTokens,
             thinking: Thinking::Effort,
             schemas: Schemas::Strict,
             closes: true,

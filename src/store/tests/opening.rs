@@ -86,11 +86,33 @@ fn a_missing_folder_is_named() {
 }
 
 #[test]
+fn a_folder_in_its_place_is_said_to_be_one_and_nothing_is_made_beside_it() {
+    let (folder, _path) = folder();
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    assert!(matches!(refusal(&inner).0, OpenError::Folder { .. }));
+    assert!(matches!(Store::look(&inner), Err(OpenError::Folder { .. })));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no lock beside it");
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_damaged_and_no_riddle() {
+    let (_folder, path) = folder();
+    drop(open(&path));
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, whole.get(..whole.len() / 3).unwrap()).unwrap();
+    let (error, text) = refusal(&path);
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+    assert!(text.contains("restore a backup"), "{text}");
+    assert!(matches!(Store::look(&path), Err(OpenError::Damaged { .. })));
+}
+
+#[test]
 fn a_place_that_cannot_be_written_is_refused() {
     // Nobody, not even root, creates files there.
     let (error, text) = refusal(Path::new("/proc/green.db"));
     assert!(matches!(error, OpenError::ReadOnly { .. }), "{error:?}");
-    assert!(text.contains("cannot be written"), "{text}");
+    assert!(text.contains("cannot be read and written"), "{text}");
 }
 
 #[test]
@@ -145,6 +167,6 @@ async fn an_onlooker_reads_beside_the_holder_and_writes_nothing() {
     drop(onlooker);
     let empty = folder.path().join("empty.db");
     sql(&empty, "PRAGMA user_version = 0");
-    assert!(matches!(Store::look(&empty), Err(OpenError::TooOld { found: 0, .. })));
+    assert!(matches!(Store::look(&empty), Err(OpenError::Empty { .. })));
     drop(holder);
 }

@@ -1,6 +1,7 @@
 //! Which event moves which figure, as the text that is scraped.
 
 use greenroom_actors::domain::{
+    agent::ModelChoice,
     event::{FailureKind, ModelFailure},
     ids::{AgentName, ModelName},
     outcome::TurnOutcome,
@@ -55,6 +56,12 @@ fn a_call_that_breaks_off_and_one_that_answers_are_told_apart() {
         Event::ModelCallFailed { call: ModelCallNo(1), failure },
         settled(1, Settlement::Free),
         Event::TimerSet { timer: TimerKind::Retry, at: Timestamp(9) },
+        Event::ModelFellBack {
+            turn: TurnId(1),
+            from: ModelChoice { model: "m".into(), provider: None },
+            to: ModelChoice { model: "n".into(), provider: Some("other".into()) },
+            reason: "overloaded".to_owned(),
+        },
         started(2),
         settled(2, Settlement::Unsettled { tokens_max: 99, cost_max: None }),
         settled(2, exact),
@@ -62,6 +69,7 @@ fn a_call_that_breaks_off_and_one_that_answers_are_told_apart() {
     shows(&lines, r#"greenroom_model_calls_total{model="m",result="overloaded"} 1"#);
     shows(&lines, r#"greenroom_model_call_seconds_sum{model="m"} 1.0"#);
     shows(&lines, r#"greenroom_model_retries_total{agent="lead"} 1"#);
+    shows(&lines, r#"greenroom_model_fallbacks_total{model="m"} 1"#);
     for booking in ["free", "bound", "exact"] {
         shows(&lines, &format!(r#"greenroom_bookings_total{{model="m",booking="{booking}"}} 1"#));
     }

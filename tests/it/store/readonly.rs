@@ -49,6 +49,6 @@ fn a_folder_or_a_file_that_cannot_be_written_is_refused() {
         opened(0o777, Some(0o666), Some(0o444)),
     ] {
         assert!(said.starts_with("refused: open store"), "{said}");
-        assert!(said.contains("cannot be written; check owner, mode and mount"), "{said}");
+        assert!(said.contains("cannot be read and written; check owner, mode and mount"), "{said}");
     }
 }

@@ -1,16 +1,20 @@
 //! What the host waits for: answers, outcomes, calls of its own.
 
 use greenroom_actors::{
-    domain::tool::Args,
+    domain::{event::UserInput, tool::Args},
     limits,
-    ports::Clock as _,
+    ports::{Clock as _, JournalError},
     runtime::CallError,
     testing::harness::{bounded, say},
 };
 
 use crate::workshop::{Still, agent};
 
-use super::{HANGS, LIVES, count, hanging, happened, kept, never_ends};
+use super::{
+    ECHO, HANGS, LIVES, count, echo, hanging, happened,
+    held::{Holding, holdable},
+    kept, never_ends,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outcome_is_waited_for_as_long_as_was_said_also_after_a_restart() {
@@ -55,4 +59,39 @@ async fn a_call_of_the_host_is_waited_for_no_longer_than_a_tool_and_a_call_take(
         still = still.crash().await;
     }
     assert_eq!(count(&still, session, "tool_requested").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_is_waited_for_no_longer_than_a_blob_may_take_to_be_kept_or_found() {
+    let (mut still, hold) = holdable(ECHO, echo).await;
+    let echo = "echo".into();
+    let open = bounded("open", still.runtime.open(&echo, "test".into()));
+    let session = open.await.expect("open");
+    let gif = || b"GIF89a and so on".to_vec();
+    for _life in LIVES {
+        let block = bounded("keep", still.runtime.keep_image(gif())).await.expect("it is kept");
+        hold.on(Holding::Blobs);
+        let start = still.clock.now();
+        let running = still.runs(50);
+        let told = bounded("keep", still.runtime.keep_image(gif())).await;
+        assert!(
+            matches!(told, Err(CallError::Journal(JournalError::Unavailable { .. }))),
+            "{told:?}"
+        );
+        kept(still.clock.now().since_ms(start), limits::APPEND_MS, 50);
+
+        let start = still.clock.now();
+        let mut input = UserInput::text("look");
+        input.blocks = vec![block.clone(), block];
+        let told = bounded("submit", still.runtime.submit(session, "k".into(), input)).await;
+        assert!(
+            matches!(told, Err(CallError::TimedOut { .. } | CallError::Journal(_))),
+            "{told:?}"
+        );
+        kept(still.clock.now().since_ms(start), limits::CALL_MS, 50);
+        drop(running);
+        hold.off();
+        assert_eq!(count(&still, session, "input_accepted").await, 0);
+        still = still.crash().await;
+    }
 }

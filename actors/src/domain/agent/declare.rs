@@ -2,10 +2,10 @@
 //! set in the fields, which stay the one truth; nothing is checked before the agent is registered
 //! or opened.
 
-use super::{AgentSpec, Limits, Role, Sampling};
+use super::{AgentSpec, Limits, ModelChoice, Role, Sampling};
 use crate::domain::{
     budget::Budget,
-    ids::{AgentName, ToolName},
+    ids::{AgentName, ModelName, ProviderName, ToolName},
     permission::{Mode, RulePattern},
 };
 
@@ -28,6 +28,17 @@ impl AgentSpec {
     #[must_use]
     pub fn instructions(mut self, text: impl Into<String>) -> Self {
         self.instructions = text.into();
+        self
+    }
+
+    /// Another model, at another provider or the same, that answers where those before it cannot.
+    #[must_use]
+    pub fn fall_back_to(
+        mut self,
+        model: impl Into<ModelName>,
+        provider: Option<ProviderName>,
+    ) -> Self {
+        self.fallback.push(ModelChoice { model: model.into(), provider });
         self
     }
 
@@ -77,6 +88,13 @@ impl AgentSpec {
     #[must_use]
     pub fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = sampling;
+        self
+    }
+
+    /// A JSON Schema that its answers must fit; vendors that can are told to keep to it.
+    #[must_use]
+    pub fn answers_in(mut self, schema: impl Into<String>) -> Self {
+        self.sampling.output_schema = Some(schema.into());
         self
     }
 

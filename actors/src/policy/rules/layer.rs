@@ -23,6 +23,7 @@ pub(super) enum LayerName {
     Project,
     Standing,
     Answers,
+    /// A link of the authority: how many agents above the one that asks.
     Link(usize),
 }
 
@@ -34,7 +35,9 @@ impl std::fmt::Display for LayerName {
             Self::Project => f.write_str("project"),
             Self::Standing => f.write_str("standing"),
             Self::Answers => f.write_str("session answers"),
-            Self::Link(depth) => write!(f, "authority {depth}"),
+            Self::Link(0) => f.write_str("its agent"),
+            Self::Link(1) => f.write_str("the agent above it"),
+            Self::Link(above) => write!(f, "the agent {above} levels above it"),
         }
     }
 }

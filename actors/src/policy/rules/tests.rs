@@ -452,6 +452,22 @@ fn links_intersect_as_the_table_says() {
 }
 
 #[test]
+fn a_reason_says_whose_rule_it_is_as_the_one_who_reads_it_knows_them() {
+    let open = || link("", Mode::Default);
+    let check = |links: &[Authority], reason: &str| {
+        let verdict = decide(&user(""), &standing(links), &request("tool {}"));
+        assert_eq!(verdict.reasons, [reason]);
+    };
+    let strict = || link("deny tool", Mode::Default);
+    check(&[strict()], "its agent: deny tool");
+    check(&[open(), strict()], "its agent: deny tool");
+    check(&[strict(), open()], "the agent above it: deny tool");
+    check(&[strict(), open(), open()], "the agent 2 levels above it: deny tool");
+    let narrow = link("allow other", Mode::Default);
+    check(&[open(), narrow], "its agent: none of its allow rules matches");
+}
+
+#[test]
 fn modes_turn_asks_and_never_denies_as_the_table_says() {
     use EffectClass::{Once, Pure};
     use Mode::{AcceptEdits, BypassPermissions, Default, DontAsk, Plan};

@@ -94,9 +94,8 @@ impl Fold {
                 self.call_started(state, *turn, new)
             }
             Event::ModelCallFinished { call, reply } => self.call_finished(state, *call, reply),
-            Event::ModelCallFailed { call, failure } => {
-                self.call_failed(state, *call, failure.kind)
-            }
+            Event::ModelCallFailed { call, failure } => self.call_failed(state, *call, failure),
+            Event::ModelFellBack { turn, to, .. } => self.fell_back(state, *turn, to),
             Event::UsageSettled { call, model, settlement } => {
                 self.settled(state, *call, model, settlement)
             }
@@ -209,23 +208,31 @@ impl Fold {
         let mut blocks = talk::news_of_children(state);
         blocks.extend(input.blocks);
         talk::say(state, Message { speaker: Speaker::User, blocks });
+        let overrides = input.overrides;
+        // Who names a model for this turn wants that one; the chain stands in for the agent's own.
+        let own = overrides.model.is_none() && overrides.provider.is_none();
         state.turn = Some(Turn {
             id: turn,
             key,
             deadline,
-            model: input.overrides.model.unwrap_or_else(|| agent.model.clone()),
-            sampling: input.overrides.sampling.unwrap_or_else(|| agent.sampling.clone()),
-            mode: input.overrides.mode,
+            model: overrides.model.unwrap_or_else(|| agent.model.clone()),
+            provider: overrides.provider.or_else(|| agent.provider.clone()),
+            fallback: if own { agent.fallback.clone() } else { Vec::new() },
+            sampling: overrides.sampling.unwrap_or_else(|| agent.sampling.clone()),
+            mode: overrides.mode,
             assignment: input.assignment,
             calling: None,
             steps: 0,
             stepping: false,
             attempts: 0,
+            patience: 0,
+            trouble: None,
             retry_at: None,
             batch: Vec::new(),
             waived: false,
             cancel: cancelled,
             outcome: None,
+            said: String::new(),
             last_word: None,
         });
         Ok(())

@@ -12,7 +12,7 @@ use crate::domain::{
 use crate::limits;
 
 use super::{
-    apply, builtin,
+    apply, builtin, images,
     input::{Effect, Env, Input, Rejected},
     measure, pending, prompt,
     state::{Stage, State},
@@ -170,6 +170,7 @@ impl<'s, 'e> Desk<'s, 'e> {
         if self.state.queue.len() >= limits::QUEUE {
             return Err(Rejected::Busy);
         }
+        images::fit(self.state, &input)?;
         let policy = self.state.agent().map_or(InputPolicy::Queue, |agent| agent.input);
         let running = self.state.turn.as_ref();
         let ending = running.is_some_and(|turn| turn.cancel.is_some());
@@ -281,13 +282,14 @@ impl<'s, 'e> Desk<'s, 'e> {
         if self.waits_for_agents() {
             return false;
         }
+        // One answer fits; one that was broken off again and again may not. All of it is in the
+        // log, message by message.
+        let text = measure::clip_stored(&last.text, limits::EVENT_BYTES / 2).into_owned();
         let outcome = match last.stop {
-            Stop::Refusal => {
-                TurnOutcome::Failed { reason: format!("the model refused: {}", last.text) }
-            }
+            Stop::Refusal => TurnOutcome::Failed { reason: format!("the model refused: {text}") },
             // A paused turn has no last word; if it had one, it would be over.
             Stop::EndTurn | Stop::ToolUse | Stop::MaxTokens | Stop::StopSequence | Stop::Paused => {
-                TurnOutcome::Completed { text: last.text, truncated: last.stop == Stop::MaxTokens }
+                TurnOutcome::Completed { text, truncated: last.stop == Stop::MaxTokens }
             }
         };
         self.end_turn(turn, outcome);

@@ -4,14 +4,13 @@ use crate::{
     domain::{
         budget::{Room, Shortage},
         conversation::{Reply, ReplyBlock},
-        event::{Caller, Event, FailureKind, ModelFailure, TimerKind},
+        event::{Caller, Event, FailureKind, ModelFailure},
         ids::{CallId, CallNo, ModelCallNo, ModelName, ToolCallNo, ToolName},
         outcome::TurnOutcome,
         tool::{Args, ToolOutcome},
         usage::Settlement,
     },
     limits,
-    policy::recovery,
 };
 
 use super::{
@@ -266,7 +265,7 @@ impl Desk<'_, '_> {
 
     pub(super) fn model_failed(&mut self, call: ModelCallNo, failure: ModelFailure) {
         let Some(turn) = &self.state.turn else { return };
-        let (id, cancelled, attempts) = (turn.id, turn.cancel.is_some(), turn.attempts);
+        let (cancelled, attempts) = (turn.cancel.is_some(), turn.attempts);
         let Some(calling) = turn.calling.clone().filter(|calling| calling.call == call) else {
             return;
         };
@@ -283,18 +282,7 @@ impl Desk<'_, '_> {
         if cancelled || failure.kind == FailureKind::Lost {
             return;
         }
-        let retries =
-            self.state.agent().map_or(limits::MODEL_RETRIES, |agent| agent.limits.retries);
-        if failure.retryable && attempts < retries {
-            let pause =
-                recovery::retry_pause(attempts + 1, failure.retry_after_ms, self.env.random);
-            let at = self.env.now.plus_ms(pause);
-            self.emit(Event::TimerSet { timer: TimerKind::Retry, at });
-        } else {
-            let tries = attempts + 1;
-            let reason = format!("the model call failed {tries} times: {}", failure.message);
-            self.end_turn(id, TurnOutcome::Failed { reason });
-        }
+        self.after_failure(&failure, attempts + 1);
     }
 }
 

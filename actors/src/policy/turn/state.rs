@@ -6,13 +6,13 @@ use std::{
 };
 
 use crate::domain::{
-    agent::{AgentSpec, Rendered, Sampling},
+    agent::{AgentSpec, ModelChoice, Rendered, Sampling},
     budget::{Account, Amount, Dimension, Mark},
     conversation::Message,
-    event::{Caller, ForkPoint, Goal, Lineage, UserInput},
+    event::{Caller, FailureKind, ForkPoint, Goal, Lineage, UserInput},
     ids::{
         ApprovalNo, Assignment, CallNo, InputKey, ModelCallNo, ModelName, Position, PrincipalId,
-        SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
+        ProviderName, SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
     },
     outcome::TurnOutcome,
     permission::{Answer, Ask, Authority, Basis, Mode, Request, Rule, RuleSet},
@@ -150,8 +150,12 @@ pub struct Turn {
     pub key: InputKey,
     /// It ends by then.
     pub deadline: Timestamp,
-    /// Its model.
+    /// Its model; another than it began with, once that one could not answer.
     pub model: ModelName,
+    /// Where that is served, where its name does not say.
+    pub provider: Option<ProviderName>,
+    /// What is left of the chain that its agent declares.
+    pub fallback: Vec<ModelChoice>,
     /// How it samples.
     pub sampling: Sampling,
     /// A stricter mode.
@@ -164,8 +168,13 @@ pub struct Turn {
     pub steps: u32,
     /// Whether the step begun last has no reply yet.
     pub stepping: bool,
-    /// Failures of the current step that count; a call that a crash took does not.
+    /// Failures of the current step that count: not a call that a crash took, nor one whose vendor
+    /// asked for patience.
     pub attempts: u32,
+    /// Those whose vendor did ask for patience.
+    pub patience: u32,
+    /// What the last failure of the current step was.
+    pub trouble: Option<FailureKind>,
     /// When a failed call is made again.
     pub retry_at: Option<Timestamp>,
     /// Calls of the latest reply, in order, with what the model will read of them.
@@ -176,8 +185,18 @@ pub struct Turn {
     pub cancel: Option<String>,
     /// How it ends behind its agents, if it is over but for them.
     pub outcome: Option<TurnOutcome>,
+    /// What the model said before its vendor broke the answer off, until it has said the rest.
+    pub said: String,
     /// The last reply, once the turn needs nothing more of the model.
     pub last_word: Option<LastWord>,
+}
+
+impl Turn {
+    /// The model it is on.
+    #[must_use]
+    pub fn choice(&self) -> ModelChoice {
+        ModelChoice { model: self.model.clone(), provider: self.provider.clone() }
+    }
 }
 
 /// An open model call.
@@ -196,7 +215,7 @@ pub struct Calling {
 /// A reply that asked for no tools.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LastWord {
-    /// Its text.
+    /// Its text, with that of the answers that its vendor broke off before.
     pub text: String,
     /// Why it stopped.
     pub stop: crate::domain::conversation::Stop,

@@ -58,101 +58,103 @@ fn a_server_that_does_not_close_its_streams_ends_them_with_a_reason() {
     assert_eq!(finished(&out).map(|reply| reply.stop), Some(Stop::EndTurn));
 }
 
+/// What it is, its deltas, the calls that they are.
+const CALLS: [(&str, &[&str], &[&str]); 11] = [
+    (
+        "by the book, two at once",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}"#,
+            r#"{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":""}}]}"#,
+            r#"{"tool_calls":[{"index":1,"function":{"arguments":"{\"y\""}},{"index":0,"function":{"arguments":"{\"x\""}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":":1}"}},{"index":1,"function":{"arguments":":2}"}}]}"#,
+        ],
+        &[r#"f{"x":1}"#, r#"g{"y":2}"#],
+    ),
+    (
+        "whole, all with index 0 and ids of their own",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"b","function":{"name":"f","arguments":"{}"}}]}"#,
+        ],
+        &["f{}", "f{}"],
+    ),
+    (
+        "whole, all with index 0 and no ids",
+        &[
+            r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}"#,
+        ],
+        &["f{}", "f{}"],
+    ),
+    (
+        "whole, without index or id",
+        &[
+            r#"{"tool_calls":[{"function":{"name":"f","arguments":"{}"}},{"function":{"name":"g","arguments":"{}"}}]}"#,
+        ],
+        &["f{}", "g{}"],
+    ),
+    (
+        "fragments without an index, each with the id",
+        &[
+            r#"{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{"}},{"id":"b","function":{"name":"g","arguments":"{"}}]}"#,
+            r#"{"tool_calls":[{"id":"a","function":{"name":null,"arguments":"}"}}]}"#,
+            r#"{"tool_calls":[{"id":"b","function":{"name":"","arguments":"}"}}]}"#,
+        ],
+        &["f{}", "g{}"],
+    ),
+    (
+        "a new id on each fragment",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":""}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"b","function":{"arguments":"{"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"","arguments":"}"}}]}"#,
+        ],
+        &["f{}"],
+    ),
+    (
+        "the name on each fragment",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"}"}}]}"#,
+        ],
+        &["f{}"],
+    ),
+    (
+        "the name after an empty one",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"","arguments":""}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}"#,
+        ],
+        &["f{}"],
+    ),
+    (
+        "arguments as an object, and none",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":{"x":1}}},{"index":1,"id":"b","function":{"name":"g","arguments":null}}]}"#,
+        ],
+        &[r#"f{"x":1}"#, "g{}"],
+    ),
+    (
+        "the one call of old",
+        &[
+            r#"{"function_call":{"name":"f","arguments":"{"}}"#,
+            r#"{"function_call":{"arguments":"}"}}"#,
+        ],
+        &["f{}"],
+    ),
+    (
+        "hostile: the same id for two",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
+            r#"{"tool_calls":[{"index":1,"id":"a","function":{"name":"g","arguments":"{}"}}]}"#,
+        ],
+        &["f{}", "g{}"],
+    ),
+];
+
 #[test]
 fn calls_are_told_apart_however_a_server_cuts_them() {
-    let table: [(&str, &[&str], &[&str]); 11] = [
-        (
-            "by the book, two at once",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}"#,
-                r#"{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":""}}]}"#,
-                r#"{"tool_calls":[{"index":1,"function":{"arguments":"{\"y\""}},{"index":0,"function":{"arguments":"{\"x\""}}]}"#,
-                r#"{"tool_calls":[{"index":0,"function":{"arguments":":1}"}},{"index":1,"function":{"arguments":":2}"}}]}"#,
-            ],
-            &[r#"f{"x":1}"#, r#"g{"y":2}"#],
-        ),
-        (
-            "whole, all with index 0 and ids of their own",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"id":"b","function":{"name":"f","arguments":"{}"}}]}"#,
-            ],
-            &["f{}", "f{}"],
-        ),
-        (
-            "whole, all with index 0 and no ids",
-            &[
-                r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}"#,
-            ],
-            &["f{}", "f{}"],
-        ),
-        (
-            "whole, without index or id",
-            &[
-                r#"{"tool_calls":[{"function":{"name":"f","arguments":"{}"}},{"function":{"name":"g","arguments":"{}"}}]}"#,
-            ],
-            &["f{}", "g{}"],
-        ),
-        (
-            "fragments without an index, each with the id",
-            &[
-                r#"{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{"}},{"id":"b","function":{"name":"g","arguments":"{"}}]}"#,
-                r#"{"tool_calls":[{"id":"a","function":{"name":null,"arguments":"}"}}]}"#,
-                r#"{"tool_calls":[{"id":"b","function":{"name":"","arguments":"}"}}]}"#,
-            ],
-            &["f{}", "g{}"],
-        ),
-        (
-            "a new id on each fragment",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":""}}]}"#,
-                r#"{"tool_calls":[{"index":0,"id":"b","function":{"arguments":"{"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"","arguments":"}"}}]}"#,
-            ],
-            &["f{}"],
-        ),
-        (
-            "the name on each fragment",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"}"}}]}"#,
-            ],
-            &["f{}"],
-        ),
-        (
-            "the name after an empty one",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"","arguments":""}}]}"#,
-                r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}"#,
-            ],
-            &["f{}"],
-        ),
-        (
-            "arguments as an object, and none",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":{"x":1}}},{"index":1,"id":"b","function":{"name":"g","arguments":null}}]}"#,
-            ],
-            &[r#"f{"x":1}"#, "g{}"],
-        ),
-        (
-            "the one call of old",
-            &[
-                r#"{"function_call":{"name":"f","arguments":"{"}}"#,
-                r#"{"function_call":{"arguments":"}"}}"#,
-            ],
-            &["f{}"],
-        ),
-        (
-            "hostile: the same id for two",
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
-                r#"{"tool_calls":[{"index":1,"id":"a","function":{"name":"g","arguments":"{}"}}]}"#,
-            ],
-            &["f{}", "g{}"],
-        ),
-    ];
-    for (what, deltas, expected) in table {
+    for (what, deltas, expected) in CALLS {
         let reply = answer(deltas, "stop").unwrap();
         assert_eq!(short(&reply), expected, "{what}");
         assert_eq!(reply.stop, Stop::ToolUse, "{what}");

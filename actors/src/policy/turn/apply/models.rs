@@ -2,9 +2,10 @@
 
 use crate::{
     domain::{
+        agent::ModelChoice,
         budget::Amount,
         conversation::Reply,
-        event::FailureKind,
+        event::{FailureKind, ModelFailure},
         ids::{CallNo, ModelCallNo, ModelName, Timestamp, TurnId},
         usage::Settlement,
     },
@@ -45,6 +46,8 @@ impl Fold {
     ) -> Applied {
         let turn = self.call_ended(state, call)?;
         turn.attempts = 0;
+        turn.patience = 0;
+        turn.trouble = None;
         turn.stepping = false;
         talk::answered(state, reply);
         Ok(())
@@ -54,11 +57,33 @@ impl Fold {
         &self,
         state: &mut State,
         call: ModelCallNo,
-        kind: FailureKind,
+        failure: &ModelFailure,
     ) -> Applied {
         // What a crash took, or we broke off, says nothing about the model.
-        let counts = !matches!(kind, FailureKind::Lost | FailureKind::Aborted);
-        self.call_ended(state, call)?.attempts += u32::from(counts);
+        let counts = !matches!(failure.kind, FailureKind::Lost | FailureKind::Aborted);
+        let patience = failure.asks_for_patience();
+        let turn = self.call_ended(state, call)?;
+        turn.attempts += u32::from(counts && !patience);
+        turn.patience += u32::from(patience);
+        turn.trouble = Some(failure.kind);
+        Ok(())
+    }
+
+    /// What is left of the chain are those behind the one it goes on with.
+    pub(super) fn fell_back(&self, state: &mut State, id: TurnId, to: &ModelChoice) -> Applied {
+        let turn = self.running(state)?;
+        if turn.id != id || turn.calling.is_some() {
+            return self.cannot("that turn has a call open, or is not running");
+        }
+        let at = turn.fallback.iter().position(|choice| choice == to);
+        let at = self.known(at, "model in the rest of its chain")?;
+        turn.fallback.drain(..=at);
+        turn.model = to.model.clone();
+        turn.provider.clone_from(&to.provider);
+        turn.attempts = 0;
+        turn.patience = 0;
+        turn.trouble = None;
+        turn.retry_at = None;
         Ok(())
     }
 

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::domain::{
-    conversation::{Block, Message, Reply, ReplyBlock, Speaker, Stop},
-    ids::ToolCallNo,
-    tool::ToolOutcome,
+use crate::{
+    domain::{
+        conversation::{Block, Message, Reply, ReplyBlock, Speaker, Stop},
+        ids::ToolCallNo,
+        tool::ToolOutcome,
+    },
+    limits,
 };
 
 use super::{
@@ -52,10 +55,19 @@ pub(super) fn answered(state: &mut State, reply: &Reply) {
         say(state, Message { speaker: Speaker::Assistant, blocks });
     }
     if let Some(turn) = &mut state.turn {
-        // A pause is no end: the model goes on from what it has said so far.
-        let ends = batch.is_empty() && reply.stop != Stop::Paused;
-        turn.last_word = ends.then_some(LastWord { text, stop: reply.stop });
+        let before = std::mem::take(&mut turn.said);
         turn.batch = batch;
+        turn.last_word = None;
+        if turn.batch.is_empty() {
+            let text = before + &text;
+            if reply.stop == Stop::Paused {
+                // A pause is no end: the model goes on from what it has said so far, and its
+                // answer is all of it. What it says before it asks for tools is none.
+                turn.said = text;
+            } else {
+                turn.last_word = Some(LastWord { text, stop: reply.stop });
+            }
+        }
     }
 }
 
@@ -108,12 +120,14 @@ pub(super) fn compacted(state: &mut State, messages: u64, summary: &str) {
 
 fn bytes_of(message: &Message) -> u64 {
     // The stored form is never shorter than the text in it, so this is an upper bound of its
-    // tokens: no tokenizer makes more tokens than bytes.
+    // tokens: no tokenizer makes more tokens than bytes. An image is no text: its bytes say
+    // nothing of its tokens, but no vendor counts more than so many.
     let stored: u64 = message
         .blocks
         .iter()
         .map(|block| match block {
-            Block::Stored { blob } | Block::Image { blob, .. } => blob.bytes,
+            Block::Stored { blob } => blob.bytes,
+            Block::Image { .. } => limits::IMAGE_TOKENS,
             Block::Text { .. }
             | Block::Thinking { .. }
             | Block::ToolUse { .. }

@@ -1,10 +1,10 @@
 //! How a session stands: what it is doing, what it waits on, when it must be woken.
 
-use crate::domain::{catalog::Status, ids::Timestamp, permission::Subject};
+use crate::domain::{catalog::Status, event::FailureKind, ids::Timestamp, permission::Subject};
 
 use super::{
     super::{builtin, pending::wants_model},
-    Stage, State, ToolCall,
+    Stage, State, ToolCall, Turn,
 };
 
 impl State {
@@ -68,7 +68,8 @@ impl State {
                 Subject::Budget { .. } => "more budget",
                 Subject::Question { .. } => "a question",
             };
-            return Some(format!("approval of {what}, {more} more"));
+            let more = if more > 0 { format!(", {more} more") } else { String::new() };
+            return Some(format!("approval of {what}{more}"));
         }
         let turn = self.turn.as_ref();
         if let Some(turn) = turn
@@ -80,15 +81,38 @@ impl State {
             return Some(format!("tool {}", call.name));
         }
         if self.live_children() > 0 {
-            return Some(format!("{} children", self.live_children()));
+            let live = self.live_children();
+            return Some(format!("{live} {}", if live == 1 { "child" } else { "children" }));
         }
         if self.is_stopping() {
             return Some("the end of what is being cancelled".to_owned());
         }
-        turn.map(
-            |turn| {
-                if turn.retry_at.is_some() { "a retry".to_owned() } else { "budget".to_owned() }
-            },
-        )
+        turn.map(|turn| match turn.retry_at {
+            Some(at) => turn.awaits(at),
+            None => "budget".to_owned(),
+        })
+    }
+}
+
+impl Turn {
+    /// What a call that is made again waits for.
+    fn awaits(&self, at: Timestamp) -> String {
+        let (model, at) = (&self.model, at.utc());
+        match self.trouble {
+            Some(FailureKind::RateLimited) => format!("rate limit of {model}, until {at}"),
+            Some(FailureKind::Overloaded) => format!("overload of {model}, until {at}"),
+            Some(
+                FailureKind::Auth
+                | FailureKind::Quota
+                | FailureKind::BadRequest
+                | FailureKind::Transport
+                | FailureKind::EndedEarly
+                | FailureKind::TimedOut
+                | FailureKind::Malformed
+                | FailureKind::Aborted
+                | FailureKind::Lost,
+            )
+            | None => "a retry".to_owned(),
+        }
     }
 }

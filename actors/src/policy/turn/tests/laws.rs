@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::{outside::Watched, play::*};
 use crate::{
     domain::{
-        agent::{AgentSpec, InputPolicy},
+        agent::{AgentSpec, InputPolicy, ModelChoice},
         budget::Shortage,
-        conversation::Reply,
+        conversation::{Reply, Stop},
         event::{CancelTarget, Event, FailureKind},
         ids::{ApprovalNo, Assignment, CallNo, ModelCallNo, SessionId, ToolCallNo, TurnId},
         outcome::{ChildOutcome, ChildReport, TurnOutcome},
@@ -49,6 +49,9 @@ fn session(kind: u8) -> Play {
     agent.limits.steps = 6;
     agent.limits.retries = 1;
     agent.limits.width = 2;
+    if kind / 9 % 2 == 1 {
+        agent = agent.fall_back_to("n", Some("other".into())).fall_back_to("o", None);
+    }
     if kind.is_multiple_of(2) { Play::of(agent) } else { Play::child(agent) }
 }
 
@@ -89,6 +92,9 @@ fn some_reply(pick: u8, how: u8) -> Reply {
     let mut said = reply(if how % 5 == 4 { "" } else { "well" }, &calls);
     if how % 7 == 6 {
         said.usage = None;
+    }
+    if pick % 5 == 4 {
+        said.stop = Stop::Paused;
     }
     said
 }
@@ -205,8 +211,10 @@ fn input(now: &Watched, Deed { kind, pick, how }: Deed) -> Input {
 }
 
 fn kind_of(how: u8) -> FailureKind {
-    match how % 5 {
+    match how % 7 {
         0 => FailureKind::Overloaded,
+        5 => FailureKind::Quota,
+        6 => FailureKind::EndedEarly,
         1 => FailureKind::RateLimited,
         2 => FailureKind::Auth,
         3 => FailureKind::Aborted,
@@ -407,6 +415,7 @@ fn obeyed(effect: &Effect) -> Option<Input> {
 fn run_to_the_end(crashes: &[bool]) -> (Vec<String>, String) {
     let mut lead: AgentSpec = agent();
     lead.budget.tokens = Some(10_000_000);
+    lead.fallback.push(ModelChoice { model: "n".into(), provider: None });
     let mut now = Watched::new(Play::of(lead));
     // One call waits for a person, and no call is of the kind that a crash leaves unknown.
     now.play.layers.user.ask.push(RulePattern("put".to_owned()));
@@ -434,6 +443,11 @@ fn answered(state: &State, effect: &Effect, prompts: &mut Vec<String>) -> Option
         Effect::CallModel { call } => {
             let prompt = prompt::request(state, *call, state.updated_at)?.prompt_bytes();
             prompts.push(String::from_utf8(prompt).unwrap());
+            let first = state.turn.as_ref()?.model == "m".into();
+            if first && state.conversation.len() == 3 {
+                // From here on another model answers, whatever dies meanwhile.
+                return Some(fails(call.0, FailureKind::Quota));
+            }
             let said = match state.conversation.len() {
                 1 => reply("", &[("read", "{}"), ("put", "{}")]),
                 3 => reply("on", &[("spawn_agent", r#"{"agent":"hand","task":"dig"}"#)]),

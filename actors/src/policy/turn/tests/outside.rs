@@ -86,6 +86,12 @@ impl Books {
                 let call = self.models.get_mut(call).expect("a call that was begun");
                 assert!(!std::mem::replace(&mut call.ended, true), "a model call ended twice");
             }
+            Event::ModelFellBack { turn, from, to, .. } => {
+                assert_eq!(self.turn, Some(*turn), "another turn fell back");
+                assert!(self.models.values().all(|call| call.ended), "left amid a call");
+                assert_ne!(from, to, "fell back to itself");
+                assert!(!self.ending, "a cancelled turn went on with another model");
+            }
             Event::UsageSettled { call, settlement, .. } => {
                 let call = self.models.get_mut(call).expect("a call that was begun");
                 call.booked += 1;

@@ -310,7 +310,8 @@ pub(super) fn wants_now(call: u32, tools: &[(&str, &str)]) -> Input {
 }
 
 pub(super) fn fails(call: u32, kind: FailureKind) -> Input {
-    let retryable = !matches!(kind, FailureKind::Auth | FailureKind::BadRequest);
+    let retryable =
+        !matches!(kind, FailureKind::Auth | FailureKind::Quota | FailureKind::BadRequest);
     let failure = ModelFailure {
         kind,
         message: "no".to_owned(),

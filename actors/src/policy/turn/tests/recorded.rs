@@ -25,6 +25,8 @@ const SESSION: &str = include_str!("../../../../tests/fixtures/v1/session.jsonl"
 const MEANT: &str = include_str!("../../../../tests/fixtures/v1/session.state.json");
 const FORK: &str = include_str!("../../../../tests/fixtures/v1/fork.jsonl");
 const FORK_MEANT: &str = include_str!("../../../../tests/fixtures/v1/fork.state.json");
+const MODELS: &str = include_str!("../../../../tests/fixtures/v1/models.jsonl");
+const MODELS_MEANT: &str = include_str!("../../../../tests/fixtures/v1/models.state.json");
 const LEDGER: &str = include_str!("../../../../tests/fixtures/v1/ledger.jsonl");
 const HOUSE: &str = include_str!("../../../../tests/fixtures/v1/house.jsonl");
 
@@ -103,6 +105,17 @@ fn a_fork_of_version_1_means_what_it_meant() {
     assert_eq!(pretty(&meaning(&state_of(base, FORK))), FORK_MEANT);
 }
 
+/// An image, a chain of models that is followed, an answer in two parts, one that broke off after it
+/// was heard, and a wait that the vendor asked for.
+#[test]
+fn a_session_that_changed_its_model_in_version_1_means_what_it_meant() {
+    let state = state_of(State::new(me()), MODELS);
+    assert_eq!(pretty(&meaning(&state)), MODELS_MEANT);
+    let turn = state.turn.unwrap();
+    assert_eq!((turn.choice().to_string().as_str(), turn.fallback.len()), ("n at other", 1));
+    assert_eq!((turn.said.as_str(), turn.patience, turn.attempts), ("One, ", 1, 0));
+}
+
 #[test]
 fn a_ledger_and_a_house_of_version_1_are_read() {
     assert_eq!(read::<GrantEvent>(LogId::ledger(me()), LEDGER).unwrap().len(), 2);
@@ -113,15 +126,16 @@ fn a_ledger_and_a_house_of_version_1_are_read() {
 fn the_recorded_logs_have_every_kind_of_event() {
     let mut events = read::<Event>(LogId::session(me()), SESSION).unwrap();
     events.extend(read::<Event>(LogId::session(boss()), FORK).unwrap());
+    events.extend(read::<Event>(LogId::session(me()), MODELS).unwrap());
     let mut kinds: Vec<&str> = events.iter().flatten().map(Event::name).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 32, "{kinds:?}");
+    assert_eq!(kinds.len(), 33, "{kinds:?}");
 }
 
 #[test]
 fn what_is_read_is_written_the_same_way() {
-    for frame in frames(SESSION) {
+    for frame in frames(SESSION).into_iter().chain(frames(MODELS)) {
         let events: Vec<Event> = serde_json::from_str(&frame.body).unwrap();
         assert_eq!(encode(&events).unwrap(), frame.body);
     }
@@ -157,7 +171,7 @@ fn an_unknown_event_is_refused() {
 #[test]
 fn an_unknown_field_is_refused_at_any_depth() {
     let mut tried = 0;
-    for frame in frames(SESSION) {
+    for frame in frames(SESSION).into_iter().chain(frames(MODELS)) {
         let body: Value = serde_json::from_str(&frame.body).unwrap();
         for place in objects(&body, String::new()) {
             let mut changed = body.clone();

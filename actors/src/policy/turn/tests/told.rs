@@ -70,6 +70,7 @@ fn event(event: &Event) -> String {
             format!("m{call}")
         }
         Event::ModelCallFailed { call, failure } => format!("m{call} {:?}", failure.kind),
+        Event::ModelFellBack { from, to, reason, .. } => format!("{from} to {to}: {reason}"),
         Event::UsageSettled { call, settlement: booked, .. } => {
             format!("m{call} {}", settlement(booked))
         }

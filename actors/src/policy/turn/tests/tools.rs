@@ -109,7 +109,7 @@ fn unknown_tools_bad_arguments_and_denials_close_at_once() {
                 + tool_finished t1 refused: no tool nope; this agent has: await_agents, buy, cancel_agent, list_agents, pay, probe, put, read, rm, send, send_agent, spawn_agent
                 + tool_finished t2 failed: read: parse tool arguments: expected a JSON object, found an array
                 + tool_finished t3 failed: read: parse tool arguments: expected a JSON object: EOF while parsing an object at line 1 column 1
-                + tool_finished t4 refused: Permission denied: authority 0: deny rm
+                + tool_finished t4 refused: Permission denied: its agent: deny rm
                 + model_call_started m2
                 > call m2
             ");
@@ -255,7 +255,7 @@ fn the_host_is_denied_and_asked_as_anybody() {
             invoked("h1", "rm"),
             "
                 + tool_requested t1 rm for h1
-                + tool_finished t1 refused: Permission denied: authority 0: deny rm
+                + tool_finished t1 refused: Permission denied: its agent: deny rm
                 > tell t1 refused
             ",
         )
@@ -272,7 +272,7 @@ fn the_host_is_denied_and_asked_as_anybody() {
     let (key, name, mode) = ("h3".into(), "send".into(), Some(Mode::Plan));
     Play::of(agent()).check(Input::Invoked { key, name, args, mode, cwd: None }, "
                 + tool_requested t1 send for h3
-                + tool_finished t1 refused: Permission denied: authority 0: allow send; mode plan: only tools that change nothing may run
+                + tool_finished t1 refused: Permission denied: its agent: allow send; mode plan: only tools that change nothing may run
                 > tell t1 refused
             ");
 }
