@@ -284,4 +284,25 @@ mod tests {
         assert_eq!(input("openai/gpt-oss-120b"), Some(150_000));
         assert_eq!(input("llama-3.1-8b-instant"), None);
     }
+
+    #[test]
+    fn a_crew_has_the_gates_and_the_credentials_that_its_file_asks_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("crew.toml");
+        let text = "[providers.a]\nkind = \"groq\"\napi_key_env = \"K1\"\ncalls = 3\n\
+                    [providers.idle]\nkind = \"groq\"\napi_key_env = \"K2\"\n\
+                    [models.m]\nprovider = \"a\"\nmodel = \"gpt-oss-20b\"\n\
+                    [agents.x]\ninstructions = \"x\"\n";
+        std::fs::write(&path, text).unwrap();
+        let crew = |set: &[(&str, &str)]| {
+            super::super::crew(&path, Path::new("x.db"), &environment(set)).unwrap()
+        };
+        let unset = crew(&[]);
+        assert_eq!(unset.config.options.gates, BTreeMap::from([("K1".into(), 3)]));
+        assert_eq!(unset.config.providers.len(), 2);
+        let error = unset.ready().unwrap_err();
+        assert_eq!(error.to_string(), "provider a");
+        // Nobody is at work at the other one.
+        assert!(crew(&[("K1", "k")]).ready().is_ok());
+    }
 }
