@@ -114,7 +114,7 @@ async fn a_body_that_is_cut_is_no_end() {
     let net = net(&clock);
     let answer = bounded("an answer", net.send(get(&url))).await.unwrap();
     let broken = bounded("the body", net.body(answer).whole(1_000)).await.unwrap_err();
-    assert!(matches!(broken, Broken::BrokenOff { .. }), "{broken}");
+    assert!(matches!(broken, Broken::Cut { .. }), "{broken}");
 }
 
 #[tokio::test]

@@ -125,7 +125,7 @@ pub(crate) fn of_broken(broken: &Broken) -> ModelFailure {
         Broken::SilentAtFirst { .. } | Broken::SilentAmid { .. } => {
             ModelFailure::new(FailureKind::TimedOut, message, true)
         }
-        Broken::NoAnswer { .. } | Broken::BrokenOff { .. } => {
+        Broken::NoAnswer { .. } | Broken::Cut { .. } => {
             ModelFailure::new(FailureKind::Transport, message, true)
         }
         Broken::TooLarge { .. } | Broken::NotText => {
