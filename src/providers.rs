@@ -16,6 +16,7 @@ mod call;
 mod draft;
 mod failure;
 mod key;
+mod ollama;
 mod parts;
 #[cfg(test)]
 mod samples;

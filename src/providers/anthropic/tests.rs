@@ -306,13 +306,6 @@ fn the_body_of_an_error_gives_its_codes_the_most_exact_first() {
             r#"{"type":"error","error":{"type":"rate_limit_error","message":"Slow","details":"soon"},"request_id":null}"#,
             Some(("rate_limit_error", "Slow")),
         ),
-        (
-            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to go on."}}"#,
-            Some((
-                "credit_balance invalid_request_error",
-                "Your credit balance is too low to go on.",
-            )),
-        ),
         (r#"{"message":"no"}"#, None),
         (r#"{"type":"error","error":{"type":"api"#, None),
         ("<html>502</html>", None),
