@@ -127,7 +127,7 @@ fn what_only_the_vendor_understands_keeps_its_bytes_or_its_fields() {
         delta(5, r#"{"type":"citations_delta","citation":{"url":"y"}}"#),
     ];
     let events: Vec<_> = events.iter().map(String::as_str).collect();
-    let reply = samples::answer(&WIRE, &stream(&events, "end_turn")).unwrap();
+    let reply = samples::answer(&WIRE, stream(&events, "end_turn")).unwrap();
     let expected = [
         opaque(redacted),
         opaque(
@@ -223,7 +223,7 @@ fn every_reason_to_stop_is_known_and_an_unknown_one_is_no_whole_answer() {
         ("tomorrow", &call, Stop::ToolUse),
     ];
     for (reason, events, expected) in table {
-        let reply = samples::answer(&WIRE, &stream(events, reason)).unwrap();
+        let reply = samples::answer(&WIRE, stream(events, reason)).unwrap();
         assert_eq!(reply.stop, expected, "{reason}");
     }
 }
@@ -263,7 +263,7 @@ fn what_comes_after_the_end_and_what_nobody_knows_is_passed_over() {
         stream(&TALK, "tool_use"),
         event(r#"{"type":"message_stop"}"#),
     );
-    assert_eq!(samples::answer(&WIRE, &wire), samples::answer(&WIRE, &stream(&TALK, "tool_use")));
+    assert_eq!(samples::answer(&WIRE, &wire), samples::answer(&WIRE, stream(&TALK, "tool_use")));
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn what_the_protocol_does_not_allow_is_said_and_never_an_answer() {
         &["not JSON"],
     ];
     for events in table {
-        let answer = samples::answer(&WIRE, &stream(events, "end_turn"));
+        let answer = samples::answer(&WIRE, stream(events, "end_turn"));
         assert!(matches!(answer, Err(Trouble::Malformed(_))), "{events:?}: {answer:?}");
     }
     for body in ["", "{}", "[]", "<html>", r#"{"content":[{"text":"x"}]}"#, r#"{"content":[7]}"#] {
@@ -290,7 +290,7 @@ fn what_the_protocol_does_not_allow_is_said_and_never_an_answer() {
         assert!(matches!(answer, Err(Trouble::Malformed(_))), "{body}: {answer:?}");
     }
     for first in [begin, r#"{"type":"message_delta","delta":{}}"#, r#"{"type":"message_stop"}"#] {
-        let answer = samples::answer(&WIRE, &event(first));
+        let answer = samples::answer(&WIRE, event(first));
         assert!(matches!(answer, Err(Trouble::Malformed(_))), "{first}: {answer:?}");
     }
 }
