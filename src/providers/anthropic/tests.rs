@@ -153,6 +153,39 @@ fn what_only_the_vendor_understands_keeps_its_bytes_or_its_fields() {
 }
 
 #[test]
+fn a_citation_never_lands_behind_another_text() {
+    let events = [
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"A"}}"#,
+        r#"{"type":"content_block_start","index":1,"content_block":{"type":"text","text":"B"}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"citations_delta","citation":{}}}"#,
+    ];
+    let answer = samples::answer(&WIRE, stream(&events, "end_turn"));
+    assert!(matches!(answer, Err(Trouble::Malformed(_))), "{answer:?}");
+}
+
+#[test]
+fn a_block_of_any_kind_that_never_stops_growing_is_refused() {
+    let long = "a".repeat(1024 * 1024);
+    for (kind, field) in [
+        (r#""type":"text""#, r#""type":"text_delta","text""#),
+        (r#""type":"thinking""#, r#""type":"thinking_delta","thinking""#),
+        (r#""type":"thinking""#, r#""type":"signature_delta","signature""#),
+        (r#""type":"tool_use","name":"look""#, r#""type":"input_json_delta","partial_json""#),
+        (r#""type":"what_comes_next""#, r#""type":"what_comes_delta","what""#),
+    ] {
+        let begin =
+            format!(r#"{{"type":"content_block_start","index":0,"content_block":{{{kind}}}}}"#);
+        let more =
+            format!(r#"{{"type":"content_block_delta","index":0,"delta":{{{field}:"{long}"}}}}"#);
+        let mut events = vec![begin.as_str()];
+        events.extend([more.as_str(); 9]);
+        let answer = samples::events(&WIRE, stream(&events, "end_turn"), 64 * 1024);
+        let refused = matches!(&answer, Err(Trouble::Malformed(why)) if why.contains("larger"));
+        assert!(refused, "{kind}: {:?}", answer.map(|events| events.len()));
+    }
+}
+
+#[test]
 fn a_whole_answer_is_read_as_a_streamed_one() {
     let body = r#"{"type":"message","role":"assistant","model":"claude-x","content":[
         {"type":"thinking","thinking":"So.","signature":"c2ln"},

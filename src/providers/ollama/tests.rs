@@ -185,6 +185,7 @@ fn everything_that_can_be_set_stands_in_its_place() {
             samples::user(vec![text("See"), image, text("this")]),
             samples::assistant(vec![thinking(Some("c2ln")), foreign.clone()]),
             samples::assistant(vec![
+                thinking(Some("c2ln")),
                 thinking(None),
                 text("I "),
                 foreign,
