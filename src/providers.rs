@@ -20,6 +20,7 @@ mod key;
 mod limits;
 mod openai_chat;
 mod openai_responses;
+mod ollama;
 mod parts;
 mod presets;
 #[cfg(test)]

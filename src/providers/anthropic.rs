@@ -21,6 +21,7 @@ mod body;
 mod other;
 mod read;
 mod report;
+mod thinking;
 
 use greenroom_actors::domain::{
     conversation::Reply,

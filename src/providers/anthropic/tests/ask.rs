@@ -239,6 +239,25 @@ fn thinking_has_its_least_below_the_limit_and_no_temperature() {
 }
 
 #[test]
+fn a_model_that_would_think_unasked_is_told_not_to_where_it_can_be() {
+    let table = [
+        ("claude-opus-4-8", ""),
+        ("claude-opus-5", r#""thinking":{"type":"disabled"},"#),
+        ("claude-sonnet-5-20260630", r#""thinking":{"type":"disabled"},"#),
+        ("anthropic/claude-sonnet-5.5", r#""thinking":{"type":"between_tools"},"#),
+        ("claude-opus-5-5", ""),
+        ("claude-fable-5-1", ""),
+    ];
+    for (model, expected) in table {
+        let mut request = samples::request(model, vec![Message::user("Hi")]);
+        request.sampling.temperature_milli = Some(500);
+        let body = samples::body(&PLAIN, &request);
+        let end = format!("}}],{expected}\"stream\":true}}");
+        assert!(body.ends_with(&end), "{body} ends with {end}");
+    }
+}
+
+#[test]
 fn after_calls_of_another_vendors_model_a_step_is_made_without_thinking() {
     let history = |first: Block| {
         vec![
