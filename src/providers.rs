@@ -14,6 +14,7 @@
 mod call;
 mod draft;
 mod failure;
+mod gemini;
 mod key;
 mod limits;
 mod openai_responses;
