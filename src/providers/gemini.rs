@@ -185,10 +185,12 @@ impl Model {
     }
 }
 
-/// The number in a model's name, where it has one: what it may be told depends on it.
-fn generation(model: &str) -> Option<u32> {
-    let (_, rest) = model.split_once("gemini-")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+/// Whether a model is of the third generation or later, which may be told what those before it
+/// refuse. The number stands in its name; a name that follows the latest is one of them.
+fn is_modern(model: &str) -> bool {
+    let Some((_, rest)) = model.split_once("gemini-") else { return false };
+    let number = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    number.parse().map_or(rest.ends_with("-latest"), |number: u32| number >= 3)
 }
 
 #[cfg(test)]

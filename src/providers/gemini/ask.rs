@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    generation,
+    is_modern,
     part::{Fields, Mark},
 };
 
@@ -176,7 +176,7 @@ pub(super) fn body(family: &str, request: &ModelRequest, ids: bool) -> Result<By
     let sampling = &request.sampling;
     // Since its third generation the vendor counts thinking in levels, wants signatures back, and
     // can hold to a schema while it has tools.
-    let modern = generation(&request.model.0).is_some_and(|number| number >= 3);
+    let modern = is_modern(&request.model.0);
     let schema = sampling.output_schema.as_deref().map(|schema| {
         serde_json::from_str::<&RawValue>(schema)
             .map_err(|error| format!("output_schema is no JSON: {error}"))

@@ -330,9 +330,7 @@ fn usage(raw: &RawValue) -> Option<Usage> {
     let counted: Counted = serde_json::from_str::<Option<Counted>>(raw.get()).ok()??;
     let (input, output) = (counted.prompt_token_count, counted.candidates_token_count);
     let reasoning = counted.thoughts_token_count;
-    if input.or(output).or(reasoning).is_none() {
-        return None;
-    }
+    input.or(output).or(reasoning)?;
     let cache_read = counted.cached_content_token_count.unwrap_or(0);
     // What the vendor's own tools fed back to the model is counted apart, and charged as input.
     let fed = counted.tool_use_prompt_token_count.unwrap_or(0);

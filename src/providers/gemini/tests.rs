@@ -438,6 +438,14 @@ fn a_call_that_another_model_made_is_let_pass() {
 }
 
 #[test]
+fn the_generation_of_a_model_stands_in_its_name() {
+    let modern = ["gemini-3-pro", "models/gemini-3.1-pro", "gemini-12", "gemini-flash-latest"];
+    let older = ["gemini-2.5-flash", "gemini-1.5-pro-latest", "gemini-flash", "gemma-3", ""];
+    assert!(modern.iter().all(|name| is_modern(name)));
+    assert!(!older.iter().any(|name| is_modern(name)));
+}
+
+#[test]
 fn everything_that_is_set_is_said() {
     let image = Block::Image {
         media_type: "image/png".to_owned(),
