@@ -19,9 +19,9 @@ mod failure;
 mod gemini;
 mod key;
 mod limits;
+mod ollama;
 mod openai_chat;
 mod openai_responses;
-mod ollama;
 mod parts;
 mod presets;
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) struct Gemini {
 /// Where it is served.
 #[derive(Clone, Debug)]
 enum Place {
-    /// Google's own API: an address such as `https://generativelanguage.googleapis.com/v1beta`.
+    /// Google's own API: an address such as `https://generativelanguage.googleapis.com`.
     Api,
     /// Vertex, for a project at a location: the address has no version in its path.
     Vertex { project: String, location: String },
@@ -58,14 +58,6 @@ impl Gemini {
         Self { place: Place::Vertex { project, location } }
     }
 
-    /// Where Vertex is at a location, unless a user says otherwise.
-    pub(super) fn vertex_address(location: &str) -> String {
-        match location {
-            "global" => "https://aiplatform.googleapis.com".to_owned(),
-            _ => format!("https://{location}-aiplatform.googleapis.com"),
-        }
-    }
-
     /// The path of a model.
     fn model(&self, name: &str) -> Result<String, String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@/".contains(c);
@@ -73,8 +65,8 @@ impl Gemini {
             return Err(format!("{name:?} is no name of a model"));
         }
         Ok(match &self.place {
-            Place::Api if name.contains('/') => format!("/{name}"),
-            Place::Api => format!("/models/{name}"),
+            Place::Api if name.contains('/') => format!("/v1beta/{name}"),
+            Place::Api => format!("/v1beta/models/{name}"),
             Place::Vertex { project, location } => {
                 let within = format!("/v1/projects/{project}/locations/{location}");
                 if name.contains('/') {
@@ -130,7 +122,7 @@ impl Wire for Gemini {
 
     fn models_path(&self, after: Option<&str>) -> String {
         let path = match self.place {
-            Place::Api => "/models?pageSize=1000",
+            Place::Api => "/v1beta/models?pageSize=1000",
             Place::Vertex { .. } => "/v1beta1/publishers/google/models?pageSize=200",
         };
         let Some(after) = after else { return path.to_owned() };

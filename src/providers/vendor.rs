@@ -69,14 +69,6 @@ pub enum SetupError {
         /// Whose.
         name: ProviderName,
     },
-    /// Its format.
-    #[error("set up provider {name}: its format, {kind:?}, is not spoken yet")]
-    Unsupported {
-        /// Whose.
-        name: ProviderName,
-        /// Which.
-        kind: super::Kind,
-    },
 }
 
 /// A configured vendor.

@@ -388,6 +388,6 @@ fn models_come_page_by_page() {
     assert_eq!(page(r#"{"data":[{"id":"c"}],"has_more":false,"last_id":"c"}"#).1, None);
     assert_eq!(page(r#"{"data":[],"has_more":true,"last_id":"c"}"#).1, None);
     assert!(WIRE.models(b"{}").is_err());
-    assert_eq!(WIRE.models_path(None), "/models?limit=1000");
-    assert_eq!(WIRE.models_path(Some("a&b")), "/models?limit=1000&after_id=a%26b");
+    assert_eq!(WIRE.models_path(None), "/v1/models?limit=1000");
+    assert_eq!(WIRE.models_path(Some("a&b")), "/v1/models?limit=1000&after_id=a%26b");
 }

@@ -373,7 +373,7 @@ fn errors_are_read_from_their_details() {
 #[test]
 fn a_plain_request_says_no_more_than_it_must() {
     let ask = WIRE.ask(&request("gemini-2.5-flash", vec![Message::user("hi")]), true).unwrap();
-    assert_eq!(ask.path, "/models/gemini-2.5-flash:streamGenerateContent?alt=sse");
+    assert_eq!(ask.path, "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse");
     let body = String::from_utf8(ask.body.to_vec()).unwrap();
     assert_eq!(body, r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#);
 }
@@ -382,8 +382,8 @@ fn a_plain_request_says_no_more_than_it_must() {
 fn models_are_found_where_they_are() {
     let path = |wire: &Gemini, model| wire.ask(&request(model, vec![]), false).map(|ask| ask.path);
     let table = [
-        (&WIRE, "models/g", "/models/g:generateContent"),
-        (&WIRE, "tunedModels/g", "/tunedModels/g:generateContent"),
+        (&WIRE, "models/g", "/v1beta/models/g:generateContent"),
+        (&WIRE, "tunedModels/g", "/v1beta/tunedModels/g:generateContent"),
         (
             &vertex(),
             "g@001",
@@ -397,8 +397,6 @@ fn models_are_found_where_they_are() {
     for name in ["", "g?key=1", "../g", "g:x", "g h"] {
         assert!(path(&WIRE, name).unwrap_err().contains("no name"), "{name}");
     }
-    assert_eq!(Gemini::vertex_address("eu-w1"), "https://eu-w1-aiplatform.googleapis.com");
-    assert_eq!(Gemini::vertex_address("global"), "https://aiplatform.googleapis.com");
     assert_eq!(vertex().auth(), Auth::Bearer);
     assert_eq!(WIRE.auth(), Auth::Header("x-goog-api-key"));
 }
@@ -498,7 +496,7 @@ fn models_are_listed_page_by_page() {
         .unwrap();
     assert_eq!(page.names, ["a", "tunedModels/t"]);
     let next = WIRE.models_path(page.after.as_deref());
-    assert_eq!(next, "/models?pageSize=1000&pageToken=x%2B%2F%3D");
+    assert_eq!(next, "/v1beta/models?pageSize=1000&pageToken=x%2B%2F%3D");
     let vertex = vertex();
     let page = vertex.models(br#"{"publisherModels":[{"name":"publishers/google/models/a"}]}"#);
     assert_eq!(page.unwrap(), ModelPage { names: vec!["a".to_owned()], after: None });

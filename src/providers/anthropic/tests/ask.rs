@@ -58,7 +58,7 @@ fn a_request_has_what_was_set_and_nothing_else() {
     assert_eq!(samples::body(&PLAIN, &request), expected);
     let ask = PLAIN.ask(&request, false).unwrap();
     assert!(!String::from_utf8_lossy(&ask.body).contains("stream"));
-    assert_eq!(ask.path, "/messages");
+    assert_eq!(ask.path, "/v1/messages");
     assert_eq!(ask.headers, [("anthropic-version", "2023-06-01".to_owned())]);
 }
 
