@@ -59,7 +59,7 @@ pub(crate) enum Broken {
     #[error("read the answer: silent for {ms} ms")]
     SilentAmid { ms: u64 },
     #[error("read the answer: {why}")]
-    BrokenOff { why: String },
+    Cut { why: String },
     #[error("read the answer: {what} is larger than {max} bytes")]
     TooLarge { what: &'static str, max: usize },
     #[error("read the answer: it is not UTF-8 text")]

@@ -2,7 +2,9 @@
 //! at every byte, in two ways, and read by the adapters. Whatever is cut, an answer is either whole
 //! or a failure: never a short answer, never half a tool call.
 
-#[allow(dead_code, reason = "the example uses the rest")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[allow(dead_code, unreachable_pub, reason = "the example uses the rest")]
 #[path = "../examples/replay_cases/case.rs"]
 mod case;
 

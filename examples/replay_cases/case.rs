@@ -13,7 +13,6 @@ use serde_json::Value;
 pub struct Case {
     pub id: String,
     pub provider: String,
-    pub family: String,
     pub api: String,
     pub path: String,
     #[serde(default)]

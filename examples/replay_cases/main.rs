@@ -10,6 +10,9 @@
 //! `headers`, `request_body`, `response_b64` (the exact bytes), `tags` and, where it is known,
 //! `expected`. It ends with `N passed, N failed`, and fails where one did.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it shows what it found")]
+#![allow(unreachable_pub, reason = "its parts are shared with a test")]
+
 mod case;
 mod check;
 mod oracle;

@@ -76,7 +76,7 @@ impl Stream for Body {
                 return Poll::Ready(Some(Ok(chunk)));
             }
             Poll::Ready(Some(Err(error))) => {
-                return Poll::Ready(Some(Err(Broken::BrokenOff { why: innermost(&error) })));
+                return Poll::Ready(Some(Err(Broken::Cut { why: innermost(&error) })));
             }
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Pending => {}

@@ -80,7 +80,7 @@ fn events(
             Ok(event) => event.data.map(|data| Ok(Frame { name: event.event, data })),
             Err(sse_stream::Error::Body(error)) => Some(Err(match error.downcast::<Broken>() {
                 Ok(broken) => *broken,
-                Err(error) => Broken::BrokenOff { why: error.to_string() },
+                Err(error) => Broken::Cut { why: error.to_string() },
             })),
             Err(_not_text) => Some(Err(Broken::NotText)),
         })
@@ -131,7 +131,7 @@ fn broken(error: std::io::Error) -> Broken {
     let why = error.to_string();
     match error.into_inner().map(|inner| inner.downcast::<Broken>()) {
         Some(Ok(broken)) => *broken,
-        Some(Err(_)) | None => Broken::BrokenOff { why },
+        Some(Err(_)) | None => Broken::Cut { why },
     }
 }
 

@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn every_form_of_a_wait_is_read() {
-        let table: [(&[(&str, &str)], Option<u64>); 12] = [
+        type Pairs = &'static [(&'static str, &'static str)];
+        let table: [(Pairs, Option<u64>); 12] = [
             (&[("retry-after", "7")], Some(7_000)),
             (&[("retry-after", "0.5")], Some(500)),
             (&[("retry-after", " 3 ")], Some(3_000)),

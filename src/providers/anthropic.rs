@@ -1,4 +1,4 @@
-//! Anthropic's Messages. The base address ends in the version, such as `https://HOST/v1`.
+//! Anthropic's Messages. The base address is the host's, without a version, as its own SDKs have it.
 //!
 //! What goes back to the vendor, and how it is kept meanwhile:
 //!
@@ -21,6 +21,7 @@ mod body;
 mod other;
 mod read;
 mod report;
+mod thinking;
 
 use greenroom_actors::domain::{
     conversation::Reply,
@@ -67,7 +68,7 @@ impl Wire for Anthropic {
 
     fn ask(&self, request: &ModelRequest, stream: bool) -> Result<Ask, String> {
         let body = ask::body(request, stream, self.cache)?;
-        Ok(Ask { path: "/messages".to_owned(), headers: self.headers(), body })
+        Ok(Ask { path: "/v1/messages".to_owned(), headers: self.headers(), body })
     }
 
     fn framing(&self) -> Framing {
@@ -98,7 +99,7 @@ impl Wire for Anthropic {
     }
 
     fn models_path(&self, after: Option<&str>) -> String {
-        let page = "/models?limit=1000";
+        let page = "/v1/models?limit=1000";
         let next = after.and_then(|after| {
             let url = Url::parse_with_params("http://x/", [("after_id", after)]).ok()?;
             Some(format!("{page}&{}", url.query()?))

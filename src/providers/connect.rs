@@ -10,7 +10,8 @@ use greenroom_actors::{domain::ids::ProviderName, ports::Clock};
 
 use super::{
     Key, Kind, NetError, Options, Patience, Preset, Proxies, Quirks, SetupError, Vendor, Wire,
-    anthropic::Anthropic, openai_chat::OpenAiChat, openai_responses::OpenAiResponses,
+    anthropic::Anthropic, gemini::Gemini, ollama::Ollama, openai_chat::OpenAiChat,
+    openai_responses::OpenAiResponses,
 };
 use crate::net::Net;
 
@@ -77,7 +78,12 @@ impl Setup {
             headers: Vec::new(),
             stream: true,
             quirks: Quirks::COMPATIBLE,
-            family: "openai_chat",
+            family: match kind {
+                Kind::OpenAiResponses => OpenAiResponses::OWN,
+                Kind::Anthropic | Kind::OpenAiChat | Kind::Gemini | Kind::Vertex | Kind::Ollama => {
+                    "openai_chat"
+                }
+            },
             place: None,
         }
     }
@@ -139,9 +145,6 @@ fn address(preset: &Preset, said: &str) -> String {
 /// # Errors
 /// When an address or a header is none, or a place is missing.
 pub fn connect(way: &Way, setup: Setup) -> Result<Vendor, SetupError> {
-    if setup.kind == Kind::Vertex && setup.place.is_none() {
-        return Err(SetupError::NoPlace { name: setup.name });
-    }
     let wire = wire(&setup)?;
     let Setup { name, base_url, key, headers, stream, place, .. } = setup;
     let base_url = match place {
@@ -160,15 +163,22 @@ fn placed(base_url: &str, place: &Place) -> String {
     base_url.replace("{location}-", &location).replace("{project}", &place.project)
 }
 
-/// The format of a kind: one line each.
+/// The format of a kind.
 fn wire(setup: &Setup) -> Result<Arc<dyn Wire>, SetupError> {
-    let missing = |_kind| SetupError::Unsupported { name: setup.name.clone(), kind: setup.kind };
-    match setup.kind {
-        Kind::OpenAiChat => Ok(Arc::new(OpenAiChat::new(setup.family, setup.quirks))),
-        Kind::Anthropic => Ok(Arc::new(Anthropic::new(true))),
-        Kind::OpenAiResponses => Ok(Arc::new(OpenAiResponses::new())),
-        kind @ Kind::Gemini => Err(missing(kind)),
-        kind @ Kind::Vertex => Err(missing(kind)),
-        kind @ Kind::Ollama => Err(missing(kind)),
-    }
+    Ok(match setup.kind {
+        Kind::Anthropic => Arc::new(Anthropic::new(true)),
+        Kind::OpenAiChat => Arc::new(OpenAiChat::new(setup.family, setup.quirks)),
+        Kind::OpenAiResponses if setup.family == OpenAiResponses::OWN => {
+            Arc::new(OpenAiResponses::new())
+        }
+        Kind::OpenAiResponses => Arc::new(OpenAiResponses::compatible(setup.family)),
+        Kind::Gemini => Arc::new(Gemini::new()),
+        Kind::Vertex => match &setup.place {
+            Some(Place { project, location }) => {
+                Arc::new(Gemini::vertex(project.clone(), location.clone()))
+            }
+            None => return Err(SetupError::NoPlace { name: setup.name.clone() }),
+        },
+        Kind::Ollama => Arc::new(Ollama::new()),
+    })
 }

@@ -43,6 +43,9 @@ pub(super) struct OpenAiResponses {
 }
 
 impl OpenAiResponses {
+    /// The family of OpenAI's own.
+    pub(super) const OWN: &'static str = OWN;
+
     /// OpenAI's own.
     pub(super) const fn new() -> Self {
         Self { family: OWN }

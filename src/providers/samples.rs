@@ -74,7 +74,8 @@ pub(super) fn events(
     let mut out = Vec::new();
     let reading = async {
         while let Some(frame) = frames.next().await {
-            decoder.frame(&frame.unwrap(), &mut out)?;
+            let frame = frame.map_err(|broken| Trouble::Malformed(broken.to_string()))?;
+            decoder.frame(&frame, &mut out)?;
         }
         decoder.end(&mut out)
     };

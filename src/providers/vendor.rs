@@ -69,14 +69,6 @@ pub enum SetupError {
         /// Whose.
         name: ProviderName,
     },
-    /// Its format.
-    #[error("set up provider {name}: its format, {kind:?}, is not spoken yet")]
-    Unsupported {
-        /// Whose.
-        name: ProviderName,
-        /// Which.
-        kind: super::Kind,
-    },
 }
 
 /// A configured vendor.
@@ -224,7 +216,8 @@ impl Vendor {
                 words.push_str(word);
             }
         }
-        let end = words.floor_char_boundary(limits::WIRE_WORDS_BYTES);
+        let max = limits::WIRE_WORDS_BYTES.min(words.len());
+        let end = (0..=max).rev().find(|at| words.is_char_boundary(*at)).unwrap_or(0);
         words.truncate(end);
         self.hidden(&words)
     }

@@ -2,14 +2,10 @@
 //! first in the message behind them, no blank text, and a limit on output that includes thinking.
 
 use bytes::Bytes;
-use greenroom_actors::{
-    domain::{
-        agent::Sampling,
-        conversation::{Block, Speaker},
-        model::ModelRequest,
-        tool::ToolSpec,
-    },
-    limits,
+use greenroom_actors::domain::{
+    conversation::{Block, Speaker},
+    model::ModelRequest,
+    tool::ToolSpec,
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
@@ -17,14 +13,9 @@ use serde_json::value::RawValue;
 use super::{
     super::parts,
     FAMILY,
-    body::{Body, Format, Known, Mark, OutputConfig, Part, Said, Source, Thinking, Tool},
+    body::{Body, Format, Known, Mark, OutputConfig, Part, Said, Source, Tool},
+    thinking::{output, takes_temperature},
 };
-
-/// The least that may be set aside for thinking.
-const THINKING_LEAST: u64 = 1_024;
-/// From this version on a model thinks as much as it finds right, and refuses a number of tokens for
-/// it as well as a temperature.
-const ADAPTIVE_SINCE: (u32, u32) = (4, 7);
 
 /// The request's bytes.
 pub(super) fn body(request: &ModelRequest, stream: bool, cache: bool) -> Result<Bytes, String> {
@@ -35,7 +26,7 @@ pub(super) fn body(request: &ModelRequest, stream: bool, cache: bool) -> Result<
         mark_newest(&mut messages);
     }
     let model = &request.model.0;
-    let (max_tokens, thinking) = output(model, sampling, &messages)?;
+    let (max_tokens, thinking) = output(model, sampling, may_think(&messages))?;
     let temperature = sampling.temperature_milli.map(|milli| f64::from(milli) / 1_000.0);
     let said = !request.instructions.trim().is_empty();
     let format = sampling.output_schema.as_deref().map(|text| parts::schema("the answer", text));
@@ -45,8 +36,8 @@ pub(super) fn body(request: &ModelRequest, stream: bool, cache: bool) -> Result<
         tools: tools(&request.tools, mark)?,
         system: said.then(|| [Part::Known(text(&request.instructions, mark))]),
         messages,
-        // With thinking the vendor takes no temperature but its own.
-        temperature: temperature.filter(|_| thinking.is_none() && !is_adaptive(model)),
+        // With thinking no model takes a temperature but its own.
+        temperature: temperature.filter(|_| thinking.is_none() && takes_temperature(model)),
         thinking,
         stop_sequences: &sampling.stop,
         output_config: format
@@ -74,53 +65,6 @@ fn tools(specs: &[ToolSpec], mark: Option<Mark>) -> Result<Vec<Tool<'_>>, String
         last.cache_control = mark;
     }
     Ok(tools)
-}
-
-/// The vendor's limit on output counts thinking as well; ours does not.
-fn output(
-    model: &str,
-    sampling: &Sampling,
-    messages: &[Said<'_>],
-) -> Result<(u64, Option<Thinking>), String> {
-    let answer = sampling.output_tokens_max.unwrap_or(limits::OUTPUT_TOKENS);
-    let Some(wanted) = sampling.thinking_tokens else { return Ok((answer, None)) };
-    let all = answer.saturating_add(wanted);
-    if is_adaptive(model) {
-        return Ok((all, Some(Thinking::Adaptive { display: "summarized" })));
-    }
-    if !may_think(messages) {
-        return Ok((answer, None));
-    }
-    let budget_tokens = wanted.max(THINKING_LEAST);
-    if budget_tokens >= all {
-        return Err(format!(
-            "thinking takes at least {THINKING_LEAST} tokens and must leave some for the answer: \
-             {wanted} for thinking and {answer} for the answer are too few"
-        ));
-    }
-    Ok((all, Some(Thinking::Enabled { budget_tokens })))
-}
-
-/// Where another vendor's model asked for tools, the vendor wants the thinking before them, which is
-/// not there: this one step is made without.
-fn may_think(messages: &[Said<'_>]) -> bool {
-    let last = messages.iter().rfind(|said| said.role == "assistant");
-    last.is_none_or(|last| {
-        let asks = |part: &Part<'_>| matches!(part, Part::Known(Known::ToolUse { .. }));
-        let thinks =
-            |part: &Part<'_>| matches!(part, Part::Own(_) | Part::Known(Known::Thinking { .. }));
-        !last.content.iter().any(asks) || last.content.first().is_some_and(thinks)
-    })
-}
-
-/// Whether a model has a version of its own for thinking: by the first numbers in its name, which
-/// are the version where they are no date.
-fn is_adaptive(model: &str) -> bool {
-    let Some((_, name)) = model.rsplit_once("claude-") else { return false };
-    let mut numbers = name.split(['-', '.', '@']).filter_map(|word| word.parse::<u32>().ok());
-    let major = numbers.next().filter(|number| *number < 100);
-    let minor = numbers.next().filter(|number| *number < 100);
-    major.is_some_and(|major| (major, minor.unwrap_or(0)) >= ADAPTIVE_SINCE)
 }
 
 fn conversation(request: &ModelRequest) -> Result<Vec<Said<'_>>, String> {
@@ -152,6 +96,18 @@ fn conversation(request: &ModelRequest) -> Result<Vec<Said<'_>>, String> {
         said.content.sort_by_key(|part| !is_result(part));
     }
     Ok(all)
+}
+
+/// Where another vendor's model asked for tools, a model that is told how much to think wants the
+/// thinking before them, which is not there.
+fn may_think(messages: &[Said<'_>]) -> bool {
+    let last = messages.iter().rfind(|said| said.role == "assistant");
+    last.is_none_or(|last| {
+        let asks = |part: &Part<'_>| matches!(part, Part::Known(Known::ToolUse { .. }));
+        let thinks =
+            |part: &Part<'_>| matches!(part, Part::Own(_) | Part::Known(Known::Thinking { .. }));
+        !last.content.iter().any(asks) || last.content.first().is_some_and(thinks)
+    })
 }
 
 /// A block in the vendor's words; nothing where it is another vendor's own, or blank.

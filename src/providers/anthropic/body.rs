@@ -48,6 +48,8 @@ pub(super) struct Said<'a> {
 pub(super) enum Thinking {
     Enabled { budget_tokens: u64 },
     Adaptive { display: &'static str },
+    BetweenTools,
+    Disabled,
 }
 
 #[derive(Serialize)]

@@ -124,10 +124,6 @@ fn said(error: &RawValue, request: Option<String>) -> Said {
     let details = told.details.and_then(|raw| serde_json::from_str::<Details>(raw.get()).ok());
     let mut message = told.message.unwrap_or_else(|| error.get().to_owned());
     let mut codes: Vec<String> = details.map(|details| details.error_code).into_iter().collect();
-    // An empty account is told in words only, under the type of a bad request.
-    if message.to_ascii_lowercase().contains("credit balance is too low") {
-        codes.push("credit_balance".to_owned());
-    }
     codes.extend(told.kind);
     if let Some(request) = request {
         message.push_str(&format!(" (request {request})"));

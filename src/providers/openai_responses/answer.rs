@@ -186,7 +186,15 @@ impl Answer {
     }
 
     /// The answer, which the vendor says is complete, or was cut for this reason.
-    pub(super) fn finish(&mut self, cut: Option<&str>) -> Reply {
+    pub(super) fn finish(&mut self, cut: Option<&str>) -> Result<Reply, Trouble> {
+        for slot in self.slots.values() {
+            let at = slot.pieces.get(&0).copied();
+            if let Some(Piece::Tool { name, .. }) = at.and_then(|at| self.draft.piece(at))
+                && name.is_empty()
+            {
+                return Err(Trouble::malformed("a call without a name"));
+            }
+        }
         let stop = match cut {
             Some("content_filter") => Stop::Refusal,
             // A reason that nobody knows: an answer that was cut must not pass for a whole one, and
@@ -196,7 +204,7 @@ impl Answer {
             None if self.draft.asks_tools() => Stop::ToolUse,
             None => Stop::EndTurn,
         };
-        self.draft.finish(stop)
+        Ok(self.draft.finish(stop))
     }
 
     fn message(&mut self, index: u64, item: &RawValue, out: Out<'_>) -> Result<(), Trouble> {

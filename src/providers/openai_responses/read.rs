@@ -236,7 +236,7 @@ fn last(
     answer.draft.served_by = response.model.map(Cow::into_owned);
     let reason = response.incomplete_details.and_then(|details| details.reason);
     let cut = (status == "incomplete").then(|| reason.unwrap_or_default());
-    Ok(answer.finish(cut.as_deref()))
+    answer.finish(cut.as_deref())
 }
 
 /// Tokens; of a report without any nothing is known, and one that cannot be read is none.

@@ -422,6 +422,9 @@ fn what_the_protocol_does_not_allow_is_malformed() {
         let tolerated = event.contains("in_progress");
         assert_eq!(matches!(read, Err(Trouble::Malformed(_))), !tolerated, "{event}: {read:?}");
     }
+    let nameless =
+        r#"{"type":"response.function_call_arguments.delta","output_index":0,"delta":"{}"}"#;
+    assert!(matches!(stream(&[nameless, END]), Err(Trouble::Malformed(_))));
     for body in ["", "[]", "{}", r#"{"status":"queued"}"#, r#"{"output":[{}]}"#] {
         assert!(matches!(whole(body), Err(Trouble::Malformed(_))), "{body}");
     }

@@ -58,7 +58,7 @@ fn a_request_has_what_was_set_and_nothing_else() {
     assert_eq!(samples::body(&PLAIN, &request), expected);
     let ask = PLAIN.ask(&request, false).unwrap();
     assert!(!String::from_utf8_lossy(&ask.body).contains("stream"));
-    assert_eq!(ask.path, "/messages");
+    assert_eq!(ask.path, "/v1/messages");
     assert_eq!(ask.headers, [("anthropic-version", "2023-06-01".to_owned())]);
 }
 
@@ -236,6 +236,25 @@ fn thinking_has_its_least_below_the_limit_and_no_temperature() {
     }
     let too_few = thinking("claude-haiku-4-5", 100, 900, hi()).unwrap_err();
     assert!(too_few.contains("900") && too_few.contains("1024"), "{too_few}");
+}
+
+#[test]
+fn a_model_that_would_think_unasked_is_told_not_to_where_it_can_be() {
+    let table = [
+        ("claude-opus-4-8", ""),
+        ("claude-opus-5", r#""thinking":{"type":"disabled"},"#),
+        ("claude-sonnet-5-20260630", r#""thinking":{"type":"disabled"},"#),
+        ("anthropic/claude-sonnet-5.5", r#""thinking":{"type":"between_tools"},"#),
+        ("claude-opus-5-5", ""),
+        ("claude-fable-5-1", ""),
+    ];
+    for (model, expected) in table {
+        let mut request = samples::request(model, vec![Message::user("Hi")]);
+        request.sampling.temperature_milli = Some(500);
+        let body = samples::body(&PLAIN, &request);
+        let end = format!("}}],{expected}\"stream\":true}}");
+        assert!(body.ends_with(&end), "{body} ends with {end}");
+    }
 }
 
 #[test]
