@@ -164,7 +164,8 @@ impl Ways<'_> {
 }
 
 /// Where a provider's credential is: where its declaration says, else in the first of its preset's
-/// variables that is set.
+/// variables that is set. A vendor's credential never goes to an address that a file gives, unless
+/// the file names it as well.
 fn key(spec: &ProviderSpec, environment: &Environment, folder: &Path) -> Key {
     let variable = |name: &str| {
         let value = environment.variables.find(name);
@@ -173,6 +174,7 @@ fn key(spec: &ProviderSpec, environment: &Environment, folder: &Path) -> Key {
     match (&spec.key, preset(spec.kind)) {
         (Some(KeyAt::Variable(name)), _) => variable(name),
         (Some(KeyAt::File(path)), _) => Key::File(folder.join(path)),
+        (None, _) if spec.base_url.is_some() => Key::None,
         (None, Ok(preset)) => {
             let usual = preset.key_variables.first().filter(|_| preset.key == KeyNeed::Needed);
             let name = first(preset.key_variables, environment).or(usual.copied());
@@ -270,6 +272,21 @@ mod tests {
         let calls: Vec<(String, u32)> =
             gates(&served).into_iter().map(|(credential, calls)| (credential.0, calls)).collect();
         assert_eq!(calls, [("K1".to_owned(), 2), ("K2".to_owned(), 9)]);
+    }
+
+    #[test]
+    fn a_vendors_key_does_not_go_to_an_address_that_a_file_gives_unless_the_file_names_it() {
+        let place = |base_url: Option<&str>, named: Option<&str>| {
+            let spec = ProviderSpec {
+                base_url: base_url.map(str::to_owned),
+                key: named.map(|name| KeyAt::Variable(name.to_owned())),
+                ..vendor_called("groq").unwrap()
+            };
+            key(&spec, &environment(&[("GROQ_API_KEY", "k")]), Path::new("")).place()
+        };
+        assert_eq!(place(None, None), "GROQ_API_KEY");
+        assert_eq!(place(Some("https://elsewhere.example"), None), "none");
+        assert_eq!(place(Some("https://elsewhere.example"), Some("GROQ_API_KEY")), "GROQ_API_KEY");
     }
 
     #[test]
