@@ -12,8 +12,9 @@ use crate::{
         event::{FailureKind, ModelFailure},
     },
     fault, limits,
+    policy::gate::{Claim, End},
     ports::{ModelEvent, ModelProvider, ModelRequest},
-    protocol::gate::GateRefused,
+    protocol::gate::{GateRefused, Pass},
 };
 
 use super::house::House;
@@ -24,7 +25,7 @@ const REPLY_INLINE: usize = limits::EVENT_BYTES / 2;
 /// Calls a model, within the request's deadline.
 pub(super) async fn call(
     house: Arc<House>,
-    request: ModelRequest,
+    (request, claim): (ModelRequest, Claim),
     provider: Result<Option<Arc<dyn ModelProvider>>, String>,
 ) -> Result<Reply, ModelFailure> {
     let provider = match provider {
@@ -33,11 +34,7 @@ pub(super) async fn call(
         Err(why) => return Err(refused(why)),
     };
     let deadline = request.deadline;
-    let reply = tokio::select! {
-        biased;
-        result = through_gate(&house, request, provider) => result?,
-        () = house.clock.sleep_until(deadline) => return Err(timed_out()),
-    };
+    let reply = through_gate(&house, (request, claim), provider).await?;
     // The vendor has said what it cost: that is kept whatever becomes of the reply here, and also
     // when the call's time is up meanwhile.
     let usage = reply.usage;
@@ -60,39 +57,62 @@ pub(super) fn timed_out() -> ModelFailure {
 
 async fn through_gate(
     house: &Arc<House>,
-    mut request: ModelRequest,
+    (mut request, claim): (ModelRequest, Claim),
     provider: Arc<dyn ModelProvider>,
 ) -> Result<Reply, ModelFailure> {
     let gate = house.tables.borrow().gates.get(&provider.credential()).cloned();
-    let _lease = match &gate {
-        Some(gate) => {
-            let session = request.call.session;
-            Some(gate.acquire(session, request.call, request.deadline).await.map_err(waited)?)
-        }
+    let deadline = request.deadline;
+    let pass = match &gate {
+        Some(gate) => Some(gate.acquire(claim, request.call, deadline).await.map_err(waited)?),
         None => None,
     };
-    unpack(house, &mut request).await?;
+    let in_time = house.clock.sleep_until(deadline);
+    tokio::pin!(in_time);
+    tokio::select! {
+        biased;
+        unpacked = unpack(house, &mut request) => unpacked?,
+        () = &mut in_time => return Err(timed_out()),
+    }
+    let result = tokio::select! {
+        biased;
+        result = talk(house, request, provider, pass.as_ref()) => result,
+        () = &mut in_time => Err(timed_out()),
+    };
+    if let Some(pass) = pass {
+        pass.ended(result.as_ref().map_or_else(End::of, |_| End::Answered));
+    }
+    result
+}
+
+/// One call and its stream, and a word to the gate about each thing that it can learn from.
+async fn talk(
+    house: &House,
+    request: ModelRequest,
+    provider: Arc<dyn ModelProvider>,
+    pass: Option<&Pass>,
+) -> Result<Reply, ModelFailure> {
     let id = request.call;
     fault::point("model.before_call");
     let mut stream = provider.call(request);
+    let mut began = false;
     while let Some(event) = stream.next().await {
-        match event {
-            Ok(ModelEvent::Finished { reply }) => {
+        match event? {
+            ModelEvent::Finished { reply } => {
                 fault::point("model.answered");
                 return Ok(*reply);
             }
-            // The gate learns from it; nobody else needs it.
-            Ok(ModelEvent::Limits { .. }) => {}
-            Ok(event @ (ModelEvent::Text { .. } | ModelEvent::Thinking { .. })) => {
+            ModelEvent::Limits { limits } => {
+                if let Some(pass) = pass {
+                    pass.heard(&limits);
+                }
+            }
+            event @ (ModelEvent::Text { .. } | ModelEvent::Thinking { .. }) => {
+                if let Some(pass) = pass.filter(|_| !std::mem::replace(&mut began, true)) {
+                    pass.began();
+                }
                 if house.bus.is_heard(id.session) {
                     house.bus.publish(Note::Delta { call: id, event });
                 }
-            }
-            Err(failure) => {
-                if let (FailureKind::RateLimited, Some(gate)) = (failure.kind, &gate) {
-                    gate.pause(failure.retry_after_ms.unwrap_or(limits::RETRY_MS));
-                }
-                return Err(failure);
             }
         }
     }
