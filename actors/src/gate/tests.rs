@@ -22,6 +22,8 @@ use crate::{
     },
 };
 
+mod vendor;
+
 /// Time that moves when a test says so; randomness that repeats.
 struct Hand {
     now: watch::Sender<i64>,
@@ -110,19 +112,29 @@ impl House {
 
     /// A task that waits at the gate and hands on who got a lease.
     #[expect(clippy::disallowed_methods, reason = "a test needs the task's result")]
+    fn claims(
+        &self,
+        claim: Claim,
+        deadline: Timestamp,
+        to: &mpsc::Sender<(u128, Pass)>,
+    ) -> JoinHandle<Result<(), GateRefused>> {
+        let (gate, to) = (self.gate.clone(), to.clone());
+        tokio::spawn(async move {
+            let call = CallId::model(claim.session, ModelCallNo(1));
+            let pass = gate.acquire(claim, call, deadline).await?;
+            to.send((claim.session.0.as_u128(), pass)).await.unwrap();
+            Ok(())
+        })
+    }
+
+    /// The same, of a light call.
     fn task(
         &self,
         who: u128,
         deadline: Timestamp,
         to: &mpsc::Sender<(u128, Pass)>,
     ) -> JoinHandle<Result<(), GateRefused>> {
-        let (gate, to) = (self.gate.clone(), to.clone());
-        tokio::spawn(async move {
-            let call = CallId::model(session(who), ModelCallNo(1));
-            let lease = gate.acquire(claim(who), call, deadline).await?;
-            to.send((who, lease)).await.unwrap();
-            Ok(())
-        })
+        self.claims(claim(who), deadline, to)
     }
 
     fn paused(&self) -> Option<i64> {
@@ -246,7 +258,7 @@ async fn a_restart_of_the_gate_keeps_the_pause_the_leases_and_the_waiters() {
     house.waiting(3).await;
     House::quiet().await;
     assert!(leases.try_recv().is_err(), "the pause holds");
-    house.clock.forward_to(Timestamp(8_000));
+    house.clock.forward_to(Timestamp(12_000));
     let (_, second) = next(&mut leases).await;
     House::quiet().await;
     assert!(leases.try_recv().is_err(), "two places, both out");

@@ -16,9 +16,16 @@ pub struct Pause {
     spread_ms: u64,
     /// The earliest moment of the next grant.
     next: Timestamp,
-    /// Who waited when the first was let in again, as far as they still do, and until when they are
-    /// let in.
-    crowd: Option<(usize, Timestamp)>,
+    crowd: Option<Crowd>,
+}
+
+/// Those who waited when the first was let in again, and whoever has come since.
+#[derive(Clone, Copy, Debug)]
+struct Crowd {
+    /// The longest gap between two of them; the mean is half of it.
+    gap_ms: u64,
+    /// From then on the rest is let in without gaps.
+    ends: Timestamp,
 }
 
 impl Pause {
@@ -59,26 +66,33 @@ impl Pause {
 
     /// A call was let in while so many others wait. A crowd that is larger than all places comes
     /// back over as many spreads as it fills them: behind the end of a single one all the rest
-    /// would call together. Who comes later comes at a moment of its own.
+    /// would call together. It ends when nobody waits any more.
     pub fn granted(&mut self, now: Timestamp, random: u64, (places, waiting): (usize, usize)) {
         if self.spread_ms == 0 {
             return;
         }
-        let (left, ends) = match self.crowd {
-            None => {
-                let times = (waiting + 1).div_ceil(places.max(1)) as u64;
-                (waiting, self.until.plus_ms(self.spread_ms.saturating_mul(times)))
-            }
-            Some((left, ends)) => (left.saturating_sub(1).min(waiting), ends),
+        let mut crowd = match self.crowd {
+            None => self.gathered(places.max(1), waiting),
+            Some(crowd) => crowd,
         };
-        self.crowd = Some((left, ends));
-        let left_ms = ends.since_ms(now);
-        if left == 0 || left_ms == 0 {
+        let left_ms = crowd.ends.since_ms(now);
+        if waiting == 0 || left_ms == 0 {
             self.spread_ms = 0;
             return;
         }
-        let gap_ms = up_to(2 * left_ms / left as u64, random).min(left_ms);
-        self.next = now.plus_ms(gap_ms);
+        self.next = now.plus_ms(up_to(crowd.gap_ms, random).min(left_ms));
+        crowd.gap_ms = crowd.gap_ms.min(2 * left_ms / waiting as u64);
+        self.crowd = Some(crowd);
+    }
+
+    fn gathered(&self, places: usize, waiting: usize) -> Crowd {
+        let times = (waiting + 1).div_ceil(places) as u64;
+        let spread_ms = self.spread_ms.saturating_mul(times);
+        let gap_ms = 2 * spread_ms / (waiting as u64 + 1);
+        // Gaps lengthen where calls are let in late; a crowd that has places enough is in by the end
+        // of the one spread all the same.
+        let ends_ms = if times > 1 { spread_ms.saturating_mul(2) } else { spread_ms };
+        Crowd { gap_ms, ends: self.until.plus_ms(ends_ms) }
     }
 }
 
