@@ -15,6 +15,7 @@ use greenroom_actors::{
     domain::{
         event::{FailureKind, ModelFailure},
         ids::{CredentialName, ModelName, ProviderName, Timestamp},
+        model::{Allowance, RateLimits},
         outcome::TurnOutcome,
     },
     limits,
@@ -31,6 +32,8 @@ struct Refusing {
     clock: Arc<dyn Clock>,
     kind: FailureKind,
     retry_after_ms: Option<u64>,
+    /// What it says of its limits before each answer.
+    limits: Option<RateLimits>,
     heals_at: Arc<AtomicI64>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
@@ -49,7 +52,7 @@ impl Refusing {
         let inner = harness.providers.remove(0);
         let clock = Arc::clone(&harness.deps.clock);
         let (heals_at, seen) = (Arc::default(), Arc::default());
-        let refusing = Self { inner, clock, kind, retry_after_ms, heals_at, seen };
+        let refusing = Self { inner, clock, kind, retry_after_ms, limits: None, heals_at, seen };
         harness.providers.insert(0, Arc::new(refusing.clone()));
         refusing
     }
@@ -81,10 +84,13 @@ impl ModelProvider for Refusing {
         let (this, called) = (self.clone(), self.clock.running());
         let answer = async move {
             this.clock.after(TAKES_MS).await;
-            match this.refuses(called) {
+            let refused = this.refuses(called);
+            let said = this.limits.map(|limits| ModelEvent::Limits { limits: Box::new(limits) });
+            let answer = match refused {
                 Some(failure) => stream::once(async { Err(failure) }).boxed(),
                 None => this.inner.call(request),
-            }
+            };
+            stream::iter(said.map(Ok)).chain(answer)
         };
         stream::once(answer).flatten().boxed()
     }
@@ -117,9 +123,9 @@ async fn storm(kind: FailureKind, retry_after_ms: Option<u64>, heals_after_ms: u
     let heals_at = still.clock.running().plus_ms(heals_after_ms);
     vendor.heals_at.store(heals_at.0, SeqCst);
     let sessions = join_all((0..SESSIONS).map(|_| say(&still.runtime, "one", "k", "go"))).await;
-    // As fast as the ports' patience allows on a busy machine.
-    let running = still.runs(30);
-    let ends = sessions.iter().map(|one| still.runtime.outcome(*one, "k".into(), 600_000));
+    // No faster: the ports' patience runs by the same clock, also on a busy machine.
+    let running = still.runs(10);
+    let ends = sessions.iter().map(|one| still.runtime.outcome(*one, "k".into(), limits::TURN_MS));
     for outcome in join_all(ends).await {
         let (_, outcome) = outcome.expect("it ends");
         assert!(matches!(outcome, TurnOutcome::Completed { .. }), "{outcome:?}");
@@ -153,13 +159,41 @@ async fn a_storm_of_five_hundred_refused_sessions_keeps_away_and_comes_back_spre
     assert!(peak <= 2 * mean, "{seconds:?}");
 }
 
-/// O7: three minutes of overload cost a tenth more calls, and meanwhile one looks at a time.
+/// O7: an outage costs a tenth more calls, for meanwhile one looks at a time. One minute of it here;
+/// three are at the gate's own tests, where they pass faster.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_minutes_of_overload_are_ridden_out_by_five_hundred_sessions() {
-    const DOWN_MS: u64 = 180_000;
+async fn a_minute_of_overload_is_ridden_out_by_five_hundred_sessions() {
+    const DOWN_MS: u64 = 60_000;
     let seen = storm(FailureKind::Overloaded, None, DOWN_MS).await;
     let extra = seen.len() - SESSIONS;
     let looks = seen.iter().filter(|seen| seen.refused.is_some()).count();
     println!("{extra} extra calls, {looks} in vain");
     assert!(extra <= SESSIONS / 10, "{extra}");
+}
+
+/// What an adapter reads in headers holds for the next call of the credential, whoever makes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vendor_whose_headers_say_that_nothing_is_left_is_not_called_before_the_reset() {
+    const RESET_MS: u64 = 5_000;
+    let mut vendor = None;
+    let still = Still::set("agent one\n    say Back.\n", |mut harness| {
+        let mut speaks = Refusing::in_place(&mut harness, FailureKind::RateLimited, None);
+        let requests = Some(Allowance { limit: 100, remaining: 0, reset_ms: RESET_MS });
+        speaks.limits = Some(RateLimits { requests, ..RateLimits::default() });
+        harness.providers[0] = Arc::new(speaks.clone());
+        vendor = Some(speaks);
+        harness.agent(agent("one", &[], &[]))
+    })
+    .await;
+    let _running = still.runs(10);
+    for _ in 0..3 {
+        let session = say(&still.runtime, "one", "k", "go").await;
+        let (_, outcome) =
+            still.runtime.outcome(session, "k".into(), limits::TURN_MS).await.expect("ends");
+        assert!(matches!(outcome, TurnOutcome::Completed { .. }), "{outcome:?}");
+    }
+    let seen = vendor.expect("in place").seen();
+    let gaps = seen.windows(2).map(|two| two[1].called.since_ms(two[0].called));
+    let gaps: Vec<u64> = gaps.collect();
+    assert!(gaps.iter().all(|gap| *gap >= TAKES_MS + RESET_MS), "{gaps:?}");
 }

@@ -89,6 +89,8 @@ pub enum End {
         /// How long it asked to be left alone, if it said so.
         retry_after_ms: Option<u64>,
     },
+    /// Its own time ran out.
+    Late,
     /// It says nothing about the vendor: the request itself was wrong, or broken off.
     Silent,
 }
@@ -142,6 +144,8 @@ struct Flight {
     claim: Claim,
     /// Whether the vendor has said its limits in answer to it.
     heard: bool,
+    /// Whether its answer has begun to come.
+    began: bool,
 }
 
 /// What holds a gate's callers up, for people to see. Moments are of the clock that it was asked by.
@@ -216,7 +220,7 @@ impl Admission {
         (now, random): (Timestamp, u64),
         waiting: usize,
     ) {
-        self.flying.insert(no, Flight { claim, heard: false });
+        self.flying.insert(no, Flight { claim, heard: false, began: false });
         self.breaker.granted(no);
         self.rates.granted(&claim, now);
         self.again.granted(claim.again(), now);
@@ -245,6 +249,9 @@ impl Admission {
     /// A call's answer has begun to come. A probe has found what it looked for: its answer may take
     /// minutes, and the others need not wait for all of it.
     pub fn began(&mut self, no: u64, now: Timestamp) {
+        if let Some(flight) = self.flying.get_mut(&no) {
+            flight.began = true;
+        }
         if self.breaker.stage() == Stage::Probing {
             self.healed(no, now);
         }
@@ -252,9 +259,7 @@ impl Admission {
 
     /// A call ended. Only its first end counts.
     pub fn ended(&mut self, no: u64, end: End, (now, random): (Timestamp, u64)) {
-        if self.flying.remove(&no).is_none() {
-            return;
-        }
+        let Some(flight) = self.flying.remove(&no) else { return };
         match end {
             End::Answered => {
                 self.again.answered();
@@ -281,7 +286,12 @@ impl Admission {
                 }
                 self.breaker.failed(no, now, random);
             }
-            End::Silent => self.breaker.lost(no),
+            // An answer that took longer than its agent has patience for is no outage.
+            End::Late if !flight.began => {
+                self.again.failed();
+                self.breaker.failed(no, now, random);
+            }
+            End::Late | End::Silent => self.breaker.lost(no),
         }
     }
 

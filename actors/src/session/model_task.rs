@@ -73,13 +73,16 @@ async fn through_gate(
         unpacked = unpack(house, &mut request) => unpacked?,
         () = &mut in_time => return Err(timed_out()),
     }
-    let result = tokio::select! {
+    let (result, end) = tokio::select! {
         biased;
-        result = talk(house, request, provider, pass.as_ref()) => result,
-        () = &mut in_time => Err(timed_out()),
+        result = talk(house, request, provider, pass.as_ref()) => {
+            let end = result.as_ref().map_or_else(End::of, |_| End::Answered);
+            (result, end)
+        }
+        () = &mut in_time => (Err(timed_out()), End::Late),
     };
     if let Some(pass) = pass {
-        pass.ended(result.as_ref().map_or_else(End::of, |_| End::Answered));
+        pass.ended(end);
     }
     result
 }

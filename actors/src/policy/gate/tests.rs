@@ -117,7 +117,7 @@ proptest! {
     /// before a pause has ended, and while the breaker is open there is one probe at most.
     #[test]
     fn whoever_waits_is_let_in_at_last(
-        steps in proptest::collection::vec((0u8..8, 0u64..6, 0u64..400_000, 0u64..100_000), 1..200),
+        steps in proptest::collection::vec((0u8..9, 0u64..6, 0u64..400_000, 0u64..100_000), 1..200),
     ) {
         let mut desk = Desk::new(4);
         let mut flying: Vec<u64> = Vec::new();
@@ -136,7 +136,7 @@ proptest! {
                     let heard = RateLimits { requests: Some(left), ..RateLimits::default() };
                     desk.known.learn(no, &heard, desk.now);
                 }
-                4..8 if !flying.is_empty() => {
+                4..9 if !flying.is_empty() => {
                     let no = flying.remove(who as usize % flying.len());
                     let asked = (big % 2 == 0).then_some(small);
                     let ends = [
@@ -144,6 +144,7 @@ proptest! {
                         End::Refused { retry_after_ms: asked },
                         End::Broken { retry_after_ms: asked },
                         End::Silent,
+                        End::Late,
                     ];
                     desk.ended(no, ends[usize::from(what - 4)]);
                 }

@@ -44,6 +44,22 @@ fn what_is_wrong_with_one_request_opens_nothing() {
 }
 
 #[test]
+fn answers_that_take_longer_than_their_agents_wait_open_nothing_and_silence_does() {
+    for begins in [true, false] {
+        let mut desk = Desk::new(64);
+        for who in 0..limits::GATE_FAILURES {
+            desk.waits(claim(u128::from(who), 1));
+            let (no, _) = desk.grant().unwrap();
+            if begins {
+                desk.known.began(no, desk.now);
+            }
+            desk.ended(no, End::Late);
+        }
+        assert_eq!(is_open(&desk), !begins);
+    }
+}
+
+#[test]
 fn while_it_is_open_one_calls_and_every_failure_doubles_the_pause() {
     let mut desk = opened();
     (0..100).for_each(|who| desk.waits(claim(who, 1)));
