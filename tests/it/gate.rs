@@ -23,7 +23,7 @@ use greenroom_actors::{
     testing::harness::{Harness, say},
 };
 
-use crate::workshop::{Still, agent};
+use crate::workshop::{Still, agent, until};
 
 /// What a vendor answers until it heals, and how long it takes for each answer.
 #[derive(Clone)]
@@ -185,9 +185,17 @@ async fn a_vendor_whose_headers_say_that_nothing_is_left_is_not_called_before_th
         harness.agent(agent("one", &[], &[]))
     })
     .await;
-    let _running = still.runs(10);
-    for _ in 0..3 {
+    for no in 0..3 {
         let session = say(&still.runtime, "one", "k", "go").await;
+        if no > 0 {
+            until("the tree says what it waits for", || async {
+                let tree = still.runtime.tree(session).await.ok()?;
+                let words = tree.row.waiting_on?;
+                (words == "gate scripted: the vendor's limits are used up").then_some(())
+            })
+            .await;
+        }
+        let _running = still.runs(10);
         let (_, outcome) =
             still.runtime.outcome(session, "k".into(), limits::TURN_MS).await.expect("ends");
         assert!(matches!(outcome, TurnOutcome::Completed { .. }), "{outcome:?}");

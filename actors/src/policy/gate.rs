@@ -162,6 +162,26 @@ pub struct Bars {
 }
 
 impl Bars {
+    /// What is waited for, in words.
+    #[must_use]
+    pub fn words(&self, now: Timestamp) -> String {
+        let seconds = |until: Timestamp| until.since_ms(now).div_ceil(1_000);
+        let used_up = |left: Option<u64>| left == Some(0);
+        let Left { requests, tokens, input_tokens, output_tokens } = self.left;
+        match (self.paused_until, self.breaker) {
+            (Some(until), _) => format!("paused {} s", seconds(until)),
+            (None, Stage::Probing) => "the vendor is down, a probe is on its way".to_owned(),
+            (None, Stage::Open { until }) => {
+                format!("the vendor is down, the next probe in {} s", seconds(until))
+            }
+            (None, Stage::Closed) => {
+                let kinds = [requests, tokens, input_tokens, output_tokens];
+                let all = kinds.into_iter().any(used_up);
+                if all { "the vendor's limits are used up" } else { "a place" }.to_owned()
+            }
+        }
+    }
+
     /// The same with its moments told otherwise.
     #[must_use]
     pub fn told_as(self, tell: impl Fn(Timestamp) -> Timestamp) -> Self {

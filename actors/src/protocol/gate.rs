@@ -9,6 +9,7 @@
 //! actor goes on at the next one.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -26,7 +27,7 @@ use super::{
 };
 use crate::{
     domain::{
-        ids::{CallId, CredentialName, Timestamp},
+        ids::{CallId, CredentialName, SessionId, Timestamp},
         model::RateLimits,
     },
     limits,
@@ -49,6 +50,8 @@ pub struct GateHandle {
     credential: CredentialName,
     room: Arc<Room>,
     known: Arc<Mutex<Admission>>,
+    /// Who waits, for people to see: how many calls of each session.
+    waiting: Arc<Mutex<HashMap<SessionId, u32>>>,
     numbers: Arc<AtomicU64>,
     gate: Singleton<GateMsg>,
     hands: Arc<Hands>,
@@ -132,6 +135,36 @@ struct Withdraw<'a> {
     number: u64,
 }
 
+/// Counts a session among those that wait.
+struct Seen<'a> {
+    waiting: &'a Mutex<HashMap<SessionId, u32>>,
+    session: SessionId,
+}
+
+impl<'a> Seen<'a> {
+    fn new(waiting: &'a Mutex<HashMap<SessionId, u32>>, session: SessionId) -> Self {
+        *lock(waiting).entry(session).or_default() += 1;
+        Self { waiting, session }
+    }
+}
+
+impl Drop for Seen<'_> {
+    fn drop(&mut self) {
+        let mut waiting = lock(self.waiting);
+        if let Some(calls) = waiting.get_mut(&self.session) {
+            *calls -= 1;
+            if *calls == 0 {
+                waiting.remove(&self.session);
+            }
+        }
+    }
+}
+
+/// What is counted under a lock is whole at any moment, also when somebody panicked.
+fn lock<T>(counted: &Mutex<T>) -> MutexGuard<'_, T> {
+    counted.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for Withdraw<'_> {
     fn drop(&mut self) {
         // Nobody there: then nothing waits.
@@ -157,8 +190,8 @@ impl GateHandle {
         };
         let room = Room::new(calls as usize, limits::GATE_QUEUE, freed);
         let known = Arc::new(Mutex::new(Admission::new(calls as usize)));
-        let (numbers, hands) = (Arc::default(), Arc::new(hands));
-        (seat, Self { credential, room, known, numbers, gate, hands })
+        let (waiting, numbers, hands) = (Arc::default(), Arc::default(), Arc::new(hands));
+        (seat, Self { credential, room, known, waiting, numbers, gate, hands })
     }
 
     /// Waits for this call's turn, at the latest until `deadline`.
@@ -172,6 +205,7 @@ impl GateHandle {
         deadline: Timestamp,
     ) -> Result<Pass, GateRefused> {
         let credential = self.credential.clone();
+        let _seen = Seen::new(&self.waiting, claim.session);
         tokio::select! {
             biased;
             answer = self.wait(claim, call) => answer,
@@ -220,6 +254,16 @@ impl GateHandle {
         self.known().bars((self.hands.running)())
     }
 
+    /// What a session waits for here, in words; none when it does not.
+    #[must_use]
+    pub fn waits_for(&self, session: SessionId) -> Option<String> {
+        if !lock(&self.waiting).contains_key(&session) {
+            return None;
+        }
+        let why = self.bars().words((self.hands.running)());
+        Some(format!("gate {}: {why}", self.credential))
+    }
+
     /// Whose gate it is.
     #[must_use]
     pub const fn credential(&self) -> &CredentialName {
@@ -232,7 +276,7 @@ impl GateHandle {
 
     /// What is known of the vendor. Nothing else is done while it is held.
     pub(crate) fn known(&self) -> MutexGuard<'_, Admission> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 
     /// Now, and a random number.

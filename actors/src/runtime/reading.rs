@@ -384,6 +384,12 @@ impl Runtime {
     fn look(&self, node: &mut TreeNode) {
         let depth = self.inner.seats.board().depth(node.row.session);
         (node.awake, node.inbox) = (depth.is_some(), depth.unwrap_or(0));
+        // Its log says which model it calls; that the call has not left yet is known to the gate.
+        let tables = Arc::clone(&self.inner.tables.borrow());
+        let mut gates = tables.gates.values();
+        if let Some(words) = gates.find_map(|gate| gate.waits_for(node.row.session)) {
+            node.row.waiting_on = Some(words);
+        }
         for child in &mut node.children {
             self.look(child);
         }

@@ -120,6 +120,9 @@ async fn while_a_vendor_is_down_one_calls_at_a_time_and_when_it_is_back_all_do()
     let (_, probe) = next(&mut passes).await;
     House::quiet().await;
     assert!(passes.try_recv().is_err(), "one calls, the others wait");
+    let waits: Vec<_> = (100..150).filter_map(|who| house.gate.waits_for(session(who))).collect();
+    assert_eq!(waits.len(), 49, "the one that calls does not wait");
+    assert_eq!(waits[0], "gate key: the vendor is down, a probe is on its way");
     assert_eq!(house.gate.bars().breaker, Stage::Probing);
     probe.ended(BROKEN);
     // The second is broken off, and the gate's actor dies before the third.
@@ -184,7 +187,7 @@ fn agent(house: &House, who: u128, seen: &Seen, fails: fn(i64) -> Option<End>) -
     tokio::spawn(async move {
         for attempt in 0.. {
             let claim = Claim { attempt, ..claim(who) };
-            let call = CallId::model(session(who), ModelCallNo(attempt.into()));
+            let call = CallId::model(session(who), ModelCallNo(attempt));
             let pass = gate.acquire(claim, call, FAR).await.unwrap();
             seen.lock().unwrap().push((clock.now().0, attempt > 0));
             clock.after(300).await;

@@ -164,3 +164,15 @@ fn an_absurd_pause_ends_within_a_day_and_a_shorter_one_cuts_none_short() {
     let until = desk.known.bars(desk.now).paused_until;
     assert_eq!(until, Some(desk.now.plus_ms(limits::GATE_PAUSE_MAX_MS)));
 }
+
+#[test]
+fn what_holds_callers_up_is_said_in_words() {
+    let mut desk = Desk::new(1);
+    let words = |desk: &Desk| desk.known.bars(desk.now).words(desk.now);
+    assert_eq!(words(&desk), "a place");
+    answered_with(&mut desk, &requests(10, 0, 60_000));
+    assert_eq!(words(&desk), "the vendor's limits are used up");
+    let moment = desk.moment();
+    desk.known.pause(3_001, moment);
+    assert_eq!(words(&desk), "paused 4 s");
+}

@@ -83,7 +83,10 @@ fn while_it_is_open_one_calls_and_every_failure_doubles_the_pause() {
 fn a_probe_that_is_answered_lets_all_in_and_one_that_is_lost_is_followed_by_another() {
     let mut desk = opened();
     (0..100).for_each(|who| desk.waits(claim(who, 1)));
+    let words = |desk: &Desk| desk.known.bars(desk.now).words(desk.now);
+    assert_eq!(words(&desk), "the vendor is down, the next probe in 2 s");
     let (lost, _) = desk.until_next().unwrap();
+    assert_eq!(words(&desk), "the vendor is down, a probe is on its way");
     desk.ended(lost, End::Silent);
     let (gone, _) = desk.grant().unwrap();
     desk.known.unused(gone);
