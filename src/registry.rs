@@ -14,7 +14,7 @@ mod tests;
 
 use greenroom_actors::domain::{
     ids::{ModelName, ProviderName, Timestamp},
-    usage::{DatedPrice, Price, PriceBook},
+    usage::{DatedPrice, LongPrompts, Price, PriceBook},
 };
 
 use crate::document::Mistakes;
@@ -53,15 +53,6 @@ impl Skill {
         let found = Self::WORDS.iter().find(|(_, skill)| *skill == self);
         found.map_or("", |(word, _)| word)
     }
-}
-
-/// Above how many tokens a prompt costs more, and how much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LongPrompts {
-    /// Longest prompt of the usual price.
-    pub above: u64,
-    /// The whole call's price beyond it.
-    pub price: Price,
 }
 
 /// What is known about a model.
@@ -107,6 +98,7 @@ impl Model {
             model: self.id.clone(),
             since: *since,
             price: *price,
+            long: self.long,
         };
         self.prices.iter().map(dated)
     }

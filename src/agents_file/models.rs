@@ -43,7 +43,7 @@ pub(super) struct Model {
     pub(super) provider: ProviderName,
     script: Option<String>,
     /// What it costs and since when; empty where that is not known.
-    pub(super) prices: Vec<(Timestamp, Price)>,
+    pub(super) prices: Vec<DatedPrice>,
 }
 
 impl Models {
@@ -65,13 +65,9 @@ impl Models {
 
     pub(super) fn prices(&self) -> PriceBook {
         let mut book: Vec<DatedPrice> = Vec::new();
-        for model in &self.models {
-            for (since, price) in &model.prices {
-                let (model, since, price) = (model.model.clone(), *since, *price);
-                let dated = DatedPrice { model, since, price };
-                if !book.contains(&dated) {
-                    book.push(dated);
-                }
+        for dated in self.models.iter().flat_map(|model| &model.prices) {
+            if !book.contains(dated) {
+                book.push(dated.clone());
             }
         }
         PriceBook(book)
@@ -134,13 +130,19 @@ fn provider(name: &str, model: &Section<'_, '_>, parts: &Parts<'_>) -> Option<Se
 /// A script in place of a model; where it `is` none, only its price is looked at.
 fn scripted(name: &str, table: &Section<'_, '_>, is: bool, world: &World<'_>) -> Model {
     let price = table.section("price").and_then(|section| own_price(&section));
+    let model = ModelName(name.to_owned());
     Model {
         name: name.to_owned(),
-        model: ModelName(name.to_owned()),
         provider: ProviderName(format!("{SCRIPTED}/{name}")),
         script: if is { script(name, table, world) } else { None },
-        prices: price.map(|price| (Timestamp(0), price)).into_iter().collect(),
+        prices: price.map(|price| always(&model, price)).into_iter().collect(),
+        model,
     }
+}
+
+/// A price that the file says: it holds for any call, at any time.
+fn always(model: &ModelName, price: Price) -> DatedPrice {
+    DatedPrice { model: model.clone(), since: Timestamp(0), price, long: None }
 }
 
 fn script(name: &str, model: &Section<'_, '_>, world: &World<'_>) -> Option<String> {
@@ -182,8 +184,8 @@ fn listed_model(
     let own = table.section("price").and_then(|section| own_price(&section));
     let known = registry.find(provider.vendor(), id.as_str());
     let prices = match own {
-        Some(price) => vec![(Timestamp(0), price)],
-        None => known.map(|model| model.prices.clone()).unwrap_or_default(),
+        Some(price) => vec![always(&id, price)],
+        None => known.map(|model| model.dated().collect()).unwrap_or_default(),
     };
     let (name, provider) = (name.to_owned(), provider.name.clone());
     Model { name, model: id, provider, script: None, prices }

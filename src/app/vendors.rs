@@ -296,7 +296,7 @@ mod tests {
         let prices = PriceBook::default().with("openai/gpt-oss-20b", own);
         let book = with_known(prices, &served);
         let at = greenroom_actors::domain::ids::Timestamp(1_795_256_430_123);
-        let input = |model: &str| book.price(&model.into(), at).map(|price| price.input);
+        let input = |model: &str| book.price(&model.into(), at).map(|price| price.usual.input);
         assert_eq!(input("openai/gpt-oss-20b"), Some(1));
         assert_eq!(input("openai/gpt-oss-120b"), Some(150_000));
         assert_eq!(input("llama-3.1-8b-instant"), None);

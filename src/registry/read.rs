@@ -2,12 +2,12 @@
 
 use greenroom_actors::domain::{
     ids::{ModelName, ProviderName, Timestamp},
-    usage::Price,
+    usage::{LongPrompts, Price},
 };
 
 use crate::document::{Mistakes, Placed, Section, Sheet, listed, near};
 
-use super::{LongPrompts, Model, Skill};
+use super::{Model, Skill};
 
 /// Dearest price of a million tokens, in millionths of a dollar: more is a slip.
 const PRICE_MAX: u64 = 1_000_000_000_000;

@@ -90,7 +90,10 @@ fn a_price_holds_from_its_day_on_and_before_the_first_it_is_unknown() {
     assert_eq!(at(1_780_271_999_999), Some((1_000_000, 1_000_000)));
     assert_eq!(at(1_780_272_000_000), Some((3_000_000, 500_000)));
     let book = registry.prices();
-    assert_eq!(book.price(&"One".into(), Timestamp(1_780_272_000_000)).unwrap().input, 3_000_000);
+    assert_eq!(
+        book.price(&"One".into(), Timestamp(1_780_272_000_000)).unwrap().usual.input,
+        3_000_000
+    );
     assert_eq!(book.price(&"two".into(), Timestamp(i64::MAX)), None);
 }
 

@@ -199,6 +199,7 @@ fn allow(tools: &[&str]) -> Authority {
 /// Prices of both models.
 pub(crate) fn prices() -> PriceBook {
     let price = |model: &str, scale: u64| DatedPrice {
+        long: None,
         model: ModelName::from(model),
         since: Timestamp(0),
         price: Price {

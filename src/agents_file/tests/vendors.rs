@@ -19,7 +19,7 @@ fn a_vendors_model_has_its_own_name_its_provider_and_the_known_price() {
     let agent = &file.agents[0];
     assert_eq!(agent.model.as_str(), "claude-opus-5-5");
     assert_eq!(agent.provider, Some("anthropic".into()));
-    let price = file.prices.price(&agent.model, NOW).unwrap();
+    let price = file.prices.price(&agent.model, NOW).unwrap().usual;
     assert_eq!((price.input, price.output), (4_000_000, 20_000_000));
     let names: Vec<&str> = file.providers.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["anthropic"]);
@@ -30,7 +30,7 @@ fn a_vendors_model_has_its_own_name_its_provider_and_the_known_price() {
 fn a_price_in_the_file_goes_before_the_known_one() {
     let own = "provider = \"anthropic\"\nmodel = \"opus\"\nprice = { input = 1, output = 2 }";
     let file = read(&model(own)).unwrap();
-    let price = file.prices.price(&"claude-opus-5-5".into(), NOW).unwrap();
+    let price = file.prices.price(&"claude-opus-5-5".into(), NOW).unwrap().usual;
     assert_eq!((price.input, price.cache_read, price.output), (1_000_000, 1_000_000, 2_000_000));
 }
 

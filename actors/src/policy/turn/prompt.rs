@@ -108,11 +108,7 @@ pub fn accounts(state: &State, limited: &[Dimension]) -> Vec<Account> {
 pub fn model_bound(state: &State, prices: &PriceBook, now: Timestamp) -> (Amount, bool) {
     let (input, output) = bound(state);
     let price = state.turn.as_ref().and_then(|turn| prices.price(&turn.model, now));
-    let pico = price.map_or(0, |price| {
-        u128::from(input) * u128::from(price.top_input())
-            + u128::from(output) * u128::from(price.output.max(price.top_input()))
-    });
-    let nano_usd = NanoUsd(u64::try_from(pico.div_ceil(1_000)).unwrap_or(u64::MAX));
+    let nano_usd = price.map_or(NanoUsd(0), |price| price.bound(input, output));
     let tokens = input.saturating_add(output);
     (Amount { tokens, nano_usd, model_calls: 1, ..Amount::default() }, price.is_some())
 }
