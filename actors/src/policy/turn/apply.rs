@@ -209,7 +209,7 @@ impl Fold {
         let mut blocks = talk::news_of_children(state);
         blocks.extend(input.blocks);
         talk::say(state, Message { speaker: Speaker::User, blocks });
-        state.turn = Some(Turn {
+        state.turn = Some(Box::new(Turn {
             id: turn,
             key,
             deadline,
@@ -227,7 +227,7 @@ impl Fold {
             cancel: cancelled,
             outcome: None,
             last_word: None,
-        });
+        }));
         Ok(())
     }
 
