@@ -225,11 +225,15 @@ impl GateHandle {
             };
             let number = self.numbers.fetch_add(1, SeqCst);
             let (reply, answer) = oneshot::channel();
-            let _withdraw = Withdraw { gate: &self.gate, number };
+            let withdraw = Withdraw { gate: &self.gate, number };
             let waiter = Waiter { ticket, reply };
             self.gate.cast(GateMsg::Acquire { claim, number, waiter });
             match answer.await {
-                Ok(pass) => return Ok(pass),
+                Ok(pass) => {
+                    // Granted, it waits no more: there is nothing to take back.
+                    std::mem::forget(withdraw);
+                    return Ok(pass);
+                }
                 Err(_gone) if gate.replaced().await => {}
                 Err(_gone) => return Err(GateRefused::Closed { call, credential }),
             }
