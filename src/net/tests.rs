@@ -161,7 +161,9 @@ async fn nobody_there_is_said_with_the_host_and_nothing_else_of_the_address() {
 #[test]
 fn a_proxy_that_is_no_address_is_refused_without_its_password() {
     let clock = Arc::new(ManualClock::default());
-    let refused = Net::new(clock, Patience::default(), Some("http://me:secret@ :x"));
+    let http = Some("http://me:secret@ :x".to_owned());
+    let proxies = Proxies { http, ..Proxies::default() };
+    let refused = Net::new(clock, Patience::default(), Some(&proxies));
     let said = refused.unwrap_err().to_string();
     assert!(said.contains("no address such as") && !said.contains("secret"), "{said}");
 }

@@ -15,8 +15,9 @@ use crate::{
         event::{FailureKind, ModelFailure},
     },
     fault, limits,
+    policy::gate::{Claim, End},
     ports::{ModelEvent, ModelProvider, ModelRequest},
-    protocol::gate::GateRefused,
+    protocol::gate::{GateRefused, Pass},
 };
 
 use super::house::House;
@@ -27,7 +28,7 @@ const REPLY_INLINE: usize = limits::EVENT_BYTES / 2;
 /// Calls a model, within the request's deadline.
 pub(super) async fn call(
     house: Arc<House>,
-    request: ModelRequest,
+    (request, claim): (ModelRequest, Claim),
     provider: Result<Option<Arc<dyn ModelProvider>>, String>,
 ) -> Result<Reply, ModelFailure> {
     let provider = match provider {
@@ -39,11 +40,7 @@ pub(super) async fn call(
     // Pieces count as given out when somebody was there to be told: what nobody can have read may
     // be said again. So an answer that breaks off costs a turn only where it would be read twice.
     let given_out = AtomicBool::new(false);
-    let reply = tokio::select! {
-        biased;
-        result = through_gate(&house, request, provider, &given_out) => result,
-        () = house.clock.sleep_until(deadline) => Err(timed_out()),
-    };
+    let reply = through_gate(&house, (request, claim), provider, &given_out).await;
     let emitted = given_out.load(Ordering::Relaxed);
     let reply = reply.map_err(|failure| ModelFailure { emitted, ..failure })?;
     // The vendor has said what it cost: that is kept whatever becomes of the reply here, and also
@@ -68,41 +65,67 @@ pub(super) fn timed_out() -> ModelFailure {
 
 async fn through_gate(
     house: &Arc<House>,
-    mut request: ModelRequest,
+    (mut request, claim): (ModelRequest, Claim),
     provider: Arc<dyn ModelProvider>,
     given_out: &AtomicBool,
 ) -> Result<Reply, ModelFailure> {
     let gate = house.tables.borrow().gates.get(&provider.credential()).cloned();
-    let _lease = match &gate {
-        Some(gate) => {
-            let session = request.call.session;
-            Some(gate.acquire(session, request.call, request.deadline).await.map_err(waited)?)
-        }
+    let deadline = request.deadline;
+    let pass = match &gate {
+        Some(gate) => Some(gate.acquire(claim, request.call, deadline).await.map_err(waited)?),
         None => None,
     };
-    unpack(house, &mut request).await?;
+    let in_time = house.clock.sleep_until(deadline);
+    tokio::pin!(in_time);
+    tokio::select! {
+        biased;
+        unpacked = unpack(house, &mut request) => unpacked?,
+        () = &mut in_time => return Err(timed_out()),
+    }
+    let (result, end) = tokio::select! {
+        biased;
+        result = talk(house, request, (provider, pass.as_ref()), given_out) => {
+            let end = result.as_ref().map_or_else(End::of, |_| End::Answered);
+            (result, end)
+        }
+        () = &mut in_time => (Err(timed_out()), End::Late),
+    };
+    if let Some(pass) = pass {
+        pass.ended(end);
+    }
+    result
+}
+
+/// One call and its stream, and a word to the gate about each thing that it can learn from.
+async fn talk(
+    house: &House,
+    request: ModelRequest,
+    (provider, pass): (Arc<dyn ModelProvider>, Option<&Pass>),
+    given_out: &AtomicBool,
+) -> Result<Reply, ModelFailure> {
     let id = request.call;
     fault::point("model.before_call");
     let mut stream = provider.call(request);
+    let mut began = false;
     while let Some(event) = stream.next().await {
-        match event {
-            Ok(ModelEvent::Finished { reply }) => {
+        match event? {
+            ModelEvent::Finished { reply } => {
                 fault::point("model.answered");
                 return Ok(*reply);
             }
-            // The gate learns from it; nobody else needs it.
-            Ok(ModelEvent::Limits { .. }) => {}
-            Ok(event @ (ModelEvent::Text { .. } | ModelEvent::Thinking { .. })) => {
+            ModelEvent::Limits { limits } => {
+                if let Some(pass) = pass {
+                    pass.heard(&limits);
+                }
+            }
+            event @ (ModelEvent::Text { .. } | ModelEvent::Thinking { .. }) => {
+                if let Some(pass) = pass.filter(|_| !std::mem::replace(&mut began, true)) {
+                    pass.began();
+                }
                 if house.bus.is_heard(id.session) {
                     given_out.store(true, Ordering::Relaxed);
                     house.bus.publish(Note::Delta { call: id, event });
                 }
-            }
-            Err(failure) => {
-                if let (FailureKind::RateLimited, Some(gate)) = (failure.kind, &gate) {
-                    gate.pause(failure.retry_after_ms.unwrap_or(limits::RETRY_MS));
-                }
-                return Err(failure);
             }
         }
     }
@@ -219,10 +242,10 @@ fn refused(message: String) -> ModelFailure {
     failure
 }
 
+/// Nothing was sent, and nothing is wrong with the call: it was held up behind its siblings, so it
+/// uses up no try of its turn.
 fn waited(refused: GateRefused) -> ModelFailure {
-    let mut failure = failure(FailureKind::TimedOut, refused.to_string(), true);
-    failure.unbilled = true;
-    failure
+    failure(FailureKind::RateLimited, refused.to_string(), true).unbilled()
 }
 
 fn store(error: &crate::ports::JournalError) -> ModelFailure {

@@ -12,6 +12,7 @@ use crate::{
         usage::{NanoUsd, PriceBook, Settlement},
     },
     limits,
+    policy::gate::Claim,
 };
 
 use super::{builtin, input::Purpose, state::State};
@@ -60,6 +61,23 @@ pub fn bound(state: &State) -> (u64, u64) {
     });
     (input, output)
 }
+
+/// What the next model call asks for at its gate. Its tokens are an estimate, not a bound: text of
+/// all kinds has some four bytes to a token.
+#[must_use]
+pub fn claim(state: &State) -> Claim {
+    let (input_bytes, output_tokens) = bound(state);
+    Claim {
+        session: state.session,
+        behind: state.opened.as_ref().is_some_and(|opened| opened.lineage.depth > 0),
+        attempt: state.turn.as_ref().map_or(0, |turn| turn.attempts + turn.patience),
+        input_tokens: input_bytes / BYTES_PER_TOKEN,
+        output_tokens,
+    }
+}
+
+/// Bytes of text in a token, about.
+const BYTES_PER_TOKEN: u64 = 4;
 
 /// The booking of a call that broke off: its whole bound.
 #[must_use]
