@@ -1,5 +1,5 @@
 //! A vendor on loopback: what it answers is a function of what it is asked, and it remembers what it
-//! was asked and when. Written once for every row: an answer is a head and pieces, after which it
+//! was asked. Written once for every row: an answer is a head and pieces, after which it
 //! ends, breaks off or hangs; or it is bytes as they are, where the fault is in the HTTP itself.
 //!
 //! Pieces are made when they are sent, so that an answer of 100 MB takes no memory here.
@@ -11,7 +11,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use greenroom::clock::SystemClock;
-use greenroom_actors::{domain::ids::Timestamp, owned::Owned, ports::Clock as _};
+use greenroom_actors::{owned::Owned, ports::Clock as _};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
@@ -26,8 +26,6 @@ pub struct Asked {
     pub first: String,
     headers: Vec<(String, String)>,
     pub body: String,
-    /// By the machine's running time.
-    pub at: Timestamp,
 }
 
 impl Asked {
@@ -63,6 +61,7 @@ pub struct Answer {
     pieces: Pieces,
     then: Then,
     is_raw: bool,
+    every_ms: u64,
 }
 
 impl Answer {
@@ -70,7 +69,7 @@ impl Answer {
     pub fn new(status: u16, kind: &str, body: impl Into<Bytes>) -> Self {
         let headers = vec![("content-type".to_owned(), kind.to_owned())];
         let pieces = Box::new(std::iter::once(body.into()));
-        Self { status, headers, pieces, then: Then::Ends, is_raw: false }
+        Self { status, headers, pieces, then: Then::Ends, is_raw: false, every_ms: 0 }
     }
 
     /// Server-sent events.
@@ -103,6 +102,12 @@ impl Answer {
         self
     }
 
+    /// So long before each piece.
+    pub fn every_ms(mut self, ms: u64) -> Self {
+        self.every_ms = ms;
+        self
+    }
+
     pub fn then(mut self, then: Then) -> Self {
         self.then = then;
         self
@@ -122,9 +127,9 @@ pub struct Server {
 #[derive(Default)]
 struct Seen {
     asked: Mutex<Vec<Asked>>,
-    connections: AtomicUsize,
     /// Connections that are being answered.
     busy: AtomicUsize,
+    pieces: AtomicUsize,
 }
 
 impl Server {
@@ -136,7 +141,6 @@ impl Server {
         let task = Owned::spawn(async move {
             let mut served = JoinSet::new();
             while let Ok((stream, _from)) = listener.accept().await {
-                shared.connections.fetch_add(1, SeqCst);
                 let (seen, script) = (Arc::clone(&shared), Arc::clone(&script));
                 served.spawn(async move {
                     // A client that goes away amid its answer is part of the game.
@@ -158,9 +162,9 @@ impl Server {
         self.seen.asked.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// How many connections were made.
-    pub fn connections(&self) -> usize {
-        self.seen.connections.load(SeqCst)
+    /// How many pieces of answers were sent.
+    pub fn pieces(&self) -> usize {
+        self.seen.pieces.load(SeqCst)
     }
 
     /// How many answers are under way.
@@ -189,7 +193,7 @@ async fn serve(stream: TcpStream, seen: &Seen, script: &Script) -> std::io::Resu
         };
         seen.busy.fetch_add(1, SeqCst);
         let _busy = Busy(&seen.busy);
-        if say(stream.get_mut(), script(&asked, no)).await? {
+        if say(stream.get_mut(), script(&asked, no), &seen.pieces).await? {
             return Ok(());
         }
     }
@@ -213,12 +217,16 @@ async fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Asked
     let mut body = vec![0; length.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)];
     stream.read_exact(&mut body).await?;
     let body = String::from_utf8(body).expect("what we send is text");
-    Ok(Some(Asked { first: first.trim_end().to_owned(), headers, body, at: SystemClock.running() }))
+    Ok(Some(Asked { first: first.trim_end().to_owned(), headers, body }))
 }
 
 /// Sends an answer; whether the connection is over with it.
-async fn say(stream: &mut TcpStream, answer: Answer) -> std::io::Result<bool> {
-    let Answer { status, headers, pieces, then, is_raw } = answer;
+async fn say(
+    stream: &mut TcpStream,
+    answer: Answer,
+    sent: &AtomicUsize,
+) -> std::io::Result<bool> {
+    let Answer { status, headers, pieces, then, is_raw, every_ms } = answer;
     if is_raw {
         for piece in pieces {
             stream.write_all(&piece).await?;
@@ -236,7 +244,11 @@ async fn say(stream: &mut TcpStream, answer: Answer) -> std::io::Result<bool> {
     head.push_str("\r\n");
     stream.write_all(head.as_bytes()).await?;
     for piece in pieces {
+        if every_ms > 0 {
+            SystemClock.after(every_ms).await;
+        }
         chunk(stream, &piece).await?;
+        sent.fetch_add(1, SeqCst);
     }
     match then {
         Then::Ends => {}
