@@ -29,6 +29,10 @@ mod opaque;
 mod props;
 #[path = "vendors/server.rs"]
 mod server;
+#[path = "../examples/replay_cases/shape.rs"]
+mod shape;
+#[path = "vendors/shapes.rs"]
+mod shapes;
 #[path = "vendors/speech.rs"]
 mod speech;
 #[allow(dead_code, reason = "the integration tests use the rest")]
