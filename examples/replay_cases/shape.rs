@@ -36,8 +36,10 @@ const MADE_UP: [&str; 14] = [
     "responseSchema",
     "schema",
 ];
-/// `input` is arguments in one format and the conversation in another, which is a list.
-const MADE_UP_OBJECT: &str = "input";
+/// `input` is arguments in one format and the conversation in another, which is a list; `format` at the
+/// top is a schema, and elsewhere says what kind of format.
+const ARGUMENTS: &str = "input";
+const SCHEMA: &str = "format";
 
 /// Lines such as `messages[]<user>.content[]<text>.text: string`.
 pub fn of(body: &Value) -> BTreeSet<String> {
@@ -64,7 +66,7 @@ fn add(value: &Value, path: &str, lines: &mut BTreeSet<String>) {
         Value::Object(fields) => {
             line("object");
             let below = path.rsplit('.').next().unwrap_or_default();
-            if MADE_UP.contains(&below) || below == MADE_UP_OBJECT {
+            if MADE_UP.contains(&below) || below == ARGUMENTS || path == SCHEMA {
                 return;
             }
             for (name, value) in fields {

@@ -49,8 +49,7 @@ async fn agents_of_one_tree_are_served_by_different_vendors_and_booked_at_the_pr
     for (lead, worker) in KINDS.into_iter().zip(next) {
         let boss = leading(lead, name(worker)).await;
         let hand = Server::new(move |_asked, _no| speech::says(worker, "My part.")).await;
-        let vendors =
-            vec![vendor(&way(), lead, &boss.url), vendor(&way(), worker, &hand.url)];
+        let vendors = vec![vendor(&way(), lead, &boss.url), vendor(&way(), worker, &hand.url)];
         let stage = house::stage(vendors, |mut harness| {
             let mut first = agent(lead, &[]);
             first.model = "boss".into();

@@ -154,10 +154,9 @@ async fn a_head_without_a_body_is_silence() {
 async fn an_answer_that_falls_silent_is_given_up_after_what_it_said() {
     for kind in KINDS {
         let begun = format!("{}{}", speech::begins(kind), speech::piece(kind, "Well"));
-        let server = Server::new(move |_asked, _no| {
-            speech::streams(kind, begun.clone()).then(Then::Hangs)
-        })
-        .await;
+        let server =
+            Server::new(move |_asked, _no| speech::streams(kind, begun.clone()).then(Then::Hangs))
+                .await;
         let call = Call::begin(setup(kind, true, &server.url), 1).await;
         let failure = call.ends_after(SET.idle_ms).await;
         let told = (failure.kind, failure.retryable, failure.unbilled);
@@ -174,7 +173,8 @@ async fn pings_keep_the_connection_and_not_the_call() {
     const STEP_MS: u64 = 10_000;
     let model_ms = 10 * limits::STREAM_IDLE_MS;
     for kind in [Kind::Anthropic, Kind::Ollama] {
-        let ping = if kind == Kind::Ollama { "\n" } else { "event: ping\ndata: {\"type\":\"ping\"}\n\n" };
+        let ping =
+            if kind == Kind::Ollama { "\n" } else { "event: ping\ndata: {\"type\":\"ping\"}\n\n" };
         let server = Server::new(move |_asked, _no| {
             let pings = std::iter::repeat(Bytes::from_static(ping.as_bytes()));
             speech::streams(kind, speech::begins(kind)).pieces(pings).every_ms(2)

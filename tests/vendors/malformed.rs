@@ -106,7 +106,10 @@ async fn pieces_out_of_order_are_malformed_or_the_answer_is_whole() {
     for (what, fault) in refused {
         let body = amid(kind, &frames(kind, &fault));
         let came = told(kind, move || streams(kind, body.clone())).await;
-        assert!(matches!(came, Told::Failure(FailureKind::Malformed, false, _)), "{what}: {came:?}");
+        assert!(
+            matches!(came, Told::Failure(FailureKind::Malformed, false, _)),
+            "{what}: {came:?}"
+        );
     }
     // Closed twice or never: nothing is acted on before the end, so the answer is what it is.
     let twice = amid(kind, &frames(kind, &[stop.clone(), stop]));
@@ -125,7 +128,10 @@ async fn an_end_that_is_missing_is_an_early_end_and_may_be_asked_for_again() {
     for kind in KINDS {
         let body = format!("{}{}", speech::begins(kind), speech::piece(kind, "Aha"));
         let came = told(kind, move || streams(kind, body.clone())).await;
-        assert!(matches!(came, Told::Failure(FailureKind::EndedEarly, true, _)), "{kind:?}: {came:?}");
+        assert!(
+            matches!(came, Told::Failure(FailureKind::EndedEarly, true, _)),
+            "{kind:?}: {came:?}"
+        );
     }
 }
 
@@ -246,7 +252,8 @@ async fn a_whole_answer_cut_at_any_byte_has_ended_early_and_may_be_asked_for_aga
         let body = whole(kind).to_string().into_bytes();
         let cuts = body.len();
         let server = Server::new(move |_asked, no| {
-            let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n";
+            let head =
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n";
             Answer::raw([head.as_bytes(), &body[..no]].concat())
         })
         .await;
@@ -256,7 +263,11 @@ async fn a_whole_answer_cut_at_any_byte_has_ended_early_and_may_be_asked_for_aga
         for at in 0..cuts {
             let failure = call(&vendor).await.unwrap_err();
             let early = (failure.kind, failure.retryable, failure.unbilled);
-            assert_eq!(early, (FailureKind::EndedEarly, true, false), "{kind:?} at {at}: {failure:?}");
+            assert_eq!(
+                early,
+                (FailureKind::EndedEarly, true, false),
+                "{kind:?} at {at}: {failure:?}"
+            );
         }
         assert_eq!(text(&call(&vendor).await.unwrap()), "Ahä");
     }

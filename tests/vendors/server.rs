@@ -221,11 +221,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Asked
 }
 
 /// Sends an answer; whether the connection is over with it.
-async fn say(
-    stream: &mut TcpStream,
-    answer: Answer,
-    sent: &AtomicUsize,
-) -> std::io::Result<bool> {
+async fn say(stream: &mut TcpStream, answer: Answer, sent: &AtomicUsize) -> std::io::Result<bool> {
     let Answer { status, headers, pieces, then, is_raw, every_ms } = answer;
     if is_raw {
         for piece in pieces {

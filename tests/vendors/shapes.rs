@@ -51,7 +51,8 @@ const ASKED: [(&str, &[&str]); 12] = [
 ];
 
 fn lines(path: &Path) -> Vec<String> {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines().map(str::to_owned).collect()
 }
 
@@ -59,7 +60,8 @@ fn lines(path: &Path) -> Vec<String> {
 fn reviewed(file: &str) -> BTreeMap<String, String> {
     let path = Path::new(FOLDER).join("reviewed").join(file);
     let pairs = lines(&path).into_iter().map(|line| {
-        let (field, page) = line.split_once("  # ").expect("a field, and after two blanks its page");
+        let (field, page) =
+            line.split_once("  # ").expect("a field, and after two blanks its page");
         (field.to_owned(), page.to_owned())
     });
     pairs.collect()
@@ -111,14 +113,20 @@ fn rich(model: &str) -> ModelRequest {
     request.images.insert(image.sha256, Arc::from(*b"png"));
     request.messages = vec![
         said(Speaker::User, vec![text("What is that?"), picture]),
-        said(Speaker::Assistant, vec![
-            thought(Some("c2ln")),
-            opaque("anthropic", r#"{"type":"redacted_thinking","data":"x"}"#),
-            opaque("openai", r#"{"type":"reasoning","id":"r","summary":[],"encrypted_content":"x"}"#),
-            text("Let me see."),
-            asks(1),
-            asks(2),
-        ]),
+        said(
+            Speaker::Assistant,
+            vec![
+                thought(Some("c2ln")),
+                opaque("anthropic", r#"{"type":"redacted_thinking","data":"x"}"#),
+                opaque(
+                    "openai",
+                    r#"{"type":"reasoning","id":"r","summary":[],"encrypted_content":"x"}"#,
+                ),
+                text("Let me see."),
+                asks(1),
+                asks(2),
+            ],
+        ),
         said(Speaker::User, vec![told(1, false), told(2, true), text("And?")]),
         said(Speaker::Assistant, vec![thought(None), text("Blue.")]),
         said(Speaker::User, vec![text("Sure?")]),
@@ -157,7 +165,12 @@ async fn sent(name: &str, models: &[&str]) -> (Kind, BTreeSet<String>) {
                 let request = ModelRequest { sampling, ..rich(model) };
                 let events: Vec<_> = vendor.call(request).collect().await;
                 let asked = server.asked();
-                assert_eq!(asked.len(), before + 1, "{name} {model}: {events:?}");
+                if asked.len() == before {
+                    // What a format has no words for is said before anything is sent.
+                    let [Err(failure)] = events.as_slice() else { panic!("{events:?}") };
+                    assert!(failure.unbilled && failure.message.contains(": leave"), "{failure:?}");
+                    continue;
+                }
                 let body: Value = asked.last().unwrap().json();
                 shapes.extend(shape::of(&body));
             }
@@ -221,7 +234,10 @@ fn a_field_that_nobody_has_accepted_is_seen() {
     )
     .unwrap();
     let shape: Vec<_> = shape::of(&body).into_iter().collect();
-    assert!(shape.contains(&"messages[]<user>.content[]<text>.new: number".to_owned()), "{shape:?}");
+    assert!(
+        shape.contains(&"messages[]<user>.content[]<text>.new: number".to_owned()),
+        "{shape:?}"
+    );
     assert!(shape.contains(&"tools[].parameters: object".to_owned()), "{shape:?}");
     assert!(!shape.iter().any(|line| line.contains("anything")), "{shape:?}");
 }

@@ -68,7 +68,8 @@ fn bodies(kind: Kind, status: u16, word: &str) -> [(&'static str, Answer); 4] {
 async fn a_status_is_decided_and_told_whatever_body_comes_with_it() {
     for kind in KINDS {
         for (status, word, failure_kind, retryable, unbilled) in ROWS {
-            let bodies_of = move |no: usize| bodies(kind, status, word).into_iter().nth(no).unwrap();
+            let bodies_of =
+                move |no: usize| bodies(kind, status, word).into_iter().nth(no).unwrap();
             let server = Server::new(move |_asked, no| bodies_of(no).1).await;
             let vendor = vendor(&way(), kind, &server.url);
             for no in 0..4 {

@@ -33,7 +33,10 @@ const KIND: Kind = Kind::OpenAiChat;
 type Arrived = Arc<std::sync::Mutex<Vec<u64>>>;
 
 /// Refuses until its word counts no more; everybody who comes at first hears it at the same time.
-async fn server(clock: ManualClock, word: &'static [(&str, &str)]) -> (Server, Arrived, watch::Sender<bool>) {
+async fn server(
+    clock: ManualClock,
+    word: &'static [(&str, &str)],
+) -> (Server, Arrived, watch::Sender<bool>) {
     let (all_here, told) = watch::channel(false);
     let (arrived, began) = (Arrived::default(), clock.now());
     let noted = Arc::clone(&arrived);
@@ -67,7 +70,12 @@ async fn house(clock: &ManualClock, url: &str) -> Runtime {
 }
 
 /// Moves time while nothing is under way, until the house has nothing left to do.
-async fn passes(clock: &ManualClock, runtime: &Runtime, arrived: &Arrived, until: impl Fn() -> bool) {
+async fn passes(
+    clock: &ManualClock,
+    runtime: &Runtime,
+    arrived: &Arrived,
+    until: impl Fn() -> bool,
+) {
     while !until() {
         seen("no call is under way", || runtime.leases_out() == 0 || until()).await;
         clock.advance(STEP_MS);

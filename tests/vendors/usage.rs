@@ -77,7 +77,8 @@ async fn without_a_word_on_usage_a_call_stands_at_its_bound() {
         let begins = speech::begins(kind).replace("\"usage\"", "\"no_usage\"");
         let said = format!("{begins}{}", piece(kind, "So"));
         for none in [json!({}), Value::Null] {
-            let (word, totals) = booked(kind, format!("{said}{}", closed(kind, "stop", &none))).await;
+            let (word, totals) =
+                booked(kind, format!("{said}{}", closed(kind, "stop", &none))).await;
             assert_eq!(word, "completed", "{kind:?}");
             assert_eq!((totals.usage, totals.unsettled_calls), (Usage::default(), 1), "{kind:?}");
             assert!(totals.unsettled_tokens_max > OUTPUT, "{kind:?}: {totals:?}");
