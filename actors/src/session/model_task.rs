@@ -133,22 +133,23 @@ async fn talk(
     Err(failure(FailureKind::EndedEarly, message, true))
 }
 
-/// Puts large text into blobs, so that the reply fits into an event.
+/// Puts what is large into blobs, so that the reply fits into an event: what is large by itself,
+/// and where many pieces make the reply large, those too.
 async fn pack(house: &House, mut reply: Reply) -> Result<Reply, ModelFailure> {
-    if serde_json::to_vec(&reply).map_or(usize::MAX, |bytes| bytes.len()) <= REPLY_INLINE {
-        return Ok(reply);
-    }
-    for block in &mut reply.blocks {
-        if let ReplyBlock::Said { block } = block
-            && let Block::Text { text } = block
-            && text.len() > limits::INLINE_BYTES
-        {
-            let bytes = std::mem::take(text).into_bytes();
-            let blob = house.blobs.put(bytes).await.map_err(|error| store(&error))?;
-            *block = Block::Stored { blob };
+    for above in [limits::INLINE_BYTES, limits::PREVIEW_BYTES] {
+        if length(&reply) <= REPLY_INLINE {
+            return Ok(reply);
+        }
+        for block in &mut reply.blocks {
+            if let ReplyBlock::Said { block } = block
+                && let Some((bytes, whole)) = large(block, above)
+            {
+                let blob = house.blobs.put(bytes).await.map_err(|error| store(&error))?;
+                *block = Block::Stored { blob, whole };
+            }
         }
     }
-    let bytes = serde_json::to_vec(&reply).map_or(usize::MAX, |bytes| bytes.len());
+    let bytes = length(&reply);
     if bytes <= REPLY_INLINE {
         return Ok(reply);
     }
@@ -156,6 +157,42 @@ async fn pack(house: &House, mut reply: Reply) -> Result<Reply, ModelFailure> {
         "the reply has {bytes} bytes that cannot be kept apart, at most {REPLY_INLINE} fit"
     );
     Err(failure(FailureKind::Malformed, message, false))
+}
+
+fn length(reply: &Reply) -> usize {
+    serde_json::to_vec(reply).map_or(usize::MAX, |bytes| bytes.len())
+}
+
+/// What of a block goes into a blob: a text by itself, so that whoever reads the blob reads text;
+/// anything else with all that belongs to it, for its vendor wants back every byte.
+fn large(block: &Block, above: usize) -> Option<(Vec<u8>, bool)> {
+    match block {
+        Block::Text { text } if text.len() > above => Some((text.clone().into_bytes(), false)),
+        Block::Thinking { .. } | Block::Opaque { .. } => {
+            let bytes = serde_json::to_vec(block).ok()?;
+            (bytes.len() > above).then_some((bytes, true))
+        }
+        Block::Text { .. }
+        | Block::Stored { .. }
+        | Block::ToolUse { .. }
+        | Block::ToolResult { .. }
+        | Block::Image { .. } => None,
+    }
+}
+
+/// What was put away of a block, as it was.
+fn whole_again(blob: &BlobRef, bytes: Vec<u8>, whole: bool) -> Result<Block, ModelFailure> {
+    if !whole {
+        return String::from_utf8(bytes)
+            .map(|text| Block::Text { text })
+            .map_err(|_not_text| refused(format!("blob {} is no text", blob.sha256)));
+    }
+    match serde_json::from_slice(&bytes) {
+        Ok(block @ (Block::Thinking { .. } | Block::Opaque { .. })) => Ok(block),
+        Ok(_) | Err(_) => {
+            Err(refused(format!("blob {} is no block of a model's answer", blob.sha256)))
+        }
+    }
 }
 
 /// Puts the text of blobs back in its place, and the bytes of images beside the messages.
@@ -168,10 +205,9 @@ async fn unpack(house: &House, request: &mut ModelRequest) -> Result<(), ModelFa
         let mut whole = Message::clone(message);
         for block in &mut whole.blocks {
             match block {
-                Block::Stored { blob } => {
-                    let text = String::from_utf8(fetched(house, blob).await?)
-                        .map_err(|_not_text| refused(format!("blob {} is no text", blob.sha256)))?;
-                    *block = Block::Text { text };
+                Block::Stored { blob, whole } => {
+                    let bytes = fetched(house, blob).await?;
+                    *block = whole_again(blob, bytes, *whole)?;
                 }
                 Block::Image { blob, .. } if !request.images.contains_key(&blob.sha256) => {
                     let bytes = fetched(house, blob).await?;
