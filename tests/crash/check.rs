@@ -41,7 +41,7 @@ impl Found {
 pub(crate) type Check = fn(&Facts) -> Found;
 
 /// All of them, by the invariant they check.
-pub(crate) const ALL: [(&str, Check); 13] = [
+pub(crate) const ALL: [(&str, Check); 14] = [
     ("I1 acknowledged is in the log", logs::acknowledged),
     ("I2 no gap, whole chain, nothing after an end", logs::unbroken),
     ("I3 each tool call closes once, no dangling call", work::closed),
@@ -55,6 +55,7 @@ pub(crate) const ALL: [(&str, Check); 13] = [
     ("I12 the file is sound", logs::sound),
     ("I14 what was due took effect once", turns::due),
     ("I15 the same log asks the same bytes", prompts::same),
+    ("I15b the same prompt is sent in the same bytes", prompts::sent),
 ];
 
 /// The state before a session's first frame: for a fork, where its base stood.

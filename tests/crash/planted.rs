@@ -14,7 +14,9 @@ use greenroom_actors::domain::{
     usage::{Settlement, Usage},
 };
 
-use hands::{alter, asks_else, done_once, only, remove, repeat, seen_again, settled, started};
+use hands::{
+    alter, asks_else, done_once, only, remove, repeat, seen_again, sends_else, settled, started,
+};
 
 use super::{check, control::Promise, facts::Facts, model::ModelRecord, sink::SinkRecord};
 
@@ -158,7 +160,7 @@ const PLANTS: &[(&str, &str, Plant)] = &[
             let broken = matches!(record, ModelRecord::Broken { .. });
             if broken {
                 let usage = Usage { output: u64::from(u32::MAX), ..Usage::default() };
-                *record = ModelRecord::Broken { call, usage, finished: false };
+                *record = ModelRecord::Broken { call, usage, pieces: 1, finished: false };
             }
             broken
         })
@@ -360,5 +362,11 @@ const PLANTS: &[(&str, &str, Plant)] = &[
     }),
     ("I15", "an only step asks what its log does not give", |facts| {
         asks_else(facts, |steps| only(steps.first().filter(|_| steps.len() == 1)?))
+    }),
+    ("I15b", "a prompt asked again is sent in other bytes", |facts| {
+        sends_else(facts, |steps| steps.iter().find(|calls| calls.len() > 1)?.last().copied())
+    }),
+    ("I15b", "a step sends another conversation", |facts| {
+        sends_else(facts, |steps| only(steps.last().filter(|_| steps.len() > 1)?))
     }),
 ];

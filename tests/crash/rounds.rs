@@ -82,6 +82,8 @@ struct Tally {
     row: u64,
     longest_row: u64,
     idle: u64,
+    /// Processes that a random kill ended.
+    killed: BTreeSet<u32>,
 }
 
 impl Tally {
@@ -175,6 +177,7 @@ fn random_kills(
             tally.row = if recovering { tally.row + 1 } else { 0 };
             tally.longest_row = tally.longest_row.max(tally.row);
             tally.idle += u64::from(!stage.client.owes());
+            tally.killed.extend(stage.pid());
             stage.kill()?;
             tally.kills += 1;
         }
