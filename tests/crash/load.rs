@@ -179,6 +179,9 @@ pub(crate) fn agents() -> Vec<AgentSpec> {
         spec.authority.rules.ask.push(RulePattern(ASKED.to_owned()));
         spec
     };
+    // Fewer than the rate limits that it meets: they must not use them up.
+    let mut limited = agent("limited");
+    limited.limits.retries = 1;
     let mut ignored = asking(IGNORED);
     ignored.limits.approval_ms = 900;
     let mut frugal = routed("frugal", &["leaf"]);
@@ -195,7 +198,7 @@ pub(crate) fn agents() -> Vec<AgentSpec> {
         agent("leaf"),
         routed("board", &["asker", "chatter"]),
         agent("flaky"),
-        agent("limited"),
+        limited,
         agent("torn"),
         routed("doomed", &["middle", "leaf"]),
         frugal,

@@ -123,6 +123,8 @@ pub(crate) enum ModelRecord {
         call: CallId,
         /// The failure.
         failure: ModelFailure,
+        /// How many pieces of the answer had been sent before.
+        pieces: u64,
         /// What it cost the vendor; nothing when the failure says so.
         usage: Usage,
     },

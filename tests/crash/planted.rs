@@ -15,7 +15,8 @@ use greenroom_actors::domain::{
 };
 
 use hands::{
-    alter, asks_else, done_once, only, remove, repeat, seen_again, sends_else, settled, started,
+    alter, asks_else, done_once, made_again, only, remove, repeat, seen_again, sends_else, settled,
+    started,
 };
 
 use super::{check, control::Promise, facts::Facts, model::ModelRecord, sink::SinkRecord};
@@ -368,5 +369,18 @@ const PLANTS: &[(&str, &str, Plant)] = &[
     }),
     ("I15b", "a step sends another conversation", |facts| {
         sends_else(facts, |steps| only(steps.last().filter(|_| steps.len() > 1)?))
+    }),
+    ("I16", "an answer that broke off is asked for again", made_again),
+    ("I16", "a turn fails of what may be asked again", |facts| {
+        alter(facts, |event| match event {
+            Event::ModelCallFailed { failure, .. } => std::mem::take(&mut failure.emitted),
+            _ => false,
+        })
+    }),
+    ("I16", "an answer broke off before it had begun", |facts| {
+        facts.model.iter_mut().any(|record| match record {
+            ModelRecord::Failed { pieces, .. } => std::mem::take(pieces) > 0,
+            _ => false,
+        })
     }),
 ];

@@ -300,7 +300,7 @@ impl Call {
         match (acknowledged, progress.failed.take()) {
             (true, Some(failure)) => {
                 let usage = if failure.unbilled { Usage::default() } else { spent };
-                ModelRecord::Failed { call, failure, usage }
+                ModelRecord::Failed { call, failure, pieces, usage }
             }
             (true, None) if finished => ModelRecord::Delivered { call, usage: progress.usage },
             (_, Some(failure)) if failure.unbilled => {

@@ -30,6 +30,23 @@ pub(super) fn alter(facts: &mut Facts, change: impl Fn(&mut Event) -> bool) -> b
     events.any(change)
 }
 
+/// Makes a call once more whose answer broke off.
+pub(super) fn made_again(facts: &mut Facts) -> bool {
+    facts.sessions.values_mut().any(|frames| {
+        let events = || frames.iter().flat_map(|frame| &frame.events);
+        let broken = events().find_map(|event| match event {
+            Event::ModelCallFailed { call, failure } if failure.emitted => Some(*call),
+            _ => None,
+        });
+        let begun = events().find(
+            |event| matches!(event, Event::ModelCallStarted { call, .. } if Some(*call) == broken),
+        );
+        let begun = begun.cloned();
+        let last = frames.last_mut();
+        last.zip(begun).map(|(frame, begun)| frame.events.push(begun)).is_some()
+    })
+}
+
 pub(super) fn started(
     facts: &mut Facts,
     mut change: impl FnMut(&SessionId, &mut RequestDigest, &mut Basis) -> bool,
