@@ -54,7 +54,7 @@ pub(crate) fn adapter(addr: SocketAddr) -> Result<Vendor, Box<dyn Error>> {
 
 /// Where a call is.
 enum Call {
-    Begin(RemoteModel, Box<ModelRequest>),
+    Begin(Box<(RemoteModel, ModelRequest)>),
     Streaming(Http, BoxStream<'static, Result<ModelEvent, ModelFailure>>),
     Over,
 }
@@ -62,9 +62,10 @@ enum Call {
 impl Call {
     async fn next(self) -> Option<(Result<ModelEvent, ModelFailure>, Self)> {
         let (mut beside, mut events) = match self {
-            Self::Begin(RemoteModel { addr, adapter }, request) => {
+            Self::Begin(begin) => {
+                let (RemoteModel { addr, adapter }, request) = *begin;
                 match announce(addr, &Announced::of(&request)).await {
-                    Ok(beside) => (beside, adapter.call(*request)),
+                    Ok(beside) => (beside, adapter.call(request)),
                     Err(error) => return Some((Err(broken(&error)), Self::Over)),
                 }
             }
@@ -120,7 +121,7 @@ impl ModelProvider for RemoteModel {
     }
 
     fn call(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ModelFailure>> {
-        stream::unfold(Call::Begin(self.clone(), Box::new(request)), Call::next).boxed()
+        stream::unfold(Call::Begin(Box::new((self.clone(), request))), Call::next).boxed()
     }
 
     fn list_models(
