@@ -25,7 +25,7 @@ pub(super) fn report(plan: &Plan, stage: &Stage, facts: &Facts, hits: &Hits, tal
     let amid = coverage::cut_amid(facts);
     let amid = amid.keys().filter(|process| tally.killed.contains(process)).count();
     println!("{amid} kills amid a stream");
-    if amid == 0 && tally.kills >= KILLS_THAT_AIM {
+    if amid == 0 && tally.kills >= KILLS_THAT_FALL_AMID {
         tally.wrong(format!("of {} kills none came amid a stream", tally.kills));
     }
     for (what, count) in events(facts) {
