@@ -43,9 +43,9 @@ agent chatter
 agent worker
     stream 9 every 6ms
     say On it.
-    call sink_once {"note":"once","delay_ms":24}
-    call sink_idempotent {"note":"again","delay_ms":40}
-    call sink_verifiable {"note":"seen","delay_ms":30}
+    call sink_once {"note":"once","delay_ms":70}
+    call sink_idempotent {"note":"again","delay_ms":90}
+    call sink_verifiable {"note":"seen","delay_ms":80}
     call sink_pure {"note":"pure","delay_ms":12}
   then
     stream 9 every 8ms
@@ -84,7 +84,7 @@ agent middle
 agent leaf
     stream 5 every 9ms
     say Looking at {input}.
-    call sink_once {"note":"leaf","delay_ms":18}
+    call sink_once {"note":"leaf","delay_ms":50}
     call sink_pure {"note":"leaf"}
   then
     say Leaf done.
