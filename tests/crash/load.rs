@@ -120,13 +120,19 @@ agent torn
 agent doomed
     call spawn_agent {"agent":"middle","task":"never mind"}
     call spawn_agent {"agent":"leaf","task":"finish"}
+    call spawn_agent {"agent":"slow","task":"take your time"}
   then
-    wait 30ms
+    wait 60ms
     call cancel_agent {"agent_id":"{child:1}"}
+    call cancel_agent {"agent_id":"{child:3}"}
   then
     call await_agents {}
   then
-    say Cancelled one.
+    say Cancelled two.
+agent slow
+    call sink_once {"note":"slow","delay_ms":700}
+  then
+    say Slow and done.
 agent frugal
     call spawn_agent {"agent":"leaf","task":"one"}
     call spawn_agent {"agent":"leaf","task":"two"}
@@ -200,7 +206,8 @@ pub(crate) fn agents() -> Vec<AgentSpec> {
         agent("flaky"),
         limited,
         agent("torn"),
-        routed("doomed", &["middle", "leaf"]),
+        routed("doomed", &["middle", "leaf", "slow"]),
+        agent("slow"),
         frugal,
         miser,
         agent("jumpy"),
