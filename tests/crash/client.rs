@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Jobs going at once.
-const JOBS: usize = 8;
+const JOBS: usize = 12;
 /// How often the inbox is looked at.
 const LOOK_MS: u64 = 20;
 
@@ -217,7 +217,7 @@ impl Client {
         let forked = load::ROOTS[at] == load::FORKED;
         let base = if forked { self.pick(|agent| load::BASES.contains(&agent)) } else { None };
         let cancelled = matches!(load::ROOTS[at], "lead" | "worker" | "asker" | "board");
-        let cancel_at = (cancelled && !self.gentle && self.chance.percent(25))
+        let cancel_at = (cancelled && !self.gentle && self.chance.percent(50))
             .then(|| now + self.chance.below(400));
         let job = Job {
             // With nobody at work to be forked, it is a session like others.

@@ -43,9 +43,9 @@ agent chatter
 agent worker
     stream 9 every 6ms
     say On it.
-    call sink_once {"note":"once","delay_ms":24}
-    call sink_idempotent {"note":"again","delay_ms":40}
-    call sink_verifiable {"note":"seen","delay_ms":30}
+    call sink_once {"note":"once","delay_ms":70}
+    call sink_idempotent {"note":"again","delay_ms":90}
+    call sink_verifiable {"note":"seen","delay_ms":80}
     call sink_pure {"note":"pure","delay_ms":12}
   then
     stream 9 every 8ms
@@ -84,7 +84,7 @@ agent middle
 agent leaf
     stream 5 every 9ms
     say Looking at {input}.
-    call sink_once {"note":"leaf","delay_ms":18}
+    call sink_once {"note":"leaf","delay_ms":50}
     call sink_pure {"note":"leaf"}
   then
     say Leaf done.
@@ -120,13 +120,19 @@ agent torn
 agent doomed
     call spawn_agent {"agent":"middle","task":"never mind"}
     call spawn_agent {"agent":"leaf","task":"finish"}
+    call spawn_agent {"agent":"slow","task":"take your time"}
   then
-    wait 30ms
+    wait 60ms
     call cancel_agent {"agent_id":"{child:1}"}
+    call cancel_agent {"agent_id":"{child:3}"}
   then
     call await_agents {}
   then
-    say Cancelled one.
+    say Cancelled two.
+agent slow
+    call sink_once {"note":"slow","delay_ms":700}
+  then
+    say Slow and done.
 agent frugal
     call spawn_agent {"agent":"leaf","task":"one"}
     call spawn_agent {"agent":"leaf","task":"two"}
@@ -200,7 +206,8 @@ pub(crate) fn agents() -> Vec<AgentSpec> {
         agent("flaky"),
         limited,
         agent("torn"),
-        routed("doomed", &["middle", "leaf"]),
+        routed("doomed", &["middle", "leaf", "slow"]),
+        agent("slow"),
         frugal,
         miser,
         agent("jumpy"),

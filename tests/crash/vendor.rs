@@ -49,7 +49,7 @@ const CHAT: &str = "/v1/chat/completions";
 /// In which header the adapter says which call it is.
 const CALL: &str = "idempotency-key";
 /// Between two pieces of one event: enough that a kill can fall there.
-const PIECE_MS: u64 = 2;
+const PIECE_MS: u64 = 1;
 
 /// The role: says `listening PORT` and serves until it is killed.
 pub(crate) async fn serve(script: &str, journal_path: &Path) -> io::Result<()> {
