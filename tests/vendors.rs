@@ -13,7 +13,7 @@
 //! | V8 | no text, no TLS, a lying length | `malformed` |
 //! | V9 | usage | `usage` |
 //! | V10 | redirects | `status` `a_redirect_is_not_followed_and_no_other_host_sees_the_credential` |
-//! | V11 | late answers | `hang` `an_answer_to_a_call_that_was_given_up_changes_nothing` |
+//! | V11 | late answers | `hang` `an_answer_to_a_call_that_was_given_up_changes_nothing`, `a_cancelled_call_lets_its_connection_go_and_what_it_said_is_not_kept` |
 //! | V12 | hostile ids | `ids` |
 //! | O6 | a limit that hits all | `storm`; the gate's own figures: `tests/it/gate.rs` |
 //!

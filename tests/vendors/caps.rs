@@ -109,7 +109,8 @@ async fn ten_thousand_calls(kind: Kind) {
 /// A million of them are one answer of a megabyte: odd, and no reason to refuse it.
 async fn a_million_tiny_pieces() {
     let kind = Kind::OpenAiChat;
-    let tiny = Bytes::from(piece(kind, "x").repeat(1_000));
+    let tiny = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
+    let tiny = Bytes::from(tiny.repeat(1_000));
     let server = Server::new(move |_asked, _no| {
         let tiny = std::iter::repeat_n(tiny.clone(), 1_000);
         streams(kind, begins(kind)).pieces(tiny.chain(std::iter::once(ends(kind).into())))

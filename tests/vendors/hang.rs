@@ -12,7 +12,7 @@ use greenroom::{
 use greenroom_actors::{
     domain::{
         catalog::TotalsOf,
-        event::{FailureKind, ModelFailure, UserInput},
+        event::{CancelTarget, FailureKind, ModelFailure, UserInput},
         model::ModelEvent,
         outcome::TurnOutcome,
     },
@@ -265,5 +265,30 @@ async fn an_answer_to_a_call_that_was_given_up_changes_nothing() {
         let totals = stage.runtime.totals(TotalsOf::Session(session)).await.unwrap();
         // Two with a figure of the vendor's, and the one that was given up.
         assert_eq!((totals.calls, totals.unsettled_calls), (2, 1), "{kind:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_call_lets_its_connection_go_and_what_it_said_is_not_kept() {
+    for kind in KINDS {
+        let begun = format!("{}{}", speech::begins(kind), speech::piece(kind, "Never said"));
+        let server = Server::new(move |_asked, no| match no {
+            0 => speech::streams(kind, begun.clone()).then(Then::Hangs),
+            _more => speech::says(kind, "Something else"),
+        })
+        .await;
+        let vendors = vec![vendor(&house::way(), kind, &server.url)];
+        let stage = house::stage(vendors, |harness| harness.agent(agent(kind, &[]))).await;
+        let session = say(&stage.runtime, name(kind), "k1", "go").await;
+        seen("half an answer is out", || server.pieces() == 1).await;
+        stage.runtime.cancel(session, CancelTarget::Everything, "enough").await.unwrap();
+        assert_eq!(ended(&stage.runtime, session, "k1").await.word(), "cancelled", "{kind:?}");
+        seen("the connection is let go", || server.busy() == 0).await;
+        let (key, input) = ("k2".into(), UserInput::text("and now?"));
+        stage.runtime.submit(session, key, input).await.unwrap();
+        assert_eq!(ended(&stage.runtime, session, "k2").await.text(), "Something else");
+        let log = format!("{:?}", events(&stage.runtime, session).await);
+        assert!(!log.contains("Never said"), "{kind:?}: {log}");
+        assert!(!server.asked()[1].body.contains("Never said"), "{kind:?}");
     }
 }
