@@ -145,6 +145,28 @@ fn a_key_in_the_file_is_refused_and_no_error_shows_it() {
 }
 
 #[test]
+fn a_place_that_would_lead_a_credential_elsewhere_is_refused() {
+    for (line, key) in [
+        ("project = \"p\", location = \"evil.example/\"", "location"),
+        ("project = \"p/../q\", location = \"global\"", "project"),
+    ] {
+        let text = format!("[providers]\ncloud = {{ kind = \"vertex\", {line} }}\n");
+        let said = read(&text).unwrap_err().to_string();
+        assert!(said.contains(&format!("`{key}` is")) && said.contains("f.toml:2:"), "{said}");
+    }
+}
+
+#[test]
+fn what_a_providers_headers_hold_is_not_shown() {
+    let text = format!(
+        "[providers.own]\nkind = \"groq\"\nheaders = {{ x-team = \"hush\" }}\n{}",
+        model("provider = \"own\"\nmodel = \"gpt-oss-20b\"\n")
+    );
+    let shown = format!("{:?}", read(&text).unwrap());
+    assert!(shown.contains("own") && !shown.contains("hush"), "{shown}");
+}
+
+#[test]
 fn one_model_at_two_prices_is_refused() {
     let text = "[models.m]\nprovider = \"anthropic\"\nmodel = \"opus\"\n[models.n]\n\
                 provider = \"anthropic\"\nmodel = \"opus\"\nprice = { input = 1, output = 1 }\n";
