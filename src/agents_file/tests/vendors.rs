@@ -185,3 +185,25 @@ fn a_files_own_registry_lies_over_the_one_that_is_built_in() {
     let wrong = read(&format!("registry = \"bad\"\n{AGENT}")).unwrap_err().to_string();
     assert!(wrong.contains("f.toml:1:12: registry \"bad\": "), "{wrong}");
 }
+
+#[test]
+fn what_holds_unless_said_is_what_the_paper_says() {
+    use greenroom_actors::limits::{CONNECT_MS, FIRST_BYTE_MS, GATE_CALLS, STREAM_IDLE_MS};
+    let paper = include_str!("../../../docs/agents-file.md");
+    let row = |key: &str| {
+        let mut rows = paper.lines().filter(|line| line.starts_with(&format!("| `{key}`")));
+        rows.next().and_then(|row| row.trim_end_matches(" |").rsplit("| ").next()).unwrap()
+    };
+    assert_eq!(row("calls"), GATE_CALLS.to_string());
+    assert_eq!(row("connect_ms"), format!("{CONNECT_MS}, {FIRST_BYTE_MS}, {STREAM_IDLE_MS}"));
+}
+
+#[test]
+fn the_file_that_the_readme_shows_is_right() {
+    let readme = include_str!("../../../README.md");
+    let shown = readme.split("<!-- checked -->\n```toml\n").nth(1).unwrap();
+    let file = read(shown.split("```").next().unwrap()).unwrap();
+    assert_eq!(file.agents.len(), 1);
+    let names: Vec<&str> = file.providers.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["team", "anthropic"]);
+}
