@@ -263,13 +263,11 @@ fn address(table: &Section<'_, '_>) -> Option<String> {
     if host.contains('@') {
         let what = "`base_url` holds a credential".to_owned();
         table.sheet.note_secret(url.span, what, REFERENCE.to_owned());
-        return None;
-    }
-    if host.is_empty() || url.value.contains(['?', '#']) {
+    } else if host.is_empty() || url.value.contains(['?', '#']) {
         let what = format!("`base_url` is {:?}", url.value);
         table.sheet.note(url.span, what, "an address such as https://HOST/PATH".to_owned());
-        return None;
     }
+    // A wrong one is one all the same: its models are not the vendor's, and no mistake beside it.
     Some(url.value)
 }
 

@@ -257,6 +257,23 @@ impl Vendor {
         text
     }
 
+    /// What is asked of a list of models, within its time: a list that comes byte by byte is never
+    /// silent, and no deadline of a call stands behind it.
+    async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, ModelFailure>>,
+    ) -> Result<T, ModelFailure> {
+        tokio::select! {
+            biased;
+            answer = asked => answer,
+            () = self.net.clock().after(limits::LIST_MS) => {
+                let seconds = limits::LIST_MS / 1_000;
+                let message = format!("{}: its list of models took longer than {seconds} s", self.name);
+                Err(ModelFailure::new(FailureKind::TimedOut, message, true))
+            }
+        }
+    }
+
     async fn page(&self, after: Option<String>) -> Result<super::ModelPage, ModelFailure> {
         let path = self.wire.models_path(after.as_deref());
         let ask = Ask { path, headers: self.wire.headers(), body: bytes::Bytes::new() };
@@ -266,7 +283,7 @@ impl Vendor {
         self.wire.models(&body).map_err(|trouble| self.troubled(trouble))
     }
 
-    async fn all_models(self, prefix: String) -> Result<Vec<ModelName>, ModelFailure> {
+    async fn all_models(&self, prefix: String) -> Result<Vec<ModelName>, ModelFailure> {
         let mut names = Vec::new();
         let mut after = None;
         // A vendor whose pages never end is not followed for ever.
@@ -305,12 +322,13 @@ impl ModelProvider for Vendor {
         &self,
         prefix: String,
     ) -> BoxFuture<'static, Result<Vec<ModelName>, ModelFailure>> {
-        Box::pin(self.clone().all_models(prefix))
+        let this = self.clone();
+        Box::pin(async move { this.in_time(this.all_models(prefix)).await })
     }
 
     fn verify_auth(&self) -> BoxFuture<'static, Result<(), ModelFailure>> {
         let this = self.clone();
-        Box::pin(async move { this.page(None).await.map(drop) })
+        Box::pin(async move { this.in_time(this.page(None)).await.map(drop) })
     }
 }
 

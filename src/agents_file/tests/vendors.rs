@@ -167,6 +167,17 @@ fn what_a_providers_headers_hold_is_not_shown() {
 }
 
 #[test]
+fn a_wrong_address_is_one_mistake_and_its_models_are_none() {
+    let text = format!(
+        "[providers.own]\nkind = \"openai_chat\"\nbase_url = \"http://host/v1?x\"\n{}",
+        model("provider = \"own\"\nmodel = \"tiny-1\"\n")
+    );
+    let said = read(&text).unwrap_err().to_string();
+    assert!(said.contains("`base_url` is"), "{said}");
+    assert!(!said.contains("known models"), "{said}");
+}
+
+#[test]
 fn one_model_at_two_prices_is_refused() {
     let text = "[models.m]\nprovider = \"anthropic\"\nmodel = \"opus\"\n[models.n]\n\
                 provider = \"anthropic\"\nmodel = \"opus\"\nprice = { input = 1, output = 1 }\n";

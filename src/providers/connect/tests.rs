@@ -200,3 +200,40 @@ async fn what_a_protocol_does_not_allow_is_told_in_few_words() {
     assert!(failure.message.len() <= greenroom_actors::limits::WIRE_WORDS_BYTES);
     assert!(!failure.message.contains("s3cret"), "{}", failure.message);
 }
+
+#[tokio::test]
+async fn a_list_of_models_that_never_ends_is_given_up_and_no_sooner() {
+    use greenroom_actors::{
+        limits::LIST_MS,
+        owned::Owned,
+        testing::{
+            clock::ManualClock,
+            harness::{bounded, eventually},
+        },
+    };
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/v1", server.local_addr().unwrap());
+    let clock = ManualClock::default();
+    let way = Way::new(Arc::new(clock.clone()), Patience::default(), None).unwrap();
+    let setup = Setup::preset(preset("vllm").unwrap(), Some(&base)).unwrap();
+    let vendor = connect(&way, setup).unwrap();
+    let mut asked = tokio::task::JoinSet::new();
+    asked.spawn(vendor.verify_auth());
+    let (mut peer, _) = server.accept().await.unwrap();
+    let mut request = [0; 4_096];
+    assert!(peer.read(&mut request).await.unwrap() > 0);
+    // It goes on talking: each word is a sign of life.
+    peer.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+    let talk = Owned::spawn(async move { while peer.write_all(b" ").await.is_ok() {} });
+    let real: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
+    let reads = || std::future::ready((clock.sleepers() > 0).then_some(()));
+    eventually(&real, "somebody waits", reads).await;
+    clock.advance(LIST_MS - 1);
+    assert!(asked.try_join_next().is_none());
+    clock.advance(1);
+    let given_up = bounded("it is given up", asked.join_next()).await.unwrap().unwrap();
+    let failure = given_up.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::TimedOut);
+    assert!(failure.message.contains("list of models took longer than 30 s"), "{failure:?}");
+    drop(talk);
+}
