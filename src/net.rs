@@ -22,6 +22,7 @@ use reqwest::{Method, Response, Url, header::HeaderMap, redirect, retry};
 pub(crate) use body::Body;
 pub(crate) use frames::{Frame, Frames, Framing};
 pub use proxy::Proxies;
+pub(crate) use proxy::without_password;
 pub(crate) use wait::{until_ms, wait_ms};
 
 /// How long is waited for what.

@@ -377,5 +377,8 @@ pub const WIRE_REPLY_BYTES: usize = 8 * 1024 * 1024;
 pub const WIRE_ERROR_BYTES: usize = 64 * 1024;
 /// What is told on of a vendor's words about an error.
 pub const WIRE_WORDS_BYTES: usize = 1_024;
+/// How long a vendor's list of models may take, all its pages, and so the look whether it takes a
+/// credential: somebody waits for it at a terminal, and such a list is no work for anybody.
+pub const LIST_MS: u64 = 30_000;
 /// Pages of a vendor's list of models that are read: at 20 to 1,000 a page, every list seen.
 pub const MODEL_PAGES: usize = 100;

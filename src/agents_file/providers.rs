@@ -5,7 +5,7 @@
 //! Credentials are named, never given: a key that stands in the file is refused, and no error
 //! shows it.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use greenroom_actors::{domain::ids::ProviderName, limits as most};
 
@@ -59,7 +59,7 @@ pub enum KeyAt {
 }
 
 /// A provider as a file declares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ProviderSpec {
     /// Its name here.
     pub name: ProviderName,
@@ -107,6 +107,19 @@ impl ProviderSpec {
             "openai_chat" if self.base_url.is_none() => "openai",
             kind => kind,
         }
+    }
+}
+
+/// Without what its headers hold: that may be a secret.
+impl fmt::Debug for ProviderSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderSpec")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("base_url", &self.base_url)
+            .field("key", &self.key)
+            .field("calls", &self.calls)
+            .finish_non_exhaustive()
     }
 }
 
@@ -197,7 +210,14 @@ fn place(name: &Placed<String>, table: &Section<'_, '_>, kind: &Preset) -> Optio
         table.sheet.note(table.place(key), what, expected.to_owned());
     }
     let text = |key| table.words(key).map(|text| text.value);
-    Some(Place { project: text("project")?, location: text("location")? })
+    let place = Place { project: text("project")?, location: text("location")? };
+    if let Some(word) = place.strange() {
+        let key = if word == place.location { "location" } else { "project" };
+        let what = format!("`{key}` is {word:?}");
+        table.sheet.note(table.place(key), what, "small letters, digits and `-`".to_owned());
+        return None;
+    }
+    Some(place)
 }
 
 /// Notes a credential that stands in the file itself.
@@ -243,13 +263,11 @@ fn address(table: &Section<'_, '_>) -> Option<String> {
     if host.contains('@') {
         let what = "`base_url` holds a credential".to_owned();
         table.sheet.note_secret(url.span, what, REFERENCE.to_owned());
-        return None;
-    }
-    if host.is_empty() || url.value.contains(['?', '#']) {
+    } else if host.is_empty() || url.value.contains(['?', '#']) {
         let what = format!("`base_url` is {:?}", url.value);
         table.sheet.note(url.span, what, "an address such as https://HOST/PATH".to_owned());
-        return None;
     }
+    // A wrong one is one all the same: its models are not the vendor's, and no mistake beside it.
     Some(url.value)
 }
 

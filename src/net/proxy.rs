@@ -51,7 +51,8 @@ impl fmt::Debug for Proxies {
     }
 }
 
-fn without_password(url: &str) -> String {
+/// An address that may be shown.
+pub(crate) fn without_password(url: &str) -> String {
     match url.rsplit_once('@') {
         Some((_, host)) => format!("…@{host}"),
         None => url.to_owned(),

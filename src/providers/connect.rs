@@ -13,7 +13,7 @@ use super::{
     anthropic::Anthropic, gemini::Gemini, ollama::Ollama, openai_chat::OpenAiChat,
     openai_responses::OpenAiResponses,
 };
-use crate::net::Net;
+use crate::net::{Net, without_password};
 
 /// The way out to all providers: one client with one set of connections. Clones share it.
 #[derive(Clone, Debug)]
@@ -64,6 +64,22 @@ pub struct Place {
     pub project: String,
     /// The region, or `global`.
     pub location: String,
+}
+
+impl Place {
+    /// The first of its words that is none: they become part of an address to which a credential
+    /// goes, so a `/` in one would lead it elsewhere. Old projects are `domain:name`.
+    pub(crate) fn strange(&self) -> Option<&str> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let is_project = |c: char| plain(c) || c == ':' || c == '.';
+        if self.location.is_empty() || !self.location.chars().all(plain) {
+            return Some(&self.location);
+        }
+        let fits = !self.project.is_empty()
+            && self.project.chars().all(is_project)
+            && self.project.starts_with(plain);
+        (!fits).then_some(self.project.as_str())
+    }
 }
 
 impl Setup {
@@ -123,7 +139,7 @@ impl fmt::Debug for Setup {
         f.debug_struct("Setup")
             .field("name", &self.name)
             .field("kind", &self.kind)
-            .field("base_url", &self.base_url)
+            .field("base_url", &without_password(&self.base_url))
             .field("key", &self.key)
             .field("stream", &self.stream)
             .finish_non_exhaustive()
@@ -174,8 +190,12 @@ fn wire(setup: &Setup) -> Result<Arc<dyn Wire>, SetupError> {
         Kind::OpenAiResponses => Arc::new(OpenAiResponses::compatible(setup.family)),
         Kind::Gemini => Arc::new(Gemini::new()),
         Kind::Vertex => match &setup.place {
-            Some(Place { project, location }) => {
-                Arc::new(Gemini::vertex(project.clone(), location.clone()))
+            Some(place) => {
+                if let Some(word) = place.strange() {
+                    let (name, word) = (setup.name.clone(), word.to_owned());
+                    return Err(SetupError::Place { name, word });
+                }
+                Arc::new(Gemini::vertex(place.project.clone(), place.location.clone()))
             }
             None => return Err(SetupError::NoPlace { name: setup.name.clone() }),
         },

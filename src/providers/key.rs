@@ -2,7 +2,13 @@
 //! call, so that a token which another program renews is always the latest; it must be readable by
 //! its owner alone.
 
-use std::{fmt, fs::File, io::Read as _, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{
+    fmt,
+    fs::{self, File},
+    io::Read as _,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -106,6 +112,10 @@ impl fmt::Debug for Key {
 
 fn read(path: &PathBuf) -> Result<SecretString, KeyError> {
     let unreadable = |source| KeyError::Unreadable { path: path.clone(), source };
+    // Opening a pipe waits for whoever writes into it, perhaps for ever, and it can be read once.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(unreadable(std::io::Error::other("it is no regular file")));
+    }
     let file = File::open(path).map_err(unreadable)?;
     // Looked at on the open file, so that it is this one's.
     let mode = file.metadata().map_err(unreadable)?.permissions().mode();
@@ -119,4 +129,38 @@ fn read(path: &PathBuf) -> Result<SecretString, KeyError> {
         return Err(KeyError::Empty { path: path.clone() });
     }
     Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&path).status();
+        assert!(made.unwrap().success());
+        // Nobody writes into it: opening it would hang this test.
+        let error = Key::File(path).find().map(drop).unwrap_err();
+        assert!(error.words().contains("no regular file"), "{}", error.words());
+    }
+
+    #[test]
+    fn a_file_is_read_anew_each_time_and_refused_where_others_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let held = |text: &str, mode: u32| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let found = Key::File(path.clone()).find();
+            found.map(|key| key.unwrap().expose_secret().to_owned()).map_err(|error| error.words())
+        };
+        assert_eq!(held(" one\n", 0o600).unwrap(), "one");
+        assert_eq!(held("two", 0o600).unwrap(), "two");
+        assert!(held("", 0o600).unwrap_err().contains("holds no credential"));
+        for mode in [0o640, 0o604, 0o620] {
+            assert!(held("hush", mode).unwrap_err().contains("chmod 600"), "{mode:o}");
+        }
+    }
 }

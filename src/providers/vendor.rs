@@ -22,12 +22,12 @@ use reqwest::{
 };
 use secrecy::ExposeSecret as _;
 
-use crate::net::{Net, Outgoing, wait_ms};
+use crate::net::{Net, Outgoing, wait_ms, without_password};
 
 use super::{Ask, Key, Said, Trouble, Wire, call, failure};
 
 /// How a vendor is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// Its name here.
     pub name: ProviderName,
@@ -41,6 +41,18 @@ pub struct Options {
     pub stream: bool,
 }
 
+/// Without what its headers hold: that may be a secret.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("name", &self.name)
+            .field("base_url", &without_password(&self.base_url))
+            .field("key", &self.key)
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Why a vendor cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -49,7 +61,7 @@ pub enum SetupError {
     Address {
         /// Whose.
         name: ProviderName,
-        /// What was said.
+        /// What was said, without a password.
         url: String,
     },
     /// One of its headers.
@@ -69,6 +81,17 @@ pub enum SetupError {
         /// Whose.
         name: ProviderName,
     },
+    /// A project or a location that would lead elsewhere: both become part of an address.
+    #[error(
+        "set up provider {name}: {word:?} is no name of a project or a location, which are small \
+         letters, digits and `-`"
+    )]
+    Place {
+        /// Whose.
+        name: ProviderName,
+        /// Which.
+        word: String,
+    },
 }
 
 /// A configured vendor.
@@ -86,8 +109,10 @@ pub struct Vendor {
 impl Vendor {
     pub(crate) fn new(net: Net, wire: Arc<dyn Wire>, options: Options) -> Result<Self, SetupError> {
         let Options { name, base_url, key, headers: wanted, stream } = options;
-        let base = address(&base_url)
-            .ok_or_else(|| SetupError::Address { name: name.clone(), url: base_url })?;
+        let base = address(&base_url).ok_or_else(|| SetupError::Address {
+            name: name.clone(),
+            url: without_password(&base_url),
+        })?;
         let mut headers = HeaderMap::new();
         for (header, value) in wanted {
             let pair = (HeaderName::try_from(header.as_str()), HeaderValue::try_from(value));
@@ -202,7 +227,7 @@ impl Vendor {
             Trouble::Malformed(what) => {
                 let message =
                     format!("{} sent what its protocol does not allow: {what}", self.name);
-                ModelFailure::new(FailureKind::Malformed, self.hidden(&message), false)
+                ModelFailure::new(FailureKind::Malformed, self.tellable(&message), false)
             }
         }
     }
@@ -216,17 +241,36 @@ impl Vendor {
                 words.push_str(word);
             }
         }
-        let max = limits::WIRE_WORDS_BYTES.min(words.len());
-        let end = (0..=max).rev().find(|at| words.is_char_boundary(*at)).unwrap_or(0);
-        words.truncate(end);
-        self.hidden(&words)
+        self.tellable(&words)
     }
 
-    /// Without the credential: some vendors repeat what they were sent.
-    fn hidden(&self, text: &str) -> String {
-        match self.key.find() {
+    /// Short, and without the credential: some vendors repeat what they were sent. It is taken out
+    /// before the text is cut, for half of it would not be found.
+    fn tellable(&self, text: &str) -> String {
+        let mut text = match self.key.find() {
             Ok(Some(key)) => text.replace(key.expose_secret(), "…"),
             Ok(None) | Err(_) => text.to_owned(),
+        };
+        let max = limits::WIRE_WORDS_BYTES.min(text.len());
+        let end = (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text
+    }
+
+    /// What is asked of a list of models, within its time: a list that comes byte by byte is never
+    /// silent, and no deadline of a call stands behind it.
+    async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, ModelFailure>>,
+    ) -> Result<T, ModelFailure> {
+        tokio::select! {
+            biased;
+            answer = asked => answer,
+            () = self.net.clock().after(limits::LIST_MS) => {
+                let seconds = limits::LIST_MS / 1_000;
+                let message = format!("{}: its list of models took longer than {seconds} s", self.name);
+                Err(ModelFailure::new(FailureKind::TimedOut, message, true))
+            }
         }
     }
 
@@ -239,7 +283,7 @@ impl Vendor {
         self.wire.models(&body).map_err(|trouble| self.troubled(trouble))
     }
 
-    async fn all_models(self, prefix: String) -> Result<Vec<ModelName>, ModelFailure> {
+    async fn all_models(&self, prefix: String) -> Result<Vec<ModelName>, ModelFailure> {
         let mut names = Vec::new();
         let mut after = None;
         // A vendor whose pages never end is not followed for ever.
@@ -278,12 +322,13 @@ impl ModelProvider for Vendor {
         &self,
         prefix: String,
     ) -> BoxFuture<'static, Result<Vec<ModelName>, ModelFailure>> {
-        Box::pin(self.clone().all_models(prefix))
+        let this = self.clone();
+        Box::pin(async move { this.in_time(this.all_models(prefix)).await })
     }
 
     fn verify_auth(&self) -> BoxFuture<'static, Result<(), ModelFailure>> {
         let this = self.clone();
-        Box::pin(async move { this.page(None).await.map(drop) })
+        Box::pin(async move { this.in_time(this.page(None)).await.map(drop) })
     }
 }
 

@@ -145,6 +145,39 @@ fn a_key_in_the_file_is_refused_and_no_error_shows_it() {
 }
 
 #[test]
+fn a_place_that_would_lead_a_credential_elsewhere_is_refused() {
+    for (line, key) in [
+        ("project = \"p\", location = \"evil.example/\"", "location"),
+        ("project = \"p/../q\", location = \"global\"", "project"),
+    ] {
+        let text = format!("[providers]\ncloud = {{ kind = \"vertex\", {line} }}\n");
+        let said = read(&text).unwrap_err().to_string();
+        assert!(said.contains(&format!("`{key}` is")) && said.contains("f.toml:2:"), "{said}");
+    }
+}
+
+#[test]
+fn what_a_providers_headers_hold_is_not_shown() {
+    let text = format!(
+        "[providers.own]\nkind = \"groq\"\nheaders = {{ x-team = \"hush\" }}\n{}",
+        model("provider = \"own\"\nmodel = \"gpt-oss-20b\"\n")
+    );
+    let shown = format!("{:?}", read(&text).unwrap());
+    assert!(shown.contains("own") && !shown.contains("hush"), "{shown}");
+}
+
+#[test]
+fn a_wrong_address_is_one_mistake_and_its_models_are_none() {
+    let text = format!(
+        "[providers.own]\nkind = \"openai_chat\"\nbase_url = \"http://host/v1?x\"\n{}",
+        model("provider = \"own\"\nmodel = \"tiny-1\"\n")
+    );
+    let said = read(&text).unwrap_err().to_string();
+    assert!(said.contains("`base_url` is"), "{said}");
+    assert!(!said.contains("known models"), "{said}");
+}
+
+#[test]
 fn one_model_at_two_prices_is_refused() {
     let text = "[models.m]\nprovider = \"anthropic\"\nmodel = \"opus\"\n[models.n]\n\
                 provider = \"anthropic\"\nmodel = \"opus\"\nprice = { input = 1, output = 1 }\n";
@@ -162,4 +195,26 @@ fn a_files_own_registry_lies_over_the_one_that_is_built_in() {
     assert_eq!(file.agents[0].model.as_str(), "claude-of-ours");
     let wrong = read(&format!("registry = \"bad\"\n{AGENT}")).unwrap_err().to_string();
     assert!(wrong.contains("f.toml:1:12: registry \"bad\": "), "{wrong}");
+}
+
+#[test]
+fn what_holds_unless_said_is_what_the_paper_says() {
+    use greenroom_actors::limits::{CONNECT_MS, FIRST_BYTE_MS, GATE_CALLS, STREAM_IDLE_MS};
+    let paper = include_str!("../../../docs/agents-file.md");
+    let row = |key: &str| {
+        let mut rows = paper.lines().filter(|line| line.starts_with(&format!("| `{key}`")));
+        rows.next().and_then(|row| row.trim_end_matches(" |").rsplit("| ").next()).unwrap()
+    };
+    assert_eq!(row("calls"), GATE_CALLS.to_string());
+    assert_eq!(row("connect_ms"), format!("{CONNECT_MS}, {FIRST_BYTE_MS}, {STREAM_IDLE_MS}"));
+}
+
+#[test]
+fn the_file_that_the_readme_shows_is_right() {
+    let readme = include_str!("../../../README.md");
+    let shown = readme.split("<!-- checked -->\n```toml\n").nth(1).unwrap();
+    let file = read(shown.split("```").next().unwrap()).unwrap();
+    assert_eq!(file.agents.len(), 1);
+    let names: Vec<&str> = file.providers.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["team", "anthropic"]);
 }

@@ -57,6 +57,53 @@ fn vertex_without_a_place_says_what_is_missing() {
     assert!(error.to_string().contains("GOOGLE_CLOUD_PROJECT"), "{error}");
 }
 
+#[test]
+fn vertex_at_a_place_that_would_lead_elsewhere_is_refused() {
+    let way = Way::new(Arc::new(crate::clock::SystemClock), Patience::default(), None).unwrap();
+    let connected = |project: &str, location: &str| {
+        let mut setup = Setup::preset(preset("vertex").unwrap(), None).unwrap();
+        setup.place = Some(Place { project: project.into(), location: location.into() });
+        connect(&way, setup).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(connected("stage-1", "us-central1"), Ok(()));
+    assert_eq!(connected("example.com:stage", "global"), Ok(()));
+    for (project, location) in [
+        ("p", "evil.example/"),
+        ("p", "evil.example/x?"),
+        ("p", "evil.example:1"),
+        ("p", "me@evil.example"),
+        ("p", ""),
+        ("../../v1", "global"),
+        ("a/b", "global"),
+        ("p?x=", "global"),
+        ("", "global"),
+    ] {
+        let error = connected(project, location).unwrap_err();
+        assert!(error.contains("is no name of a project or a location"), "{error}");
+    }
+}
+
+#[test]
+fn neither_a_header_nor_a_password_is_shown() {
+    let mut setup = Setup::new("own", Kind::OpenAiChat, "https://me:hush@host.example/v1?x");
+    setup.headers = vec![("x-token".to_owned(), "hush".to_owned())];
+    let shown = format!("{setup:?}");
+    assert!(shown.contains("host.example") && !shown.contains("hush"), "{shown}");
+    let options = Options {
+        name: setup.name.clone(),
+        base_url: setup.base_url.clone(),
+        key: Key::None,
+        headers: setup.headers.clone(),
+        stream: true,
+    };
+    let shown = format!("{options:?}");
+    assert!(shown.contains("host.example") && !shown.contains("hush"), "{shown}");
+    let way = Way::new(Arc::new(crate::clock::SystemClock), Patience::default(), None);
+    let error = connect(&way.unwrap(), setup).unwrap_err();
+    let shown = format!("{error} {error:?}");
+    assert!(shown.contains("host.example") && !shown.contains("hush"), "{shown}");
+}
+
 fn request() -> ModelRequest {
     ModelRequest {
         call: CallId::model(SessionId(uuid::Uuid::nil()), ModelCallNo(1)),
@@ -124,4 +171,71 @@ async fn a_stream_that_ends_early_fails_after_what_it_said() {
         panic!("a text and a failure, not {events:?}");
     };
     assert_eq!((failure.kind, failure.retryable), (FailureKind::EndedEarly, true));
+}
+
+/// A vendor that repeats the credential at each place near the end of what is told on of its words.
+#[tokio::test]
+async fn no_part_of_a_credential_is_told_on_where_the_words_are_cut() {
+    use greenroom_actors::limits::WIRE_WORDS_BYTES;
+    for before in WIRE_WORDS_BYTES - 20..WIRE_WORDS_BYTES {
+        let said = format!("{} s3cret {}", "x".repeat(before), "y".repeat(WIRE_WORDS_BYTES));
+        let body = format!(r#"{{"error":{{"message":"{said}","code":"no"}}}}"#);
+        let head = "HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n";
+        let (asked, events) =
+            exchange(&format!("{head}content-length: {}\r\n\r\n{body}", body.len())).await;
+        assert!(asked.contains("s3cret"), "{asked}");
+        let [Err(failure)] = events.as_slice() else { panic!("a failure, not {events:?}") };
+        assert_eq!(failure.kind, FailureKind::Auth);
+        let words = failure.message.trim_end_matches("; the credential is DEEPSEEK_API_KEY");
+        assert!(!words.contains(" s"), "{before}: {words}");
+        assert!(words.len() < WIRE_WORDS_BYTES + 64, "{}", words.len());
+    }
+}
+
+/// A value of another type than the protocol has is named by the parser with all it holds.
+#[tokio::test]
+async fn what_a_protocol_does_not_allow_is_told_in_few_words() {
+    let chunk = format!("data: {{\"choices\":\"s3cret {}\"}}\n\n", "y".repeat(100_000));
+    let (_, events) = exchange(&format!("{HEAD}{chunk}")).await;
+    let [Err(failure)] = events.as_slice() else { panic!("a failure, not {events:?}") };
+    assert_eq!(failure.kind, FailureKind::Malformed);
+    assert!(failure.message.len() <= greenroom_actors::limits::WIRE_WORDS_BYTES);
+    assert!(!failure.message.contains("s3cret"), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn a_list_of_models_that_never_ends_is_given_up_and_no_sooner() {
+    use greenroom_actors::{
+        limits::LIST_MS,
+        owned::Owned,
+        testing::{
+            clock::ManualClock,
+            harness::{bounded, eventually},
+        },
+    };
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/v1", server.local_addr().unwrap());
+    let clock = ManualClock::default();
+    let way = Way::new(Arc::new(clock.clone()), Patience::default(), None).unwrap();
+    let setup = Setup::preset(preset("vllm").unwrap(), Some(&base)).unwrap();
+    let vendor = connect(&way, setup).unwrap();
+    let mut asked = tokio::task::JoinSet::new();
+    asked.spawn(vendor.verify_auth());
+    let (mut peer, _) = server.accept().await.unwrap();
+    let mut request = [0; 4_096];
+    assert!(peer.read(&mut request).await.unwrap() > 0);
+    // It goes on talking: each word is a sign of life.
+    peer.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+    let talk = Owned::spawn(async move { while peer.write_all(b" ").await.is_ok() {} });
+    let real: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock);
+    let reads = || std::future::ready((clock.sleepers() > 0).then_some(()));
+    eventually(&real, "somebody waits", reads).await;
+    clock.advance(LIST_MS - 1);
+    assert!(asked.try_join_next().is_none());
+    clock.advance(1);
+    let given_up = bounded("it is given up", asked.join_next()).await.unwrap().unwrap();
+    let failure = given_up.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::TimedOut);
+    assert!(failure.message.contains("list of models took longer than 30 s"), "{failure:?}");
+    drop(talk);
 }
