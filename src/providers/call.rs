@@ -14,7 +14,7 @@ use reqwest::{Method, Response, header::CONTENT_TYPE};
 
 use crate::net::{Frames, Framing};
 
-use super::{Decoder, Vendor, failure};
+use super::{Decoder, Vendor};
 
 /// The events of one call.
 pub(super) fn answer(
@@ -99,7 +99,7 @@ async fn begin(vendor: &Vendor, answer: Response, out: &mut Vec<ModelEvent>) -> 
             }
             Err(trouble) => Stage::Failed(vendor.troubled(trouble)),
         },
-        Err(broken) => Stage::Failed(failure::of_broken(&broken)),
+        Err(broken) => Stage::Failed(vendor.broken(&broken)),
     }
 }
 
@@ -111,7 +111,7 @@ async fn read(
 ) -> Stage {
     let read = match frames.next().await {
         Some(Ok(frame)) => decoder.frame(&frame, out),
-        Some(Err(broken)) => return Stage::Failed(failure::of_broken(&broken)),
+        Some(Err(broken)) => return Stage::Failed(vendor.broken(&broken)),
         None => match decoder.end(out) {
             Ok(()) if is_whole(out) => return Stage::Over,
             Ok(()) => {
