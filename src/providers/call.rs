@@ -15,7 +15,7 @@ use serde::de::IgnoredAny;
 
 use crate::net::{Frames, Framing};
 
-use super::{Decoder, Vendor, failure};
+use super::{Decoder, Vendor};
 
 /// The events of one call.
 pub(super) fn answer(
@@ -110,7 +110,7 @@ async fn begin(vendor: &Vendor, answer: Response, out: &mut Vec<ModelEvent>) -> 
             Err(_short) if is_cut(&body) => Stage::Failed(ended_early(vendor)),
             Err(trouble) => Stage::Failed(vendor.troubled(trouble)),
         },
-        Err(broken) => Stage::Failed(failure::of_broken(&broken)),
+        Err(broken) => Stage::Failed(vendor.broken(&broken)),
     }
 }
 
@@ -122,7 +122,7 @@ async fn read(
 ) -> Stage {
     let read = match frames.next().await {
         Some(Ok(frame)) => decoder.frame(&frame, out),
-        Some(Err(broken)) => return Stage::Failed(failure::of_broken(&broken)),
+        Some(Err(broken)) => return Stage::Failed(vendor.broken(&broken)),
         None => match decoder.end(out) {
             Ok(()) if is_whole(out) => return Stage::Over,
             Ok(()) => {

@@ -22,7 +22,7 @@ use reqwest::{
 };
 use secrecy::ExposeSecret as _;
 
-use crate::net::{Net, Outgoing, wait_ms, without_password};
+use crate::net::{Broken, Net, Outgoing, wait_ms, without_password};
 
 use super::{Ask, Key, Said, Trouble, Wire, call, failure};
 
@@ -132,7 +132,7 @@ impl Vendor {
         out: &mut Vec<ModelEvent>,
     ) -> Result<Response, ModelFailure> {
         let outgoing = self.outgoing(method, ask)?;
-        let answer = self.net.send(outgoing).await.map_err(|broken| failure::of_broken(&broken))?;
+        let answer = self.net.send(outgoing).await.map_err(|broken| self.broken(&broken))?;
         let now = self.net.clock().now();
         if let Some(limits) = self.wire.limits(answer.headers(), now) {
             out.push(ModelEvent::Limits { limits: Box::new(limits) });
@@ -232,6 +232,12 @@ impl Vendor {
         }
     }
 
+    /// A connection that broke, by whose it was: a tree has several vendors.
+    pub(super) fn broken(&self, broken: &Broken) -> ModelFailure {
+        let failed = failure::of_broken(broken);
+        ModelFailure { message: format!("{}: {}", self.name, failed.message), ..failed }
+    }
+
     /// The vendor's words, short, without the credential.
     fn told(&self, said: &Said) -> String {
         let mut words = String::new();
@@ -279,7 +285,7 @@ impl Vendor {
         let ask = Ask { path, headers: self.wire.headers(), body: bytes::Bytes::new() };
         let answer = self.send(Method::GET, ask, &mut Vec::new()).await?;
         let body = self.net.body(answer).whole(limits::WIRE_REPLY_BYTES).await;
-        let body = body.map_err(|broken| failure::of_broken(&broken))?;
+        let body = body.map_err(|broken| self.broken(&broken))?;
         self.wire.models(&body).map_err(|trouble| self.troubled(trouble))
     }
 

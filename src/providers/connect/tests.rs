@@ -192,6 +192,17 @@ async fn no_part_of_a_credential_is_told_on_where_the_words_are_cut() {
     }
 }
 
+#[tokio::test]
+async fn a_connection_that_breaks_is_told_with_the_name_of_its_provider() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 999\r\n\r\n";
+    for (answer, told) in [("", "deepseek: wait for 127"), (head, "deepseek: read the answer: ")] {
+        let (_, events) = exchange(answer).await;
+        let [Err(failure)] = events.as_slice() else { panic!("a failure, not {events:?}") };
+        assert_eq!((failure.kind, failure.retryable), (FailureKind::Transport, true));
+        assert!(failure.message.starts_with(told), "{}", failure.message);
+    }
+}
+
 /// A value of another type than the protocol has is named by the parser with all it holds.
 #[tokio::test]
 async fn what_a_protocol_does_not_allow_is_told_in_few_words() {
