@@ -80,6 +80,7 @@ impl Crew {
 pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Crew, AppError> {
     let file = check(agents)?;
     let mut config = Config::new(store);
+    config.secrets = environment.secrets.clone();
     for (provider, script) in file.scripts {
         let model = ScriptedModel::parse(&script)?.with_name(provider);
         config.providers.push(Arc::new(model.with_clock(Arc::new(SystemClock))));
