@@ -19,10 +19,11 @@ use crate::{
     clock::SystemClock,
     config::Environment,
     registry::Registry,
+    tools::Fetch,
 };
 
 use super::{
-    AppError, Config,
+    AppError, Config, clock,
     vendors::{self, Served},
 };
 
@@ -32,7 +33,7 @@ pub const TENANT: &str = "default";
 /// Tools that every crew may have.
 #[must_use]
 pub fn tools() -> Vec<Arc<dyn Tool>> {
-    Vec::new()
+    vec![Arc::new(Fetch::new(clock()))]
 }
 
 /// Everything that the agents of a file run on.

@@ -82,7 +82,7 @@ async fn what_tools_and_models_say_of_a_secret_is_masked_before_anybody_reads_or
     }
     let outcome = turn.outcome().await.unwrap();
     assert_eq!(outcome.text(), said, "what was streamed is what was said");
-    assert_eq!(said, "I read [redacted] and [redacted]= there.");
+    assert_eq!(said, "I read [redacted] and [redacted]Q= there.");
     while let Heard::Note(note) = bounded("the house", house.next()).await.unwrap() {
         let ended =
             matches!(&note, Note::Frame(frame) if format!("{frame:?}").contains("TurnFinished"));
