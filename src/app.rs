@@ -4,6 +4,7 @@
 mod closing;
 mod company;
 mod crew;
+mod masked;
 mod vendors;
 
 use std::{
@@ -28,6 +29,7 @@ use crate::{
     config::Environment,
     providers::{KeyError, NetError, SetupError, UnknownProvider},
     store::{Checkup, OpenError, Store, StoreOptions},
+    telemetry::redact::Secrets,
 };
 
 pub use crate::store::Holder;
@@ -53,6 +55,9 @@ pub struct Config {
     pub prices: PriceBook,
     /// What the host offers to its tools.
     pub services: Services,
+    /// What nobody may read: kept out of the sessions' logs and of all that is said about them. The
+    /// environment's and the vendors' are added when the app starts.
+    pub secrets: Secrets,
     /// The runtime's settings.
     pub options: Options,
 }
@@ -75,6 +80,7 @@ impl Config {
             tools: Vec::new(),
             prices: PriceBook::default(),
             services: Services::default(),
+            secrets: Secrets::default(),
             options,
         }
     }
@@ -132,6 +138,7 @@ pub enum AppError {
 pub struct App {
     runtime: Runtime,
     store: Arc<Store>,
+    secrets: Secrets,
 }
 
 impl App {
@@ -142,7 +149,16 @@ impl App {
     pub async fn start(mut config: Config) -> Result<Self, AppError> {
         vendors(&mut config)?;
         let Config {
-            store, script, mut providers, agents, tools, prices, services, options, ..
+            store,
+            script,
+            mut providers,
+            agents,
+            tools,
+            prices,
+            services,
+            secrets,
+            options,
+            vendors: _,
         } = config;
         if let Some(script) = script {
             let model = ScriptedModel::parse(&script)?.with_clock(Arc::new(SystemClock));
@@ -152,12 +168,31 @@ impl App {
         let mut setup = Setup::new(deps(&store));
         setup.options = options;
         setup.agents = agents;
-        setup.tools = tools;
-        setup.providers = providers;
+        setup.tools = tools.into_iter().map(|tool| masked::tool(tool, &secrets)).collect();
+        let masked = |provider| masked::provider(provider, &secrets);
+        setup.providers = providers.into_iter().map(masked).collect();
         setup.prices = prices;
         setup.services = services;
         let runtime = Runtime::start(setup).await?;
-        Ok(Self { runtime, store })
+        Ok(Self { runtime, store, secrets })
+    }
+
+    /// What is kept out of everything that is written.
+    #[must_use]
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// A tool whose output holds no secret, to be registered later.
+    #[must_use]
+    pub fn masked_tool(&self, tool: Arc<dyn Tool>) -> Arc<dyn Tool> {
+        masked::tool(tool, &self.secrets)
+    }
+
+    /// Models whose answers hold no secret, to be registered later.
+    #[must_use]
+    pub fn masked_provider(&self, provider: Arc<dyn ModelProvider>) -> Arc<dyn ModelProvider> {
+        masked::provider(provider, &self.secrets)
     }
 
     /// The handle.
@@ -185,14 +220,16 @@ impl App {
     }
 }
 
-/// Sets up the vendors that a program named: they serve before its other providers, and their models
+/// Learns the environment's secrets, and sets up the vendors that a program named: they serve before its other providers, and their models
 /// cost what the registry says where the program says nothing.
 fn vendors(config: &mut Config) -> Result<(), AppError> {
+    let mut environment = Environment::read();
+    config.secrets.learn_all(&environment.secrets);
+    environment.secrets = config.secrets.clone();
     let wanted = std::mem::take(&mut config.vendors);
     if wanted.is_empty() {
         return Ok(());
     }
-    let environment = Environment::read();
     let mut served = Vec::new();
     for (name, key) in wanted {
         served.push(vendors::named(&name, key, &environment)?);

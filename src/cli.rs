@@ -27,6 +27,7 @@ use crate::{
     agents_file::Mistakes,
     app::AppError,
     config::{Environment, Settings},
+    telemetry::redact::Masking,
 };
 
 use ending::shell;
@@ -310,14 +311,22 @@ fn start_logs(settings: &Settings, quiet: bool) {
         Screen::remark(&format!("log filter {wanted:?} is not understood; it is {usual:?} now"));
         tracing_subscriber::EnvFilter::new(usual)
     });
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let secrets = settings.environment.secrets.clone();
+    let sink = Masking::new(secrets.clone(), io::stderr);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(sink);
     // Somebody who embeds this has set logs up already.
     let _set = logs.with_target(false).try_init();
     let loud = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();
         if thread.name() == Some("main") {
-            return loud(panic);
+            let said = panic.payload_as_str().unwrap_or_default();
+            let clean = secrets.clean_words(said);
+            if clean == said {
+                return loud(panic);
+            }
+            // What panics say by themselves would hold the secret.
+            return Screen::remark(&format!("the program panicked: {clean}"));
         }
         // Whoever owns the task hears of it and says what it does about it.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -11,7 +11,7 @@ use std::{
     path::PathBuf,
 };
 
-use crate::net::Proxies;
+use crate::{net::Proxies, telemetry::redact::Secrets};
 
 pub use settings::{Origin, Row, Settings, Sourced};
 pub use variables::Variables;
@@ -39,6 +39,9 @@ pub struct Environment {
     /// Through whom vendors are reached: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` for what these
     /// leave out, and `NO_PROXY`; in small letters as well, which go first.
     pub proxies: Proxies,
+    /// What of it is a secret by its name or stands in an address, and whatever else is learnt to be
+    /// one later.
+    pub secrets: Secrets,
     /// Everything else by its name: which variables hold credentials, presets and files say.
     pub variables: Variables,
 }
@@ -60,6 +63,7 @@ impl Environment {
         let path = |name: &str| set(name).map(PathBuf::from);
         let either = |name: &str| text(name).or_else(|| text(&name.to_ascii_uppercase()));
         let below = |name: &str, folder: &str| path(name).map(|path| path.join(folder));
+        let variables = Variables::found(&all);
         Self {
             store: path("GREENROOM_STORE"),
             agents: path("GREENROOM_AGENTS"),
@@ -76,7 +80,8 @@ impl Environment {
                 https: either("https_proxy").or_else(|| either("all_proxy")),
                 except: either("no_proxy"),
             },
-            variables: Variables::found(&all),
+            secrets: variables.secrets(),
+            variables,
         }
     }
 }

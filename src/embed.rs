@@ -173,12 +173,13 @@ impl Runtime {
     /// # Errors
     /// When the name is one of the runtime's own, or taken.
     pub async fn add_tool(&self, tool: impl Tool) -> Result<(), RenderError> {
-        Handle::add_tool(self, Arc::new(tool)).await
+        Handle::add_tool(self, self.app.masked_tool(Arc::new(tool))).await
     }
 
     /// Registers somewhere models are served. One of the same name takes the place of the first.
     pub async fn add_provider(&self, provider: impl ModelProvider) {
-        Handle::add_provider(self, Arc::new(provider)).await;
+        let provider = self.app.masked_provider(Arc::new(provider));
+        Handle::add_provider(self, provider).await;
     }
 
     /// Registers an agent, to be opened by name and spawned by others. Sessions that are open keep

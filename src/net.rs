@@ -8,6 +8,7 @@
 
 mod body;
 mod frames;
+mod guard;
 mod proxy;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,9 @@ use reqwest::{Method, Response, Url, header::HeaderMap, redirect, retry};
 
 pub(crate) use body::Body;
 pub(crate) use frames::{Frame, Frames, Framing};
+pub(crate) use guard::Guard;
+#[cfg(test)]
+pub(crate) use guard::Lookup;
 pub use proxy::Proxies;
 pub(crate) use proxy::without_password;
 pub(crate) use wait::{until_ms, wait_ms};
@@ -65,6 +69,8 @@ pub(crate) enum Broken {
     TooLarge { what: &'static str, max: usize },
     #[error("read the answer: it is not UTF-8 text")]
     NotText,
+    #[error("reach {host}: {why}")]
+    Forbidden { host: String, why: String },
 }
 
 /// The client. Clones share its connections.
@@ -73,6 +79,8 @@ pub(crate) struct Net {
     http: reqwest::Client,
     clock: Arc<dyn Clock>,
     patience: Patience,
+    /// Whom it must not reach, where somebody else names the addresses.
+    guard: Option<Guard>,
 }
 
 /// Why there is no client.
@@ -108,20 +116,24 @@ impl Net {
         patience: Patience,
         proxies: Option<&Proxies>,
     ) -> Result<Self, NetError> {
-        #[expect(clippy::disallowed_methods, reason = "the one place that builds a client")]
-        let builder = reqwest::Client::builder();
-        let mut builder = builder
-            .user_agent(concat!("greenroom/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_millis(patience.connect_ms))
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .tcp_nodelay(true)
-            .no_proxy();
+        let mut builder = builder(patience);
         for proxy in proxies.map_or_else(|| Ok(Vec::new()), Proxies::build)? {
             builder = builder.proxy(proxy);
         }
         let http = builder.build().map_err(NetError::Client)?;
-        Ok(Self { http, clock, patience })
+        Ok(Self { http, clock, patience, guard: None })
+    }
+
+    /// A client for addresses that somebody else names: it reaches only what the guard lets it, each
+    /// time by a connection of its own, and never through a proxy, which would look names up itself.
+    pub(crate) fn guarded(
+        clock: Arc<dyn Clock>,
+        patience: Patience,
+        guard: Guard,
+    ) -> Result<Self, NetError> {
+        let builder = builder(patience).dns_resolver(guard.clone()).pool_max_idle_per_host(0);
+        let http = builder.build().map_err(NetError::Client)?;
+        Ok(Self { http, clock, patience, guard: Some(guard) })
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
@@ -131,6 +143,11 @@ impl Net {
     /// Sends and waits for the head of the answer.
     pub(crate) async fn send(&self, outgoing: Outgoing) -> Result<Response, Broken> {
         let host = host(&outgoing.url);
+        if let Some(guard) = &self.guard {
+            // An address in place of a name is looked up by nobody.
+            let literal = guard.literal(&outgoing.url);
+            literal.map_err(|why| Broken::Forbidden { host: host.clone(), why })?;
+        }
         let Outgoing { method, url, headers, body } = outgoing;
         let sent = self.http.request(method, url).headers(headers).body(body).send();
         let ms = self.patience.first_byte_ms;
@@ -156,6 +173,19 @@ impl Net {
         }
         Broken::NoAnswer { host, why: innermost(error) }
     }
+}
+
+/// What every client has.
+fn builder(patience: Patience) -> reqwest::ClientBuilder {
+    #[expect(clippy::disallowed_methods, reason = "the one place that builds a client")]
+    let builder = reqwest::Client::builder();
+    builder
+        .user_agent(concat!("greenroom/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_millis(patience.connect_ms))
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .tcp_nodelay(true)
+        .no_proxy()
 }
 
 impl std::fmt::Debug for Net {

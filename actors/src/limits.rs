@@ -382,3 +382,10 @@ pub const WIRE_WORDS_BYTES: usize = 1_024;
 pub const LIST_MS: u64 = 30_000;
 /// Pages of a vendor's list of models that are read: at 20 to 1,000 a page, every list seen.
 pub const MODEL_PAGES: usize = 100;
+
+/// Redirects that `fetch` follows on one host: pages use one or two.
+pub const FETCH_REDIRECTS: u32 = 5;
+/// Bytes of a page that are read; most are below 1 MiB, and their text far below that.
+pub const FETCH_BYTES: usize = 4 * 1024 * 1024;
+/// The whole time of one `fetch`: a slow page takes 10 s.
+pub const FETCH_MS: u64 = 60_000;

@@ -19,10 +19,11 @@ use crate::{
     clock::SystemClock,
     config::Environment,
     registry::Registry,
+    tools::Fetch,
 };
 
 use super::{
-    AppError, Config,
+    AppError, Config, clock,
     vendors::{self, Served},
 };
 
@@ -32,7 +33,7 @@ pub const TENANT: &str = "default";
 /// Tools that every crew may have.
 #[must_use]
 pub fn tools() -> Vec<Arc<dyn Tool>> {
-    Vec::new()
+    vec![Arc::new(Fetch::new(clock()))]
 }
 
 /// Everything that the agents of a file run on.
@@ -80,6 +81,7 @@ impl Crew {
 pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Crew, AppError> {
     let file = check(agents)?;
     let mut config = Config::new(store);
+    config.secrets = environment.secrets.clone();
     for (provider, script) in file.scripts {
         let model = ScriptedModel::parse(&script)?.with_name(provider);
         config.providers.push(Arc::new(model.with_clock(Arc::new(SystemClock))));

@@ -18,6 +18,7 @@ use crate::{
         connect, preset, presets,
     },
     registry::{Model, Registry},
+    telemetry::redact::{MASK, by_name},
 };
 
 use super::{AppError, clock};
@@ -150,6 +151,14 @@ impl Ways<'_> {
 
     fn serve(&mut self, spec: ProviderSpec, key: Key) -> Result<Served, AppError> {
         let way = self.way(spec.patience)?;
+        let secrets = &self.environment.secrets;
+        let key = key.watched(secrets);
+        for (name, value) in &spec.headers {
+            // A header of one's own that is called like a secret holds one.
+            if by_name(&format!("{name}: {value}")).ends_with(MASK) {
+                secrets.learn(value);
+            }
+        }
         let preset = preset(spec.kind)?;
         let base_url =
             spec.base_url.clone().or_else(|| value(preset.base_variables, self.environment));

@@ -2,14 +2,19 @@
 //! terminal, and without `NO_COLOR`.
 
 use std::{
+    borrow::Cow,
     error::Error,
     fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
+    sync::OnceLock,
 };
 
 use greenroom_actors::domain::ids::Timestamp;
 
-use crate::config::Environment;
+use crate::{
+    config::Environment,
+    telemetry::redact::{Secrets, by_name},
+};
 
 /// Narrower than this, lines are not cut any more.
 const WIDTH_MIN: usize = 40;
@@ -35,8 +40,18 @@ pub(super) enum Tone {
     Plain,
 }
 
+/// What no screen shows: this process's, for it has one screen.
+static SECRETS: OnceLock<Secrets> = OnceLock::new();
+
+/// A text for a screen.
+fn clean(text: &str) -> Cow<'_, str> {
+    SECRETS.get().map_or(Cow::Borrowed(text), |secrets| secrets.clean(text))
+}
+
 impl Screen {
     pub(super) fn new(environment: &Environment) -> Self {
+        // The first one stays: a process has one environment.
+        let _kept = SECRETS.set(environment.secrets.clone());
         let (out, err) = (io::stdout(), io::stderr());
         let width = |terminal: bool, size: Option<usize>| {
             let columns = if terminal { size } else { None };
@@ -66,19 +81,19 @@ impl Screen {
     /// Prints a result.
     pub(super) fn print(text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        writeln!(out, "{text}")?;
+        writeln!(out, "{}", clean(text))?;
         out.flush()
     }
 
     /// Prints a remark. That nobody reads remarks is no failure.
     pub(super) fn remark(text: &str) {
-        let _written = writeln!(io::stderr().lock(), "{text}");
+        let _written = writeln!(io::stderr().lock(), "{}", clean(text));
     }
 
     /// Prints a remark that does not end its line.
     pub(super) fn prompt(text: &str) {
         let mut err = io::stderr().lock();
-        let _written = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+        let _written = err.write_all(clean(text).as_bytes()).and_then(|()| err.flush());
     }
 
     /// Prints an error with what caused it.
@@ -94,7 +109,8 @@ impl Screen {
             }
             (cause, said) = (error.source(), why);
         }
-        Self::remark(&text);
+        // An error may repeat what it could not read, such as an address with a password.
+        Self::remark(&by_name(&text));
     }
 }
 

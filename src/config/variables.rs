@@ -5,6 +5,15 @@ use std::{collections::BTreeMap, ffi::OsString, fmt, sync::Arc};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::telemetry::redact::Secrets;
+
+/// Words in a variable's name that make its value a secret.
+const SECRET: [&str; 9] =
+    ["KEY", "APIKEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "PAT", "CREDENTIAL"];
+/// Words at its end that make it something about a secret.
+const ABOUT: [&str; 10] =
+    ["FILE", "PATH", "DIR", "URL", "URI", "ID", "NAME", "MAX", "LIMIT", "VARIABLE"];
+
 /// Variables of the environment as they were at the start. Clones share them.
 #[derive(Clone, Default)]
 pub struct Variables(Arc<BTreeMap<String, SecretString>>);
@@ -15,6 +24,23 @@ impl Variables {
             Some((name.to_str()?.to_owned(), SecretString::from(value.to_str()?)))
         };
         Self(Arc::new(all.iter().filter_map(text).collect()))
+    }
+
+    /// Values that are secrets by their names, and passwords in addresses.
+    pub(super) fn secrets(&self) -> Secrets {
+        let secrets = Secrets::default();
+        for (name, value) in self.0.iter() {
+            let value = value.expose_secret();
+            let name = name.to_ascii_uppercase();
+            let about = name.rsplit('_').next().is_some_and(|last| ABOUT.contains(&last));
+            if !about && name.split('_').any(|word| SECRET.contains(&word)) {
+                secrets.learn(value);
+            }
+            if value.contains("://") {
+                secrets.learn_address(value);
+            }
+        }
+        secrets
     }
 
     /// What a variable holds; nothing where it is not set, empty, or no text.

@@ -109,6 +109,15 @@ impl Builder {
         self
     }
 
+    /// A value that nobody may read: it is masked in whatever tools and models say, before that is
+    /// written or given out. Credentials of vendors, and variables of the environment that are called
+    /// like a secret, are known without this.
+    #[must_use]
+    pub fn secret(self, value: impl AsRef<str>) -> Self {
+        self.config.secrets.learn(value.as_ref());
+        self
+    }
+
     /// A tool agents may have.
     #[must_use]
     pub fn tool(mut self, tool: impl Tool) -> Self {

@@ -81,6 +81,9 @@ pub(crate) fn of_broken(broken: &Broken) -> ModelFailure {
         Broken::NoAnswer { .. } | Broken::Cut { .. } => {
             ModelFailure::new(FailureKind::Transport, message, true)
         }
+        Broken::Forbidden { .. } => {
+            ModelFailure::new(FailureKind::BadRequest, message, false).unbilled()
+        }
         Broken::TooLarge { .. } | Broken::NotText => {
             ModelFailure::new(FailureKind::Malformed, message, false)
         }

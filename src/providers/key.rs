@@ -12,6 +12,8 @@ use std::{
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::telemetry::redact::Secrets;
+
 /// Longest credential that is read: tokens of Google's are 1 to 2 KiB.
 const KEY_BYTES: u64 = 16 * 1024;
 
@@ -29,6 +31,14 @@ pub enum Key {
     },
     /// In a file.
     File(PathBuf),
+    /// In one of these places, and kept out of everything that is written from the moment it is
+    /// found.
+    Watched {
+        /// Where.
+        key: Box<Key>,
+        /// Who keeps it out.
+        secrets: Secrets,
+    },
 }
 
 /// Why there is no credential.
@@ -84,7 +94,24 @@ impl Key {
             Self::Variable { value: Some(value), .. } => Ok(Some(value.clone())),
             Self::Variable { name, value: None } => Err(KeyError::NotSet { name: name.clone() }),
             Self::File(path) => read(path).map(Some),
+            Self::Watched { key, secrets } => {
+                let found = key.find()?;
+                if let Some(value) = &found {
+                    secrets.learn_passing(value.expose_secret());
+                }
+                Ok(found)
+            }
         }
+    }
+
+    /// The same, and what is found there from now on is kept out by these; what is there now as well.
+    #[must_use]
+    pub fn watched(self, secrets: &Secrets) -> Self {
+        let (key, secrets) = (Box::new(self), secrets.clone());
+        let watched = Self::Watched { key, secrets };
+        // What is not there yet is learnt when it is.
+        let _is_there = watched.is_there();
+        watched
     }
 
     /// Where it is, in words that name no secret.
@@ -94,6 +121,16 @@ impl Key {
             Self::None => "none".to_owned(),
             Self::Variable { name, .. } => name.clone(),
             Self::File(path) => path.display().to_string(),
+            Self::Watched { key, .. } => key.place(),
+        }
+    }
+
+    /// Whether none is needed.
+    pub(crate) fn is_none(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Variable { .. } | Self::File(_) => false,
+            Self::Watched { key, .. } => key.is_none(),
         }
     }
 

@@ -314,10 +314,10 @@ impl ModelProvider for Vendor {
 
     fn credential(&self) -> CredentialName {
         // Who share a key share its rate, whatever formats they speak; without one each is alone.
-        match &self.key {
-            Key::None => CredentialName(self.name.0.clone()),
-            Key::Variable { .. } | Key::File(_) => CredentialName(self.key.place()),
+        if self.key.is_none() {
+            return CredentialName(self.name.0.clone());
         }
+        CredentialName(self.key.place())
     }
 
     fn call(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ModelFailure>> {

@@ -26,6 +26,7 @@ mod parts;
 mod props;
 mod restart;
 mod runtimes;
+mod secrets;
 mod sessions;
 mod stage;
 mod storage;

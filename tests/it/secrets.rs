@@ -1,0 +1,120 @@
+//! Values that nobody may read, said by everybody who can say something, and then looked for
+//! wherever something is written, told or shown.
+
+use std::path::Path;
+
+use futures_util::StreamExt as _;
+use greenroom::{AgentSpec, Heard, Note, Output, Runtime, ToolOutcome, TurnEvent};
+use greenroom_actors::{domain::tool::EffectClass, testing::harness::bounded};
+
+use crate::workshop::tool;
+
+const CANARY: &str = "sk-canary-7Qx9/Zp+04";
+
+/// Three ways in which a tool says it, a model that repeats it to a tool and in its own words.
+const SCRIPT: &str = r#"
+agent *
+    call leak {}
+  then
+    call leak {"how": "fail"}
+  then
+    call leak {"how": "panic"}
+  then
+    call leak {"how": "again sk-canary-7Qx9/Zp+04"}
+  then
+    stream 2 every 1ms
+    say I read sk-canary-7Qx9/Zp+04 and c2stY2FuYXJ5LTdReDkvWnArMDQ= there.
+"#;
+
+fn spelt_in(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
+    let hex: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let spellings = [CANARY.to_ascii_lowercase(), hex, "c2sty2fuyxj5ltdredkvwnar".to_owned()];
+    spellings.into_iter().find(|spelling| text.contains(spelling))
+}
+
+/// No file below the folder holds it.
+fn nowhere_below(folder: &Path) {
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            files += 1;
+            let found = spelt_in(&std::fs::read(&path).unwrap());
+            assert_eq!(found, None, "{}", path.display());
+        }
+    }
+    assert!(files > 0, "there is a store");
+}
+
+fn leak() -> crate::workshop::Prop {
+    tool("leak", EffectClass::Pure, |ctx, args| async move {
+        ctx.progress.report(format!("at {CANARY}"));
+        let args = args.0;
+        assert!(!args.contains(CANARY), "a tool sees none");
+        assert!(!args.contains("panic"), "it broke over {CANARY}");
+        let hex: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let output = Output::text(format!("env: KEY={CANARY} and {hex}, {args}"));
+        if args.contains("fail") {
+            return ToolOutcome::Failed { output };
+        }
+        ToolOutcome::Done { output }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_tools_and_models_say_of_a_secret_is_masked_before_anybody_reads_or_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let builder = Runtime::builder().store(folder.path().join("green.db")).script(SCRIPT);
+    let runtime = builder.secret(CANARY).start().await.unwrap();
+    // Registered later, it is held to the same.
+    runtime.add_tool(leak()).await.unwrap();
+    let mut house = runtime.subscribe();
+    let clerk = AgentSpec::new("clerk", "scripted").allowed_tool("leak");
+    let session = runtime.spawn(&clerk).await.unwrap();
+    let mut turn = session.send("go").await.unwrap();
+    let (mut said, mut all) = (String::new(), String::new());
+    while let Some(event) = bounded("the turn", turn.next()).await {
+        all += &format!("{event:?}\n");
+        if let TurnEvent::Text(text) = &event {
+            said += text;
+        }
+    }
+    let outcome = turn.outcome().await.unwrap();
+    assert_eq!(outcome.text(), said, "what was streamed is what was said");
+    assert_eq!(said, "I read [redacted] and [redacted]Q= there.");
+    while let Heard::Note(note) = bounded("the house", house.next()).await.unwrap() {
+        let ended =
+            matches!(&note, Note::Frame(frame) if format!("{frame:?}").contains("TurnFinished"));
+        all += &format!("{note:?}\n");
+        if ended {
+            break;
+        }
+    }
+    for shown in ["KEY=[redacted] and [redacted]", "at [redacted]", "it broke over [redacted]"] {
+        assert!(all.contains(shown), "{shown:?} is not in {all}");
+    }
+    assert_eq!(spelt_in(all.as_bytes()), None, "{all}");
+    runtime.shutdown().await;
+    nowhere_below(folder.path());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_mask_the_same_store_holds_the_secret() {
+    // What the test above looks for can be found: here nobody said that it is a secret.
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = Runtime::builder().store(folder.path().join("green.db")).script(SCRIPT);
+    let runtime = runtime.tool(leak_plainly()).start().await.unwrap();
+    let session =
+        runtime.spawn(&AgentSpec::new("clerk", "scripted").allowed_tool("leak")).await.unwrap();
+    session.send("go").await.unwrap().outcome().await.unwrap();
+    runtime.shutdown().await;
+    let store = std::fs::read(folder.path().join("green.db")).unwrap();
+    assert!(spelt_in(&store).is_some(), "a secret that nobody knows is written");
+}
+
+fn leak_plainly() -> crate::workshop::Prop {
+    tool("leak", EffectClass::Pure, |_ctx, _args| async {
+        ToolOutcome::Done { output: Output::text(CANARY) }
+    })
+}
