@@ -39,6 +39,7 @@ mod net;
 pub mod providers;
 pub mod store;
 pub mod telemetry;
+pub mod tools;
 
 pub use embed::{
     AnswerError, Approval, Builder, Inbox, Input, Runtime, Session, Tenant, ToolError, TurnEvent,

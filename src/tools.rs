@@ -1,0 +1,16 @@
+//! Tools that touch a machine, as adapters of the runtime's port: what they may do was decided
+//! before they run; how far they can reach is held here, by custody. Processes are held on Linux
+//! only; elsewhere there are no tools that start any.
+
+#[cfg(target_os = "linux")]
+mod command;
+#[cfg(target_os = "linux")]
+pub mod custody;
+#[cfg(target_os = "linux")]
+mod exec;
+pub mod output;
+#[cfg(target_os = "linux")]
+mod shell;
+
+#[cfg(target_os = "linux")]
+pub use self::{command::Bench, exec::Exec, shell::Shell};
