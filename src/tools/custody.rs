@@ -19,6 +19,7 @@
 //! at permission: that was decided before, on the same arguments.
 
 mod calls;
+mod cgroup;
 mod files;
 mod host;
 mod init;
@@ -37,6 +38,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     io::{self, Read as _},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -52,6 +54,7 @@ pub use pages::Null;
 pub use record::Step;
 pub use running::{End, Report, Why, Wishes};
 
+use cgroup::Groups;
 use make::{Ends, Maker};
 use office::Office;
 use record::{RECORD, Record};
@@ -66,6 +69,9 @@ pub struct Options {
     pub without: Vec<Layer>,
     /// What bounds each process.
     pub bounds: Bounds,
+    /// A folder of control groups in which orders may be counted, where the one that this process
+    /// is in cannot be used.
+    pub cgroup: Option<PathBuf>,
     /// Every variable that every process has.
     pub env: BTreeMap<OsString, OsString>,
 }
@@ -87,6 +93,7 @@ impl Default for Options {
             require: Vec::new(),
             without: Vec::new(),
             bounds: Bounds::default(),
+            cgroup: None,
             env: env.map(|(name, value)| (name.into(), value.into())).into(),
         }
     }
@@ -152,7 +159,7 @@ impl Custody {
     /// # Errors
     /// When no process can be held at all, or not as required.
     pub fn start(options: Options) -> Result<Self, NoCustody> {
-        let Options { require, without, bounds, mut env } = options;
+        let Options { require, without, bounds, cgroup, mut env } = options;
         let swept = sweep::sweep();
         let (name, value) = sweep::tag();
         env.insert(name, value);
@@ -163,7 +170,9 @@ impl Custody {
         if landlock == 0 {
             level.without(&[Layer::Files], "this kernel has no Landlock, or it is off");
         }
-        let mut maker = Maker { level, bounds, env, filters: make::filters()? };
+        let counts = level.has(Layer::Count);
+        let groups = if counts { Groups::open(cgroup.as_deref()) } else { None };
+        let mut maker = Maker { level, bounds, env, filters: make::filters()?, groups };
         try_layers(&office, &mut maker)?;
         let lacking = |layer: &Layer| !maker.level.has(*layer);
         let missing = maker.level.missing().filter(|(layer, _)| require.contains(layer));
@@ -209,7 +218,7 @@ impl Custody {
 fn try_layers(office: &Office, maker: &mut Maker) -> Result<(), NoCustody> {
     let is_root = rustix::process::geteuid().is_root();
     loop {
-        maker.level.close(is_root);
+        maker.level.close(is_root, maker.groups.is_some());
         let Err(error) = try_once(office, maker) else { return Ok(()) };
         let StartError::Step { step, source } = &error else { return Err(NoCustody::Trial(error)) };
         let why = source.to_string();
@@ -221,7 +230,7 @@ fn try_layers(office: &Office, maker: &mut Maker) -> Result<(), NoCustody> {
 }
 
 fn try_once(office: &Office, maker: &Maker) -> Result<(), StartError> {
-    let (parcel, Ends { mut socket, .. }) = maker.make(None)?;
+    let (parcel, Ends { mut socket, group: _group, .. }) = maker.make(None)?;
     let patience = Duration::from_millis(limits::CALL_MS);
     socket.set_read_timeout(Some(patience)).map_err(NotMade::Io)?;
     office.leave(parcel)?;

@@ -119,7 +119,8 @@ async fn a_cancel_at_any_moment_is_a_cancel_or_the_real_result_and_leaves_nobody
         let when = std::time::Duration::from_millis(point * 4);
         let (outcome, ()) = tokio::join!(greenroom::Tool::run(&tool, ctx, args), async {
             tokio::time::sleep(when).await;
-            cancel.send(true).unwrap();
+            // A call that has ended listens no more.
+            cancel.send_replace(true);
         });
         match outcome {
             ToolOutcome::Done { output } => assert_eq!(output.shown(), "done\n"),
@@ -176,6 +177,32 @@ async fn a_memory_bomb_ends_itself_alone() {
     let text = hands.exec(&["tail", "/dev/zero"]).await.bad();
     assert!(text.contains("memory exhausted"), "{text}");
     assert_eq!(hands.shell("cat /proc/self/oom_score_adj; nice").await.fine(), "800\n5\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_bomb_stays_small_and_goes_with_its_deadline() {
+    const MOST: u64 = 64;
+    let bounds = Bounds { processes: MOST, ..Bounds::default() };
+    // Without a count this would be no test but an attack on the machine.
+    let require = vec![Layer::Count];
+    let hands = Hands::with(Options { bounds, require, ..Options::default() });
+    let mark = mark();
+    let bomb = format!("mark={mark}; bomb() {{ bomb | bomb & }}; bomb 2>/dev/null; sleep 1000");
+    let most = std::sync::atomic::AtomicUsize::new(0);
+    let call = hands.shell_for(700, &bomb);
+    let watch = async {
+        let begun = std::time::Instant::now();
+        while begun.elapsed().as_millis() < 700 {
+            most.fetch_max(marked(&mark).len(), std::sync::atomic::Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    };
+    let (told, ()) = tokio::join!(call, watch);
+    assert!(told.took_ms < 700 + LATE_MS, "{told:?}");
+    told.bad();
+    assert_eq!(marked(&mark), [0_u32; 0]);
+    let most = most.into_inner() as u64;
+    assert!((8..=MOST).contains(&most), "{most} at once");
 }
 
 #[tokio::test]

@@ -128,9 +128,6 @@ impl World {
         if pages.has(switch::MOUNT) {
             mounts::arrange(pages, self.given.rules.as_ref().map(AsFd::as_fd))?;
         }
-        if let Some(cgroup) = &self.given.cgroup {
-            write(cgroup, b"0").at(Step::Cgroup)?;
-        }
         // When memory runs out, a tool goes before the runtime.
         sys::regardless(written(c"/proc/self/oom_score_adj", c"800"));
         if pages.has(switch::PRIVILEGES) {
@@ -158,6 +155,10 @@ impl World {
     fn step_by_step(&mut self) -> Made {
         set_parent_process_death_signal(Some(Signal::KILL)).at(Step::Death)?;
         setsid().at(Step::Death)?;
+        // The program and not its init: a group whose processes are all reaped can be removed.
+        if let Some(cgroup) = &self.given.cgroup {
+            write(cgroup, b"0").at(Step::Cgroup)?;
+        }
         self.pages.relocate(Word::Argv, Word::ArgvLen);
         self.pages.relocate(Word::Env, Word::EnvLen);
         let pages = &self.pages;

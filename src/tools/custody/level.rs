@@ -115,7 +115,7 @@ impl Level {
     }
 
     /// Layers that cannot be had without those that are missing.
-    pub(super) fn close(&mut self, is_root: bool) {
+    pub(super) fn close(&mut self, is_root: bool, has_groups: bool) {
         const INSIDE: [Layer; 5] =
             [Layer::Processes, Layer::Mounts, Layer::Network, Layer::Ipc, Layer::Proc];
         if !is_root && !self.has(Layer::Users) {
@@ -124,10 +124,14 @@ impl Level {
         if !(self.has(Layer::Processes) && self.has(Layer::Mounts)) {
             self.without(&[Layer::Proc], "needs processes and mounts of its own");
         }
+        if has_groups {
+            return;
+        }
+        let why = "there is no control group to be had, and";
         if !self.has(Layer::Users) {
-            self.without(&[Layer::Count], "needs users of its own, else it counts everybody's");
+            self.without(&[Layer::Count], &format!("{why} no users of its own to count for"));
         } else if is_root {
-            self.without(&[Layer::Count], "the kernel counts no processes of root's");
+            self.without(&[Layer::Count], &format!("{why} the kernel counts none of root's"));
         }
     }
 
@@ -144,11 +148,11 @@ impl Level {
             Step::Proc => &[&[Layer::Proc]],
             Step::Privileges => &[&[Layer::Privileges]],
             Step::Limits => &[&[Layer::Limits]],
+            Step::Cgroup => &[&[Layer::Count]],
             Step::Landlock => &[&[Layer::Files]],
             Step::Seccomp => &[&[Layer::Calls]],
             Step::Order
             | Step::Death
-            | Step::Cgroup
             | Step::Child
             | Step::Cwd
             | Step::Descriptors

@@ -15,6 +15,7 @@ use greenroom_actors::limits;
 
 use super::{
     calls::{self, NoFilter},
+    cgroup::{Group, Groups},
     files::{self, NoRules},
     host::Parcel,
     level::{Layer, Level},
@@ -100,6 +101,8 @@ pub(super) struct Maker {
     pub(super) level: Level,
     pub(super) bounds: Bounds,
     pub(super) env: BTreeMap<OsString, OsString>,
+    /// Where orders are counted.
+    pub(super) groups: Option<Groups>,
     /// Filters without and with network, made once.
     pub(super) filters: [Vec<u8>; 2],
 }
@@ -110,6 +113,8 @@ pub(super) struct Ends {
     pub(super) out: OwnedFd,
     pub(super) err: OwnedFd,
     pub(super) socket: UnixStream,
+    /// Removed when nobody needs the other ends any more.
+    pub(super) group: Option<Group>,
 }
 
 pub(super) fn filters() -> Result<[Vec<u8>; 2], NoFilter> {
@@ -142,6 +147,8 @@ impl Maker {
         };
         let order_file = draft.seal()?;
         let bytes = order_file.metadata()?.len();
+        let groups = self.groups.as_ref().filter(|_| self.level.has(Layer::Count));
+        let (group, cgroup) = groups.map(|groups| groups.make(&self.bounds)).transpose()?.unzip();
         let (socket, theirs) = UnixStream::pair()?;
         let (out, their_out) = pipe()?;
         let (err, their_err) = pipe()?;
@@ -153,9 +160,9 @@ impl Maker {
             err: their_err,
             socket: theirs.into(),
             rules,
-            cgroup: None,
+            cgroup,
         };
-        Ok((parcel, Ends { out, err, socket }))
+        Ok((parcel, Ends { out, err, socket, group }))
     }
 
     fn texts(&self, draft: &mut Draft, order: &Order) -> Result<(), Null> {
@@ -188,7 +195,8 @@ impl Maker {
             (libc::RLIMIT_MEMLOCK, 0),
             (libc::RLIMIT_MSGQUEUE, 0),
         ];
-        if self.level.has(Layer::Count) {
+        // Users of its own are what this counts for; elsewhere it would count everybody's.
+        if self.level.has(Layer::Count) && self.level.has(Layer::Users) {
             most.push((libc::RLIMIT_NPROC, bounds.processes));
         }
         let words: Vec<u64> =

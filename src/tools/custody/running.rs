@@ -21,7 +21,9 @@ use tokio::{
 use crate::tools::output::Capture;
 
 use super::{
-    StartError, failed,
+    StartError,
+    cgroup::Group,
+    failed,
     make::Ends,
     record::{KILL, RECORD, Record, TERM},
 };
@@ -85,18 +87,19 @@ pub(super) struct Running {
     out: Pipe,
     err: Pipe,
     socket: UnixStream,
+    group: Option<Group>,
 }
 
 impl Running {
     pub(super) fn new(ends: Ends) -> io::Result<Self> {
-        let Ends { out, err, socket } = ends;
+        let Ends { out, err, socket, group } = ends;
         socket.set_nonblocking(true)?;
         let socket = UnixStream::from_std(socket)?;
-        Ok(Self { out: Pipe::new(out)?, err: Pipe::new(err)?, socket })
+        Ok(Self { out: Pipe::new(out)?, err: Pipe::new(err)?, socket, group })
     }
 
     pub(super) async fn finish(self, wishes: Wishes<'_>) -> Result<Report, StartError> {
-        let Self { mut out, mut err, socket } = self;
+        let Self { mut out, mut err, socket, group: _group } = self;
         let clock = wishes.clock;
         let (ended, abandoned) = {
             let pumps = future::join(out.pump(), err.pump());

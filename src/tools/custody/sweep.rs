@@ -42,7 +42,7 @@ fn end_if_left(pid: u32) -> bool {
     is_left && rustix::process::pidfd_send_signal(&handle, Signal::KILL).is_ok()
 }
 
-fn is_of_the_dead(value: &[u8]) -> bool {
+pub(super) fn is_of_the_dead(value: &[u8]) -> bool {
     let Ok(value) = std::str::from_utf8(value) else { return false };
     let mut parts = value.split('.');
     let (Some(space), Some(pid), Some(start)) = (parts.next(), parts.next(), parts.next()) else {
