@@ -4,6 +4,7 @@
 mod closing;
 mod company;
 mod crew;
+mod hands;
 
 use std::{
     path::{Path, PathBuf},
@@ -29,6 +30,7 @@ use crate::{
 pub use crate::store::Holder;
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{TENANT, crew, tools};
+pub use hands::custody;
 
 /// What an app is made of.
 pub struct Config {
@@ -42,6 +44,8 @@ pub struct Config {
     pub agents: Vec<AgentSpec>,
     /// Tools they may have.
     pub tools: Vec<Arc<dyn Tool>>,
+    /// Where their commands run: with it they may have `exec` and `shell`.
+    pub workspace: Option<PathBuf>,
     /// What models cost.
     pub prices: PriceBook,
     /// What the host offers to its tools.
@@ -65,6 +69,7 @@ impl Config {
             providers: Vec::new(),
             agents: Vec::new(),
             tools: Vec::new(),
+            workspace: None,
             prices: PriceBook::default(),
             services: Services::default(),
             options,
@@ -93,6 +98,23 @@ pub enum AppError {
     /// What it offers to its tools.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// The folder in which commands are to run.
+    #[error("use the workspace {path}")]
+    Workspace {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Who is to hold its tools' processes.
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Custody(#[from] crate::tools::custody::NoCustody),
+    /// Who is to hold its tools' processes.
+    #[cfg(not(target_os = "linux"))]
+    #[error("hold processes of tools: that is done on Linux only")]
+    Custody,
     /// Its runtime.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -114,8 +136,21 @@ impl App {
     /// # Errors
     /// When the store is refused or something declared cannot be used; then nothing runs.
     pub async fn start(config: Config) -> Result<Self, AppError> {
-        let Config { store, script, mut providers, agents, tools, prices, services, options } =
-            config;
+        let Config {
+            store,
+            script,
+            mut providers,
+            agents,
+            mut tools,
+            workspace,
+            prices,
+            services,
+            options,
+        } = config;
+        // First of all: its host is a copy of this process, which is small now.
+        if let Some(workspace) = workspace {
+            tools.extend(hands::hands(&workspace)?);
+        }
         if let Some(script) = script {
             let model = ScriptedModel::parse(&script)?.with_clock(Arc::new(SystemClock));
             providers.push(Arc::new(model));

@@ -1,7 +1,12 @@
 //! The crew of an agents file: what the file says, joined with the models, tools and services of
 //! this program. Files that it names are read here, relative to it.
 
-use std::{fs::File, io::Read as _, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
@@ -19,7 +24,7 @@ use crate::{
     clock::SystemClock,
 };
 
-use super::{AppError, Config};
+use super::{AppError, Config, hands};
 
 /// Whose data sessions are where nobody says otherwise.
 pub const TENANT: &str = "default";
@@ -39,7 +44,8 @@ pub fn crew(agents: &Path, store: &Path) -> Result<(Config, Option<AgentName>), 
     let text = read(agents).map_err(|why| Mistakes::unreadable(&name, &why))?;
     let folder = agents.parent().unwrap_or(Path::new(""));
     let tools = tools();
-    let known: Vec<ToolName> = tools.iter().map(|tool| tool.spec().name).collect();
+    let known = tools.iter().map(|tool| tool.spec().name).chain(hands::names());
+    let known: Vec<ToolName> = known.collect();
     let world = World {
         tools: &known,
         text: &|path| read(&folder.join(path)),
@@ -56,6 +62,8 @@ pub fn crew(agents: &Path, store: &Path) -> Result<(Config, Option<AgentName>), 
     for (name, value) in file.services {
         config.services = config.services.with(&name, value)?;
     }
+    // Where it is started from, as for any program that works on files.
+    config.workspace = hands::are_wanted(&file.agents).then(|| PathBuf::from("."));
     config.agents = file.agents;
     config.prices = file.prices;
     Ok((config, file.lead))

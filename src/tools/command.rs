@@ -76,8 +76,10 @@ impl Bench {
             Ok(order) => order,
             Err(why) => return ToolOutcome::Failed { output: Output::text(why) },
         };
-        // Asked to end so early that what it wrote still comes out as an answer.
-        let left_ms = ctx.deadline.since_ms(self.clock.now()).saturating_sub(limits::TOOL_END_MS);
+        // Asked to end so early that what it wrote still comes out as an answer; of a short call
+        // half is left for that, and its own deadline ends whoever is not done by then.
+        let left_ms = ctx.deadline.since_ms(self.clock.now());
+        let left_ms = left_ms - limits::TOOL_END_MS.min(left_ms / 2);
         let after_ms = command.timeout_ms.unwrap_or(limits::TOOL_RUN_MS).min(left_ms);
         let wishes = Wishes { clock: &*self.clock, after_ms, cancel: ctx.cancel.clone() };
         match self.custody.run(&order, wishes).await {

@@ -44,6 +44,7 @@ use std::{
 };
 
 use greenroom_actors::limits;
+use tracing::info;
 
 pub use calls::NoFilter;
 pub use files::NoRules;
@@ -181,6 +182,7 @@ impl Custody {
         if require.iter().any(lacking) {
             return Err(NoCustody::Lacking { missing });
         }
+        info!(level = %maker.level, swept, "processes of tools are held");
         Ok(Self(Arc::new(Inner { office, maker, swept })))
     }
 

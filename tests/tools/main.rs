@@ -15,3 +15,4 @@ mod faults;
 mod hands;
 mod layers;
 mod roles;
+mod whole;
