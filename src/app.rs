@@ -149,7 +149,7 @@ impl App {
         } = config;
         // First of all: its host is a copy of this process, which is small now.
         if let Some(workspace) = workspace {
-            tools.extend(hands::hands(&workspace)?);
+            tools.extend(hands::hands(&workspace, &store)?);
         }
         if let Some(script) = script {
             let model = ScriptedModel::parse(&script)?.with_clock(Arc::new(SystemClock));

@@ -22,20 +22,27 @@ pub(super) fn are_wanted(agents: &[AgentSpec]) -> bool {
 
 /// The tools themselves.
 #[cfg(target_os = "linux")]
-pub(super) fn hands(workspace: &Path) -> Result<Vec<Arc<dyn Tool>>, AppError> {
+pub(super) fn hands(workspace: &Path, store: &Path) -> Result<Vec<Arc<dyn Tool>>, AppError> {
     use crate::{
         clock::SystemClock,
         tools::{Bench, Exec, Shell, custody},
     };
     let custody = custody::Custody::start(custody::Options::default())?;
-    let bench = Bench::new(custody, Arc::new(SystemClock), workspace)
-        .map_err(|source| AppError::Workspace { path: workspace.to_owned(), source })?;
+    let at = |source| AppError::Workspace { path: workspace.to_owned(), source };
+    let mut bench = Bench::new(custody, Arc::new(SystemClock), workspace).map_err(at)?;
+    // The log is nobody's to read or write but the runtime's, wherever it lies.
+    let store = std::path::absolute(store).map_err(at)?;
+    for part in ["", "-wal", "-shm", ".lock"] {
+        let mut name = store.clone().into_os_string();
+        name.push(part);
+        bench = bench.hiding(name);
+    }
     Ok(vec![Arc::new(Exec::new(bench.clone())), Arc::new(Shell::new(bench))])
 }
 
 /// Processes are held on Linux only, and none is started that is not.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn hands(_workspace: &Path) -> Result<Vec<Arc<dyn Tool>>, AppError> {
+pub(super) fn hands(_workspace: &Path, _store: &Path) -> Result<Vec<Arc<dyn Tool>>, AppError> {
     Err(AppError::Custody)
 }
 

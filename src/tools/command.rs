@@ -27,6 +27,7 @@ pub struct Bench {
     clock: Arc<dyn Clock>,
     workspace: PathBuf,
     read: Vec<PathBuf>,
+    hidden: Vec<PathBuf>,
     network: bool,
 }
 
@@ -54,13 +55,21 @@ impl Bench {
         workspace: impl AsRef<Path>,
     ) -> std::io::Result<Self> {
         let workspace = workspace.as_ref().canonicalize()?;
-        Ok(Self { custody, clock, workspace, read: Vec::new(), network: false })
+        Ok(Self { custody, clock, workspace, read: Vec::new(), hidden: Vec::new(), network: false })
     }
 
     /// A further tree that commands may read.
     #[must_use]
     pub fn reading(mut self, tree: impl Into<PathBuf>) -> Self {
         self.read.push(tree.into());
+        self
+    }
+
+    /// A file that commands must not touch although it lies where they may: it looks empty to them.
+    /// It takes mounts of their own, so who must rely on it requires that layer.
+    #[must_use]
+    pub fn hiding(mut self, file: impl Into<PathBuf>) -> Self {
+        self.hidden.push(file.into());
         self
     }
 
@@ -107,6 +116,7 @@ impl Bench {
             network: self.network,
             read: self.read.clone(),
             write: vec![self.workspace.clone()],
+            hidden: self.hidden.clone(),
         })
     }
 }

@@ -170,4 +170,6 @@ async fn a_host_that_was_killed_is_replaced() {
     assert!(told.bad().contains("its host died"));
     // The first order after it may still go to the dead one's socket and hear of it.
     assert_eq!(hands.exec(&["echo", "again"]).await.fine(), "again\n");
+    drop(hands);
+    assert_eq!(hosts_of(std::process::id()), [], "it ends with custody");
 }

@@ -15,7 +15,8 @@ async fn house(script: &str, limits: Limits) -> House {
     let folder = tempfile::tempdir().unwrap();
     let workspace = folder.path().join("work");
     std::fs::create_dir(&workspace).unwrap();
-    let store = folder.path().join("green.db");
+    // In the workspace, as it is for who keeps everything in one folder.
+    let store = workspace.join("green.db");
     let runtime = Runtime::builder().store(store).workspace(workspace).script(script);
     let runtime = runtime.start().await.unwrap();
     let agent = AgentSpec::new("smith", "scripted").allowed_tool("exec").allowed_tool("shell");
@@ -79,6 +80,22 @@ async fn a_cancelled_turn_closes_its_call_once_and_leaves_no_process() {
     house.runtime.shutdown().await;
 }
 
+#[tokio::test]
+async fn the_store_is_nobodys_to_touch_even_in_the_workspace() {
+    let house = house("", Limits::default()).await;
+    let run = |command: &str| {
+        let args = serde_json::json!({ "command": command });
+        house.session.run_tool("shell", args)
+    };
+    let looked = run("cat green.db* | wc -c; ls").await.unwrap();
+    assert_eq!(looked.told().0.shown(), "0\ngreen.db\ngreen.db-shm\ngreen.db-wal\ngreen.db.lock\n");
+    run("echo harm >green.db; rm -f green.db*; mv green.db gone").await.unwrap();
+    let again = run("echo alive; ls | wc -l").await.unwrap();
+    assert_eq!(again.told().0.shown(), "alive\n4\n");
+    assert!(!house.session.log().await.unwrap().is_empty());
+    house.runtime.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_takes_running_commands_along() {
     let mark = mark();
@@ -87,5 +104,6 @@ async fn a_shutdown_takes_running_commands_along() {
     let _turn = house.session.send("Go.").await.unwrap();
     tokio::task::block_in_place(|| eventually(20_000, "both run", || marked(&mark).len() >= 2));
     house.runtime.shutdown().await;
-    assert_eq!(marked(&mark), [0_u32; 0]);
+    let gone = || eventually(2_000, "nobody is left", || marked(&mark).is_empty());
+    tokio::task::block_in_place(gone);
 }

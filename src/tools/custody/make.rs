@@ -40,6 +40,8 @@ pub struct Order {
     pub read: Vec<PathBuf>,
     /// Trees in which it may do anything.
     pub write: Vec<PathBuf>,
+    /// Files in those that it must not touch: they look empty. It takes mounts of its own.
+    pub hidden: Vec<PathBuf>,
 }
 
 /// What bounds each process.
@@ -138,6 +140,12 @@ impl Maker {
         draft.set(Word::AccessAll, all);
         draft.set(Word::AccessRead, read);
         let covers = self.scratch(&mut draft, order)?;
+        if self.level.has(Layer::Mounts) {
+            let (at, len) =
+                draft.list(order.hidden.iter().map(|path| path.as_os_str().as_bytes()))?;
+            draft.set(Word::Hidden, at);
+            draft.set(Word::HiddenLen, len);
+        }
         let probing = if is_probe { switch::PROBE } else { 0 };
         draft.set(Word::Switches, self.switches() | covers | probing);
         let rules = if self.level.has(Layer::Files) {

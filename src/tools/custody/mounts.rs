@@ -1,6 +1,7 @@
 //! What an init changes of the tree of files before its program sees it: mounts of its own, a
 //! `/proc` that shows its own processes, and an empty bounded `/tmp` with only those trees below it
-//! that the order may use.
+//! that the order may use. Files that lie in these and are nobody's to touch, the runtime's own
+//! store above all, are hidden.
 //!
 //! Runs in inits: nothing is allocated.
 
@@ -13,8 +14,8 @@ use rustix::{
     fs::{CWD, Mode, OFlags, mkdir, open},
     io::{Errno, Result},
     mount::{
-        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_change,
-        move_mount, open_tree,
+        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_bind,
+        mount_change, move_mount, open_tree,
     },
 };
 
@@ -28,6 +29,8 @@ use super::{
 pub(super) const KEPT: usize = 8;
 /// What is covered.
 pub(super) const TMP: &CStr = c"/tmp";
+/// What hides a file: it reads as empty, and what is written there is gone.
+const NOTHING: &CStr = c"/dev/null";
 
 pub(super) fn arrange(
     pages: &Pages,
@@ -45,6 +48,13 @@ pub(super) fn arrange(
         scratch(pages)
             .and_then(|()| allow(rules, TMP, pages.word(Word::AccessAll)))
             .map_err(|errno| (Step::Scratch, errno))?;
+    }
+    for no in 0..pages.word(Word::HiddenLen) {
+        match mount_bind(NOTHING, pages.listed(Word::Hidden, no)) {
+            // What is not there needs no hiding, or what it stands in is covered already.
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(errno) => return Err((Step::Mount, errno)),
+        }
     }
     Ok(())
 }

@@ -29,6 +29,9 @@ pub(super) enum Word {
     /// Trees below `/tmp` that stay visible when it is covered.
     Kept,
     KeptLen,
+    /// Files that are hidden behind nothing.
+    Hidden,
+    HiddenLen,
     /// How the file system that covers `/tmp` is bounded.
     Scratch,
     /// Landlock's rights for what was mounted after the rules were made: all, and to read.
