@@ -4,6 +4,7 @@
 mod closing;
 mod company;
 mod crew;
+mod hands;
 mod masked;
 mod vendors;
 
@@ -35,6 +36,7 @@ use crate::{
 pub use crate::store::Holder;
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{Crew, TENANT, check, crew, tools};
+pub use hands::custody;
 pub use vendors::{Served, at_hand, key_variables, serve_one, vendor_called};
 
 /// What an app is made of.
@@ -51,6 +53,8 @@ pub struct Config {
     pub agents: Vec<AgentSpec>,
     /// Tools they may have.
     pub tools: Vec<Arc<dyn Tool>>,
+    /// Where their commands run: with it they may have `exec` and `shell`.
+    pub workspace: Option<PathBuf>,
     /// What models cost.
     pub prices: PriceBook,
     /// What the host offers to its tools.
@@ -78,6 +82,7 @@ impl Config {
             vendors: Vec::new(),
             agents: Vec::new(),
             tools: Vec::new(),
+            workspace: None,
             prices: PriceBook::default(),
             services: Services::default(),
             secrets: Secrets::default(),
@@ -125,6 +130,23 @@ pub enum AppError {
     /// What it offers to its tools.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// The folder in which commands are to run.
+    #[error("use the workspace {path}")]
+    Workspace {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Who is to hold its tools' processes.
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Custody(#[from] crate::tools::custody::NoCustody),
+    /// Who is to hold its tools' processes.
+    #[cfg(not(target_os = "linux"))]
+    #[error("hold processes of tools: that is done on Linux only")]
+    Custody,
     /// Its runtime.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -153,13 +175,18 @@ impl App {
             script,
             mut providers,
             agents,
-            tools,
+            mut tools,
+            workspace,
             prices,
             services,
             secrets,
             options,
             vendors: _,
         } = config;
+        // First of all: its host is a copy of this process, which is small now.
+        if let Some(workspace) = workspace {
+            tools.extend(hands::hands(&workspace, &store)?);
+        }
         if let Some(script) = script {
             let model = ScriptedModel::parse(&script)?.with_clock(Arc::new(SystemClock));
             providers.push(Arc::new(model));

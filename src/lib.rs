@@ -40,7 +40,7 @@ pub mod providers;
 pub mod registry;
 pub mod store;
 pub mod telemetry;
-mod tools;
+pub mod tools;
 
 pub use embed::{
     AnswerError, Approval, Builder, Inbox, Input, Runtime, Session, Tenant, ToolError, TurnEvent,

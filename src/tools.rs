@@ -1,5 +1,18 @@
-//! Built-in tools: what an agent may do to the world without a program that offers it more.
+//! Built-in tools, as adapters of the runtime's port: what they may do was decided before they run;
+//! how far they can reach is held here, for processes by custody, for addresses by a guard. Processes
+//! are held on Linux only; elsewhere there are no tools that start any.
 
+#[cfg(target_os = "linux")]
+mod command;
+#[cfg(target_os = "linux")]
+pub mod custody;
+#[cfg(target_os = "linux")]
+mod exec;
 mod fetch;
+pub mod output;
+#[cfg(target_os = "linux")]
+mod shell;
 
-pub(crate) use fetch::Fetch;
+pub(crate) use self::fetch::Fetch;
+#[cfg(target_os = "linux")]
+pub use self::{command::Bench, exec::Exec, shell::Shell};

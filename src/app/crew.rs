@@ -1,7 +1,12 @@
 //! The crew of an agents file: what the file says, joined with the models, tools and services of
 //! this program. Files that it names are read here, relative to it.
 
-use std::{fs::File, io::Read as _, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
@@ -23,7 +28,7 @@ use crate::{
 };
 
 use super::{
-    AppError, Config, clock,
+    AppError, Config, clock, hands,
     vendors::{self, Served},
 };
 
@@ -95,6 +100,8 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     for (name, value) in file.services {
         config.services = config.services.with(&name, value)?;
     }
+    // Where it is started from, as for any program that works on files.
+    config.workspace = hands::are_wanted(&file.agents).then(|| PathBuf::from("."));
     config.agents = file.agents;
     config.prices = file.prices;
     Ok(Crew { config, lead: file.lead, served, registry: file.registry })
@@ -107,7 +114,9 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
 pub fn check(agents: &Path) -> Result<AgentsFile, Mistakes> {
     let name = agents.display().to_string();
     let text = read(agents).map_err(|why| Mistakes::unreadable(&name, &why))?;
-    let known: Vec<ToolName> = tools().iter().map(|tool| tool.spec().name).collect();
+    let own = tools();
+    let known: Vec<ToolName> =
+        own.iter().map(|tool| tool.spec().name).chain(hands::names()).collect();
     let world = World {
         tools: &known,
         text: &|path| read(&folder(agents).join(path)),

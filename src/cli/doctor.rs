@@ -69,6 +69,7 @@ pub(super) async fn run(
             findings.push(Finding::new(false, Grade::Wrong, "sessions", chain(&error)));
         }
     }
+    findings.push(custody());
     let wrong = findings.iter().any(|finding| finding.grade == Grade::Wrong);
     let text = if args.common.json {
         serde_json::to_string_pretty(&findings)?
@@ -86,6 +87,14 @@ pub(super) async fn run(
     };
     Screen::print(&text)?;
     Ok(if wrong { Done::Badly } else { Done::Well })
+}
+
+/// What would hold the processes of tools here.
+fn custody() -> Finding {
+    match app::custody() {
+        Ok(level) => Finding::new(true, Grade::Fine, "tools", format!("held by {level}")),
+        Err(error) => Finding::new(false, Grade::Waits, "tools", chain(&error)),
+    }
 }
 
 /// Where what is said begins.

@@ -125,6 +125,14 @@ impl Builder {
         self
     }
 
+    /// Where agents' commands run: those that are allowed to have `exec` and `shell`, and may do there
+    /// what their permissions say. Every process is held and ends with its call, or with this program.
+    #[must_use]
+    pub fn workspace(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.config.workspace = Some(folder.into());
+        self
+    }
+
     /// An agent that can be opened by name and spawned by others.
     #[must_use]
     pub fn agent(mut self, agent: AgentSpec) -> Self {

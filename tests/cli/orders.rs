@@ -173,6 +173,7 @@ fn the_doctor_names_a_damaged_log_and_says_so_in_its_code() {
     assert_eq!(doctor.status.code(), Some(1), "{}", out(&doctor));
     let said = out(&doctor);
     assert!(said.contains("1 of 2 sessions do not verify"), "{said}");
+    assert!(said.contains("held by") && said.contains("limits"), "{said}");
     assert!(said.contains(&clerk.id().to_string()), "{said}");
     assert!(said.contains("its hash does not match"), "why: {said}");
     // And hides no other from those who look.

@@ -1,0 +1,223 @@
+//! The host: one small process beside the runtime, forked from it at start, that is the parent of
+//! every tool. It starts inits when the runtime's socket brings an order, buries them, and ends when
+//! that socket closes; then every init dies with it.
+//!
+//! Why a process and not a thread of the runtime: a fork copies the page tables of whoever forks,
+//! and the runtime of ten thousand sessions is large while this copy stays as small as it was at
+//! start; the signal of a parent's death is sent when the parent's *thread* ends, and this process
+//! has but one; and orphans need a parent that is not the runtime. Why no program of our own is
+//! executed for it: the running program may be anybody's.
+//!
+//! It dies with the thread that forked it (see `office`), and by the closed socket should somebody
+//! have kept that thread alive. Should it be killed, the runtime forks another.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    fs::{Mode, OFlags, open},
+    io::{Errno, fcntl_dupfd_cloexec},
+    net::{
+        AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    },
+    pipe::{PipeFlags, pipe_with},
+    process::{
+        Pid, Signal, WaitOptions, chdir, getpid, getppid, set_child_subreaper,
+        set_parent_process_death_signal, setsid, wait,
+    },
+    thread::set_name,
+};
+
+use super::{
+    init::{self, Given, say},
+    orphans,
+    record::{Record, Step},
+    sys,
+};
+
+/// Inits that the host can tell from orphans.
+const INITS: usize = 1_024;
+/// Descriptors of one order.
+const GIVEN: usize = 6;
+/// Bytes beside them: the block's size, the namespaces, and which of the last two there are.
+const WORDS: usize = 24;
+
+/// The runtime's side of it.
+#[derive(Debug)]
+pub(super) struct Host {
+    socket: OwnedFd,
+    pub(super) pid: Pid,
+}
+
+/// An order on its way.
+pub(super) struct Parcel {
+    pub(super) order: OwnedFd,
+    pub(super) bytes: u64,
+    pub(super) namespaces: u64,
+    pub(super) out: OwnedFd,
+    pub(super) err: OwnedFd,
+    pub(super) socket: OwnedFd,
+    pub(super) rules: Option<OwnedFd>,
+    pub(super) cgroup: Option<OwnedFd>,
+}
+
+impl Host {
+    /// Forks one. It dies when the calling thread ends.
+    pub(super) fn start() -> io::Result<Self> {
+        let kind = SocketType::SEQPACKET;
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+        let runtime = getpid();
+        // Until the copy has forgotten them, the runtime's handlers must not run in it.
+        sys::hold_signals(true);
+        match sys::fork()? {
+            None => {
+                drop(ours);
+                sys::regardless(serve(theirs, runtime));
+                sys::leave(0)
+            }
+            Some(pid) => Ok(Self { socket: ours, pid }),
+        }
+    }
+
+    /// Hands an order over.
+    pub(super) fn send(&self, parcel: &Parcel) -> io::Result<()> {
+        let Parcel { order, bytes, namespaces, out, err, socket, rules, cgroup } = parcel;
+        let extras = u64::from(rules.is_some()) | u64::from(cgroup.is_some()) << 1;
+        let mut words = [0_u8; WORDS];
+        for (place, word) in words.chunks_exact_mut(8).zip([*bytes, *namespaces, extras]) {
+            place.copy_from_slice(&word.to_ne_bytes());
+        }
+        let mut fds = vec![order.as_fd(), out.as_fd(), err.as_fd(), socket.as_fd()];
+        fds.extend(rules.iter().chain(cgroup).map(AsFd::as_fd));
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(GIVEN))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        sendmsg(&self.socket, &[IoSlice::new(&words)], &mut control, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+}
+
+/// The host's life, in the copy: nothing is allocated from here on.
+fn serve(socket: OwnedFd, runtime: Pid) -> Result<(), Errno> {
+    sys::forget_handlers();
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() != Some(runtime) {
+        return Err(Errno::SRCH);
+    }
+    // Away from the terminal: what is typed there is the runtime's to hear of, and tools end in order.
+    setsid()?;
+    chdir(c"/")?;
+    let (socket, alive, held) = settle(socket)?;
+    let host = getpid();
+    set_child_subreaper(Some(getpid()))?;
+    sys::regardless(set_name(c"greenroom-host"));
+    let signals = sys::signals()?;
+    let mut inits = [0_i32; INITS];
+    loop {
+        let mut fds = [PollFd::new(&socket, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        let has_order = fds.first().is_some_and(|fd| !fd.revents().is_empty());
+        let has_signal = fds.last().is_some_and(|fd| !fd.revents().is_empty());
+        if has_signal {
+            bury(&signals, &mut inits);
+        }
+        if has_order {
+            let Some((given, bytes, namespaces)) = receive(socket.as_fd())? else { return Ok(()) };
+            match sys::fork_into(namespaces) {
+                Ok(None) => {
+                    // Its copy of the pipe's end would make the host immortal for those who look.
+                    drop((socket, signals, held));
+                    sys::regardless(set_name(c"greenroom-init"));
+                    init::live(given, bytes as usize, alive.as_fd(), host);
+                }
+                Ok(Some(pid)) => {
+                    if let Some(free) = inits.iter_mut().find(|pid| **pid == 0) {
+                        *free = pid.as_raw_nonzero().get();
+                    }
+                }
+                Err(errno) => {
+                    let record = Record::Failed { step: Step::Fork, errno: errno.raw_os_error() };
+                    say(given.socket.as_fd(), record);
+                }
+            }
+        }
+    }
+}
+
+/// Gives the socket and the pipe places of their own, nothing to the three that everybody knows, and
+/// closes all else that the runtime had open. The pipe's second end is held as long as this lives.
+fn settle(socket: OwnedFd) -> Result<(OwnedFd, OwnedFd, OwnedFd), Errno> {
+    const SOCKET: i32 = 3;
+    // Out of the way first: what stands at the place may be the socket itself.
+    let far = fcntl_dupfd_cloexec(&socket, SOCKET + 1)?;
+    std::mem::forget(socket);
+    sys::place(far, SOCKET)?;
+    sys::close_from(SOCKET as u32 + 1, false)?;
+    for place in 0..SOCKET {
+        let null = open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        sys::place(null, place)?;
+    }
+    let (alive, held) = pipe_with(PipeFlags::CLOEXEC)?;
+    Ok((sys::given(SOCKET), alive, held))
+}
+
+/// Takes one order; `None` when the runtime has hung up.
+fn receive(socket: BorrowedFd<'_>) -> Result<Option<(Given, u64, u64)>, Errno> {
+    let mut words = [0_u8; WORDS];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(GIVEN))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut into = [IoSliceMut::new(&mut words)];
+    if recvmsg(socket, &mut into, &mut control, RecvFlags::CMSG_CLOEXEC)?.bytes < WORDS {
+        return Ok(None);
+    }
+    let mut fds: [Option<OwnedFd>; GIVEN] = [const { None }; GIVEN];
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(sent) = message {
+            fds.iter_mut().zip(sent).for_each(|(place, fd)| *place = Some(fd));
+        }
+    }
+    let word = |no: usize| {
+        let bytes = words.get(no * 8..).and_then(<[u8]>::first_chunk);
+        bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+    };
+    let [order, out, err, socket, fifth, sixth] = fds;
+    let (rules, cgroup) = match word(2) {
+        1 => (fifth, None),
+        2 => (None, fifth),
+        _ => (fifth, sixth),
+    };
+    let (Some(order), Some(out), Some(err), Some(socket)) = (order, out, err, socket) else {
+        return Err(Errno::BADF);
+    };
+    Ok(Some((Given { order, out, err, socket, rules, cgroup }, word(0), word(1))))
+}
+
+/// Reaps inits, and ends whom an init left behind that was killed before it could wipe.
+fn bury(signals: &OwnedFd, inits: &mut [i32; INITS]) {
+    let mut info = [0_u8; 128];
+    while let Ok(1..) = rustix::io::read(signals, &mut info) {}
+    let mut buried = false;
+    while let Ok(Some((pid, _how))) = wait(WaitOptions::NOHANG) {
+        buried = true;
+        let pid = pid.as_raw_nonzero().get();
+        inits.iter_mut().filter(|known| **known == pid).for_each(|known| *known = 0);
+    }
+    // With the table full an init could be taken for an orphan.
+    if buried && inits.contains(&0) {
+        orphans::children(getpid(), 0, &|_, child| {
+            if !inits.contains(&child.as_raw_nonzero().get()) {
+                init::end(child, Signal::KILL);
+            }
+        });
+    }
+}

@@ -1,0 +1,178 @@
+//! What holds a tool's process, layer by layer, as a value: which layers are in force on this
+//! machine was tried once at start, and is said wherever somebody asks.
+
+use std::{collections::BTreeSet, fmt};
+
+use super::record::Step;
+
+/// One layer of the sandbox. Beside these every process has a session of its own, dies with the
+/// runtime, has three descriptors, an environment made for it, and is reaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// Users of its own: what the other namespaces take where the runtime is not root.
+    Users,
+    /// Processes of its own: it sees and reaches no other, and all of them end at once.
+    Processes,
+    /// Mounts of its own, with an empty bounded `/tmp`.
+    Mounts,
+    /// A `/proc` that shows its own processes alone.
+    Proc,
+    /// A network of its own, with nobody in it.
+    Network,
+    /// Message queues and shared memory of its own.
+    Ipc,
+    /// No capability, and none from any program.
+    Privileges,
+    /// Bounds on memory, processor time, files and descriptors.
+    Limits,
+    /// A bound on the number of its processes that counts nobody else's.
+    Count,
+    /// Rules for files (Landlock).
+    Files,
+    /// A filter of system calls (seccomp).
+    Calls,
+}
+
+impl Layer {
+    /// All of them, the outermost first.
+    pub const ALL: [Self; 11] = [
+        Self::Users,
+        Self::Processes,
+        Self::Mounts,
+        Self::Proc,
+        Self::Network,
+        Self::Ipc,
+        Self::Privileges,
+        Self::Limits,
+        Self::Count,
+        Self::Files,
+        Self::Calls,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Processes => "processes",
+            Self::Mounts => "mounts",
+            Self::Proc => "proc",
+            Self::Network => "network",
+            Self::Ipc => "ipc",
+            Self::Privileges => "privileges",
+            Self::Limits => "limits",
+            Self::Count => "count",
+            Self::Files => "files",
+            Self::Calls => "calls",
+        }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// The layers in force, and why the others are not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Level {
+    layers: BTreeSet<Layer>,
+    missing: Vec<(Layer, String)>,
+    /// Landlock's version.
+    pub(super) landlock: u32,
+}
+
+impl Level {
+    pub(super) fn of(layers: impl IntoIterator<Item = Layer>, landlock: u32) -> Self {
+        Self { layers: layers.into_iter().collect(), missing: Vec::new(), landlock }
+    }
+
+    /// Whether a layer is in force.
+    #[must_use]
+    pub fn has(&self, layer: Layer) -> bool {
+        self.layers.contains(&layer)
+    }
+
+    /// The layers in force.
+    pub fn layers(&self) -> impl Iterator<Item = Layer> + '_ {
+        self.layers.iter().copied()
+    }
+
+    /// The layers that are not, each with the reason.
+    pub fn missing(&self) -> impl Iterator<Item = (Layer, &str)> {
+        self.missing.iter().map(|(layer, why)| (*layer, why.as_str()))
+    }
+
+    /// Goes without these, for a reason; whether that changed anything.
+    pub(super) fn without(&mut self, layers: &[Layer], why: &str) -> bool {
+        let mut changed = false;
+        for layer in layers.iter().filter(|layer| self.layers.remove(layer)) {
+            self.missing.push((*layer, why.to_owned()));
+            changed = true;
+        }
+        changed
+    }
+
+    /// Layers that cannot be had without those that are missing.
+    pub(super) fn close(&mut self, is_root: bool, has_groups: bool) {
+        const INSIDE: [Layer; 5] =
+            [Layer::Processes, Layer::Mounts, Layer::Network, Layer::Ipc, Layer::Proc];
+        if !is_root && !self.has(Layer::Users) {
+            self.without(&INSIDE, "needs users of its own, or a runtime that is root");
+        }
+        if !(self.has(Layer::Processes) && self.has(Layer::Mounts)) {
+            self.without(&[Layer::Proc], "needs processes and mounts of its own");
+        }
+        if has_groups {
+            return;
+        }
+        let why = "there is no control group to be had, and";
+        if !self.has(Layer::Users) {
+            self.without(&[Layer::Count], &format!("{why} no users of its own to count for"));
+        } else if is_root {
+            self.without(&[Layer::Count], &format!("{why} the kernel counts none of root's"));
+        }
+    }
+
+    /// What to go without when a step failed; empty where nothing can be spared.
+    pub(super) const fn suspects(step: Step) -> &'static [&'static [Layer]] {
+        const NAMESPACES: &[&[Layer]] = &[
+            &[Layer::Users],
+            &[Layer::Users, Layer::Processes, Layer::Mounts, Layer::Network, Layer::Ipc],
+        ];
+        match step {
+            Step::Fork => NAMESPACES,
+            Step::Users => &[&[Layer::Users]],
+            Step::Mount | Step::Scratch => &[&[Layer::Mounts]],
+            Step::Proc => &[&[Layer::Proc]],
+            Step::Privileges => &[&[Layer::Privileges]],
+            Step::Limits => &[&[Layer::Limits]],
+            Step::Cgroup => &[&[Layer::Count]],
+            Step::Landlock => &[&[Layer::Files]],
+            Step::Seccomp => &[&[Layer::Calls]],
+            Step::Order
+            | Step::Death
+            | Step::Child
+            | Step::Cwd
+            | Step::Descriptors
+            | Step::Execute => &[],
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = |layers: Vec<String>| layers.join(", ");
+        let held = self.layers.iter().map(|layer| match layer {
+            Layer::Files => format!("files (Landlock {})", self.landlock),
+            layer => layer.to_string(),
+        });
+        write!(f, "{}", words(held.collect()))?;
+        if !self.missing.is_empty() {
+            let gone = self.missing.iter().map(|(layer, why)| format!("{layer} ({why})"));
+            write!(f, "; without {}", words(gone.collect()))?;
+        }
+        Ok(())
+    }
+}

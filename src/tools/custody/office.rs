@@ -1,0 +1,95 @@
+//! The thread that forks hosts and hands them orders. It lives as long as custody does, for hosts
+//! die with the thread that forked them; a pool's thread would take them along whenever the pool
+//! had nothing to do.
+
+use std::{
+    io,
+    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    thread::JoinHandle,
+};
+
+use greenroom_actors::limits;
+use rustix::process::{Pid, WaitOptions, waitpid};
+use tracing::warn;
+
+use super::{
+    host::{Host, Parcel},
+    sys,
+};
+
+/// Where orders are left.
+#[derive(Debug)]
+pub(super) struct Office {
+    orders: Option<SyncSender<Parcel>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// An order that was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Too many wait.
+    #[error("start a process: {} others wait to be started", limits::TOOL_ORDERS)]
+    Busy,
+    /// There is no host, and none can be had.
+    #[error("start a process: custody has ended")]
+    Closed,
+}
+
+impl Office {
+    pub(super) fn open() -> io::Result<Self> {
+        let (orders, waiting) = sync_channel(limits::TOOL_ORDERS);
+        let (ready, first) = sync_channel(1);
+        let thread = std::thread::Builder::new().name("custody".to_owned()).spawn(move || {
+            let host = Host::start();
+            // Whoever opens waits for this word, so somebody hears it.
+            sys::regardless(ready.send(host.as_ref().map(|_| ()).map_err(io::Error::kind)));
+            if let Ok(host) = host {
+                hand_over(host, &waiting);
+            }
+        })?;
+        let office = Self { orders: Some(orders), thread: Some(thread) };
+        match first.recv() {
+            Ok(Ok(())) => Ok(office),
+            Ok(Err(kind)) => Err(kind.into()),
+            Err(_gone) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    pub(super) fn leave(&self, parcel: Parcel) -> Result<(), Refused> {
+        let orders = self.orders.as_ref().ok_or(Refused::Closed)?;
+        orders.try_send(parcel).map_err(|error| match error {
+            TrySendError::Full(_) => Refused::Busy,
+            TrySendError::Disconnected(_) => Refused::Closed,
+        })
+    }
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        self.orders = None;
+        // A thread that panicked has said so.
+        sys::regardless(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+/// A parcel that cannot be sent is dropped; its socket closes, and who waits there hears of it.
+fn hand_over(mut host: Host, waiting: &Receiver<Parcel>) {
+    while let Ok(parcel) = waiting.recv() {
+        let Err(error) = host.send(&parcel) else { continue };
+        warn!(pid = host.pid.as_raw_pid(), %error, "the host of tools is gone, another is started");
+        let Ok(next) = Host::start() else { break };
+        end(std::mem::replace(&mut host, next));
+        if let Err(error) = host.send(&parcel) {
+            warn!(%error, "the new host of tools takes no order");
+        }
+    }
+    end(host);
+}
+
+/// Lets a host go, and waits until it has.
+fn end(host: Host) {
+    let pid: Pid = host.pid;
+    drop(host);
+    // An app that has its children reaped for it has nothing left to wait for.
+    sys::regardless(waitpid(Some(pid), WaitOptions::empty()));
+}

@@ -1,0 +1,128 @@
+//! Each layer of the sandbox against an attack that it alone stops: with every layer in force the
+//! attack fails, with only that one left out it succeeds.
+
+use greenroom::tools::custody::{Bounds, Custody, Layer, NoCustody, Options};
+
+use crate::hands::Hands;
+
+/// An attack prints this when it has come through.
+const THROUGH: &str = "came through";
+
+/// Bounds that an attack can pass without harm.
+fn options(without: &[Layer]) -> Options {
+    let bounds = Bounds { file_bytes: 1 << 20, processes: 40, ..Bounds::default() };
+    Options { bounds, without: without.to_vec(), ..Options::default() }
+}
+
+async fn comes_through(without: &[Layer], attack: &str) -> (bool, String) {
+    let hands = Hands::with(options(without));
+    let told = hands.shell(attack).await;
+    (told.text.contains(THROUGH), format!("{told:?} under {}", hands.custody.level()))
+}
+
+/// The attack must fail, and must succeed without the layer.
+async fn stops(layer: Layer, attack: &str) {
+    let full = Hands::with(options(&[]));
+    assert!(
+        full.custody.level().has(layer),
+        "this machine has no {layer}: {}",
+        full.custody.level()
+    );
+    let attack = format!("{{ {attack} ; }} && echo {THROUGH}");
+    let (through, told) = comes_through(&[], &attack).await;
+    assert!(!through, "{layer} stops nothing: {attack}: {told}");
+    let (through, told) = comes_through(&[layer], &attack).await;
+    assert!(through, "something else stops it without {layer}: {attack}: {told}");
+}
+
+#[tokio::test]
+async fn without_processes_of_its_own_it_sees_who_else_is_there() {
+    let own = std::process::id();
+    stops(Layer::Processes, &format!("grep -q tools /proc/{own}/comm")).await;
+    stops(Layer::Proc, &format!("grep -q tools /proc/{own}/comm")).await;
+}
+
+#[tokio::test]
+async fn without_mounts_of_its_own_it_sees_what_lies_in_tmp() {
+    let other = tempfile::tempdir().unwrap();
+    stops(Layer::Mounts, &format!("test -d {}", other.path().display())).await;
+}
+
+#[tokio::test]
+async fn without_a_network_of_its_own_it_sees_who_listens() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    stops(Layer::Network, &format!("grep -q ':{port:04X} ' /proc/net/tcp")).await;
+}
+
+#[tokio::test]
+async fn without_shared_memory_of_its_own_it_sees_that_of_others() {
+    let run = |args: &[&str]| {
+        let output = std::process::Command::new("ipcmk").args(args).output().expect("ipcmk");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = run(&["-M", "4096"]);
+    let id = said.rsplit(' ').next().unwrap().trim().to_owned();
+    let attack =
+        format!("awk '$2 == {id} {{ found = 1 }} END {{ exit !found }}' /proc/sysvipc/shm");
+    stops(Layer::Ipc, &attack).await;
+    let removed = std::process::Command::new("ipcrm").args(["-m", &id]).status().unwrap();
+    assert!(removed.success());
+}
+
+#[tokio::test]
+async fn without_its_privileges_given_up_it_has_them() {
+    if rustix::process::geteuid().is_root() {
+        // What nobody may read, not even its owner, needs a capability.
+        stops(Layer::Privileges, "rm -f x; echo secret >x && chmod 0 x && cat x").await;
+    } else {
+        stops(Layer::Privileges, "grep -q 'NoNewPrivs:.0' /proc/self/status").await;
+    }
+}
+
+#[tokio::test]
+async fn without_limits_a_file_grows() {
+    stops(Layer::Limits, "head -c 3M /dev/zero >large").await;
+}
+
+#[tokio::test]
+async fn without_a_count_it_becomes_many() {
+    stops(Layer::Count, "for i in {1..60}; do sleep 5 & [ $(jobs -r | wc -l) -ge 50 ] && break; done; [ $(jobs -r | wc -l) -ge 50 ]").await;
+}
+
+#[tokio::test]
+async fn without_rules_of_files_it_reads_what_is_not_its_own() {
+    // Not below `/tmp`, which is covered anyway.
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "canary").unwrap();
+    let secret = secret.display();
+    stops(Layer::Files, &format!("grep -q canary {secret}")).await;
+    stops(Layer::Files, &format!("echo changed >>{secret}")).await;
+    stops(Layer::Files, &format!("rm {secret}")).await;
+}
+
+#[tokio::test]
+async fn without_a_filter_it_makes_a_world_of_its_own() {
+    stops(Layer::Calls, "unshare --user true").await;
+    // Refused before anybody asks whom it would reach: there is not even a socket.
+    let socket = "(exec 3<>/dev/udp/127.0.0.1/9) 2>&1 | grep -qv 'not permitted'";
+    stops(Layer::Calls, socket).await;
+}
+
+#[tokio::test]
+async fn a_required_layer_that_cannot_be_had_is_a_refusal() {
+    for layer in Layer::ALL {
+        let options = Options { require: vec![layer], without: vec![layer], ..Options::default() };
+        let refused = Custody::start(options).unwrap_err();
+        let NoCustody::Lacking { missing } = &refused else { panic!("{refused:?}") };
+        assert!(missing.iter().any(|why| why.contains(layer.word())), "{layer}: {missing:?}");
+    }
+}
+
+#[tokio::test]
+async fn with_no_layer_at_all_a_command_still_runs_and_is_owned() {
+    let hands = Hands::with(Options { without: Layer::ALL.to_vec(), ..Options::default() });
+    assert_eq!(hands.custody.level().layers().count(), 0);
+    assert_eq!(hands.exec(&["echo", "bare"]).await.fine(), "bare\n");
+}

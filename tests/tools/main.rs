@@ -1,0 +1,18 @@
+//! Tools on a real machine: real processes, real signals, real attacks. Where the kernel lacks what a
+//! test needs the test fails and says so.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    reason = "test code: it measures real time, prints figures, and its helpers stand outside test functions"
+)]
+#![cfg(target_os = "linux")]
+
+mod faults;
+mod hands;
+mod layers;
+mod roles;
+mod whole;
