@@ -1,0 +1,3 @@
+//! Tools that act on this machine, each behind the `Tool` port.
+
+pub mod files;
