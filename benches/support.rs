@@ -4,6 +4,7 @@
 
 pub mod bare;
 pub mod frames;
+pub mod looks;
 pub mod table;
 
 use std::{

@@ -1,5 +1,5 @@
-//! Durable turns per second: a turn with a model that says nothing, and one with a tool call in the
-//! process, at 1, 100 and 10,000 sessions at once, against a bare group-commit loop that commits
+//! Durable turns per second: a turn with a model that says nothing, and one whose model asks for a
+//! tool call in the process and says nothing (neither model costs anything, see `support::looks`), at 1, 100 and 10,000 sessions at once, against a bare group-commit loop that commits
 //! the same rows, and against the store alone. Run it with `cargo bench --bench turns`; `--quick`
 //! runs small sizes, further words choose rows.
 
@@ -20,11 +20,10 @@ use std::{
 };
 
 use greenroom::{EffectClass, Runtime, Session, TypedTool};
-use greenroom_actors::{
-    ports::Append,
-    scripted::{NoopModel, PromptScriptModel},
+use greenroom_actors::{ports::Append, scripted::NoopModel};
+use support::{
+    Stage, Wanted, agent, bare::Loop, executor, frames, frames::Alone, looks::Looks, ms, quantile,
 };
-use support::{Stage, Wanted, agent, bare::Loop, executor, frames, frames::Alone, ms, quantile};
 use tokio::task::JoinSet;
 
 /// Sessions at once, and turns each of them does.
@@ -50,13 +49,6 @@ impl Turn {
             Self::WithTool => "one tool call",
         }
     }
-
-    const fn input(self) -> &'static str {
-        match self {
-            Self::Plain => "go",
-            Self::WithTool => r#"{"tool":"look","args":{}}"#,
-        }
-    }
 }
 
 async fn stage(turn: Turn) -> Stage {
@@ -69,16 +61,16 @@ async fn stage(turn: Turn) -> Stage {
                 Ok("nothing".to_owned())
             });
             let look = look.effect(EffectClass::Pure).pool("bench");
-            let builder = builder.provider(PromptScriptModel).tool(look).slots("bench", 10_000);
-            (builder, agent("prompt-script", &["look"]))
+            let builder = builder.provider(Looks).tool(look).slots("bench", 10_000);
+            (builder, agent("looks", &["look"]))
         }
     };
     let runtime = Arc::new(builder.start().await.unwrap());
     Stage { folder, runtime, agent }
 }
 
-async fn one(session: &Session, turn: Turn) {
-    let outcome = session.send(turn.input()).await.unwrap().outcome().await.unwrap();
+async fn one(session: &Session) {
+    let outcome = session.send("go").await.unwrap().outcome().await.unwrap();
     assert!(matches!(outcome, greenroom::TurnOutcome::Completed { .. }), "{outcome:?}");
 }
 
@@ -126,7 +118,7 @@ async fn ours(turn: Turn, (sessions, each): (usize, usize)) -> (Figures, Arc<[Ar
     let open = support::open(&runtime, &agent, sessions).await;
     let first = open[0].id();
     let figures = Figures::of(open, each, |session: Arc<Session>, _no| async move {
-        one(&session, turn).await;
+        one(&session).await;
     });
     let figures = figures.await;
     let frames = frames::last_turn(&runtime, first, each).await;

@@ -9,6 +9,7 @@ mod agents;
 mod budgets;
 mod models;
 mod permissions;
+mod providers;
 mod team;
 mod tools;
 
@@ -24,10 +25,14 @@ use greenroom_actors::domain::{
     usage::PriceBook,
 };
 
-use crate::document::{Section, Sheet};
+use crate::{
+    document::{Section, Sheet},
+    registry::Registry,
+};
 
 pub use crate::document::Mistakes;
 pub(crate) use permissions::rules;
+pub use providers::{KeyAt, ProviderSpec};
 
 /// What a file comes to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +41,10 @@ pub struct AgentsFile {
     pub agents: Vec<AgentSpec>,
     /// Who is spoken to unless said otherwise: the coordinator, or the only agent.
     pub lead: Option<AgentName>,
+    /// Where its models are served: its own providers, and vendors that its models name.
+    pub providers: Vec<ProviderSpec>,
+    /// What is known about models, its own data over what is built in.
+    pub registry: Registry,
     /// Scripts that answer in place of models: as which provider, and the script's text.
     pub scripts: Vec<(ProviderName, String)>,
     /// What models cost.
@@ -71,7 +80,8 @@ impl std::fmt::Debug for World<'_> {
     }
 }
 
-const KEYS: [&str; 6] = ["agents", "models", "tools", "budgets", "permissions", "services"];
+const KEYS: [&str; 8] =
+    ["agents", "models", "providers", "registry", "tools", "budgets", "permissions", "services"];
 
 impl AgentsFile {
     /// Reads a file; `name` is what to call it in an error.
@@ -90,7 +100,10 @@ impl AgentsFile {
 
     fn fill(&mut self, all: &Section<'_, '_>, world: &World<'_>) {
         all.only(&KEYS);
-        let models = models::read(all, world);
+        self.registry = registry(all, world);
+        let providers = providers::read(all);
+        let models =
+            models::read(all, &models::Parts { providers, registry: &self.registry }, world);
         let tools = tools::read(all, world);
         let budgets = budgets::named(all);
         self.services = tools::services(all);
@@ -99,7 +112,24 @@ impl AgentsFile {
         self.lead = team::check(all, &drafts, &models);
         self.agents = drafts.into_iter().map(|draft| draft.spec).collect();
         self.prices = models.prices();
+        self.providers = models.providers();
         self.scripts = models.scripts();
         self.stand_ins = tools.stand_ins;
     }
+}
+
+/// What is known about models: the file's own data lies over what is built in.
+fn registry(all: &Section<'_, '_>, world: &World<'_>) -> Registry {
+    let built_in = Registry::built_in();
+    let Some(path) = all.words("registry") else { return built_in };
+    let text = (world.text)(Path::new(&path.value));
+    let read = text.and_then(|text| {
+        let own = built_in.clone().with(&path.value, &text);
+        own.map_err(|mistakes| mistakes.to_string())
+    });
+    read.unwrap_or_else(|why| {
+        let what = format!("registry {:?}: {why}", path.value);
+        all.sheet.note(path.span, what, "models by vendor, as in docs/agents-file.md".to_owned());
+        built_in
+    })
 }

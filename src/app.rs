@@ -4,6 +4,7 @@
 mod closing;
 mod company;
 mod crew;
+mod vendors;
 
 use std::{
     path::{Path, PathBuf},
@@ -12,23 +13,27 @@ use std::{
 
 use greenroom_actors::{
     Runtime, ServiceError,
-    domain::{agent::AgentSpec, usage::PriceBook},
+    domain::{agent::AgentSpec, ids::ProviderName, usage::PriceBook},
     ports::{Clock, JournalError, ModelProvider, Services, Tool},
     runtime::{Deps, Options, Reading, Setup, StartError},
     scripted::{ScriptError, ScriptedModel},
 };
 
+use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::{
     agents_file::Mistakes,
     clock::SystemClock,
+    config::Environment,
+    providers::{KeyError, NetError, SetupError, UnknownProvider},
     store::{Checkup, OpenError, Store, StoreOptions},
 };
 
 pub use crate::store::Holder;
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
-pub use crew::{TENANT, crew, tools};
+pub use crew::{Crew, TENANT, check, crew, tools};
+pub use vendors::{Served, at_hand, key_variables, serve_one, vendor_called};
 
 /// What an app is made of.
 pub struct Config {
@@ -38,6 +43,8 @@ pub struct Config {
     pub script: Option<String>,
     /// Where models are served, beside the script.
     pub providers: Vec<Arc<dyn ModelProvider>>,
+    /// Vendors by name, each with its key, or with none for the one of the environment.
+    pub vendors: Vec<(String, Option<SecretString>)>,
     /// Agents that can be opened by name.
     pub agents: Vec<AgentSpec>,
     /// Tools they may have.
@@ -63,6 +70,7 @@ impl Config {
             store: store.into(),
             script: None,
             providers: Vec::new(),
+            vendors: Vec::new(),
             agents: Vec::new(),
             tools: Vec::new(),
             prices: PriceBook::default(),
@@ -90,6 +98,24 @@ pub enum AppError {
     /// Its agents file.
     #[error(transparent)]
     Agents(#[from] Mistakes),
+    /// A vendor that nobody knows, or that cannot be reached any more.
+    #[error(transparent)]
+    NoVendor(#[from] UnknownProvider),
+    /// How a vendor is set up.
+    #[error(transparent)]
+    Vendor(#[from] SetupError),
+    /// The HTTP client.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// A vendor's credential.
+    #[error("provider {provider}")]
+    Key {
+        /// Whose.
+        provider: ProviderName,
+        /// What to do.
+        #[source]
+        source: KeyError,
+    },
     /// What it offers to its tools.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -113,9 +139,11 @@ impl App {
     ///
     /// # Errors
     /// When the store is refused or something declared cannot be used; then nothing runs.
-    pub async fn start(config: Config) -> Result<Self, AppError> {
-        let Config { store, script, mut providers, agents, tools, prices, services, options } =
-            config;
+    pub async fn start(mut config: Config) -> Result<Self, AppError> {
+        vendors(&mut config)?;
+        let Config {
+            store, script, mut providers, agents, tools, prices, services, options, ..
+        } = config;
         if let Some(script) = script {
             let model = ScriptedModel::parse(&script)?.with_clock(Arc::new(SystemClock));
             providers.push(Arc::new(model));
@@ -155,6 +183,24 @@ impl App {
         }
         order
     }
+}
+
+/// Sets up the vendors that a program named: they serve before its other providers, and their models
+/// cost what the registry says where the program says nothing.
+fn vendors(config: &mut Config) -> Result<(), AppError> {
+    let wanted = std::mem::take(&mut config.vendors);
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let environment = Environment::read();
+    let mut served = Vec::new();
+    for (name, key) in wanted {
+        served.push(vendors::named(&name, key, &environment)?);
+    }
+    config.prices = vendors::with_known(std::mem::take(&mut config.prices), &served);
+    let vendors = served.into_iter().map(|one| Arc::new(one.vendor) as Arc<dyn ModelProvider>);
+    config.providers.splice(0..0, vendors);
+    Ok(())
 }
 
 /// A store to look at, also while a runtime holds it.

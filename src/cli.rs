@@ -13,6 +13,7 @@ mod run;
 mod screen;
 mod settings;
 mod tree;
+mod vendors;
 
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -47,6 +48,9 @@ Environment:
   GREENROOM_AGENTS  the agents file of `run` where no --agents is given
   GREENROOM_HOME    the folder of your config.toml [default: greenroom in
                     $XDG_CONFIG_HOME or in ~/.config]
+  …_API_KEY         a vendor's credential; `greenroom auth` says which, and whether
+                    it is accepted
+  HTTPS_PROXY       the proxy for vendors, with HTTP_PROXY, ALL_PROXY, NO_PROXY
   RUST_LOG          log lines on stderr [default: greenroom=info,ractor=warn;
                     for `demo` and `run` errors alone]
   NO_COLOR          no colours
@@ -99,6 +103,15 @@ enum Command {
     Fork(orders::ForkArgs),
     /// Check a store: file, logs, who works on it, and what waits for a person
     Doctor(doctor::DoctorArgs),
+    /// List models: live from the vendors that are set up, with what is known about them
+    ///
+    /// Asks every vendor that the agents file names or whose key the environment holds; the others
+    /// are listed from built-in data. Prices are dollars per million tokens.
+    Models(vendors::ModelsArgs),
+    /// Say whether each vendor accepts its credential, before any work starts
+    ///
+    /// Code 1 when one that an agent uses, or the one asked for, does not.
+    Auth(vendors::AuthArgs),
     /// Print completions for a shell, to be sourced by it
     Completions {
         /// Which shell
@@ -273,6 +286,8 @@ fn run(command: Command, settings: &Settings, screen: &Screen) -> Result<Done, C
             Command::Release(args) => orders::release(args, settings).await,
             Command::Fork(args) => orders::fork(args, settings).await,
             Command::Doctor(args) => doctor::run(&args, settings, screen).await,
+            Command::Models(args) => vendors::models(args, settings, screen).await,
+            Command::Auth(args) => vendors::auth(args, settings, screen).await,
             Command::Completions { shell } => completions(shell),
         }
     })

@@ -45,9 +45,10 @@ impl Clock for SystemClock {
     }
 
     fn random(&self) -> u64 {
-        // A hasher's keys come from the system's random source, a new pair for every state; good
-        // enough for jitter and sampling, which is all that asks here. Secrets come from elsewhere.
-        RandomState::new().hash_one(Uuid::now_v7().as_u128())
+        // A hasher's keys come from the system's random source once for each thread, and differ for
+        // every state; good enough for jitter and sampling, which is all that asks here. Secrets come
+        // from elsewhere. Every input of a session asks, so it is no call of the system each time.
+        RandomState::new().hash_one(0_u64)
     }
 
     fn new_session(&self) -> SessionId {

@@ -23,18 +23,24 @@ pub(crate) struct Sheet<'t> {
     name: &'t str,
     text: &'t str,
     faults: RefCell<Vec<Fault>>,
+    /// What no error may show.
+    secrets: RefCell<Vec<Span>>,
 }
 
 impl<'t> Sheet<'t> {
     /// A text and what to call it: its path as the person wrote it.
-    pub(crate) const fn new(name: &'t str, text: &'t str) -> Self {
-        Self { name, text, faults: RefCell::new(Vec::new()) }
+    pub(crate) fn new(name: &'t str, text: &'t str) -> Self {
+        let (faults, secrets) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
+        Self { name, text, faults, secrets }
     }
 
     /// The document's outermost table. Where the text is not TOML that is noted, and nothing else
     /// is read: what the parser makes of the rest would be mistakes about mistakes.
     pub(crate) fn parse(&self) -> Option<DeTable<'t>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
+        if !errors.is_empty() {
+            self.hide_keys();
+        }
         let mut twice = Vec::new();
         for error in &errors {
             let span = error.span().unwrap_or(0..0);
@@ -76,13 +82,45 @@ impl<'t> Sheet<'t> {
         self.faults.borrow_mut().push(Fault { span, what, expected, meant });
     }
 
+    /// Notes a mistake at a text that must not be shown: errors end in terminals and in logs.
+    pub(crate) fn note_secret(&self, span: Span, what: String, expected: String) {
+        self.secrets.borrow_mut().push(span.clone());
+        self.note(span, what, expected);
+    }
+
+    /// Where the text is not TOML, nobody can say where a secret begins: lines that seem to set one
+    /// are hidden behind their `=`.
+    fn hide_keys(&self) {
+        let mut at = 0;
+        for line in self.text.split_inclusive('\n') {
+            let lower = line.to_ascii_lowercase();
+            let named = ["key", "token", "secret", "authorization"].iter();
+            let first = named.filter_map(|word| lower.find(word)).min();
+            let value = first.and_then(|word| Some(word + lower.get(word..)?.find('=')? + 1));
+            self.secrets.borrow_mut().extend(value.map(|value| at + value..at + line.len()));
+            at += line.len();
+        }
+    }
+
+    /// The text as errors show it: as long as itself, so that every place stays.
+    fn shown(&self) -> String {
+        let mut bytes = self.text.as_bytes().to_vec();
+        for span in self.secrets.borrow().iter() {
+            for byte in bytes.get_mut(span.clone()).into_iter().flatten() {
+                *byte = if byte.is_ascii_whitespace() { *byte } else { b'*' };
+            }
+        }
+        String::from_utf8(bytes).unwrap_or_default()
+    }
+
     /// The mistakes, if there are any, in the order of their places.
     pub(crate) fn finish(self) -> Result<(), Mistakes> {
+        let shown = self.shown();
         let mut faults = self.faults.into_inner();
         faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
         // What several agents inherit is wrong once.
         faults.dedup_by(|a, b| a.span == b.span && a.expected == b.expected);
-        if faults.is_empty() { Ok(()) } else { Err(Mistakes::new(self.name, self.text, &faults)) }
+        if faults.is_empty() { Ok(()) } else { Err(Mistakes::new(self.name, &shown, &faults)) }
     }
 }
 
@@ -139,6 +177,21 @@ mod tests {
              a.toml:1:5: first\n  1 | x = 1\n    |     ^ expected a\n\
              a.toml:2:5: second\n  2 | y = 2\n    |     ^ expected b"
         );
+    }
+
+    #[test]
+    fn a_secret_is_shown_by_no_error_whatever_the_mistake() {
+        let text = "x = { api_key = \"hush hush\", y = 1 }\n";
+        let sheet = Sheet::new("a.toml", text);
+        sheet.note_secret(16..27, "a key".into(), "none".into());
+        sheet.note(33..34, "also here".into(), "2".into());
+        let shown = sheet.finish().unwrap_err().to_string();
+        assert!(shown.contains("  1 | x = { api_key = ***** *****, y = 1 }"), "{shown}");
+        assert!(!shown.contains("hush"), "{shown}");
+        let sheet = Sheet::new("a.toml", "x = 1\nAPI_Key = hush\"\n");
+        assert!(sheet.parse().is_none());
+        let shown = sheet.finish().unwrap_err().to_string();
+        assert!(shown.contains("API_Key =") && !shown.contains("hush"), "{shown}");
     }
 
     #[test]

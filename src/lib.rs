@@ -37,6 +37,7 @@ mod document;
 mod embed;
 mod net;
 pub mod providers;
+pub mod registry;
 pub mod store;
 pub mod telemetry;
 pub mod tools;

@@ -8,6 +8,7 @@
 
 mod body;
 mod frames;
+mod proxy;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -16,10 +17,11 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use greenroom_actors::{limits, ports::Clock};
-use reqwest::{Method, Proxy, Response, Url, header::HeaderMap, redirect, retry};
+use reqwest::{Method, Response, Url, header::HeaderMap, redirect, retry};
 
 pub(crate) use body::Body;
 pub(crate) use frames::{Frame, Frames, Framing};
+pub use proxy::Proxies;
 pub(crate) use wait::{until_ms, wait_ms};
 
 /// How long is waited for what.
@@ -99,11 +101,11 @@ pub(crate) struct Outgoing {
 }
 
 impl Net {
-    /// A client that waits this long, through this proxy where there is one.
+    /// A client that waits this long, through these proxies where there are any.
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
         patience: Patience,
-        proxy: Option<&str>,
+        proxies: Option<&Proxies>,
     ) -> Result<Self, NetError> {
         #[expect(clippy::disallowed_methods, reason = "the one place that builds a client")]
         let builder = reqwest::Client::builder();
@@ -114,9 +116,8 @@ impl Net {
             .retry(retry::never())
             .tcp_nodelay(true)
             .no_proxy();
-        if let Some(url) = proxy {
-            let source = |source| NetError::Proxy { url: without_password(url), source };
-            builder = builder.proxy(Proxy::all(url).map_err(source)?);
+        for proxy in proxies.map_or_else(|| Ok(Vec::new()), Proxies::build)? {
+            builder = builder.proxy(proxy);
         }
         let http = builder.build().map_err(NetError::Client)?;
         Ok(Self { http, clock, patience })
@@ -167,13 +168,6 @@ impl std::fmt::Debug for Net {
 fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or("?");
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-fn without_password(url: &str) -> String {
-    match url.rsplit_once('@') {
-        Some((_, host)) => format!("…@{host}"),
-        None => url.to_owned(),
-    }
 }
 
 /// The cause at the bottom: what wraps it only says that a request failed, and may show its address.

@@ -40,7 +40,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::net::{Frame, Framing};
 
-pub use crate::net::{NetError, Patience};
+pub use crate::net::{NetError, Patience, Proxies};
 pub use connect::{Place, Setup, Way, connect};
 pub use key::{Key, KeyError};
 pub use openai_chat::{Instructions, OutputMax, Quirks, Schemas, Thinking, ThinkingBack};

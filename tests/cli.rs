@@ -11,6 +11,10 @@ mod orders;
 mod run;
 #[path = "cli/terminal.rs"]
 mod terminal;
+#[path = "cli/vendor.rs"]
+mod vendor;
+#[path = "cli/vendors.rs"]
+mod vendors;
 
 use std::{
     io::{BufRead as _, BufReader},

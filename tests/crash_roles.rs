@@ -6,9 +6,19 @@
 #[allow(dead_code, reason = "the driver uses what this test does not")]
 mod wire;
 
+#[path = "crash/http.rs"]
+mod http;
+
+#[path = "crash/chunks.rs"]
+mod chunks;
+
 #[path = "crash/model.rs"]
 #[allow(dead_code, reason = "the driver uses what this test does not")]
 mod model;
+
+#[path = "crash/vendor.rs"]
+#[allow(dead_code, reason = "the driver uses what this test does not")]
+mod vendor;
 
 #[path = "crash/remote.rs"]
 mod remote;
@@ -27,8 +37,8 @@ use futures_util::StreamExt;
 use greenroom_actors::{
     domain::{
         agent::Sampling,
-        conversation::Message,
-        event::ModelFailure,
+        conversation::{Block, Message, Reply, ReplyBlock, Stop},
+        event::{FailureKind, ModelFailure},
         ids::{CallId, ModelCallNo, SessionId, Timestamp, ToolCallNo, TurnId},
         tool::{Args, EffectClass, Output, Overlay, ToolOutcome},
         usage::Usage,
@@ -39,7 +49,7 @@ use greenroom_actors::{
 };
 use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
 
-use model::{ModelRecord, WireRequest};
+use model::{Announced, ModelRecord};
 use remote::RemoteModel;
 use sink::{SinkAnswer, SinkRecord, SinkRequest};
 
@@ -71,7 +81,7 @@ where
 }
 
 async fn vendor(script: &'static str) -> Role {
-    role(move |listener, path| async move { model::serve_on(listener, script, &path).await }).await
+    role(move |listener, path| async move { vendor::serve_on(listener, script, &path).await }).await
 }
 
 async fn effects() -> Role {
@@ -94,7 +104,7 @@ fn request(no: u32, input: &str) -> ModelRequest {
 }
 
 async fn ask(role: &Role, request: ModelRequest) -> Vec<Result<ModelEvent, ModelFailure>> {
-    RemoteModel::new(role.addr).call(request).collect().await
+    RemoteModel::new(role.addr).unwrap().call(request).collect().await
 }
 
 /// Looks again until the value is there; ten seconds are far more than any machine needs.
@@ -122,11 +132,13 @@ async fn a_delivered_call_is_noted_before_the_client_goes_on() {
     let asked = request(1, "you");
     let events = ask(&role, asked.clone()).await;
     let records = model::read_journal(&role.journal()).unwrap();
-    assert_eq!(events.len(), 2);
-    let [ModelRecord::Arrived { call, prompt, sha256, .. }, delivered] = records.as_slice() else {
+    assert!(matches!(events.last(), Some(Ok(ModelEvent::Finished { .. }))), "{events:?}");
+    let [ModelRecord::Arrived { call, prompt, sha256, body, .. }, delivered] = records.as_slice()
+    else {
         panic!("unexpected records {records:?}");
     };
     assert_eq!(*call, asked.call);
+    assert!(body.contains(r#"{"role":"system","content":"be brief"}"#), "{body}");
     assert_eq!(prompt.as_bytes(), asked.prompt_bytes());
     assert_eq!(sha256.len(), 64);
     let usage = Some(Usage { input: 5, output: 2, ..Usage::default() });
@@ -134,9 +146,9 @@ async fn a_delivered_call_is_noted_before_the_client_goes_on() {
 }
 
 #[tokio::test]
-async fn a_request_travels_without_changing_its_prompt() {
+async fn a_call_is_announced_without_changing_its_prompt() {
     let asked = request(1, "žluťoučký \" kůň \u{0}");
-    let travelled = WireRequest::of(&asked).request().unwrap();
+    let travelled = Announced::of(&asked).request().unwrap();
     assert_eq!(travelled.prompt_bytes(), asked.prompt_bytes());
     assert_eq!((travelled.call, travelled.turn), (asked.call, asked.turn));
 }
@@ -145,50 +157,130 @@ async fn a_request_travels_without_changing_its_prompt() {
 async fn a_client_that_leaves_midway_is_noted_as_broken_with_what_it_cost() {
     let role = vendor("say 12345678\nhang").await;
     let asked = request(1, "x");
-    let mut stream = RemoteModel::new(role.addr).call(asked.clone());
-    assert!(stream.next().await.is_some());
+    let mut stream = RemoteModel::new(role.addr).unwrap().call(asked.clone());
+    for _piece in ["123456", "78"] {
+        assert!(matches!(stream.next().await, Some(Ok(ModelEvent::Text { .. }))));
+    }
     drop(stream);
     let records = settled(&role.journal(), 2).await;
     let input = u64::try_from(asked.prompt_bytes().len().div_ceil(4)).unwrap();
     let usage = Usage { input, output: 2, ..Usage::default() };
-    let broken = ModelRecord::Broken { call: asked.call, usage, finished: false };
+    let broken = ModelRecord::Broken { call: asked.call, usage, pieces: 2, finished: false };
     assert_eq!(records.last(), Some(&broken));
 }
 
 #[tokio::test]
 async fn an_end_that_was_sent_and_not_acknowledged_is_broken_at_its_full_price() {
     let role = vendor("say hi\nusage input=5 output=2").await;
-    let mut socket = wire::Wire::connect(role.addr).await.unwrap();
-    socket.write(&WireRequest::of(&request(1, "x"))).await.unwrap();
-    socket.read::<serde_json::Value>().await.unwrap();
-    socket.read::<serde_json::Value>().await.unwrap();
-    drop(socket);
+    let asked = request(1, "x");
+    let beside = remote::announce(role.addr, &Announced::of(&asked)).await.unwrap();
+    let read: Vec<_> = remote::adapter(role.addr).unwrap().call(asked.clone()).collect().await;
+    assert!(matches!(read.last(), Some(Ok(ModelEvent::Finished { .. }))), "{read:?}");
+    drop(beside);
     let records = settled(&role.journal(), 2).await;
     let usage = Usage { input: 5, output: 2, ..Usage::default() };
-    let call = request(1, "x").call;
-    let broken = ModelRecord::Broken { call, usage, finished: true };
-    assert_eq!(records.last(), Some(&broken));
+    let Some(ModelRecord::Broken { call, usage: spent, finished: true, .. }) = records.last()
+    else {
+        panic!("unexpected records {records:?}");
+    };
+    assert_eq!((*call, *spent), (asked.call, usage));
+}
+
+/// How a stream ended: its kind of failure, whether it certainly cost nothing, and for how long it
+/// asks to be left alone.
+fn end(events: &[Result<ModelEvent, ModelFailure>]) -> Option<(FailureKind, bool, Option<u64>)> {
+    let failure = events.last()?.as_ref().err()?;
+    Some((failure.kind, failure.unbilled, failure.retry_after_ms))
 }
 
 #[tokio::test]
-async fn failures_early_ends_and_panics_reach_the_client() {
+async fn every_failure_of_the_script_reaches_the_client_as_the_adapter_reads_it() {
+    let table = [
+        ("fail rate_limited after 70ms unbilled", FailureKind::RateLimited, true, Some(70)),
+        ("fail overloaded unbilled", FailureKind::Overloaded, true, None),
+        ("fail auth final unbilled", FailureKind::Auth, true, None),
+        ("fail bad_request final unbilled", FailureKind::BadRequest, true, None),
+        ("say 12\n    fail overloaded", FailureKind::Overloaded, false, None),
+        ("say 12\n    fail rate_limited", FailureKind::RateLimited, false, None),
+        ("say 12\n    fail timed_out", FailureKind::TimedOut, false, None),
+        ("say 12\n    fail malformed", FailureKind::Malformed, false, None),
+        ("say 12\n    fail transport", FailureKind::Transport, false, None),
+        ("fail transport", FailureKind::Transport, false, None),
+        ("say 12\n    end", FailureKind::EndedEarly, false, None),
+        ("fail ended_early", FailureKind::EndedEarly, false, None),
+    ];
+    for (line, kind, unbilled, after) in table {
+        let script: &'static str = format!("agent *\n    {line}").leak();
+        let role = vendor(script).await;
+        let events = ask(&role, request(1, "x")).await;
+        assert_eq!(end(&events), Some((kind, unbilled, after)), "{line}: {events:?}");
+        let records = settled(&role.journal(), 2).await;
+        let cost = match records.last() {
+            Some(ModelRecord::Failed { usage, .. } | ModelRecord::Broken { usage, .. }) => *usage,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(cost == Usage::default(), unbilled, "{line}: {cost:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_arrives_as_the_script_says_it() {
     let role = vendor(
-        "agent * when fail\nfail overloaded unbilled\nagent * when end\nsay a\nend\nagent *\npanic as asked",
+        r#"think Žluťoučký kůň, at length.
+say It said: "{input}".
+call sink_once {"note":"a long note of many pieces"}
+call sink_pure {}
+usage input=61 cache_read=40 cache_write=7 output=19 reasoning=3"#,
     )
     .await;
-    let failed = ask(&role, request(1, "fail")).await;
-    assert!(matches!(failed.as_slice(), [Err(failure)] if failure.unbilled));
-    let ended = ask(&role, request(2, "end")).await;
-    assert_eq!(ended, [Ok(ModelEvent::Text { delta: "a".into() })]);
+    let events = ask(&role, request(1, "hello")).await;
+    let call =
+        |name: &str, args: &str| ReplyBlock::ToolUse { name: name.into(), args: Args(args.into()) };
+    let thinking =
+        Block::Thinking { text: "Žluťoučký kůň, at length.".into(), signature: None };
+    let text = Block::Text { text: r#"It said: "hello"."#.into() };
+    let blocks = vec![
+        ReplyBlock::Said { block: thinking },
+        ReplyBlock::Said { block: text },
+        call("sink_once", r#"{"note":"a long note of many pieces"}"#),
+        call("sink_pure", "{}"),
+    ];
+    let usage = Usage { input: 61, cache_read: 40, cache_write: 7, output: 19, reasoning: 3 };
+    let served_by = Some("m".into());
+    let reply = Reply { blocks, stop: Stop::ToolUse, usage: Some(usage), served_by };
+    assert_eq!(events.last(), Some(&Ok(ModelEvent::Finished { reply: Box::new(reply) })));
+    assert!(events.len() > 6, "it came in {} pieces", events.len());
+}
+
+#[tokio::test]
+async fn a_panic_of_the_script_is_the_clients_own() {
+    let role = vendor("say a\npanic as asked").await;
     let mut tasks = JoinSet::new();
-    let addr = role.addr;
-    tasks.spawn(async move {
-        RemoteModel::new(addr).call(request(3, "panic")).collect::<Vec<_>>().await
-    });
-    assert!(tasks.join_next().await.unwrap().unwrap_err().is_panic());
-    let records = settled(&role.journal(), 6).await;
-    let free = |record: &&ModelRecord| matches!(record, ModelRecord::Failed { usage, .. } if *usage == Usage::default());
-    assert_eq!(records.iter().filter(free).count(), 1);
+    let remote = RemoteModel::new(role.addr).unwrap();
+    tasks.spawn(async move { remote.call(request(3, "panic")).collect::<Vec<_>>().await });
+    let panicked = tasks.join_next().await.unwrap().unwrap_err().into_panic();
+    assert_eq!(greenroom_actors::owned::panic_text(panicked.as_ref()), "as asked");
+    let records = settled(&role.journal(), 2).await;
+    assert!(matches!(records.last(), Some(ModelRecord::Broken { finished: false, .. })));
+}
+
+#[tokio::test]
+async fn a_call_that_comes_again_is_noted_again_and_one_that_nobody_waits_for_is_not() {
+    let role = vendor("say a").await;
+    let adapter = remote::adapter(role.addr).unwrap();
+    let unheard: Vec<_> = adapter.call(request(1, "x")).collect().await;
+    assert_eq!(end(&unheard).map(|(kind, ..)| kind), Some(FailureKind::Overloaded));
+    let asked = request(2, "x");
+    let beside = remote::announce(role.addr, &Announced::of(&asked)).await.unwrap();
+    for _time in ["first", "again"] {
+        let events: Vec<_> = adapter.call(asked.clone()).collect().await;
+        assert!(matches!(events.last(), Some(Ok(ModelEvent::Finished { .. }))), "{events:?}");
+    }
+    drop(beside);
+    let records = settled(&role.journal(), 3).await;
+    let came = |record: &&ModelRecord| matches!(record, ModelRecord::Arrived { .. });
+    assert_eq!(records.iter().filter(came).count(), 2, "{records:?}");
+    assert!(records.iter().all(|record| record.call() == asked.call), "{records:?}");
 }
 
 #[tokio::test]
@@ -196,7 +288,7 @@ async fn a_vendor_that_is_not_there_is_a_transport_failure() {
     let listener = TcpListener::bind(wire::local(0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
     drop(listener);
-    let events: Vec<_> = RemoteModel::new(addr).call(request(1, "x")).collect().await;
+    let events: Vec<_> = RemoteModel::new(addr).unwrap().call(request(1, "x")).collect().await;
     assert!(matches!(events.as_slice(), [Err(failure)] if failure.retryable));
 }
 

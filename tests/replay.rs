@@ -19,7 +19,7 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use greenroom::{
     clock::SystemClock,
-    providers::{Patience, Setup, Way, connect},
+    providers::{Patience, Setup, Way, connect, preset},
 };
 use greenroom_actors::{
     domain::{
@@ -90,6 +90,9 @@ async fn call(
     let kind = case.kind().expect("a call of a model");
     let mut setup = Setup::new("cut", kind, format!("{server}/{no}/64/{cut}"));
     setup.stream = case.is_stream();
+    // As OpenAI is set up: its streams have a closing word. Of a server without one, an end of the body
+    // behind a reason to stop is the end, and then the usage may be missing.
+    setup.quirks = preset("openai_chat").unwrap().quirks;
     let events: Vec<_> = connect(way, setup).unwrap().call(request()).collect().await;
     let ends = |event: &Result<ModelEvent, ModelFailure>| {
         matches!(event, Err(_) | Ok(ModelEvent::Finished { .. }))

@@ -83,7 +83,9 @@ type Followers = DashMap<SessionId, Vec<Follower>>;
 /// emptied its queue and heard how much that was, so that the gap is where it is said to be.
 #[derive(Debug)]
 struct Follower {
-    notes: mpsc::Sender<Note>,
+    /// Each shared by who hears it: the queue's first block holds 32, and is made for every turn that
+    /// somebody follows.
+    notes: mpsc::Sender<Arc<Note>>,
     missed: Arc<AtomicU64>,
 }
 
@@ -123,7 +125,7 @@ enum Ear {
 #[derive(Debug)]
 struct Following {
     session: SessionId,
-    notes: mpsc::Receiver<Note>,
+    notes: mpsc::Receiver<Arc<Note>>,
     missed: Arc<AtomicU64>,
     followers: Weak<Followers>,
 }
@@ -142,12 +144,13 @@ impl Note {
 impl Bus {
     /// Tells everybody who listens.
     pub fn publish(&self, note: Note) {
+        let note = Arc::new(note);
         if let Some(followers) = self.followers.get(&note.session()) {
             followers.iter().for_each(|follower| follower.tell(&note));
         }
         if self.house.receiver_count() > 0 {
             // The last listener may have gone meanwhile: that is no failure.
-            drop(self.house.send(note));
+            drop(self.house.send(Arc::unwrap_or_clone(note)));
         }
     }
 
@@ -185,9 +188,9 @@ impl Bus {
 }
 
 impl Follower {
-    fn tell(&self, note: &Note) {
+    fn tell(&self, note: &Arc<Note>) {
         let behind = self.missed.load(Ordering::Acquire) > 0;
-        if behind || self.notes.try_send(note.clone()).is_err() {
+        if behind || self.notes.try_send(Arc::clone(note)).is_err() {
             self.missed.fetch_add(1, Ordering::AcqRel);
         }
     }
@@ -225,13 +228,13 @@ impl Following {
                 () = over(closed) => None,
             };
             if let Some(note) = heard {
-                return Some(Heard::Note(note));
+                return Some(Heard::Note(Arc::unwrap_or_clone(note)));
             }
         }
         // Nothing is sent while something counts as missed: behind what is queued lies the gap, and
         // behind the gap the end.
         if let Ok(note) = self.notes.try_recv() {
-            return Some(Heard::Note(note));
+            return Some(Heard::Note(Arc::unwrap_or_clone(note)));
         }
         match self.missed.swap(0, Ordering::AcqRel) {
             0 => None,

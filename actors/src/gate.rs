@@ -1,17 +1,15 @@
-//! The gate in front of one credential: how many of its calls run at once, in whose turn, and the
-//! pause when its vendor says "wait". One refusal pauses every sibling; afterwards grants are
-//! spread with positive jitter, because a herd that wakes together is refused together.
+//! The gate in front of one credential: how many of its calls run at once, in whose turn, and what
+//! holds them up. What is decided and why is in `policy::gate`; this actor asks it again whenever
+//! something changed, lets in whom it names, and sets an alarm for the moment it names.
 //!
-//! Invariants: leases out ≤ calls, also across restarts; no grant before a pause has ended; the
-//! pause outlives this actor, the queue does not (its tasks ask the next actor again).
-//!
-//! ```text
-//! open ── Pause ──▶ paused ── until + jitter ──▶ spreading ── spread over ──▶ open
-//!                     ▲                             │
-//!                     └────────── Pause ────────────┘
-//! ```
+//! Invariants: leases out ≤ calls, also across restarts; no grant that the policy did not name.
+//! What is known of the vendor, its pause, its limits, the breaker and the budget, stands in the
+//! handle and outlives this actor. Lost with it are the queue, whose tasks ask the next actor again,
+//! and with the queue the shares that its sessions have had: who was behind begins anew with the
+//! others, which costs nobody more than one round. Nothing outlives the process: who starts anew
+//! hears from the vendor what holds, at the price of one call in flight for each place.
 
-use std::sync::{Arc, atomic::Ordering::SeqCst};
+use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
@@ -19,9 +17,9 @@ use crate::{
     domain::ids::{CredentialName, Timestamp},
     limits,
     owned::Owned,
-    policy::fair::Fair,
+    policy::gate::{Next, Pick, Queue},
     ports::Clock,
-    protocol::gate::{GateHandle, GateMsg, Waiter},
+    protocol::gate::{GateHandle, GateMsg, Hands, Waiter},
 };
 
 #[cfg(test)]
@@ -37,8 +35,13 @@ pub(crate) fn channel(
     calls: u32,
     clock: &Arc<dyn Clock>,
 ) -> (Seat, GateHandle) {
-    let clock = Arc::clone(clock);
-    GateHandle::channel(credential, calls, Arc::new(move |at| clock.sleep_until(at)))
+    let (sleep, running, random) = (Arc::clone(clock), Arc::clone(clock), Arc::clone(clock));
+    let hands = Hands {
+        sleep: Box::new(move |at| sleep.sleep_until(at)),
+        running: Box::new(move || running.running()),
+        random: Box::new(move || random.random()),
+    };
+    GateHandle::channel(credential, calls, hands)
 }
 
 /// The actor behind a `GateHandle`.
@@ -50,10 +53,8 @@ pub(crate) struct Gate {
 /// What it keeps in memory; all of it may be lost.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    queue: Fair<u64, Waiter>,
-    /// The earliest moment of the next grant, where the spread asks for a gap.
-    next: Timestamp,
-    /// Wakes the actor at `next`.
+    queue: Queue<(u64, Waiter)>,
+    /// Wakes the actor.
     alarm: Option<(Timestamp, Owned)>,
 }
 
@@ -62,64 +63,30 @@ impl Gate {
         Self { handle, clock }
     }
 
-    /// Starts or prolongs the pause; a shorter one never cuts a longer one short.
-    fn pause(&self, retry_after_ms: u64, waiting: &mut Waiting) {
-        // One absurd figure must not take the credential away for good.
-        let retry_after_ms = retry_after_ms.min(limits::GATE_PAUSE_MAX_MS);
-        let until = self.clock.running().plus_ms(retry_after_ms);
-        let pause = self.handle.shared_pause();
-        if until <= Timestamp(pause.until.load(SeqCst)) {
-            return;
-        }
-        let spread_ms = (retry_after_ms / 100)
-            .saturating_mul(limits::GATE_SPREAD_PERCENT)
-            .max(limits::GATE_SPREAD_MIN_MS);
-        pause.until.store(until.0, SeqCst);
-        pause.spread_ms.store(spread_ms, SeqCst);
-        waiting.next = self.resume_at();
-    }
-
-    /// The first grant after the pause: up to half of the spread later, so that processes that
-    /// share a credential do not come back together either.
-    fn resume_at(&self) -> Timestamp {
-        let pause = self.handle.shared_pause();
-        let half = pause.spread_ms.load(SeqCst) / 2;
-        Timestamp(pause.until.load(SeqCst)).plus_ms(self.random_up_to(half))
-    }
-
-    /// When the grant after one at `now` may be made: while the spread lasts, all places together
-    /// fill it on average.
-    fn after(&self, now: Timestamp) -> Timestamp {
-        let pause = self.handle.shared_pause();
-        let spread_ms = pause.spread_ms.load(SeqCst);
-        let until = Timestamp(pause.until.load(SeqCst));
-        if now >= until.plus_ms(spread_ms) {
-            return now;
-        }
-        let places = self.handle.figures().places.max(1) as u64;
-        now.plus_ms(1 + self.random_up_to(2 * spread_ms / places))
-    }
-
-    fn random_up_to(&self, max: u64) -> u64 {
-        self.clock.random() % max.saturating_add(1)
-    }
-
-    /// Grants what may be granted now and sets the alarm for the rest.
-    fn grant(&self, myself: &ActorRef<GateMsg>, waiting: &mut Waiting) {
-        while !waiting.queue.is_empty() {
-            let now = self.clock.running();
-            if now < waiting.next {
-                self.alarm_at(waiting.next, myself, waiting);
-                return;
-            }
-            let Some(lease) = self.handle.room().take() else { return };
-            let Some(Waiter { ticket, reply }) = waiting.queue.pop() else { return };
-            drop(ticket);
-            // A task that has gone used up nothing: the lease is back, and the next is not late.
-            if reply.send(lease).is_ok() {
-                waiting.next = self.after(now);
+    /// Lets in who may come in now and sets the alarm for the rest.
+    fn admit(&self, myself: &ActorRef<GateMsg>, waiting: &mut Waiting) {
+        loop {
+            let (now, _) = self.handle.moment();
+            let next = self.handle.known().next(&waiting.queue, now);
+            match next {
+                Next::Grant(pick) if self.grant(pick, &mut waiting.queue) => {}
+                Next::Grant(_) | Next::Wait { until: None } => return,
+                Next::Wait { until: Some(at) } => return self.alarm_at(at, myself, waiting),
             }
         }
+    }
+
+    /// Lets this one in; `false` when no place is free.
+    fn grant(&self, pick: Pick, queue: &mut Queue<(u64, Waiter)>) -> bool {
+        let Some(lease) = self.handle.room().take() else { return false };
+        let Some((claim, (no, Waiter { ticket, reply }))) = queue.take(pick) else { return false };
+        drop(ticket);
+        self.handle.known().granted(no, claim, self.handle.moment(), queue.len());
+        let Err(pass) = reply.send(self.handle.pass(no, lease)) else { return true };
+        // A task that has gone used up nothing: the lease is back, and the next is not late.
+        pass.unused();
+        queue.give_back(&claim);
+        true
     }
 
     fn alarm_at(&self, at: Timestamp, myself: &ActorRef<GateMsg>, waiting: &mut Waiting) {
@@ -147,8 +114,7 @@ impl Actor for Gate {
         _myself: ActorRef<GateMsg>,
         (): (),
     ) -> Result<Waiting, ActorProcessingErr> {
-        let queue = Fair::new(limits::GATE_QUEUE);
-        Ok(Waiting { queue, next: self.resume_at(), alarm: None })
+        Ok(Waiting { queue: Queue::new(limits::GATE_QUEUE), alarm: None })
     }
 
     async fn handle(
@@ -159,15 +125,14 @@ impl Actor for Gate {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             // The room let it in, so the queue has a place for it.
-            GateMsg::Acquire { session, number, waiter } => {
-                drop(waiting.queue.put(session, number, waiter));
+            GateMsg::Acquire { claim, number, waiter } => {
+                waiting.queue.put(number, claim, (number, waiter));
             }
-            GateMsg::Withdraw { number } => drop(waiting.queue.withdraw(&number)),
-            GateMsg::Freed => {}
-            GateMsg::Pause { retry_after_ms } => self.pause(retry_after_ms, waiting),
+            GateMsg::Withdraw { number } => waiting.queue.withdraw(number),
+            GateMsg::Changed => {}
             GateMsg::Due => waiting.alarm = None,
         }
-        self.grant(&myself, waiting);
+        self.admit(&myself, waiting);
         Ok(())
     }
 

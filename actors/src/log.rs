@@ -199,13 +199,29 @@ pub struct Writer {
     pub tenant: TenantId,
     /// On whose behalf it is written, unless a frame says otherwise.
     pub principal: PrincipalId,
+    /// Whether there is no such log yet: its first frame claims it.
+    pub begins: bool,
 }
 
 impl Writer {
     /// The writer of a log just claimed.
     #[must_use]
     pub const fn new(log: LogId, claim: Claim, tenant: TenantId, principal: PrincipalId) -> Self {
-        Self { log, token: claim.token, tail: claim.tail, tenant, principal }
+        let (token, tail) = (claim.token, claim.tail);
+        Self { log, token, tail, tenant, principal, begins: false }
+    }
+
+    /// The writer of a log that does not exist: it is claimed by its first frame, in the same commit.
+    #[must_use]
+    pub const fn unborn(log: LogId, tenant: TenantId, principal: PrincipalId) -> Self {
+        let (token, tail) = (Token(1), Position(0));
+        Self { log, token, tail, tenant, principal, begins: true }
+    }
+
+    /// The last frame that was asked for is in the log.
+    pub const fn committed(&mut self, at: Position) {
+        self.tail = at;
+        self.begins = false;
     }
 
     /// The next frame with these records. The tail moves when the caller says it was committed.
@@ -231,6 +247,6 @@ impl Writer {
             trace: None,
             at,
         };
-        Ok(Append { envelope, body, changes })
+        Ok(Append { envelope, body, changes, begins: self.begins })
     }
 }

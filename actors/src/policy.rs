@@ -4,6 +4,7 @@
 pub mod budget;
 pub mod catalog;
 pub mod fair;
+pub mod gate;
 pub mod recovery;
 pub mod replay;
 pub mod rules;

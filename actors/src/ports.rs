@@ -39,6 +39,9 @@ pub struct Append {
     pub body: String,
     /// What the frame does to the read model.
     pub changes: Vec<Change>,
+    /// Whether it is the claim of its log as well: then that log is created with it, under the first
+    /// token, and it is fenced where there is such a log already, whoever owns it.
+    pub begins: bool,
 }
 
 /// Trouble with the store as a whole.
@@ -92,8 +95,8 @@ pub trait Journal: Send + Sync + 'static {
     /// not exist is created empty.
     fn claim(&self, log: LogId) -> BoxFuture<'static, Result<Claim, JournalError>>;
 
-    /// Writes one frame if its token is the owner's and its position is the next. Two appends of
-    /// one log are never in flight together.
+    /// Writes one frame if its token is the owner's and its position is the next, or if it begins a
+    /// log that does not exist. Two appends of one log are never in flight together.
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Position, AppendError>>;
 
     /// Up to `rows` frames after `after`, in order, as stored, and no more of them than fit into

@@ -30,7 +30,7 @@ pub async fn last_turn(runtime: &Runtime, session: SessionId, turns: usize) -> V
         turn::fold(&mut state, &events, envelope.at).expect("it folds");
         let changes = catalog::changes(&state, &envelope.tenant, envelope.position, &events);
         let body = frame::encode(&events).expect("it fits");
-        all.push(Append { envelope, body, changes });
+        all.push(Append { envelope, body, changes, begins: false });
     }
     let opening = 1;
     let frames = (all.len() - opening) / turns;

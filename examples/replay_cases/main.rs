@@ -8,7 +8,8 @@
 //!
 //! A line of the file is one exchange: `id`, `provider`, `family`, `api`, `path`, `model`, `status`,
 //! `headers`, `request_body`, `response_b64` (the exact bytes), `tags` and, where it is known,
-//! `expected`. It ends with `N passed, N failed`, and fails where one did.
+//! `expected`. `replay_cases shapes FILE FOLDER` writes down which fields accepted requests have, a file
+//! for each format. It ends with `N passed, N failed`, and fails where one did.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it shows what it found")]
 #![allow(unreachable_pub, reason = "its parts are shared with a test")]
@@ -17,9 +18,10 @@ mod case;
 mod check;
 mod oracle;
 mod server;
+mod shape;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
@@ -54,6 +56,7 @@ async fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let done = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve", file] => server::serve(Path::new(file)).await.map(|()| true),
+        ["shapes", file, folder] => shapes(Path::new(file), Path::new(folder)).map(|()| true),
         [file] => replay(PathBuf::from(file)).await,
         _other => Err("expected one argument: replay_cases FILE.jsonl[.gz]".to_owned()),
     };
@@ -65,6 +68,23 @@ async fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Writes the shape of all accepted requests of each format.
+fn shapes(file: &Path, folder: &Path) -> Result<(), String> {
+    let mut all: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for case in case::read(file)?.iter().filter(|case| case.status == 200) {
+        let body = case.request_body.as_deref().and_then(|body| serde_json::from_str(body).ok());
+        if let (Some(kind), Some(body)) = (case.kind(), body) {
+            all.entry(shape::file(kind)).or_default().extend(shape::of(&body));
+        }
+    }
+    for (name, lines) in all {
+        let path = folder.join(name);
+        let text: String = lines.into_iter().map(|line| line + "\n").collect();
+        std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// The server's process; it goes with this one.

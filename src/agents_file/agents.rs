@@ -17,7 +17,7 @@ use crate::document::{Placed, Section, Sheet, Span, listed, near};
 use super::{
     World,
     budgets::{self, Budgets},
-    models::Models,
+    models::{self, Models},
     permissions,
     tools::{self, Tools},
 };
@@ -54,6 +54,8 @@ pub(super) struct Parts<'p> {
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) spec: AgentSpec,
+    /// The name of its model in the file.
+    pub(super) model: Option<String>,
     /// The names in the file of the models that it falls back to.
     pub(super) fallback: Vec<String>,
     pub(super) place: Span,
@@ -141,7 +143,11 @@ fn draft(
         ("specialist", Role::Specialist),
     ];
     spec.role = own.choice("role", &roles).unwrap_or_default();
-    model(agent, parts.models, &mut spec);
+    let model = model(agent, parts.models, &spec);
+    if let Some(model) = model {
+        spec.model = model.model.clone();
+        spec.provider = Some(model.provider.clone());
+    }
     let fallback = fallback(agent, parts.models, &mut spec);
     spec.instructions = instructions(agent, world).unwrap_or_default();
     own_tools(agent, parts.tools, &mut spec);
@@ -159,6 +165,7 @@ fn draft(
     spec.authority = permissions::of(all, agent);
     Draft {
         spec,
+        model: model.map(|model| model.name.clone()),
         fallback,
         place: name.span.clone(),
         role: own.place("role"),
@@ -167,10 +174,15 @@ fn draft(
     }
 }
 
-fn model(agent: &Section<'_, '_>, models: &Models, spec: &mut AgentSpec) {
+/// The model that an agent names, or the only one.
+fn model<'m>(
+    agent: &Section<'_, '_>,
+    models: &'m Models,
+    spec: &AgentSpec,
+) -> Option<&'m models::Model> {
     let known = || models.names();
-    let model = if agent.has("model") {
-        let Some(name) = agent.words("model") else { return };
+    if agent.has("model") {
+        let name = agent.words("model")?;
         let model = models.find(&name.value);
         if model.is_none() {
             let what = format!("model {:?} does not exist", name.value);
@@ -186,10 +198,6 @@ fn model(agent: &Section<'_, '_>, models: &Models, spec: &mut AgentSpec) {
             agent.sheet.note(agent.span.clone(), what, expected);
         }
         model
-    };
-    if let Some(model) = model {
-        spec.model = model.name.clone();
-        spec.provider = Some(model.provider.clone());
     }
 }
 
@@ -210,7 +218,7 @@ fn fallback(agent: &Section<'_, '_>, models: &Models, spec: &mut AgentSpec) -> V
             continue;
         };
         let choice =
-            ModelChoice { model: model.name.clone(), provider: Some(model.provider.clone()) };
+            ModelChoice { model: model.model.clone(), provider: Some(model.provider.clone()) };
         if choice.model == spec.model && choice.provider == spec.provider {
             let what = format!("model {:?} is the agent's own", name.value);
             agent.sheet.note(name.span, what, "another than it has".to_owned());

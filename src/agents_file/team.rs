@@ -78,15 +78,13 @@ fn money(all: &Section<'_, '_>, draft: &Draft, drafts: &[Draft], models: &Models
             continue;
         }
         ahead.extend(drafts.iter().filter(|other| next.spec.routes.contains(&other.spec.name)));
-        let own = std::iter::once(next.spec.model.as_str());
-        let mut used = own.chain(next.fallback.iter().map(String::as_str));
-        let unpriced =
-            used.find_map(|name| models.find(name).filter(|model| model.price.is_none()));
-        if let Some(model) = unpriced {
+        let used = next.model.iter().chain(&next.fallback);
+        let mut found = used.filter_map(|name| models.find(name));
+        if let Some(model) = found.find(|model| model.prices.is_empty()) {
             let what = format!(
                 "agent {:?} has a budget in money, and model {:?} of agent {:?} has no price",
                 draft.spec.name.as_str(),
-                model.name.as_str(),
+                model.name,
                 next.spec.name.as_str()
             );
             let expected = format!("[models.{}.price], or a budget in tokens", model.name);

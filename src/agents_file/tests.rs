@@ -14,6 +14,7 @@ use greenroom_actors::domain::{
 use super::*;
 
 mod fallback;
+mod vendors;
 
 /// Stands above every case, in lines below its own numbers: a model that all agents have.
 const HOUSE: &str = "[models.house]\nprovider = \"scripted\"\nscript = \"s\"\n";
@@ -25,6 +26,7 @@ fn read(text: &str) -> Result<AgentsFile, Mistakes> {
         Some("s") => Ok("agent *\n  say hello".to_owned()),
         Some("bad") => Ok("agent *\n  sya hello".to_owned()),
         Some("empty.md") => Ok("\n".to_owned()),
+        Some("models.toml") => Ok("[anthropic.claude-of-ours]\naliases = [\"mine\"]\n".to_owned()),
         Some("a.md") => Ok("You are a file.".to_owned()),
         _ => Err("no such file".to_owned()),
     };
@@ -270,7 +272,7 @@ instructions = "x"
         r#"
 f.toml:1:2: unknown key "agent"
   1 | [agent.a]
-    |  ^^^^^ expected one of "agents", "models", "tools", "budgets", "permissions", "services"
+    |  ^^^^^ expected one of "agents", "models", "providers", "registry", "tools", "budgets", "permissions", "services"
     = did you mean "agents"?
 "#,
     );
@@ -934,24 +936,6 @@ f.toml:3:24: `mode` is "ask"
 }
 
 #[test]
-fn a_vendor_is_refused() {
-    wrong(
-        r#"[models.big]
-provider = "anthropic"
-model = "claude"
-[agents.a]
-instructions = "x"
-model = "big"
-"#,
-        r#"
-f.toml:2:12: provider "anthropic" does not exist
-  2 | provider = "anthropic"
-    |            ^^^^^^^^^^^ expected "scripted": no vendor's models are connected yet
-"#,
-    );
-}
-
-#[test]
 fn a_model_without_provider_is_refused() {
     wrong(
         r#"[models.big]
@@ -963,7 +947,7 @@ model = "big"
         r#"
 f.toml:1:9: model "big" does not say its `provider`
   1 | [models.big]
-    |         ^^^ expected "scripted": no vendor's models are connected yet
+    |         ^^^ expected a [providers.NAME], a vendor such as "anthropic", or "scripted"
 "#,
     );
 }

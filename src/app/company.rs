@@ -62,7 +62,7 @@ pub fn company(store: &Path, seed: u64) -> Config {
     let price =
         Price { input: 3_000_000, cache_read: 300_000, cache_write: 3_750_000, output: 15_000_000 };
     let since = Timestamp(0);
-    config.prices = PriceBook(vec![DatedPrice { model: MODEL.into(), since, price }]);
+    config.prices = PriceBook(vec![DatedPrice { model: MODEL.into(), since, price, long: None }]);
     config
 }
 

@@ -17,9 +17,14 @@ use greenroom_actors::{
 use crate::{
     agents_file::{AgentsFile, Mistakes, StandIn, World},
     clock::SystemClock,
+    config::Environment,
+    registry::Registry,
 };
 
-use super::{AppError, Config};
+use super::{
+    AppError, Config,
+    vendors::{self, Served},
+};
 
 /// Whose data sessions are where nobody says otherwise.
 pub const TENANT: &str = "default";
@@ -30,35 +35,88 @@ pub fn tools() -> Vec<Arc<dyn Tool>> {
     Vec::new()
 }
 
-/// Everything that the agents of a file run on, and who of them leads.
+/// Everything that the agents of a file run on.
+#[derive(Debug)]
+pub struct Crew {
+    /// What an app is made of.
+    pub config: Config,
+    /// Who of them leads.
+    pub lead: Option<AgentName>,
+    /// The file's providers, and vendors that its models name.
+    pub served: Vec<Served>,
+    /// What is known about models.
+    pub registry: Registry,
+}
+
+impl Crew {
+    /// Every credential that an agent needs is there; whether a vendor takes it is not asked.
+    ///
+    /// # Errors
+    /// The first that is not, with what to do.
+    pub fn ready(&self) -> Result<(), AppError> {
+        let used = self.served.iter().filter(|one| self.uses(one));
+        for one in used {
+            let provider = one.spec.name.clone();
+            one.ready().map_err(|source| AppError::Key { provider, source })?;
+        }
+        Ok(())
+    }
+
+    /// Whether an agent's model is served there, or one that it falls back to.
+    #[must_use]
+    pub fn uses(&self, served: &Served) -> bool {
+        let name = Some(&served.spec.name);
+        self.config.agents.iter().any(|agent| {
+            let mut spare = agent.fallback.iter();
+            agent.provider.as_ref() == name || spare.any(|model| model.provider.as_ref() == name)
+        })
+    }
+}
+
+/// Reads an agents file and sets up what it names.
 ///
 /// # Errors
-/// When the file cannot be read, with every mistake in it.
-pub fn crew(agents: &Path, store: &Path) -> Result<(Config, Option<AgentName>), AppError> {
-    let name = agents.display().to_string();
-    let text = read(agents).map_err(|why| Mistakes::unreadable(&name, &why))?;
-    let folder = agents.parent().unwrap_or(Path::new(""));
-    let tools = tools();
-    let known: Vec<ToolName> = tools.iter().map(|tool| tool.spec().name).collect();
-    let world = World {
-        tools: &known,
-        text: &|path| read(&folder.join(path)),
-        script: &|text| ScriptedModel::parse(text).map(drop).map_err(|error| error.to_string()),
-    };
-    let file = AgentsFile::read(&name, &text, &world)?;
+/// When the file cannot be read, with every mistake in it, or a vendor cannot be set up.
+pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Crew, AppError> {
+    let file = check(agents)?;
     let mut config = Config::new(store);
     for (provider, script) in file.scripts {
         let model = ScriptedModel::parse(&script)?.with_name(provider);
         config.providers.push(Arc::new(model.with_clock(Arc::new(SystemClock))));
     }
-    config.tools = tools;
+    let served = vendors::serve(file.providers, environment, folder(agents))?;
+    config.options.gates = vendors::gates(&served);
+    let providers = served.iter().map(|one| Arc::new(one.vendor.clone()) as _);
+    config.providers.extend(providers);
+    config.tools = tools();
     config.tools.extend(file.stand_ins.into_iter().map(|tool| Arc::new(Canned(tool)) as _));
     for (name, value) in file.services {
         config.services = config.services.with(&name, value)?;
     }
     config.agents = file.agents;
     config.prices = file.prices;
-    Ok((config, file.lead))
+    Ok(Crew { config, lead: file.lead, served, registry: file.registry })
+}
+
+/// Reads an agents file and what it names, and sets nothing up.
+///
+/// # Errors
+/// When the file cannot be read, with every mistake in it.
+pub fn check(agents: &Path) -> Result<AgentsFile, Mistakes> {
+    let name = agents.display().to_string();
+    let text = read(agents).map_err(|why| Mistakes::unreadable(&name, &why))?;
+    let known: Vec<ToolName> = tools().iter().map(|tool| tool.spec().name).collect();
+    let world = World {
+        tools: &known,
+        text: &|path| read(&folder(agents).join(path)),
+        script: &|text| ScriptedModel::parse(text).map(drop).map_err(|error| error.to_string()),
+    };
+    AgentsFile::read(&name, &text, &world)
+}
+
+/// What paths in an agents file are relative to.
+fn folder(agents: &Path) -> &Path {
+    agents.parent().unwrap_or(Path::new(""))
 }
 
 /// A text of a bounded size, or why there is none, without the path: who asks has it.

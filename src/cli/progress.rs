@@ -273,7 +273,7 @@ fn said(input: &UserInput) -> String {
 fn block(block: &Block) -> String {
     match block {
         Block::Text { text } | Block::Thinking { text, .. } => text.clone(),
-        Block::Stored { blob } => format!("({} bytes stored)", blob.bytes),
+        Block::Stored { blob, .. } => format!("({} bytes stored)", blob.bytes),
         Block::ToolUse { name, args, .. } => format!("{name} {}", args.0),
         Block::ToolResult { output, .. } => output.shown().to_owned(),
         Block::Image { media_type, .. } => format!("({media_type})"),

@@ -103,7 +103,9 @@ pub(super) async fn run(
     let file = args.agents.or_else(|| settings.agents.as_ref().map(|agents| agents.value.clone()));
     let file = file.ok_or(RunError::NoAgents)?;
     let store = args.common.store(settings);
-    let (mut config, lead) = app::crew(&file, &store)?;
+    let crew = app::crew(&file, &store, &settings.environment)?;
+    crew.ready()?;
+    let (mut config, lead) = (crew.config, crew.lead);
     let others = others_at_work(&store, &config.agents).await?;
     if !others.is_empty() {
         let others = others.into_iter().collect::<Vec<_>>().join(", ");

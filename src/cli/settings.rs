@@ -1,7 +1,7 @@
 //! `greenroom config`: what is set, by whom, and whether it is right. Settings that are wrong end
 //! every command before it begins, with their mistakes; so here there is little left to say.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -50,7 +50,7 @@ pub(super) fn config(
         ConfigCommand::Check { agents } => {
             let mut well = true;
             for file in agents {
-                match app::crew(&file, Path::new("")) {
+                match app::check(&file) {
                     Ok(_right) => Screen::print(&format!("{}: right", file.display()))?,
                     // One wrong file must not hide what the next one has.
                     Err(error) => {

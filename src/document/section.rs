@@ -105,6 +105,16 @@ impl<'s, 't> Section<'s, 't> {
         Some(text)
     }
 
+    /// True or false.
+    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
+        let value = self.find(key)?;
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            self.wrong(key, value, "true or false");
+        }
+        flag
+    }
+
     /// A list of texts, none of them twice.
     pub(crate) fn texts(&self, key: &str) -> Vec<Placed<String>> {
         let Some(value) = self.find(key) else { return Vec::new() };

@@ -12,6 +12,8 @@ use greenroom_actors::{
     runtime::{Desk, Layers},
 };
 
+use secrecy::SecretString;
+
 use super::Runtime;
 use crate::app::{App, AppError, Config, TENANT};
 
@@ -70,6 +72,40 @@ impl Builder {
     #[must_use]
     pub fn provider(mut self, provider: impl ModelProvider) -> Self {
         self.config.providers.push(Arc::new(provider));
+        self
+    }
+
+    /// A vendor by its name, such as `anthropic`, with the credential that the environment holds
+    /// for it. Agents name its models as the vendor does. A vendor that nobody knows is said when
+    /// the runtime starts; a credential that is missing, when it is needed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("greenroom.db");
+    /// use greenroom::{AgentSpec, Runtime};
+    ///
+    /// let runtime = Runtime::builder().store(path).vendor("groq").start().await?;
+    /// let session = runtime.spawn(&AgentSpec::new("clerk", "openai/gpt-oss-20b")).await?;
+    /// # drop(session);
+    /// runtime.shutdown().await;
+    ///
+    /// let wrong = Runtime::builder().vendor("gorq").start().await.unwrap_err();
+    /// assert!(wrong.to_string().contains("did you mean \"groq\"?"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn vendor(mut self, name: impl Into<String>) -> Self {
+        self.config.vendors.push((name.into(), None));
+        self
+    }
+
+    /// The same with a credential of the program's own. It is never written or shown.
+    #[must_use]
+    pub fn vendor_with_key(mut self, name: impl Into<String>, key: impl Into<String>) -> Self {
+        self.config.vendors.push((name.into(), Some(SecretString::from(key.into()))));
         self
     }
 

@@ -1,6 +1,7 @@
 //! A body cut into what a vendor sends one at a time: server-sent events, or lines of JSON. The
 //! cutting is done on bytes, so that a character split over two chunks stays whole; what is not
-//! finished when the body ends is dropped, and the vendor's end is then missing as well.
+//! finished when the body ends is dropped, and the vendor's end is then missing as well. A last line
+//! that lacks only its line feed is finished: no half of an object is one.
 
 use std::{
     pin::Pin,
@@ -11,12 +12,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use greenroom_actors::limits;
+use serde::de::IgnoredAny;
 use sse_stream::SseByteStream;
 use tokio_util::{
-    codec::{FramedRead, LinesCodec, LinesCodecError},
+    codec::{Decoder, FramedRead, LinesCodec, LinesCodecError},
     io::StreamReader,
 };
 
@@ -114,7 +116,7 @@ fn lines(
 ) -> impl Stream<Item = Result<Frame, Broken>> + Send {
     let reader = StreamReader::new(bytes.map_err(std::io::Error::other));
     let codec = LinesCodec::new_with_max_length(limits::WIRE_EVENT_BYTES);
-    FramedRead::new(reader, codec).filter_map(|line| {
+    FramedRead::new(reader, Finished(codec)).filter_map(|line| {
         std::future::ready(match line {
             Ok(line) if line.trim().is_empty() => None,
             Ok(data) => Some(Ok(Frame { name: None, data })),
@@ -122,6 +124,31 @@ fn lines(
             Err(LinesCodecError::Io(error)) => Some(Err(broken(error))),
         })
     })
+}
+
+/// Lines; where the body ends amid one there is none, whatever it is cut in.
+struct Finished(LinesCodec);
+
+impl Decoder for Finished {
+    type Item = String;
+    type Error = LinesCodecError;
+
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<String>, LinesCodecError> {
+        self.0.decode(bytes)
+    }
+
+    fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<String>, LinesCodecError> {
+        // Asked once more when nothing is left, which the inner codec is not made for.
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        if let Some(line) = self.0.decode(bytes)? {
+            return Ok(Some(line));
+        }
+        let rest = bytes.split();
+        let is_whole = serde_json::from_slice::<IgnoredAny>(&rest).is_ok();
+        Ok(std::str::from_utf8(&rest).ok().filter(|_| is_whole).map(str::to_owned))
+    }
 }
 
 fn broken(error: std::io::Error) -> Broken {

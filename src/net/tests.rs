@@ -161,7 +161,9 @@ async fn nobody_there_is_said_with_the_host_and_nothing_else_of_the_address() {
 #[test]
 fn a_proxy_that_is_no_address_is_refused_without_its_password() {
     let clock = Arc::new(ManualClock::default());
-    let refused = Net::new(clock, Patience::default(), Some("http://me:secret@ :x"));
+    let http = Some("http://me:secret@ :x".to_owned());
+    let proxies = Proxies { http, ..Proxies::default() };
+    let refused = Net::new(clock, Patience::default(), Some(&proxies));
     let said = refused.unwrap_err().to_string();
     assert!(said.contains("no address such as") && !said.contains("secret"), "{said}");
 }
@@ -212,6 +214,29 @@ async fn lines_are_the_same_however_their_bytes_arrive() {
     for at in 0..=bytes.len() {
         let pieces = vec![bytes.slice(..at), bytes.slice(at..)];
         assert_eq!(frames(Framing::Lines, pieces).await.unwrap(), expected, "cut at {at}");
+    }
+}
+
+/// How many frames come of a body that ends after so many bytes; it is never an error, also where
+/// it ends within a character.
+async fn ended_after(framing: Framing, text: &'static str, at: usize) -> usize {
+    let pieces = vec![Bytes::from_static(text.as_bytes()).slice(..at)];
+    frames(framing, pieces).await.unwrap_or_else(|broken| panic!("cut at {at}: {broken}")).len()
+}
+
+#[tokio::test]
+async fn what_is_unfinished_when_a_body_ends_is_dropped_wherever_it_ends() {
+    let events = "data: {\"ä\":1}\n\ndata: {\"😀\":2}\n\n";
+    let first = events.find("\n\n").unwrap() + 2;
+    for at in 0..=events.len() {
+        let expected = usize::from(at >= first) + usize::from(at == events.len());
+        assert_eq!(ended_after(Framing::Events, events, at).await, expected, "cut at {at}");
+    }
+    let lines = "{\"ä\":1}\r\n{\"😀\":2}\n";
+    let first = lines.find('\r').unwrap();
+    for at in 0..=lines.len() {
+        let expected = usize::from(at >= first) + usize::from(at >= lines.len() - 1);
+        assert_eq!(ended_after(Framing::Lines, lines, at).await, expected, "cut at {at}");
     }
 }
 

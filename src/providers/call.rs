@@ -11,6 +11,7 @@ use greenroom_actors::{
     ports::{ModelEvent, ModelRequest},
 };
 use reqwest::{Method, Response, header::CONTENT_TYPE};
+use serde::de::IgnoredAny;
 
 use crate::net::{Frames, Framing};
 
@@ -68,9 +69,18 @@ impl Call {
     }
 }
 
+/// Says which call it is, to every vendor alike. Each call has its own number, also one that is made
+/// again, so the key never stands in for our retries: a vendor that remembers keys would answer a
+/// second try with the failure of the first. It is for what happens below us, such as a proxy that
+/// sends a request twice: that is one call, and billed once.
+const CALL_KEY: &str = "idempotency-key";
+
 async fn ask(vendor: &Vendor, request: &ModelRequest, out: &mut Vec<ModelEvent>) -> Stage {
     let ask = match vendor.wire.ask(request, vendor.stream) {
-        Ok(ask) => ask,
+        Ok(mut ask) => {
+            ask.headers.push((CALL_KEY, request.call.to_string()));
+            ask
+        }
         Err(why) => {
             let message = format!("{}: {why}", vendor.name);
             let failure = ModelFailure::new(FailureKind::BadRequest, message, false);
@@ -97,6 +107,7 @@ async fn begin(vendor: &Vendor, answer: Response, out: &mut Vec<ModelEvent>) -> 
                 out.push(ModelEvent::Finished { reply: Box::new(reply) });
                 Stage::Over
             }
+            Err(_short) if is_cut(&body) => Stage::Failed(ended_early(vendor)),
             Err(trouble) => Stage::Failed(vendor.troubled(trouble)),
         },
         Err(broken) => Stage::Failed(failure::of_broken(&broken)),
@@ -115,8 +126,7 @@ async fn read(
         None => match decoder.end(out) {
             Ok(()) if is_whole(out) => return Stage::Over,
             Ok(()) => {
-                let message = format!("{} ended its stream before its answer", vendor.name);
-                return Stage::Failed(ModelFailure::new(FailureKind::EndedEarly, message, true));
+                return Stage::Failed(ended_early(vendor));
             }
             Err(trouble) => Err(trouble),
         },
@@ -129,6 +139,24 @@ async fn read(
         Ok(()) => Stage::Reading { frames, decoder },
         Err(trouble) => Stage::Failed(vendor.troubled(trouble)),
     }
+}
+
+fn ended_early(vendor: &Vendor) -> ModelFailure {
+    let message = format!("{} ended before its answer did", vendor.name);
+    ModelFailure::new(FailureKind::EndedEarly, message, true)
+}
+
+/// Whether a body ends amid its JSON: where no length was told, one that broke off looks whole. The
+/// cut may lie within a character.
+fn is_cut(body: &[u8]) -> bool {
+    let text = match std::str::from_utf8(body) {
+        Ok(_) => body,
+        Err(error) if error.error_len().is_none() => {
+            body.get(..error.valid_up_to()).unwrap_or_default()
+        }
+        Err(_no_text) => return false,
+    };
+    serde_json::from_slice::<IgnoredAny>(text).is_err_and(|error| error.is_eof())
 }
 
 /// Reads the closing bytes, so that the connection can serve again; whatever they say.

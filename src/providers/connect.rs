@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 use greenroom_actors::{domain::ids::ProviderName, ports::Clock};
 
 use super::{
-    Key, Kind, NetError, Options, Patience, Preset, Quirks, SetupError, Vendor, Wire,
+    Key, Kind, NetError, Options, Patience, Preset, Proxies, Quirks, SetupError, Vendor, Wire,
     anthropic::Anthropic, gemini::Gemini, ollama::Ollama, openai_chat::OpenAiChat,
     openai_responses::OpenAiResponses,
 };
@@ -20,16 +20,16 @@ use crate::net::Net;
 pub struct Way(Net);
 
 impl Way {
-    /// A way that waits this long, through this proxy where there is one.
+    /// A way that waits this long, through these proxies where there are any.
     ///
     /// # Errors
     /// When the client cannot be built, or the proxy is no address.
     pub fn new(
         clock: Arc<dyn Clock>,
         patience: Patience,
-        proxy: Option<&str>,
+        proxies: Option<&Proxies>,
     ) -> Result<Self, NetError> {
-        Net::new(clock, patience, proxy).map(Self)
+        Net::new(clock, patience, proxies).map(Self)
     }
 }
 

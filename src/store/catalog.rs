@@ -20,13 +20,15 @@ use super::{
     trouble::{Class, Trouble, class},
 };
 
-/// Applies a frame's changes in a savepoint of their own. `false` says that the read model could
-/// not follow; an error, that the transaction itself is in trouble.
+/// Applies a frame's changes, all of them or none. `false` says that the read model could not follow;
+/// an error, that the transaction itself is in trouble.
 pub(super) fn follow(conn: &Connection, log: LogId, changes: &[Change]) -> Result<bool, Trouble> {
-    if changes.is_empty() {
-        return Ok(true);
+    // One change is one statement that writes, which is whole by itself.
+    let apart = changes.len() > 1;
+    let run = |sql: &str| conn.prepare_cached(sql)?.execute([]);
+    if apart {
+        run("SAVEPOINT catalog")?;
     }
-    conn.prepare_cached("SAVEPOINT catalog")?.execute([])?;
     let applied = changes.iter().try_for_each(|change| apply(conn, log, change));
     let failed = match applied {
         Ok(()) => None,
@@ -36,9 +38,13 @@ pub(super) fn follow(conn: &Connection, log: LogId, changes: &[Change]) -> Resul
     };
     if let Some(trouble) = &failed {
         tracing::warn!(%log, ?trouble, "catalog fell behind");
-        conn.prepare_cached("ROLLBACK TO catalog")?.execute([])?;
     }
-    conn.prepare_cached("RELEASE catalog")?.execute([])?;
+    if apart {
+        if failed.is_some() {
+            run("ROLLBACK TO catalog")?;
+        }
+        run("RELEASE catalog")?;
+    }
     Ok(failed.is_none())
 }
 

@@ -70,7 +70,7 @@ impl Door {
     /// Sends work to the writer and waits for its commit.
     pub(super) async fn write<T: Send + 'static>(
         self,
-        work: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+        work: impl Fn(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, AppendError> {
         let permit = Arc::clone(&self.writes.permits).acquire_owned().await;
         let permit = permit.map_err(|_shut| self.gone())?;

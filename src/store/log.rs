@@ -48,22 +48,29 @@ fn log_row(conn: &Connection, log: LogId) -> Result<Option<LogRow>, Trouble> {
 /// tail that is not there.
 pub(super) fn claim(conn: &Connection, log: LogId) -> Result<Claim, Trouble> {
     let Some(row) = log_row(conn, log)? else {
-        if catalog::remembers(conn, log)? {
-            let why = "it is gone, but the catalog knows frames of it".to_owned();
-            return Err(Trouble::Damaged { log, why });
-        }
-        conn.prepare_cached(
-            "INSERT INTO log(kind, id, token, tail, chain, applied) VALUES (?1, ?2, 1, 0, ?3, 0)",
-        )?
-        .execute(params![kind(log), id(log), Chain::START.0])?;
-        ends_at(conn, log, conn.last_insert_rowid(), Position(0), Chain::START)?;
-        return Ok(Claim { token: Token(1), tail: Position(0), chain: Chain::START });
+        let LogRow { token, tail, chain, .. } = create(conn, log)?;
+        return Ok(Claim { token, tail, chain });
     };
     ends_at(conn, log, row.num, row.tail, row.chain)?;
     let token = row.token.next();
     conn.prepare_cached("UPDATE log SET token = ?2 WHERE num = ?1")?
         .execute(params![row.num, Whole(token.0)])?;
     Ok(Claim { token, tail: row.tail, chain: row.chain })
+}
+
+/// A log's row where there is none, its first owner's.
+fn create(conn: &Connection, log: LogId) -> Result<LogRow, Trouble> {
+    if catalog::remembers(conn, log)? {
+        let why = "it is gone, but the catalog knows frames of it".to_owned();
+        return Err(Trouble::Damaged { log, why });
+    }
+    conn.prepare_cached(
+        "INSERT INTO log(kind, id, token, tail, chain, applied) VALUES (?1, ?2, 1, 0, ?3, 0)",
+    )?
+    .execute(params![kind(log), id(log), Chain::START.0])?;
+    let (num, token, tail, chain) = (conn.last_insert_rowid(), Token(1), Position(0), Chain::START);
+    ends_at(conn, log, num, tail, chain)?;
+    Ok(LogRow { num, token, tail, chain, applied: tail })
 }
 
 fn ends_at(
@@ -89,13 +96,18 @@ fn ends_at(
 /// Writes one frame if its token is the owner's and its position the next, and lets the read model
 /// follow. A read model that cannot follow is left behind, marked, and stops nothing.
 pub(super) fn append(conn: &Connection, append: &Append) -> Result<Position, Trouble> {
-    let Append { envelope, body, changes } = append;
+    let Append { envelope, body, changes, begins } = append;
     let (log, expected) = (envelope.log, envelope.position);
-    let Some(row) = log_row(conn, log)? else {
-        return Err(Trouble::Fenced { expected, tail: Position(0), token: Token(0) });
+    let fenced = |tail, token| Trouble::Fenced { expected, tail, token };
+    let row = match (log_row(conn, log)?, begins) {
+        (Some(row), false) => row,
+        // Somebody came first, if only to claim it.
+        (Some(row), true) => return Err(fenced(row.tail, row.token)),
+        (None, true) => create(conn, log)?,
+        (None, false) => return Err(fenced(Position(0), Token(0))),
     };
     if envelope.token != row.token || expected != row.tail.next() {
-        return Err(Trouble::Fenced { expected, tail: row.tail, token: row.token });
+        return Err(fenced(row.tail, row.token));
     }
     let digest = Sha256::digest(body.as_bytes()).into();
     let chain = row.chain.over(envelope, &digest);
@@ -110,7 +122,7 @@ pub(super) fn append(conn: &Connection, append: &Append) -> Result<Position, Tro
 fn insert(
     conn: &Connection,
     num: i64,
-    Append { envelope, body, changes: _ }: &Append,
+    Append { envelope, body, changes: _, begins: _ }: &Append,
     (digest, chain): ([u8; 32], Chain),
 ) -> Result<(), Trouble> {
     let sql = "INSERT INTO frame(log, position, token, version, tenant, principal, caused_by, \

@@ -7,13 +7,13 @@ mod opening;
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
 };
 
-use futures_util::{future::join_all, poll};
+use futures_util::{FutureExt as _, future::join_all, poll};
 use greenroom_actors::{
     domain::{
         catalog::{Change, SessionFilter, SessionRow, Status, TotalsOf},
@@ -177,6 +177,46 @@ async fn a_catalog_that_fails_stops_no_append_and_is_rebuilt() {
     assert_eq!(store.stale().await.unwrap(), []);
     assert_eq!(store.session(session(1)).await.unwrap().unwrap().position, Position(2));
     assert_eq!(texts(&store, house(1)).await.unwrap(), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_piece_that_fails_half_done_leaves_nothing_and_takes_no_neighbour_with_it() {
+    let (_folder, path) = folder();
+    let store = open(&path);
+    let mut writers = Vec::new();
+    for n in 0..16 {
+        writers.push(claimed(&store, house(n)).await);
+    }
+    // While the writer is held up with this one, the others gather to be one group.
+    let (held, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (hold, wait) = (Arc::clone(&held), Arc::clone(&go));
+    let first = store.door.clone().write(move |_conn| {
+        hold.wait();
+        wait.wait();
+        Ok(())
+    });
+    let half = store.door.clone().write(|conn| -> Result<(), Trouble> {
+        conn.execute_batch("INSERT INTO meta(key, value) VALUES ('half', 'done')")?;
+        Err(Trouble::Refused("half done, on purpose".to_owned()))
+    });
+    tokio::pin!(first, half);
+    assert!(poll!(&mut first).is_pending());
+    held.wait();
+    let append = |writer| store.append(next(writer, "kept", Vec::new()));
+    let mut before: Vec<_> = writers[..8].iter().map(append).collect();
+    before.iter_mut().for_each(|one| assert!(one.now_or_never().is_none()));
+    assert!(poll!(&mut half).is_pending());
+    let mut after: Vec<_> = writers[8..].iter().map(append).collect();
+    after.iter_mut().for_each(|one| assert!(one.now_or_never().is_none()));
+    go.wait();
+    first.await.unwrap();
+    assert!(matches!(half.await, Err(AppendError::Journal(JournalError::Unavailable { .. }))));
+    before.extend(after);
+    assert!(join_all(before).await.iter().all(Result::is_ok), "each as if it were alone");
+    let left = |conn: &Connection| {
+        Ok(conn.query_row("SELECT count(*) FROM meta WHERE key = 'half'", [], |row| row.get(0))?)
+    };
+    assert_eq!(store.door.clone().write::<i64>(left).await, Ok(0));
 }
 
 #[tokio::test]

@@ -1,10 +1,14 @@
 //! The one writer: a thread that owns the only writing connection and commits in groups.
 //!
 //! ```text
-//! wait ─▶ take up to COMMIT_FRAMES ─▶ BEGIN ─▶ each in a savepoint ─▶ COMMIT (synced) ─▶ answer all
-//!                                                                      │ disk full: rolled back, nothing of it is there
-//!                                                                      │ anything else: poisoned, for good
+//! wait ─▶ take up to COMMIT_FRAMES ─▶ BEGIN ─▶ all ─────────────▶ COMMIT (synced) ─▶ answer all
+//!                                       │ one failed: undone      ▲ │ disk full: rolled back, nothing of it is there
+//!                                       ╰▶ each in a savepoint ───╯ │ anything else: poisoned, for good
 //! ```
+//!
+//! Where a piece of work fails it takes no neighbour with it, so that group is undone and done once
+//! more with a savepoint around each. That is rare, and without it no group pays for savepoints, whose
+//! copies of pages cost a tenth of the writer's time.
 //!
 //! Nothing is answered before the commit that holds it. A failed sync is never tried again: the
 //! kernel may have dropped what it could not write and would report success the second time.
@@ -25,7 +29,7 @@ use greenroom_actors::{
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
-use super::trouble::{self, Class, Trouble, class, unavailable};
+use super::trouble::{Class, Trouble, class, unavailable};
 
 /// Set once, when what is durable is no longer known.
 #[derive(Clone, Debug, Default)]
@@ -46,72 +50,80 @@ impl Poison {
 /// Why nothing can be written for now; empty while it can. Whoever runs the store may watch it.
 pub(super) type Hindrance = watch::Sender<Option<String>>;
 
-type Answer = Box<dyn FnOnce(Option<JournalError>) + Send>;
-/// A piece of work that took nothing with it, and what kept it from being written, if anything did.
-type Done = (Answer, Option<JournalError>);
-
 /// Something to write whose caller waits for the commit.
 pub(super) trait Work: Send {
-    /// Does it, inside a savepoint.
-    fn run(self: Box<Self>, conn: &Connection) -> Worked;
+    /// Does it inside a transaction. It may be undone, and is then done again.
+    fn run(&mut self, conn: &Connection) -> Done;
 
-    /// Tells its caller that it will not be done.
-    fn refuse(self: Box<Self>, why: JournalError);
+    /// What keeps it from being written until somebody does something about it.
+    fn hindered(&self) -> Option<JournalError>;
+
+    /// Tells its caller what it came to, or why there was no commit.
+    fn answer(self: Box<Self>, failed: Option<JournalError>);
 }
 
-/// Work that was done, or tried: whether it stays, and how its caller hears of the commit.
-pub(super) struct Worked {
-    keep: bool,
-    class: Option<Class>,
-    /// What keeps it from being written until somebody does something about it.
-    hindered: Option<JournalError>,
-    answer: Answer,
+/// Whether a piece of work was done, so that it may stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// It was.
+    Kept,
+    /// It was not, and what it wrote must not stay.
+    Failed,
+    /// The disk failed under it.
+    Io,
 }
 
 struct Write<T, F> {
     reply: oneshot::Sender<Result<T, AppendError>>,
     write: F,
+    done: Option<Result<T, Trouble>>,
 }
 
 impl<T, F> Work for Write<T, F>
 where
     T: Send + 'static,
-    F: FnOnce(&Connection) -> Result<T, Trouble> + Send,
+    F: Fn(&Connection) -> Result<T, Trouble> + Send,
 {
-    fn run(self: Box<Self>, conn: &Connection) -> Worked {
-        let Self { reply, write } = *self;
-        let done = write(conn);
-        let class = match &done {
-            Err(Trouble::Sqlite(error)) => Some(class(error)),
-            Ok(_) | Err(Trouble::Fenced { .. } | Trouble::Damaged { .. } | Trouble::Refused(_)) => {
-                None
-            }
-        };
-        let hindered = match &done {
-            Err(Trouble::Sqlite(error)) => match trouble::class(error) {
+    fn run(&mut self, conn: &Connection) -> Done {
+        let done = self.done.insert((self.write)(conn));
+        match done {
+            Ok(_) => Done::Kept,
+            Err(Trouble::Sqlite(error)) if class(error) == Class::Io => Done::Io,
+            Err(
+                Trouble::Sqlite(_)
+                | Trouble::Fenced { .. }
+                | Trouble::Damaged { .. }
+                | Trouble::Refused(_),
+            ) => Done::Failed,
+        }
+    }
+
+    fn hindered(&self) -> Option<JournalError> {
+        match self.done.as_ref()? {
+            Err(Trouble::Sqlite(error)) => match class(error) {
                 Class::Full | Class::Busy => Some(unavailable(error)),
                 Class::Io | Class::Other => None,
             },
             Ok(_) | Err(Trouble::Fenced { .. } | Trouble::Damaged { .. } | Trouble::Refused(_)) => {
                 None
             }
-        };
-        let keep = done.is_ok();
-        let answer: Answer = Box::new(move |failed| {
-            let answer = match failed {
-                Some(error) => Err(error.into()),
-                None => done.map_err(AppendError::from),
-            };
-            // Whoever asked may have gone; then nobody misses the answer.
-            let _gone = reply.send(answer);
-        });
-        Worked { keep, class, hindered, answer }
+        }
     }
 
-    fn refuse(self: Box<Self>, why: JournalError) {
-        // As above.
-        let _gone = self.reply.send(Err(why.into()));
+    fn answer(self: Box<Self>, failed: Option<JournalError>) {
+        let answer = match (failed, self.done) {
+            (Some(error), _) => Err(error.into()),
+            (None, Some(done)) => done.map_err(AppendError::from),
+            (None, None) => Err(lost("it was not written").into()),
+        };
+        // Whoever asked may have gone; then nobody misses the answer.
+        let _gone = self.reply.send(answer);
     }
+}
+
+/// Nothing of it was written, and it may be asked for again.
+fn lost(why: &str) -> JournalError {
+    JournalError::Unavailable { why: why.to_owned() }
 }
 
 /// A request to the writer. Its permit is its place in the bounded queue.
@@ -123,10 +135,10 @@ pub(super) struct Job {
 /// A writing job and where its answer arrives.
 pub(super) fn job<T: Send + 'static>(
     permit: OwnedSemaphorePermit,
-    write: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    write: impl Fn(&Connection) -> Result<T, Trouble> + Send + 'static,
 ) -> (Job, oneshot::Receiver<Result<T, AppendError>>) {
     let (reply, answer) = oneshot::channel();
-    (Job { work: Box::new(Write { reply, write }), permit }, answer)
+    (Job { work: Box::new(Write { reply, write, done: None }), permit }, answer)
 }
 
 /// The writer's state on its thread.
@@ -193,74 +205,74 @@ impl Writer {
         self.jobs.recv().ok()
     }
 
-    fn commit(&mut self, group: Vec<Box<dyn Work>>) {
-        let begun = match self.poison.error() {
-            Some(poisoned) => Err(poisoned),
-            None => self.conn.execute_batch("BEGIN IMMEDIATE").map_err(|e| unavailable(&e)),
+    fn commit(&mut self, mut group: Vec<Box<dyn Work>>) {
+        let written = self.begin().and_then(|()| {
+            if self.together(&mut group)? {
+                return Ok(());
+            }
+            self.undo()?;
+            self.begin()?;
+            group.iter_mut().try_for_each(|work| self.apart(work.as_mut()))
+        });
+        let failed = match written {
+            Ok(()) => self.seal(),
+            Err(refusal) => Some(self.roll_back(refusal)),
         };
-        if let Err(refusal) = begun {
-            self.hindered(Some(&refusal));
-            for work in group {
-                work.refuse(refusal.clone());
-            }
-            return;
-        }
-        let mut answers = Vec::with_capacity(group.len());
-        let (mut aborted, mut hindered) = (None, None);
-        for work in group {
-            if let Some(refusal) = &aborted {
-                work.refuse(JournalError::clone(refusal));
-                continue;
-            }
-            match self.one(work) {
-                Ok((answer, hindrance)) => {
-                    answers.push(answer);
-                    hindered = hindrance.or(hindered);
-                }
-                Err((answer, refusal)) => {
-                    answers.extend(answer);
-                    aborted = Some(refusal);
-                }
-            }
-        }
-        let failed = match aborted {
-            Some(refusal) => Some(self.roll_back(refusal)),
-            None => self.seal(),
-        };
+        let hindered = group.iter().rev().find_map(|work| work.hindered());
         self.hindered(failed.as_ref().or(hindered.as_ref()));
-        for answer in answers {
-            answer(failed.clone());
+        for work in group {
+            work.answer(failed.clone());
         }
         if failed.is_none() {
             self.committed();
         }
     }
 
+    fn begin(&self) -> Result<(), JournalError> {
+        match self.poison.error() {
+            Some(poisoned) => Err(poisoned),
+            None => self.conn.execute_batch("BEGIN IMMEDIATE").map_err(|e| unavailable(&e)),
+        }
+    }
+
+    /// The whole group, as far as all goes well; `false` when a piece of it failed.
+    fn together(&self, group: &mut [Box<dyn Work>]) -> Result<bool, JournalError> {
+        for work in group {
+            fault::point("store.in_group");
+            match work.run(&self.conn) {
+                // SQLite gives up the whole transaction when it cannot undo one statement of it, also
+                // of one that the read model did without.
+                Done::Kept if self.conn.is_autocommit() => return Ok(false),
+                Done::Kept => {}
+                Done::Failed => return Ok(false),
+                Done::Io => return Err(self.disk_failed()),
+            }
+        }
+        Ok(true)
+    }
+
     /// One piece of work in a savepoint, so that its failure takes no neighbour with it. An error
     /// says that the whole transaction is lost.
-    fn one(&self, work: Box<dyn Work>) -> Result<Done, (Option<Answer>, JournalError)> {
-        let run = |sql: &str| self.conn.prepare_cached(sql)?.execute([]);
-        if let Err(error) = run("SAVEPOINT job") {
-            let refusal = self.refusal(&error);
-            work.refuse(refusal.clone());
-            return Err((None, refusal));
-        }
+    fn apart(&self, work: &mut dyn Work) -> Result<(), JournalError> {
+        let run = |sql: &str| {
+            let ran = self.conn.prepare_cached(sql).and_then(|mut sql| sql.execute([]));
+            ran.map_err(|error| self.refusal(&error))
+        };
+        run("SAVEPOINT job")?;
         fault::point("store.in_group");
-        let Worked { keep, class, hindered, answer } = work.run(&self.conn);
-        if class == Some(Class::Io) {
-            let refusal = self.poison.set("the disk failed under a write".to_owned());
-            return Err((Some(answer), refusal));
+        let done = work.run(&self.conn);
+        if done == Done::Io {
+            return Err(self.disk_failed());
         }
-        // SQLite gives up the whole transaction when it cannot undo one statement of it.
-        let lost = |why: &str| JournalError::Unavailable { why: why.to_owned() };
+        // As above.
         if self.conn.is_autocommit() {
-            return Err((Some(answer), lost("the transaction was given up; the disk may be full")));
+            return Err(lost("the transaction was given up; the disk may be full"));
         }
-        let ended = if keep { Ok(0) } else { run("ROLLBACK TO job") };
-        match ended.and_then(|_rows| run("RELEASE job")) {
-            Ok(_rows) => Ok((answer, hindered)),
-            Err(error) => Err((Some(answer), self.refusal(&error))),
+        if done == Done::Failed {
+            run("ROLLBACK TO job")?;
         }
+        run("RELEASE job")?;
+        Ok(())
     }
 
     /// Tells who watches whether anything can be written, when that changes.
@@ -276,6 +288,10 @@ impl Writer {
         });
     }
 
+    fn disk_failed(&self) -> JournalError {
+        self.poison.set("the disk failed under a write".to_owned())
+    }
+
     fn refusal(&self, error: &rusqlite::Error) -> JournalError {
         match class(error) {
             Class::Io => self.poison.set(format!("the disk failed under a write: {error}")),
@@ -285,12 +301,17 @@ impl Writer {
 
     /// Nothing of the transaction may stay; if that fails too, nothing is known any more.
     fn roll_back(&self, refusal: JournalError) -> JournalError {
-        if !self.conn.is_autocommit()
-            && let Err(error) = self.conn.execute_batch("ROLLBACK")
-        {
-            return self.poison.set(format!("a failed group could not be undone: {error}"));
+        self.undo().err().unwrap_or(refusal)
+    }
+
+    fn undo(&self) -> Result<(), JournalError> {
+        if self.conn.is_autocommit() {
+            return Ok(());
         }
-        refusal
+        let undone = self.conn.execute_batch("ROLLBACK");
+        undone.map_err(|error| {
+            self.poison.set(format!("a failed group could not be undone: {error}"))
+        })
     }
 
     /// Makes the group durable, or says why it is not.

@@ -15,12 +15,12 @@ fn file(folder: &Path, text: &str) -> String {
 fn a_wrong_agents_file_is_refused_with_every_mistake_and_its_place() {
     let (folder, store) = folder();
     let text =
-        "[models.big]\nprovider = \"anthropic\"\n[agents.a]\nmodel = \"big\"\nroutes = [\"b\"]\n";
+        "[models.big]\nprovider = \"scripted\"\n[agents.a]\nmodel = \"big\"\nroutes = [\"b\"]\n";
     let wrong = file(folder.path(), text);
     let said = format!(
         "error: {wrong} has 3 mistakes\n\
-         {wrong}:2:12: provider \"anthropic\" does not exist\n  2 | provider = \"anthropic\"\n    |            \
-         ^^^^^^^^^^^ expected \"scripted\": no vendor's models are connected yet\n\
+         {wrong}:1:9: model \"big\" is scripted and names no `script`\n  1 | [models.big]\n    |         \
+         ^^^ expected script = \"FILE\", relative to this file\n\
          {wrong}:3:9: agent \"a\" has no `instructions`\n  3 | [agents.a]\n    |         ^ expected a text that \
          tells it what it is for, or `instructions_file`\n\
          {wrong}:5:11: agent \"a\" routes to \"b\", which is no agent of this file\n  5 | routes = [\"b\"]\n    |           \

@@ -1,6 +1,7 @@
 //! The invariants, each a pure function over the facts of a run: it says what is wrong and how
 //! much it has looked at. One that has looked at nothing proves nothing, and counts as broken.
 
+mod failures;
 mod logs;
 mod money;
 pub(crate) mod prompts;
@@ -41,7 +42,7 @@ impl Found {
 pub(crate) type Check = fn(&Facts) -> Found;
 
 /// All of them, by the invariant they check.
-pub(crate) const ALL: [(&str, Check); 13] = [
+pub(crate) const ALL: [(&str, Check); 15] = [
     ("I1 acknowledged is in the log", logs::acknowledged),
     ("I2 no gap, whole chain, nothing after an end", logs::unbroken),
     ("I3 each tool call closes once, no dangling call", work::closed),
@@ -55,6 +56,8 @@ pub(crate) const ALL: [(&str, Check); 13] = [
     ("I12 the file is sound", logs::sound),
     ("I14 what was due took effect once", turns::due),
     ("I15 the same log asks the same bytes", prompts::same),
+    ("I15b the same prompt is sent in the same bytes", prompts::sent),
+    ("I16 a failed call is made again exactly where it may be", failures::again),
 ];
 
 /// The state before a session's first frame: for a fork, where its base stood.

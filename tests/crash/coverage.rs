@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use greenroom_actors::domain::{
     event::{Caller, CancelTarget, Event, FailureKind, RestartCause},
-    ids::CallId,
+    ids::{CallId, ModelCallNo},
     outcome::TurnOutcome,
     permission::{Basis, Closed},
     tool::{EffectClass, ToolOutcome},
@@ -23,7 +23,7 @@ use super::{
 type Which = fn(&Event) -> bool;
 
 /// What the sessions' logs can show.
-const LOGGED: [(&str, Which); 16] = [
+const LOGGED: [(&str, Which); 19] = [
     ("restarts after the process died", |event| {
         matches!(event, Event::SessionRestarted { cause: RestartCause::Process })
     }),
@@ -66,6 +66,17 @@ const LOGGED: [(&str, Which); 16] = [
         matches!(event, Event::ToolFinished { outcome: ToolOutcome::NotCarried, .. })
     }),
     ("retries", |event| matches!(event, Event::TimerFired { .. })),
+    ("calls that a rate limit put off", |event| {
+        matches!(event, Event::ModelCallFailed { failure, .. }
+            if failure.kind == FailureKind::RateLimited)
+    }),
+    (
+        "answers that broke off by themselves",
+        |event| matches!(event, Event::ModelCallFailed { failure, .. } if failure.emitted),
+    ),
+    ("turns that failed of one", |event| {
+        matches!(event, Event::TurnFinished { outcome: TurnOutcome::Failed { .. }, .. })
+    }),
 ];
 
 /// Everything a run should bring about, counted.
@@ -84,6 +95,7 @@ pub(crate) fn of(facts: &Facts) -> Vec<(&'static str, u64)> {
         |(class, count): &&(EffectClass, u64)| *class == EffectClass::Idempotent && *count > 1;
     let mut all: Vec<(&'static str, u64)> = logged.collect();
     all.extend([
+        ("streams that a death cut amid", cut_amid(facts).values().sum()),
         ("whole replies delivered and lost", delivered_and_lost(facts)),
         ("idempotent effects made again", counts.values().filter(again).count() as u64),
         ("probes that found an effect", asked(true)),
@@ -92,6 +104,55 @@ pub(crate) fn of(facts: &Facts) -> Vec<(&'static str, u64)> {
         ("prompts asked again by another incarnation", asked_again(facts)),
     ]);
     all
+}
+
+/// How many streams the death of each process cut: pieces of their answer had been sent, its end
+/// had not, and the log says that the call was lost with the process.
+pub(crate) fn cut_amid(facts: &Facts) -> BTreeMap<u32, u64> {
+    let (mut from, mut amid) = (BTreeMap::new(), BTreeMap::new());
+    let lost = lost_with_the_process(facts);
+    for record in &facts.model {
+        match record {
+            ModelRecord::Arrived { call, process, .. } => drop(from.insert(*call, *process)),
+            ModelRecord::Broken { call, pieces: 1.., finished: false, .. } => {
+                if let Some(process) = from.get(call).filter(|_| lost.contains(call)) {
+                    *amid.entry(*process).or_default() += 1;
+                }
+            }
+            ModelRecord::Broken { .. }
+            | ModelRecord::Delivered { .. }
+            | ModelRecord::Failed { .. } => {}
+        }
+    }
+    amid
+}
+
+/// Calls that were lost, and not by a panic of their session.
+fn lost_with_the_process(facts: &Facts) -> BTreeSet<CallId> {
+    let mut lost = BTreeSet::new();
+    for session in facts.sessions.keys() {
+        // What the first restart behind a call's begin was for.
+        let mut open: BTreeMap<ModelCallNo, Option<bool>> = BTreeMap::new();
+        for event in facts.of(*session) {
+            match event {
+                Event::ModelCallStarted { call, .. } => drop(open.insert(*call, None)),
+                Event::SessionRestarted { cause } => {
+                    let process = matches!(cause, RestartCause::Process);
+                    open.values_mut().for_each(|why| *why = why.or(Some(process)));
+                }
+                _ => {}
+            }
+        }
+        lost.extend(facts.of(*session).filter_map(|event| match event {
+            Event::ModelCallFailed { call, failure }
+                if failure.kind == FailureKind::Lost && open.get(call) == Some(&Some(true)) =>
+            {
+                Some(CallId::model(*session, *call))
+            }
+            _ => None,
+        }));
+    }
+    lost
 }
 
 /// Replies that the vendor delivered and a death took before they were recorded.

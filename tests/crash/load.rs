@@ -1,7 +1,8 @@
 //! The load: agents, their script and their prices. Every kind of work that a crash can cut is in
 //! it: text that streams, tools of every effect class at once, questions to a person, agents two
-//! levels deep, cancelled subtrees, budgets that end, failures that pass, a provider that panics,
-//! once or until its session is taken off the stage and let back, and forks of sessions at work.
+//! levels deep, cancelled subtrees, budgets that end, failures that pass, answers that break off, a
+//! provider that panics, once or until its session is taken off the stage and let back, and forks of
+//! sessions at work.
 
 use greenroom_actors::domain::{
     agent::AgentSpec,
@@ -12,9 +13,9 @@ use greenroom_actors::domain::{
 };
 
 /// Agents that the driver opens, in turn.
-pub(crate) const ROOTS: [&str; 14] = [
+pub(crate) const ROOTS: [&str; 16] = [
     "chatter", "worker", "asker", "lead", "flaky", "doomed", "frugal", "miser", "ignored", "jumpy",
-    "worker", "board", POISON, FORKED,
+    "worker", "board", POISON, FORKED, "limited", "torn",
 ];
 /// The agent whose questions nobody answers.
 pub(crate) const IGNORED: &str = "ignored";
@@ -104,6 +105,18 @@ agent flaky
   then
     first 1 fail transport after 40ms: broke off
     say Third time lucky.
+agent limited
+    first 3 fail rate_limited after 30ms unbilled: not so fast
+    think Slowly, then.
+    call sink_pure {"note":"limited","delay_ms":6}
+  then
+    first 1 fail ended_early: gone already
+    say Within the limit.
+agent torn
+    stream 6 every 8ms
+    say The first half of what I
+    first 1 fail overloaded: too much for me
+    say wanted to say.
 agent doomed
     call spawn_agent {"agent":"middle","task":"never mind"}
     call spawn_agent {"agent":"leaf","task":"finish"}
@@ -166,6 +179,9 @@ pub(crate) fn agents() -> Vec<AgentSpec> {
         spec.authority.rules.ask.push(RulePattern(ASKED.to_owned()));
         spec
     };
+    // Fewer than the rate limits that it meets: they must not use them up.
+    let mut limited = agent("limited");
+    limited.limits.retries = 1;
     let mut ignored = asking(IGNORED);
     ignored.limits.approval_ms = 900;
     let mut frugal = routed("frugal", &["leaf"]);
@@ -182,6 +198,8 @@ pub(crate) fn agents() -> Vec<AgentSpec> {
         agent("leaf"),
         routed("board", &["asker", "chatter"]),
         agent("flaky"),
+        limited,
+        agent("torn"),
         routed("doomed", &["middle", "leaf"]),
         frugal,
         miser,
@@ -199,6 +217,7 @@ fn allow(tools: &[&str]) -> Authority {
 /// Prices of both models.
 pub(crate) fn prices() -> PriceBook {
     let price = |model: &str, scale: u64| DatedPrice {
+        long: None,
         model: ModelName::from(model),
         since: Timestamp(0),
         price: Price {

@@ -4,9 +4,12 @@
 //! ```text
 //!            orders, acknowledgements
 //!   driver ◄──────────────────────────► runtime ◄── kill -9, abort at a named point
-//!     │ notes                        calls │ │ effects
+//!     │ notes      calls, over the adapter │ │ effects
 //!   client.jsonl            model.jsonl ◄──╯ ╰──► sink.jsonl
 //! ```
+//!
+//! Models are called as real ones are: the runtime's own adapter reads a stream of events over
+//! HTTP from the vendor, and a kill may fall anywhere in it.
 //!
 //! `cargo test --test crash -- --kills 3000 --seed 7`; without arguments 150 kills from a fresh
 //! seed, which is printed, and each abort point three times. The last line is
@@ -17,11 +20,13 @@
 
 mod chance;
 mod check;
+mod chunks;
 mod client;
 mod control;
 mod coverage;
 mod driver;
 mod facts;
+mod http;
 mod load;
 #[allow(dead_code, reason = "its own test uses more of it than the driver")]
 mod model;
@@ -31,6 +36,7 @@ mod rounds;
 mod runtime;
 #[allow(dead_code, reason = "its own test uses more of it than the driver")]
 mod sink;
+mod vendor;
 #[allow(dead_code, reason = "its own test uses more of it than the driver")]
 mod wire;
 
@@ -46,7 +52,7 @@ fn main() {
         ["runtime", store, model, sink, rest @ ..] => play(store, (model, sink), rest),
         ["model", script, journal] => helper(async {
             let script = std::fs::read_to_string(script)?;
-            model::serve(&script, Path::new(journal)).await
+            vendor::serve(&script, Path::new(journal)).await
         }),
         ["sink", journal] => helper(sink::serve(Path::new(journal))),
         words => drive(words),

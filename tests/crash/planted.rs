@@ -14,7 +14,10 @@ use greenroom_actors::domain::{
     usage::{Settlement, Usage},
 };
 
-use hands::{alter, asks_else, done_once, only, remove, repeat, seen_again, settled, started};
+use hands::{
+    alter, asks_else, done_once, made_again, only, remove, repeat, seen_again, sends_else, settled,
+    started,
+};
 
 use super::{check, control::Promise, facts::Facts, model::ModelRecord, sink::SinkRecord};
 
@@ -158,7 +161,7 @@ const PLANTS: &[(&str, &str, Plant)] = &[
             let broken = matches!(record, ModelRecord::Broken { .. });
             if broken {
                 let usage = Usage { output: u64::from(u32::MAX), ..Usage::default() };
-                *record = ModelRecord::Broken { call, usage, finished: false };
+                *record = ModelRecord::Broken { call, usage, pieces: 1, finished: false };
             }
             broken
         })
@@ -360,5 +363,24 @@ const PLANTS: &[(&str, &str, Plant)] = &[
     }),
     ("I15", "an only step asks what its log does not give", |facts| {
         asks_else(facts, |steps| only(steps.first().filter(|_| steps.len() == 1)?))
+    }),
+    ("I15b", "a prompt asked again is sent in other bytes", |facts| {
+        sends_else(facts, |steps| steps.iter().find(|calls| calls.len() > 1)?.last().copied())
+    }),
+    ("I15b", "a step sends another conversation", |facts| {
+        sends_else(facts, |steps| only(steps.last().filter(|_| steps.len() > 1)?))
+    }),
+    ("I16", "an answer that broke off is asked for again", made_again),
+    ("I16", "a turn fails of what may be asked again", |facts| {
+        alter(facts, |event| match event {
+            Event::ModelCallFailed { failure, .. } => std::mem::take(&mut failure.emitted),
+            _ => false,
+        })
+    }),
+    ("I16", "an answer broke off before it had begun", |facts| {
+        facts.model.iter_mut().any(|record| match record {
+            ModelRecord::Failed { pieces, .. } => std::mem::take(pieces) > 0,
+            _ => false,
+        })
     }),
 ];

@@ -52,6 +52,8 @@ const BACK_MS: u64 = 3_000;
 const LOOK_EVERY: u64 = 15;
 /// From so many kills on, everything in `coverage` must have come about.
 const KILLS_THAT_CUT: u64 = 150;
+/// From so many kills on, one must have come amid a stream; about half of them do.
+const KILLS_THAT_FALL_AMID: u64 = 30;
 /// From so many kills on, each kind must be among them.
 const KILLS_THAT_AIM: u64 = 5;
 /// Hits wanted of each point.
@@ -82,6 +84,8 @@ struct Tally {
     row: u64,
     longest_row: u64,
     idle: u64,
+    /// Processes that a random kill ended.
+    killed: BTreeSet<u32>,
 }
 
 impl Tally {
@@ -175,6 +179,7 @@ fn random_kills(
             tally.row = if recovering { tally.row + 1 } else { 0 };
             tally.longest_row = tally.longest_row.max(tally.row);
             tally.idle += u64::from(!stage.client.owes());
+            tally.killed.extend(stage.pid());
             stage.kill()?;
             tally.kills += 1;
         }

@@ -106,7 +106,7 @@ async fn start(args: &Args, store: &Arc<Store>) -> Result<Runtime, Box<dyn std::
     setup.options.pools.insert(sink::POOL.into(), 6);
     setup.agents = load::agents();
     setup.tools = sink::tools(wire::local(args.sink));
-    setup.providers = vec![Arc::new(RemoteModel::new(wire::local(args.model)))];
+    setup.providers = vec![Arc::new(RemoteModel::new(wire::local(args.model))?)];
     setup.prices = load::prices();
     Ok(Runtime::start(setup).await?)
 }

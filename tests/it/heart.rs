@@ -75,7 +75,7 @@ async fn a_runtime_with_prices_starts() {
         usage::{DatedPrice, Price, PriceBook},
     };
     let price = Price { input: 3_000_000, output: 15_000_000, ..Price::default() };
-    let entry = DatedPrice { model: "scripted".into(), since: Timestamp(0), price };
+    let entry = DatedPrice { model: "scripted".into(), since: Timestamp(0), price, long: None };
     let stage = Stage::set("agent *\n  say hello", |mut harness| {
         harness.prices = PriceBook(vec![entry]);
         harness.agent(AgentSpec::new("solo", "scripted"))

@@ -30,7 +30,12 @@ async fn still() -> Still {
 }
 
 fn price() -> DatedPrice {
-    DatedPrice { model: "m".into(), since: Timestamp::default(), price: Price::default() }
+    DatedPrice {
+        model: "m".into(),
+        since: Timestamp::default(),
+        price: Price::default(),
+        long: None,
+    }
 }
 
 fn many(words: &[HouseEvent], is: impl Fn(&HouseEvent) -> bool) -> usize {

@@ -14,6 +14,7 @@ mod approvals;
 mod cancel;
 mod children;
 mod embed;
+mod gate;
 mod heart;
 mod house;
 mod isolation;

@@ -54,6 +54,7 @@ const ROOT: &[(&str, Kind)] = &[
     ("net", Kind::Shared),
     ("clock", Kind::Shared),
     ("telemetry", Kind::Shared),
+    ("registry", Kind::Shared),
     ("typed", Kind::Shared),
     ("http", Kind::Face),
     ("cli", Kind::Door),

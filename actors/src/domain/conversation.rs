@@ -37,10 +37,14 @@ pub enum Block {
         /// The text.
         text: String,
     },
-    /// Text too large for a frame, kept as a blob.
+    /// Something too large for a frame, kept as a blob.
     Stored {
         /// Where it is.
         blob: BlobRef,
+        /// Whether the blob is a block as JSON: thinking with its signature, or an opaque one.
+        /// Otherwise it is text and nothing else.
+        #[serde(default, skip_serializing_if = "is_false")]
+        whole: bool,
     },
     /// Thinking the model showed.
     Thinking {
@@ -82,6 +86,12 @@ pub enum Block {
         /// Its JSON text, returned byte for byte.
         json: String,
     },
+}
+
+/// For a field that is left out where it says nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A large value kept outside the log, by the SHA-256 of its bytes.

@@ -14,7 +14,8 @@ use super::{
 /// A request to a model: everything that it depends on, and nothing else.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelRequest {
-    /// Which call it is; sent as an idempotency key, not part of the prompt.
+    /// Which call it is; sent as an idempotency key, not part of the prompt. A call that is made
+    /// again is another call, with another key: what a vendor makes of one key it makes once.
     #[serde(skip)]
     pub call: CallId,
     /// Which agent asks; for scripts and traces, not part of the prompt.

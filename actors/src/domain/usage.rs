@@ -107,6 +107,57 @@ pub struct DatedPrice {
     pub since: Timestamp,
     /// The price.
     pub price: Price,
+    /// What a call with a long prompt costs instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long: Option<LongPrompts>,
+}
+
+/// Some vendors charge the whole call more when its prompt is long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LongPrompts {
+    /// Longest prompt of the usual price, in tokens, whatever served them.
+    pub above: u64,
+    /// The whole call's price beyond it.
+    pub price: Price,
+}
+
+/// What a model costs at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tariff {
+    /// As a rule.
+    pub usual: Price,
+    /// With a long prompt.
+    pub long: Option<LongPrompts>,
+}
+
+impl Tariff {
+    /// What `usage` costs.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage) -> NanoUsd {
+        self.of_prompt(usage.input + usage.cache_read + usage.cache_write).cost(usage)
+    }
+
+    /// The most that a call can cost with so many tokens in and out at most.
+    #[must_use]
+    pub fn bound(&self, input: u64, output: u64) -> NanoUsd {
+        let most = |price: &Price| {
+            let input_price = u128::from(price.top_input());
+            let output_price = input_price.max(u128::from(price.output));
+            u128::from(input) * input_price + u128::from(output) * output_price
+        };
+        // A call below the bound may have a short prompt, at a price that need not be the lower one.
+        let long = self.long.filter(|long| input > long.above);
+        let pico = most(&self.usual).max(long.map_or(0, |long| most(&long.price)));
+        NanoUsd(u64::try_from(pico.div_ceil(1_000)).unwrap_or(u64::MAX))
+    }
+
+    fn of_prompt(&self, tokens: u64) -> Price {
+        match self.long {
+            Some(long) if tokens > long.above => long.price,
+            Some(_) | None => self.usual,
+        }
+    }
 }
 
 /// All prices the runtime knows, as data.
@@ -118,18 +169,23 @@ impl PriceBook {
     /// These, and what a model costs as long as nothing else is said.
     #[must_use]
     pub fn with(mut self, model: impl Into<ModelName>, price: Price) -> Self {
-        self.0.push(DatedPrice { model: model.into(), since: Timestamp::default(), price });
+        self.0.push(DatedPrice {
+            model: model.into(),
+            since: Timestamp::default(),
+            price,
+            long: None,
+        });
         self
     }
 
     /// The price of `model` at `now`: the latest entry that has begun. `None` is unknown, never 0.
     #[must_use]
-    pub fn price(&self, model: &ModelName, now: Timestamp) -> Option<Price> {
+    pub fn price(&self, model: &ModelName, now: Timestamp) -> Option<Tariff> {
         self.0
             .iter()
             .filter(|entry| entry.model == *model && entry.since <= now)
             .max_by_key(|entry| entry.since)
-            .map(|entry| entry.price)
+            .map(|entry| Tariff { usual: entry.price, long: entry.long })
     }
 }
 
@@ -174,5 +230,31 @@ impl Settlement {
             Self::Unsettled { cost_max, .. } => cost_max.unwrap_or_default(),
             Self::Free => NanoUsd(0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_with_a_long_prompt_costs_what_the_vendor_takes_for_one_and_no_bound_is_below_it() {
+        let price =
+            |each: u64| Price { input: each, cache_read: each, output: each, ..Price::default() };
+        let long = LongPrompts { above: 1_000, price: price(2_000) };
+        let tariff = Tariff { usual: price(1_000), long: Some(long) };
+        let usage = |input: u64, cache_read: u64| Usage {
+            input,
+            cache_read,
+            output: 10,
+            ..Usage::default()
+        };
+        // What a cache served belongs to the prompt's length.
+        for (input, cached, cost) in [(1_000, 0, 1_010), (1_001, 0, 2_022), (1, 1_000, 2_022)] {
+            let usage = usage(input, cached);
+            assert_eq!(tariff.cost(&usage), NanoUsd(cost), "{usage:?}");
+            assert!(tariff.cost(&usage) <= tariff.bound(input + cached, 10), "{usage:?}");
+        }
+        assert_eq!(tariff.bound(1_000, 10), NanoUsd(1_010), "no prompt below it is long");
     }
 }

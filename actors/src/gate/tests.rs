@@ -1,6 +1,9 @@
 //! The gate under a clock that a test moves: turns, deadlines, pauses, restarts.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use tokio::{
@@ -12,11 +15,14 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::ids::{CallId, ModelCallNo, SessionId},
+    policy::gate::Claim,
     protocol::{
-        gate::GateRefused,
-        lease::{Figures, Lease},
+        gate::{GateRefused, Pass},
+        lease::Figures,
     },
 };
+
+mod vendor;
 
 /// Time that moves when a test says so; randomness that repeats.
 struct Hand {
@@ -67,6 +73,12 @@ fn session(no: u128) -> SessionId {
     SessionId(Uuid::from_u128(no))
 }
 
+/// A first try of a root, as light as can be.
+fn claim(who: u128) -> Claim {
+    let session = session(who);
+    Claim { session, behind: false, attempt: 0, input_tokens: 0, output_tokens: 1 }
+}
+
 struct House {
     clock: Arc<Hand>,
     gate: GateHandle,
@@ -100,19 +112,33 @@ impl House {
 
     /// A task that waits at the gate and hands on who got a lease.
     #[expect(clippy::disallowed_methods, reason = "a test needs the task's result")]
+    fn claims(
+        &self,
+        claim: Claim,
+        deadline: Timestamp,
+        to: &mpsc::Sender<(u128, Pass)>,
+    ) -> JoinHandle<Result<(), GateRefused>> {
+        let (gate, to) = (self.gate.clone(), to.clone());
+        tokio::spawn(async move {
+            let call = CallId::model(claim.session, ModelCallNo(1));
+            let pass = gate.acquire(claim, call, deadline).await?;
+            to.send((claim.session.0.as_u128(), pass)).await.unwrap();
+            Ok(())
+        })
+    }
+
+    /// The same, of a light call.
     fn task(
         &self,
         who: u128,
         deadline: Timestamp,
-        to: &mpsc::Sender<(u128, Lease)>,
+        to: &mpsc::Sender<(u128, Pass)>,
     ) -> JoinHandle<Result<(), GateRefused>> {
-        let (gate, to) = (self.gate.clone(), to.clone());
-        tokio::spawn(async move {
-            let call = CallId::model(session(who), ModelCallNo(1));
-            let lease = gate.acquire(session(who), call, deadline).await?;
-            to.send((who, lease)).await.unwrap();
-            Ok(())
-        })
+        self.claims(claim(who), deadline, to)
+    }
+
+    fn paused(&self) -> Option<i64> {
+        self.gate.bars().paused_until.map(|until| until.0)
     }
 
     async fn waiting(&self, waiting: usize) {
@@ -142,7 +168,7 @@ async fn eventually(what: impl Fn() -> bool) {
     in_time(wait).await;
 }
 
-async fn next(leases: &mut mpsc::Receiver<(u128, Lease)>) -> (u128, Lease) {
+async fn next(leases: &mut mpsc::Receiver<(u128, Pass)>) -> (u128, Pass) {
     in_time(leases.recv()).await.unwrap()
 }
 
@@ -190,7 +216,7 @@ async fn one_refusal_pauses_every_sibling_and_they_come_back_spread_out() {
     let house = House::new(10).await;
     let (to, mut leases) = mpsc::channel(100);
     house.gate.pause(10_000);
-    eventually(|| house.gate.paused_until() == Timestamp(11_000)).await;
+    eventually(|| house.paused() == Some(11_000)).await;
     // A shorter wait heard by a sibling does not shorten it.
     house.gate.pause(1_000);
     for who in 0..10 {
@@ -198,7 +224,7 @@ async fn one_refusal_pauses_every_sibling_and_they_come_back_spread_out() {
     }
     house.waiting(10).await;
     House::quiet().await;
-    assert_eq!(house.gate.paused_until(), Timestamp(11_000));
+    assert_eq!(house.paused(), Some(11_000));
     assert!(leases.try_recv().is_err(), "nobody calls during the pause");
     let mut moments = Vec::new();
     for ms in (10_900..13_100).step_by(5) {
@@ -223,7 +249,7 @@ async fn a_restart_of_the_gate_keeps_the_pause_the_leases_and_the_waiters() {
     drop(house.task(0, FAR, &to));
     let (_, held) = next(&mut leases).await;
     house.gate.pause(5_000);
-    eventually(|| house.gate.paused_until() == Timestamp(6_000)).await;
+    eventually(|| house.paused() == Some(6_000)).await;
     for who in 1..=3 {
         drop(house.task(who, FAR, &to));
     }
@@ -232,7 +258,7 @@ async fn a_restart_of_the_gate_keeps_the_pause_the_leases_and_the_waiters() {
     house.waiting(3).await;
     House::quiet().await;
     assert!(leases.try_recv().is_err(), "the pause holds");
-    house.clock.forward_to(Timestamp(8_000));
+    house.clock.forward_to(Timestamp(12_000));
     let (_, second) = next(&mut leases).await;
     House::quiet().await;
     assert!(leases.try_recv().is_err(), "two places, both out");
@@ -248,11 +274,11 @@ async fn who_comes_when_too_many_wait_at_the_gate_is_refused() {
     let inside: Vec<_> =
         (0..limits::GATE_QUEUE).map(|_| house.gate.room().queue().unwrap()).collect();
     let call = CallId::model(session(1), ModelCallNo(1));
-    let refused = in_time(house.gate.acquire(session(1), call, FAR)).await;
+    let refused = in_time(house.gate.acquire(claim(1), call, FAR)).await;
     let full = limits::GATE_QUEUE;
     assert!(matches!(refused, Err(GateRefused::Full { waiting, .. }) if waiting == full));
     drop(inside);
-    assert!(in_time(house.gate.acquire(session(1), call, FAR)).await.is_ok());
+    assert!(in_time(house.gate.acquire(claim(1), call, FAR)).await.is_ok());
 }
 
 #[tokio::test]

@@ -1,15 +1,19 @@
 //! The gate in front of one credential as model tasks see it: a lease for each call in flight,
-//! and a pause for all of them when the vendor asked one to wait.
+//! and what one hears of the vendor holds for all of them.
+//!
+//! What is known of the vendor lives here and not in the actor that lets calls in, so it is told
+//! without an actor and outlives one. The lock is held only to count.
 //!
 //! A model task waits at the gate itself, never a handler. The wait ends with a lease, at its
 //! deadline, or when the task is dropped; a wait that was cut short by the death of the gate's
 //! actor goes on at the next one.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::SeqCst},
     },
 };
 
@@ -22,31 +26,44 @@ use super::{
     lease::{Figures, Lease, Room, Ticket},
 };
 use crate::{
-    domain::ids::{CallId, CredentialName, SessionId, Timestamp},
+    domain::{
+        ids::{CallId, CredentialName, SessionId, Timestamp},
+        model::RateLimits,
+    },
     limits,
+    policy::gate::{Admission, Bars, Claim, End},
 };
 
-/// Sleeps until a moment: the part of the clock that a waiting task needs.
-pub(crate) type Sleep = Arc<dyn Fn(Timestamp) -> BoxFuture<'static, ()> + Send + Sync>;
+/// What a gate needs of a clock.
+pub(crate) struct Hands {
+    /// Sleeps until a moment of the wall.
+    pub(crate) sleep: Box<dyn Fn(Timestamp) -> BoxFuture<'static, ()> + Send + Sync>,
+    /// How long the clock has run.
+    pub(crate) running: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    /// A random number.
+    pub(crate) random: Box<dyn Fn() -> u64 + Send + Sync>,
+}
 
 /// The gate of one credential; clones share it.
 #[derive(Clone)]
 pub struct GateHandle {
     credential: CredentialName,
     room: Arc<Room>,
-    pause: Arc<Pause>,
+    known: Arc<Mutex<Admission>>,
+    /// Who waits, for people to see: how many calls of each session.
+    waiting: Arc<Mutex<HashMap<SessionId, u32>>>,
     numbers: Arc<AtomicU64>,
     gate: Singleton<GateMsg>,
-    sleep: Sleep,
+    hands: Arc<Hands>,
 }
 
-/// Until when nobody calls, kept outside the actor so that its restart does not end the pause.
-#[derive(Debug, Default)]
-pub(crate) struct Pause {
-    /// The first moment of the clock's running time at which a call may be made.
-    pub(crate) until: AtomicI64,
-    /// How long after that moment grants are still spread.
-    pub(crate) spread_ms: AtomicU64,
+/// A call that was let in, until it is dropped. Dropped without a word it says nothing about the
+/// vendor.
+#[must_use = "dropping it ends the call"]
+pub struct Pass {
+    gate: GateHandle,
+    no: u64,
+    _lease: Lease,
 }
 
 /// Why a task got no lease.
@@ -87,8 +104,8 @@ pub enum GateRefused {
 pub(crate) enum GateMsg {
     /// A task wants to call.
     Acquire {
-        /// Whose turn it uses up.
-        session: SessionId,
+        /// What it asks for.
+        claim: Claim,
         /// Which request this is.
         number: u64,
         /// What waits.
@@ -99,13 +116,8 @@ pub(crate) enum GateMsg {
         /// Which request.
         number: u64,
     },
-    /// A call ended while somebody waits.
-    Freed,
-    /// The vendor asked somebody to wait; it holds for all.
-    Pause {
-        /// How long.
-        retry_after_ms: u64,
-    },
+    /// A place came free, or more is known of the vendor, while somebody waits.
+    Changed,
     /// The moment has come at which the next grant may be made.
     Due,
 }
@@ -114,13 +126,43 @@ pub(crate) enum GateMsg {
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(crate) ticket: Ticket,
-    pub(crate) reply: oneshot::Sender<Lease>,
+    pub(crate) reply: oneshot::Sender<Pass>,
 }
 
 /// Takes a request back when its task stops waiting.
 struct Withdraw<'a> {
     gate: &'a Singleton<GateMsg>,
     number: u64,
+}
+
+/// Counts a session among those that wait.
+struct Seen<'a> {
+    waiting: &'a Mutex<HashMap<SessionId, u32>>,
+    session: SessionId,
+}
+
+impl<'a> Seen<'a> {
+    fn new(waiting: &'a Mutex<HashMap<SessionId, u32>>, session: SessionId) -> Self {
+        *lock(waiting).entry(session).or_default() += 1;
+        Self { waiting, session }
+    }
+}
+
+impl Drop for Seen<'_> {
+    fn drop(&mut self) {
+        let mut waiting = lock(self.waiting);
+        if let Some(calls) = waiting.get_mut(&self.session) {
+            *calls -= 1;
+            if *calls == 0 {
+                waiting.remove(&self.session);
+            }
+        }
+    }
+}
+
+/// What is counted under a lock is whole at any moment, also when somebody panicked.
+fn lock<T>(counted: &Mutex<T>) -> MutexGuard<'_, T> {
+    counted.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Withdraw<'_> {
@@ -136,19 +178,20 @@ impl GateHandle {
     pub(crate) fn channel(
         credential: CredentialName,
         calls: u32,
-        sleep: Sleep,
+        hands: Hands,
     ) -> (watch::Sender<Option<ActorRef<GateMsg>>>, Self) {
         let (seat, gate) = Singleton::channel();
         let freed = {
             let gate = Singleton::clone(&gate);
             move || {
                 // Nobody there: whoever comes next starts with an empty queue.
-                let _ = gate.cast(GateMsg::Freed);
+                let _ = gate.cast(GateMsg::Changed);
             }
         };
         let room = Room::new(calls as usize, limits::GATE_QUEUE, freed);
-        let (pause, numbers) = (Arc::default(), Arc::default());
-        (seat, Self { credential, room, pause, numbers, gate, sleep })
+        let known = Arc::new(Mutex::new(Admission::new(calls as usize)));
+        let (waiting, numbers, hands) = (Arc::default(), Arc::default(), Arc::new(hands));
+        (seat, Self { credential, room, known, waiting, numbers, gate, hands })
     }
 
     /// Waits for this call's turn, at the latest until `deadline`.
@@ -157,20 +200,21 @@ impl GateHandle {
     /// When too many wait, the deadline passes or the runtime goes down.
     pub async fn acquire(
         &self,
-        session: SessionId,
+        claim: Claim,
         call: CallId,
         deadline: Timestamp,
-    ) -> Result<Lease, GateRefused> {
+    ) -> Result<Pass, GateRefused> {
         let credential = self.credential.clone();
+        let _seen = Seen::new(&self.waiting, claim.session);
         tokio::select! {
             biased;
-            answer = self.wait(session, call) => answer,
-            () = (self.sleep)(deadline) => Err(GateRefused::TimedOut { call, credential }),
+            answer = self.wait(claim, call) => answer,
+            () = (self.hands.sleep)(deadline) => Err(GateRefused::TimedOut { call, credential }),
         }
     }
 
     /// Asks, and asks again whenever the actor it asked has gone.
-    async fn wait(&self, session: SessionId, call: CallId) -> Result<Lease, GateRefused> {
+    async fn wait(&self, claim: Claim, call: CallId) -> Result<Pass, GateRefused> {
         let mut gate = self.gate.clone();
         loop {
             gate.mark_seen();
@@ -181,21 +225,25 @@ impl GateHandle {
             };
             let number = self.numbers.fetch_add(1, SeqCst);
             let (reply, answer) = oneshot::channel();
-            let _withdraw = Withdraw { gate: &self.gate, number };
+            let withdraw = Withdraw { gate: &self.gate, number };
             let waiter = Waiter { ticket, reply };
-            self.gate.cast(GateMsg::Acquire { session, number, waiter });
+            self.gate.cast(GateMsg::Acquire { claim, number, waiter });
             match answer.await {
-                Ok(lease) => return Ok(lease),
+                Ok(pass) => {
+                    // Granted, it waits no more: there is nothing to take back.
+                    std::mem::forget(withdraw);
+                    return Ok(pass);
+                }
                 Err(_gone) if gate.replaced().await => {}
                 Err(_gone) => return Err(GateRefused::Closed { call, credential }),
             }
         }
     }
 
-    /// The vendor answered a call of this credential with "wait": nobody calls until then.
+    /// The vendor asked this credential to wait: nobody calls until then.
     pub fn pause(&self, retry_after_ms: u64) {
-        // Nobody there: the next call hears the same from the vendor.
-        let _ = self.gate.cast(GateMsg::Pause { retry_after_ms });
+        self.known().pause(retry_after_ms, self.moment());
+        self.changed();
     }
 
     /// How full the gate is.
@@ -204,10 +252,20 @@ impl GateHandle {
         self.room.figures()
     }
 
-    /// Until when of its clock's running time it is paused; in the past when it is not.
+    /// What holds its callers up.
     #[must_use]
-    pub fn paused_until(&self) -> Timestamp {
-        Timestamp(self.pause.until.load(SeqCst))
+    pub fn bars(&self) -> Bars {
+        self.known().bars((self.hands.running)())
+    }
+
+    /// What a session waits for here, in words; none when it does not.
+    #[must_use]
+    pub fn waits_for(&self, session: SessionId) -> Option<String> {
+        if !lock(&self.waiting).contains_key(&session) {
+            return None;
+        }
+        let why = self.bars().words((self.hands.running)());
+        Some(format!("gate {}: {why}", self.credential))
     }
 
     /// Whose gate it is.
@@ -220,8 +278,65 @@ impl GateHandle {
         &self.room
     }
 
-    pub(crate) fn shared_pause(&self) -> &Pause {
-        &self.pause
+    /// What is known of the vendor. Nothing else is done while it is held.
+    pub(crate) fn known(&self) -> MutexGuard<'_, Admission> {
+        lock(&self.known)
+    }
+
+    /// Now, and a random number.
+    pub(crate) fn moment(&self) -> (Timestamp, u64) {
+        ((self.hands.running)(), (self.hands.random)())
+    }
+
+    pub(crate) fn pass(&self, no: u64, lease: Lease) -> Pass {
+        Pass { gate: self.clone(), no, _lease: lease }
+    }
+
+    /// Whoever waits may be let in now, or later than was thought.
+    fn changed(&self) {
+        if self.room.figures().waiting > 0 {
+            // Nobody there: the next one looks when it is asked.
+            let _ = self.gate.cast(GateMsg::Changed);
+        }
+    }
+}
+
+impl Pass {
+    /// The vendor has said its limits.
+    pub fn heard(&self, limits: &RateLimits) {
+        let (now, _) = self.gate.moment();
+        self.gate.known().learn(self.no, limits, now);
+        self.gate.changed();
+    }
+
+    /// The answer has begun to come.
+    pub fn began(&self) {
+        let (now, _) = self.gate.moment();
+        self.gate.known().began(self.no, now);
+        self.gate.changed();
+    }
+
+    /// What the call came to. Its place is free when this returns.
+    pub fn ended(self, end: End) {
+        self.gate.known().ended(self.no, end, self.gate.moment());
+    }
+
+    /// Nothing was sent.
+    pub(crate) fn unused(self) {
+        self.gate.known().unused(self.no);
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        // Where its end was told, this is no news.
+        self.gate.known().ended(self.no, End::Silent, self.gate.moment());
+    }
+}
+
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass").field("no", &self.no).finish_non_exhaustive()
     }
 }
 
@@ -230,7 +345,7 @@ impl fmt::Debug for GateHandle {
         f.debug_struct("GateHandle")
             .field("credential", &self.credential)
             .field("figures", &self.figures())
-            .field("paused_until", &self.paused_until())
+            .field("bars", &self.bars())
             .finish_non_exhaustive()
     }
 }

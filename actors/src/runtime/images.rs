@@ -49,7 +49,10 @@ impl Runtime {
                         return Err(bad(format!("blob {} is no {told}", blob.sha256)));
                     }
                 }
-                Block::Stored { blob } => drop(self.kept(blob).await?),
+                Block::Stored { blob, whole: false } => drop(self.kept(blob).await?),
+                Block::Stored { blob, whole: true } => {
+                    return Err(bad(format!("blob {} is no text", blob.sha256)));
+                }
                 Block::Text { .. }
                 | Block::Thinking { .. }
                 | Block::ToolUse { .. }

@@ -19,7 +19,7 @@ use crate::{
         tool::ToolOutcome,
     },
     limits, log,
-    policy::{recovery::Held, turn::State},
+    policy::{gate::Bars, recovery::Held, turn::State},
     ports::{Blobs, Catalog, Journal},
     protocol::{lease::Figures, ledger::LedgerFigures},
     session::state_at,
@@ -51,6 +51,8 @@ pub struct HouseFigures {
     pub pools: BTreeMap<PoolKind, Figures>,
     /// Calls at each credential's gate.
     pub gates: BTreeMap<CredentialName, Figures>,
+    /// What holds calls up at each of them; moments are the wall's.
+    pub bars: BTreeMap<CredentialName, Bars>,
     /// While many died together: since when restarts are held up, and how many wait.
     pub held: Option<Held>,
 }
@@ -370,7 +372,10 @@ impl Runtime {
         };
         let held = self.inner.seats.restarts().held();
         let held = held.map(|held| Held { since: by_the_wall(held.since), ..held });
-        HouseFigures { pools: pools.collect(), gates: gates.collect(), held }
+        let to_the_wall = |at: Timestamp| clock.now().plus_ms(at.since_ms(clock.running()));
+        let bars = tables.gates.iter();
+        let bars = bars.map(|(name, gate)| (name.clone(), gate.bars().told_as(to_the_wall)));
+        HouseFigures { pools: pools.collect(), gates: gates.collect(), bars: bars.collect(), held }
     }
 
     /// The accounts of a tree: spent and reserved. Nothing is begun for one that has no log yet: what
@@ -392,6 +397,12 @@ impl Runtime {
     fn look(&self, node: &mut TreeNode) {
         let depth = self.inner.seats.board().depth(node.row.session);
         (node.awake, node.inbox) = (depth.is_some(), depth.unwrap_or(0));
+        // Its log says which model it calls; that the call has not left yet is known to the gate.
+        let tables = Arc::clone(&self.inner.tables.borrow());
+        let mut gates = tables.gates.values();
+        if let Some(words) = gates.find_map(|gate| gate.waits_for(node.row.session)) {
+            node.row.waiting_on = Some(words);
+        }
         for child in &mut node.children {
             self.look(child);
         }

@@ -79,19 +79,8 @@ impl Live {
             Err(error) => return self.append_failed(&error),
         };
         fault::point("append.acknowledged");
-        self.writer.tail = position;
-        self.house.bus.publish(Note::Frame(Frame {
-            session: self.state.session,
-            agent: self
-                .state
-                .agent()
-                .map_or_else(|| AgentName::from(""), |agent| agent.name.clone()),
-            tenant: self.writer.tenant.clone(),
-            position,
-            token: self.writer.token,
-            at: flight.at,
-            events: Arc::clone(&flight.events),
-        }));
+        self.writer.committed(position);
+        self.tell_frame(position, &flight);
         let progress = flight.events.iter().any(is_progress);
         self.answer(flight.answer);
         self.perform_all(flight.effects);
@@ -100,6 +89,24 @@ impl Live {
         if progress {
             self.progressed();
         }
+    }
+
+    /// Tells whoever listens of a frame; made for nobody it would be two texts copied for each.
+    fn tell_frame(&self, position: Position, flight: &Flight) {
+        let session = self.state.session;
+        if !self.house.bus.is_heard(session) {
+            return;
+        }
+        let agent = self.state.agent().map(|agent| agent.name.clone());
+        self.house.bus.publish(Note::Frame(Frame {
+            session,
+            agent: agent.unwrap_or_else(|| AgentName::from("")),
+            tenant: self.writer.tenant.clone(),
+            position,
+            token: self.writer.token,
+            at: flight.at,
+            events: Arc::clone(&flight.events),
+        }));
     }
 
     pub(super) fn append_failed(&mut self, trouble: &Trouble) {

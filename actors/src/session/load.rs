@@ -10,7 +10,7 @@ use crate::{
         catalog::Change,
         event::{Event, ForkPoint},
         frame::{DecodeError, LogId, Verifier},
-        ids::{Position, PrincipalId, SessionId, TenantId},
+        ids::{Position, PrincipalId, SessionId, TenantId, Token},
     },
     fault, limits,
     log::{self, ReadError, Writer},
@@ -60,11 +60,18 @@ async fn claim_and_fold(
 ) -> LoadResult {
     let log = LogId::session(session);
     let journal = &house.journal;
-    if !may_create {
-        let (tail, _) = journal.tail(log).await.map_err(store)?;
-        if tail == Position(0) {
-            return Err(LoadFailed::Missing);
+    let (tail, token) = journal.tail(log).await.map_err(store)?;
+    if tail == Position(0) && !may_create {
+        return Err(LoadFailed::Missing);
+    }
+    // There is nothing to take from anybody: the first frame is the claim, and saves a synced commit.
+    if token == Token(0) {
+        let Folded { mut state, tenant, principal, .. } = Folded::nothing(session);
+        if let Some(point) = base {
+            state = shared(journal, session, point).await?;
         }
+        let writer = Writer::unborn(log, tenant, principal);
+        return Ok(Loaded { state: Box::new(state), writer });
     }
     let claim = journal.claim(log).await.map_err(store)?;
     fault::point("wake.claimed");
@@ -74,9 +81,7 @@ async fn claim_and_fold(
         tail => fold(journal, session, Some(tail), 0).await.map_err(read)?,
     };
     if let (Position(0), Some(point)) = (claim.tail, base) {
-        let shared = fold(journal, point.session, Some(point.at), 1).await.map_err(read)?;
-        folded.state = shared.state;
-        folded.state.session = session;
+        folded.state = shared(journal, session, point).await?;
     }
     if folded.verifier.chain() != claim.chain {
         return Err(LoadFailed::Damaged("its last frame is not the one its owner saw".to_owned()));
@@ -84,6 +89,18 @@ async fn claim_and_fold(
     fault::point("wake.folded");
     let writer = Writer::new(log, claim, folded.tenant, folded.principal);
     Ok(Loaded { state: Box::new(folded.state), writer })
+}
+
+/// The state that a fork goes on from, as its own.
+async fn shared(
+    journal: &Arc<dyn Journal>,
+    session: SessionId,
+    point: ForkPoint,
+) -> Result<State, LoadFailed> {
+    let folded = fold(journal, point.session, Some(point.at), 1).await.map_err(read)?;
+    let mut state = folded.state;
+    state.session = session;
+    Ok(state)
 }
 
 struct Folded {

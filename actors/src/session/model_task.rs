@@ -15,8 +15,9 @@ use crate::{
         event::{FailureKind, ModelFailure},
     },
     fault, limits,
+    policy::gate::{Claim, End},
     ports::{ModelEvent, ModelProvider, ModelRequest},
-    protocol::gate::GateRefused,
+    protocol::gate::{GateRefused, Pass},
 };
 
 use super::house::House;
@@ -27,7 +28,7 @@ const REPLY_INLINE: usize = limits::EVENT_BYTES / 2;
 /// Calls a model, within the request's deadline.
 pub(super) async fn call(
     house: Arc<House>,
-    request: ModelRequest,
+    (request, claim): (ModelRequest, Claim),
     provider: Result<Option<Arc<dyn ModelProvider>>, String>,
 ) -> Result<Reply, ModelFailure> {
     let provider = match provider {
@@ -39,11 +40,7 @@ pub(super) async fn call(
     // Pieces count as given out when somebody was there to be told: what nobody can have read may
     // be said again. So an answer that breaks off costs a turn only where it would be read twice.
     let given_out = AtomicBool::new(false);
-    let reply = tokio::select! {
-        biased;
-        result = through_gate(&house, request, provider, &given_out) => result,
-        () = house.clock.sleep_until(deadline) => Err(timed_out()),
-    };
+    let reply = through_gate(&house, (request, claim), provider, &given_out).await;
     let emitted = given_out.load(Ordering::Relaxed);
     let reply = reply.map_err(|failure| ModelFailure { emitted, ..failure })?;
     // The vendor has said what it cost: that is kept whatever becomes of the reply here, and also
@@ -68,41 +65,67 @@ pub(super) fn timed_out() -> ModelFailure {
 
 async fn through_gate(
     house: &Arc<House>,
-    mut request: ModelRequest,
+    (mut request, claim): (ModelRequest, Claim),
     provider: Arc<dyn ModelProvider>,
     given_out: &AtomicBool,
 ) -> Result<Reply, ModelFailure> {
     let gate = house.tables.borrow().gates.get(&provider.credential()).cloned();
-    let _lease = match &gate {
-        Some(gate) => {
-            let session = request.call.session;
-            Some(gate.acquire(session, request.call, request.deadline).await.map_err(waited)?)
-        }
+    let deadline = request.deadline;
+    let pass = match &gate {
+        Some(gate) => Some(gate.acquire(claim, request.call, deadline).await.map_err(waited)?),
         None => None,
     };
-    unpack(house, &mut request).await?;
+    let in_time = house.clock.sleep_until(deadline);
+    tokio::pin!(in_time);
+    tokio::select! {
+        biased;
+        unpacked = unpack(house, &mut request) => unpacked?,
+        () = &mut in_time => return Err(timed_out()),
+    }
+    let (result, end) = tokio::select! {
+        biased;
+        result = talk(house, request, (provider, pass.as_ref()), given_out) => {
+            let end = result.as_ref().map_or_else(End::of, |_| End::Answered);
+            (result, end)
+        }
+        () = &mut in_time => (Err(timed_out()), End::Late),
+    };
+    if let Some(pass) = pass {
+        pass.ended(end);
+    }
+    result
+}
+
+/// One call and its stream, and a word to the gate about each thing that it can learn from.
+async fn talk(
+    house: &House,
+    request: ModelRequest,
+    (provider, pass): (Arc<dyn ModelProvider>, Option<&Pass>),
+    given_out: &AtomicBool,
+) -> Result<Reply, ModelFailure> {
     let id = request.call;
     fault::point("model.before_call");
     let mut stream = provider.call(request);
+    let mut began = false;
     while let Some(event) = stream.next().await {
-        match event {
-            Ok(ModelEvent::Finished { reply }) => {
+        match event? {
+            ModelEvent::Finished { reply } => {
                 fault::point("model.answered");
                 return Ok(*reply);
             }
-            // The gate learns from it; nobody else needs it.
-            Ok(ModelEvent::Limits { .. }) => {}
-            Ok(event @ (ModelEvent::Text { .. } | ModelEvent::Thinking { .. })) => {
+            ModelEvent::Limits { limits } => {
+                if let Some(pass) = pass {
+                    pass.heard(&limits);
+                }
+            }
+            event @ (ModelEvent::Text { .. } | ModelEvent::Thinking { .. }) => {
+                if let Some(pass) = pass.filter(|_| !std::mem::replace(&mut began, true)) {
+                    pass.began();
+                }
                 if house.bus.is_heard(id.session) {
                     given_out.store(true, Ordering::Relaxed);
                     house.bus.publish(Note::Delta { call: id, event });
                 }
-            }
-            Err(failure) => {
-                if let (FailureKind::RateLimited, Some(gate)) = (failure.kind, &gate) {
-                    gate.pause(failure.retry_after_ms.unwrap_or(limits::RETRY_MS));
-                }
-                return Err(failure);
             }
         }
     }
@@ -110,22 +133,23 @@ async fn through_gate(
     Err(failure(FailureKind::EndedEarly, message, true))
 }
 
-/// Puts large text into blobs, so that the reply fits into an event.
+/// Puts what is large into blobs, so that the reply fits into an event: what is large by itself,
+/// and where many pieces make the reply large, those too.
 async fn pack(house: &House, mut reply: Reply) -> Result<Reply, ModelFailure> {
-    if serde_json::to_vec(&reply).map_or(usize::MAX, |bytes| bytes.len()) <= REPLY_INLINE {
-        return Ok(reply);
-    }
-    for block in &mut reply.blocks {
-        if let ReplyBlock::Said { block } = block
-            && let Block::Text { text } = block
-            && text.len() > limits::INLINE_BYTES
-        {
-            let bytes = std::mem::take(text).into_bytes();
-            let blob = house.blobs.put(bytes).await.map_err(|error| store(&error))?;
-            *block = Block::Stored { blob };
+    for above in [limits::INLINE_BYTES, limits::PREVIEW_BYTES] {
+        if length(&reply) <= REPLY_INLINE {
+            return Ok(reply);
+        }
+        for block in &mut reply.blocks {
+            if let ReplyBlock::Said { block } = block
+                && let Some((bytes, whole)) = large(block, above)
+            {
+                let blob = house.blobs.put(bytes).await.map_err(|error| store(&error))?;
+                *block = Block::Stored { blob, whole };
+            }
         }
     }
-    let bytes = serde_json::to_vec(&reply).map_or(usize::MAX, |bytes| bytes.len());
+    let bytes = length(&reply);
     if bytes <= REPLY_INLINE {
         return Ok(reply);
     }
@@ -133,6 +157,42 @@ async fn pack(house: &House, mut reply: Reply) -> Result<Reply, ModelFailure> {
         "the reply has {bytes} bytes that cannot be kept apart, at most {REPLY_INLINE} fit"
     );
     Err(failure(FailureKind::Malformed, message, false))
+}
+
+fn length(reply: &Reply) -> usize {
+    serde_json::to_vec(reply).map_or(usize::MAX, |bytes| bytes.len())
+}
+
+/// What of a block goes into a blob: a text by itself, so that whoever reads the blob reads text;
+/// anything else with all that belongs to it, for its vendor wants back every byte.
+fn large(block: &Block, above: usize) -> Option<(Vec<u8>, bool)> {
+    match block {
+        Block::Text { text } if text.len() > above => Some((text.clone().into_bytes(), false)),
+        Block::Thinking { .. } | Block::Opaque { .. } => {
+            let bytes = serde_json::to_vec(block).ok()?;
+            (bytes.len() > above).then_some((bytes, true))
+        }
+        Block::Text { .. }
+        | Block::Stored { .. }
+        | Block::ToolUse { .. }
+        | Block::ToolResult { .. }
+        | Block::Image { .. } => None,
+    }
+}
+
+/// What was put away of a block, as it was.
+fn whole_again(blob: &BlobRef, bytes: Vec<u8>, whole: bool) -> Result<Block, ModelFailure> {
+    if !whole {
+        return String::from_utf8(bytes)
+            .map(|text| Block::Text { text })
+            .map_err(|_not_text| refused(format!("blob {} is no text", blob.sha256)));
+    }
+    match serde_json::from_slice(&bytes) {
+        Ok(block @ (Block::Thinking { .. } | Block::Opaque { .. })) => Ok(block),
+        Ok(_) | Err(_) => {
+            Err(refused(format!("blob {} is no block of a model's answer", blob.sha256)))
+        }
+    }
 }
 
 /// Puts the text of blobs back in its place, and the bytes of images beside the messages.
@@ -145,10 +205,9 @@ async fn unpack(house: &House, request: &mut ModelRequest) -> Result<(), ModelFa
         let mut whole = Message::clone(message);
         for block in &mut whole.blocks {
             match block {
-                Block::Stored { blob } => {
-                    let text = String::from_utf8(fetched(house, blob).await?)
-                        .map_err(|_not_text| refused(format!("blob {} is no text", blob.sha256)))?;
-                    *block = Block::Text { text };
+                Block::Stored { blob, whole } => {
+                    let bytes = fetched(house, blob).await?;
+                    *block = whole_again(blob, bytes, *whole)?;
                 }
                 Block::Image { blob, .. } if !request.images.contains_key(&blob.sha256) => {
                     let bytes = fetched(house, blob).await?;
@@ -183,10 +242,10 @@ fn refused(message: String) -> ModelFailure {
     failure
 }
 
+/// Nothing was sent, and nothing is wrong with the call: it was held up behind its siblings, so it
+/// uses up no try of its turn.
 fn waited(refused: GateRefused) -> ModelFailure {
-    let mut failure = failure(FailureKind::TimedOut, refused.to_string(), true);
-    failure.unbilled = true;
-    failure
+    failure(FailureKind::RateLimited, refused.to_string(), true).unbilled()
 }
 
 fn store(error: &crate::ports::JournalError) -> ModelFailure {

@@ -233,6 +233,7 @@ impl Live {
         let provider =
             self.state.turn.as_ref().map(|turn| tables.provider(&turn.choice())).transpose();
         let late = request.deadline.plus_ms(2 * limits::ABORT_GRACE_MS);
+        let request = (request, prompt::claim(&self.state));
         let task = model_task::call(Arc::clone(&self.house), request, provider);
         let myself = self.myself.clone();
         let task = Owned::watched(task, move |ended| {

@@ -20,6 +20,8 @@ pub async fn journal<J: Journal>(make: impl Fn() -> J) {
     journal::frames_come_back_as_they_were_written(fresh()).await;
     journal::a_log_that_does_not_exist_is_empty(fresh()).await;
     journal::a_log_that_nobody_claimed_takes_nothing(fresh()).await;
+    journal::a_log_is_born_with_its_first_frame_only_where_there_is_none(fresh()).await;
+    journal::of_two_that_begin_a_log_at_once_only_one_gets_through(fresh()).await;
     journal::a_former_owner_is_fenced(fresh()).await;
     journal::a_frame_out_of_place_is_fenced(fresh()).await;
     journal::a_fenced_frame_takes_no_neighbour_with_it(fresh()).await;

@@ -225,9 +225,19 @@ impl State {
         self.sound()?;
         let fault = self.append_faults.pop_front();
         self.strike(fault)?;
-        let Append { envelope, body, changes } = append;
+        let Append { envelope, body, changes, begins } = append;
         let (id, expected) = (envelope.log, envelope.position);
         let fenced = |tail, token| AppendError::Fenced { expected, tail, token };
+        if begins {
+            if let Some(log) = self.logs.get(&id) {
+                self.counts.fenced += 1;
+                return Err(fenced(log.tail, log.token));
+            }
+            if (envelope.token, expected) == (Token(1), Position(1)) {
+                let born = Log { token: Token(1), ..Log::default() };
+                self.logs.insert(id, born);
+            }
+        }
         let Some(log) = self.logs.get_mut(&id) else {
             self.counts.fenced += 1;
             return Err(fenced(Position(0), Token(0)));

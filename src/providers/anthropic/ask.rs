@@ -116,7 +116,7 @@ fn part<'a>(request: &'a ModelRequest, block: &'a Block) -> Result<Option<Part<'
         Block::Text { text: said } => {
             return Ok(is_text(block).then(|| Part::Known(text(said, None))));
         }
-        Block::Stored { blob } => return Err(parts::put_aside(blob)),
+        Block::Stored { blob, .. } => return Err(parts::put_aside(blob)),
         Block::Thinking { signature: None, .. } => return Ok(None),
         Block::Thinking { text, signature: Some(signature) } => {
             Known::Thinking { thinking: text, signature }

@@ -106,6 +106,8 @@ async fn a_provider_by_name_is_asked_with_its_key_and_read_to_its_end() {
     let (asked, events) = exchange(&format!("{HEAD}{chunks}")).await;
     assert!(asked.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{asked}");
     assert!(asked.contains("authorization: Bearer s3cret\r\n"), "{asked}");
+    let key = format!("idempotency-key: {}\r\n", request().call);
+    assert_eq!(asked.matches(&key).count(), 1, "{asked}");
     assert!(asked.contains(r#""thinking":{"type":"disabled"}"#), "{asked}");
     assert!(matches!(
         events.as_slice(),

@@ -284,7 +284,7 @@ impl<'a> Talk<'a> {
                         if *is_error { Outcome::Error(shown) } else { Outcome::Output(shown) };
                     Said::FunctionResponse(Response { id: self.id(*call), name, response })
                 }
-                Block::Stored { blob } => return Err(not_loaded(&blob.sha256)),
+                Block::Stored { blob, .. } => return Err(not_loaded(&blob.sha256)),
                 Block::Thinking { .. } | Block::ToolUse { .. } | Block::Opaque { .. } => {
                     return Err("a user's message holds what only a model says".to_owned());
                 }
@@ -324,7 +324,7 @@ impl<'a> Talk<'a> {
                 }
                 // Another vendor's, or what was shown of thinking.
                 Block::Opaque { .. } | Block::Thinking { .. } => continue,
-                Block::Stored { blob } => return Err(not_loaded(&blob.sha256)),
+                Block::Stored { blob, .. } => return Err(not_loaded(&blob.sha256)),
                 Block::ToolResult { .. } | Block::Image { .. } => {
                     return Err("a model's message holds what only a user says".to_owned());
                 }

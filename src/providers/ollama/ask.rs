@@ -131,7 +131,7 @@ fn add<'a>(said: &mut Said<'a>, request: &ModelRequest, block: &'a Block) -> Res
             let between = if said.role == "user" { "\n" } else { "" };
             join(&mut said.content, text, between);
         }
-        Block::Stored { blob } => return Err(parts::put_aside(blob)),
+        Block::Stored { blob, .. } => return Err(parts::put_aside(blob)),
         // With a signature it is another vendor's.
         Block::Thinking { text, signature: None } => join(&mut said.thinking, text, ""),
         Block::ToolUse { call: _, name, args } => said

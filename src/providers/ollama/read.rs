@@ -21,8 +21,6 @@ use super::super::{
 pub(super) struct Reader {
     draft: Draft,
     growing: Option<(Growing, At)>,
-    /// A line that ends amid its object: the last of a body that broke off, or no line of Ollama's.
-    half: Option<Trouble>,
     over: bool,
 }
 
@@ -74,17 +72,8 @@ impl Decoder for Reader {
         if self.over {
             return Ok(());
         }
-        if let Some(half) = self.half.take() {
-            return Err(half);
-        }
-        let line: Line<'_> = match serde_json::from_str(&frame.data) {
-            Ok(line) => line,
-            Err(error) if error.is_eof() => {
-                self.half = Some(Trouble::json("a line", &error));
-                return Ok(());
-            }
-            Err(error) => return Err(Trouble::json("a line", &error)),
-        };
+        let line: Line<'_> =
+            serde_json::from_str(&frame.data).map_err(|error| Trouble::json("a line", &error))?;
         if let Some(error) = line.error {
             return Err(Trouble::Said(said(error)));
         }

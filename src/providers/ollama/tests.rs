@@ -70,9 +70,9 @@ fn a_stream_cut_anywhere_before_its_end_is_no_answer() {
     // The last line is whole without its newline.
     for cut in 0..TALK.len() - 1 {
         let cut = TALK.as_bytes().get(..cut).unwrap();
-        // Cut within a character it is no text; else it has ended early, and may be asked for again.
+        // It has ended early, also within a character, and may be asked for again.
         let read = samples::events(&WIRE, cut, cut.len().max(1));
-        assert_eq!(read.is_ok(), std::str::from_utf8(cut).is_ok(), "{}", cut.len());
+        assert!(read.is_ok(), "cut at {}: {read:?}", cut.len());
         assert!(samples::answer(&WIRE, cut).is_err(), "cut at {}", cut.len());
     }
     let amid = TALK.replacen("\"done\":false}\n", "\"done\":fal\n", 2);

@@ -98,7 +98,7 @@ fn user<'a>(
             Block::Image { media_type, blob } => {
                 parts.push(Part::image(image(media_type, blob, request)?));
             }
-            Block::Stored { blob } => return Err(unread(blob)),
+            Block::Stored { blob, .. } => return Err(unread(blob)),
             // What a model says stands in its own messages.
             Block::Thinking { .. } | Block::ToolUse { .. } | Block::Opaque { .. } => {}
         }
@@ -171,7 +171,7 @@ fn assistant<'a>(
                     has_raw = true;
                 }
             }
-            Block::Stored { blob } => return Err(unread(blob)),
+            Block::Stored { blob, .. } => return Err(unread(blob)),
             Block::Thinking { signature: Some(_), .. }
             | Block::Opaque { .. }
             | Block::ToolResult { .. }

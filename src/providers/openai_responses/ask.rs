@@ -280,7 +280,7 @@ impl<'a> Input<'a> {
                         false => Own::FunctionCallOutput { call_id, output },
                     });
                 }
-                Block::Stored { blob } => return Err(not_loaded(&blob.sha256)),
+                Block::Stored { blob, .. } => return Err(not_loaded(&blob.sha256)),
                 Block::Thinking { .. } | Block::ToolUse { .. } | Block::Opaque { .. } => {
                     return Err("a user's message holds what only a model says".to_owned());
                 }
@@ -320,7 +320,7 @@ impl<'a> Input<'a> {
                 }
                 // Another vendor's, or what was shown of reasoning.
                 Block::Opaque { .. } | Block::Thinking { .. } => {}
-                Block::Stored { blob } => return Err(not_loaded(&blob.sha256)),
+                Block::Stored { blob, .. } => return Err(not_loaded(&blob.sha256)),
                 Block::ToolResult { .. } | Block::Image { .. } => {
                     return Err("a model's message holds what only a user says".to_owned());
                 }

@@ -19,6 +19,8 @@ use crate::{
 
 /// What stands behind the messages in a prompt's bytes.
 const BEHIND: &str = "],\"sampling\":";
+/// What stands behind them in a body's: all agents here have tools.
+const BEHIND_SENT: &str = "],\"tools\":";
 
 /// A step of a session: its turn, and how many answers it has read before. The log between two
 /// calls of one step adds nothing that a model reads.
@@ -51,6 +53,37 @@ pub(crate) fn arrived(facts: &Facts) -> BTreeMap<CallId, &str> {
     prompts.collect()
 }
 
+/// I15 through the adapter: whichever incarnation sends a prompt, and whichever process's adapter
+/// writes it, the vendor's cache sees the same bytes; and from one step to the next the messages
+/// in them are carried on.
+pub(super) fn sent(facts: &Facts) -> Found {
+    let mut found = Found::default();
+    let mut bodies: BTreeMap<&str, (CallId, &str)> = BTreeMap::new();
+    let mut of_call: BTreeMap<CallId, &str> = BTreeMap::new();
+    for record in &facts.model {
+        let ModelRecord::Arrived { call, prompt, body, .. } = record else { continue };
+        let (first, same) = *bodies.entry(prompt).or_insert((*call, body));
+        found.must(same == body, || format!("{call} sends what {first} asked in other bytes"));
+        of_call.insert(*call, body);
+    }
+    for (session, frames) in &facts.sessions {
+        let mut before: Option<(ModelCallNo, &str)> = None;
+        for calls in steps(frames).values() {
+            // That all of a step are the same is seen above.
+            let first = calls.iter().find_map(|(call, _)| {
+                Some((*call, *of_call.get(&CallId::model(*session, *call))?))
+            });
+            if let (Some((old, one)), Some((new, other))) = (before, first) {
+                found.must(carries_on((one, other), BEHIND_SENT), || {
+                    format!("{session}: {new} does not carry on what {old} has sent")
+                });
+            }
+            before = first.or(before);
+        }
+    }
+    found
+}
+
 /// I15: within a step all prompts are the same bytes; from one step to the next the messages are
 /// carried on, and nothing else changes; and each is what the log alone gives, read by somebody
 /// who never was the session.
@@ -72,7 +105,7 @@ pub(super) fn same(facts: &Facts) -> Found {
                 }
             }
             if let (Some((old, one)), Some((new, other))) = (before, asked) {
-                found.must(carries_on(one, other), || {
+                found.must(carries_on((one, other), BEHIND), || {
                     format!("{session}: {new} does not carry on what {old} has asked")
                 });
             }
@@ -89,13 +122,14 @@ pub(super) fn same(facts: &Facts) -> Found {
     found
 }
 
-/// Whether a later prompt begins with all messages of an earlier one, adds at least one, and has
-/// the same around them.
-fn carries_on(earlier: &str, later: &str) -> bool {
-    match (earlier.rsplit_once(BEHIND), later.rsplit_once(BEHIND)) {
-        (Some((messages, sampling)), Some((longer, same))) => {
+/// Whether a later text begins with all messages of an earlier one, adds at least one, and has
+/// the same around them; `behind` stands between the messages and the rest, and nowhere else
+/// within a text's quotes.
+fn carries_on((earlier, later): (&str, &str), behind: &str) -> bool {
+    match (earlier.rsplit_once(behind), later.rsplit_once(behind)) {
+        (Some((messages, rest)), Some((longer, same))) => {
             let added = longer.strip_prefix(messages);
-            sampling == same && added.is_some_and(|added| added.starts_with(','))
+            rest == same && added.is_some_and(|added| added.starts_with(','))
         }
         _ => false,
     }

@@ -30,6 +30,23 @@ pub(super) fn alter(facts: &mut Facts, change: impl Fn(&mut Event) -> bool) -> b
     events.any(change)
 }
 
+/// Makes a call once more whose answer broke off.
+pub(super) fn made_again(facts: &mut Facts) -> bool {
+    facts.sessions.values_mut().any(|frames| {
+        let events = || frames.iter().flat_map(|frame| &frame.events);
+        let broken = events().find_map(|event| match event {
+            Event::ModelCallFailed { call, failure } if failure.emitted => Some(*call),
+            _ => None,
+        });
+        let begun = events().find(
+            |event| matches!(event, Event::ModelCallStarted { call, .. } if Some(*call) == broken),
+        );
+        let begun = begun.cloned();
+        let last = frames.last_mut();
+        last.zip(begun).map(|(frame, begun)| frame.events.push(begun)).is_some()
+    })
+}
+
 pub(super) fn started(
     facts: &mut Facts,
     mut change: impl FnMut(&SessionId, &mut RequestDigest, &mut Basis) -> bool,
@@ -66,9 +83,22 @@ pub(super) fn settled(facts: &mut Facts, change: impl Fn(&mut Amount)) -> bool {
 }
 
 /// Changes what a call asked by one blank, the first that is picked from a session's steps.
-pub(super) fn asks_else(
+pub(super) fn asks_else(facts: &mut Facts, pick: Pick) -> bool {
+    blank(facts, pick, |prompt, _body| prompt)
+}
+
+/// Changes what the adapter sent for it instead.
+pub(super) fn sends_else(facts: &mut Facts, pick: Pick) -> bool {
+    blank(facts, pick, |_prompt, body| body)
+}
+
+/// Which call of a session's steps.
+type Pick = fn(&[Vec<ModelCallNo>]) -> Option<ModelCallNo>;
+
+fn blank(
     facts: &mut Facts,
-    pick: impl Fn(&[Vec<ModelCallNo>]) -> Option<ModelCallNo>,
+    pick: Pick,
+    which: for<'a> fn(&'a mut String, &'a mut String) -> &'a mut String,
 ) -> bool {
     let picked = facts.sessions.iter().find_map(|(session, frames)| {
         let steps = check::prompts::steps(frames).into_values();
@@ -77,8 +107,9 @@ pub(super) fn asks_else(
         pick(&steps).map(|call| CallId::model(*session, call))
     });
     facts.model.iter_mut().any(|record| match record {
-        ModelRecord::Arrived { call, prompt, .. } if Some(*call) == picked => {
-            *prompt = prompt.replacen("\"messages\":[", "\"messages\":[ ", 1);
+        ModelRecord::Arrived { call, prompt, body, .. } if Some(*call) == picked => {
+            let text = which(prompt, body);
+            *text = text.replacen("\"messages\":[", "\"messages\":[ ", 1);
             true
         }
         _ => false,

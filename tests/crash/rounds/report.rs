@@ -22,6 +22,12 @@ pub(super) fn report(plan: &Plan, stage: &Stage, facts: &Facts, hits: &Hits, tal
          row, {} without work in hand",
         tally.unready, tally.recovery, tally.longest_row, tally.idle
     );
+    let amid = coverage::cut_amid(facts);
+    let amid = amid.keys().filter(|process| tally.killed.contains(process)).count();
+    println!("{amid} kills amid a stream");
+    if amid == 0 && tally.kills >= KILLS_THAT_FALL_AMID {
+        tally.wrong(format!("of {} kills none came amid a stream", tally.kills));
+    }
     for (what, count) in events(facts) {
         println!("  {count:>7} {what}");
     }

@@ -137,6 +137,10 @@ async fn what_a_sleeper_leaves_behind_breaks_and_its_wing_stays() {
         if Runtime::wing_of(session) == Runtime::wing_of(sleeper) {
             hangs(runtime, session).await;
             neighbours.push(session);
+        } else {
+            // It would hold a place at the gate, and one time in twelve all of them are taken so.
+            let all = CancelTarget::Everything;
+            runtime.cancel(session, all, "of another wing").await.expect("cancelled");
         }
     }
     ended(runtime, sleeper, "k").await;

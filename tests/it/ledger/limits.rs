@@ -80,7 +80,7 @@ async fn money_is_a_budget_where_the_price_is_known_and_a_refusal_where_it_is_no
         let mut harness =
             steps(harness).agent(capped("loops", &["step"], &[], budget)).agent(unknown);
         let (model, since) = ("scripted".into(), Timestamp(0));
-        harness.prices = PriceBook(vec![DatedPrice { model, since, price }]);
+        harness.prices = PriceBook(vec![DatedPrice { model, since, price, long: None }]);
         harness
     })
     .await;
@@ -112,6 +112,7 @@ agent lead
     say Done.
 ";
     let of = |model: &str, pico: u64| DatedPrice {
+        long: None,
         model: model.into(),
         since: Timestamp(0),
         price: Price { input: pico, cache_read: 0, cache_write: 0, output: pico },

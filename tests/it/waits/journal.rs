@@ -152,7 +152,7 @@ async fn a_start_on_a_journal_that_hangs_says_so() {
 /// Prices that are not those of the start.
 fn prices(no: u64) -> PriceBook {
     let price = Price { input: no, ..Price::default() };
-    PriceBook(vec![DatedPrice { model: "scripted".into(), since: Timestamp(0), price }])
+    PriceBook(vec![DatedPrice { model: "scripted".into(), since: Timestamp(0), price, long: None }])
 }
 
 async fn recorded(still: &Still, what: impl Fn(&HouseEvent) -> bool) -> usize {

@@ -1,7 +1,12 @@
 //! Model calls that hang, and a gate that lets nobody in.
 
 use greenroom_actors::{
-    domain::{event::Event, outcome::TurnOutcome, usage::Settlement},
+    domain::{
+        event::{Event, FailureKind, ModelFailure},
+        ids::{Position, SessionId, Timestamp},
+        outcome::TurnOutcome,
+        usage::Settlement,
+    },
     limits,
     ports::Clock as _,
     testing::harness::{events, say},
@@ -69,11 +74,29 @@ async fn a_gate_that_is_full_or_paused_holds_a_call_no_longer_than_its_deadline(
             struck(&still, waits).await;
             start = still.clock.now();
         }
-        let (outcome, took) = turn_takes(&still, (waits, "k"), start, 200).await;
-        let TurnOutcome::Failed { reason } = outcome else { panic!("{outcome:?}") };
-        assert!(reason.contains("deadline") || reason.contains("time ran out"), "{reason}");
-        kept(took + 500, 60_000, 200);
+        let given_up = || async { call_given_up(&still, waits).await };
+        let (failure, at) = still.advancing("the call is given up", 200, given_up).await;
+        assert!(failure.message.contains("deadline"), "{failure:?}");
+        // It was never sent, and the turn has as many tries left as before.
+        assert!(failure.kind == FailureKind::RateLimited && failure.unbilled, "{failure:?}");
+        kept(at.since_ms(start) + 500, 60_000, 200);
     }
+}
+
+/// The failure of the call that waited at the gate, and when it was written; one that a panic took
+/// is another.
+async fn call_given_up(still: &Still, session: SessionId) -> Option<(ModelFailure, Timestamp)> {
+    let log = still.runtime.read(session, Position(0)).await.ok()?;
+    log.iter().find_map(|frame| {
+        let mut events = frame.events.iter();
+        let failure = events.find_map(|event| match event {
+            Event::ModelCallFailed { failure, .. } if failure.kind != FailureKind::Lost => {
+                Some(failure.clone())
+            }
+            _ => None,
+        })?;
+        Some((failure, frame.envelope.at))
+    })
 }
 
 /// The vendor has answered in time and said what it cost; only the large reply has no place. What

@@ -211,7 +211,7 @@ impl Fold {
         let overrides = input.overrides;
         // Who names a model for this turn wants that one; the chain stands in for the agent's own.
         let own = overrides.model.is_none() && overrides.provider.is_none();
-        state.turn = Some(Turn {
+        state.turn = Some(Box::new(Turn {
             id: turn,
             key,
             deadline,
@@ -234,7 +234,7 @@ impl Fold {
             outcome: None,
             said: String::new(),
             last_word: None,
-        });
+        }));
         Ok(())
     }
 

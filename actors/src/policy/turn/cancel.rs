@@ -58,7 +58,7 @@ impl Desk<'_, '_> {
         match target {
             CancelTarget::Everything => {
                 let marked = |turn: &super::state::Turn| turn.cancel.is_some();
-                let turn = state.turn.as_ref().is_none_or(marked);
+                let turn = state.turn.as_deref().is_none_or(marked);
                 turn && state.queue.iter().all(|queued| queued.cancelled.is_some())
                     && state.calls.values().all(|call| call.cancel.is_some())
                     && state.children.values().all(marked_all)
@@ -67,7 +67,7 @@ impl Desk<'_, '_> {
             CancelTarget::Child { child } => state.children.get(&child).is_none_or(marked_all),
             CancelTarget::Turn { turn } => {
                 let other = |run: &super::state::Turn| run.id != turn || run.cancel.is_some();
-                state.turn.as_ref().is_none_or(other)
+                state.turn.as_deref().is_none_or(other)
             }
         }
     }

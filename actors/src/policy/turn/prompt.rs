@@ -12,6 +12,7 @@ use crate::{
         usage::{NanoUsd, PriceBook, Settlement},
     },
     limits,
+    policy::gate::Claim,
 };
 
 use super::{builtin, input::Purpose, state::State};
@@ -61,6 +62,23 @@ pub fn bound(state: &State) -> (u64, u64) {
     (input, output)
 }
 
+/// What the next model call asks for at its gate. Its tokens are an estimate, not a bound: text of
+/// all kinds has some four bytes to a token.
+#[must_use]
+pub fn claim(state: &State) -> Claim {
+    let (input_bytes, output_tokens) = bound(state);
+    Claim {
+        session: state.session,
+        behind: state.opened.as_ref().is_some_and(|opened| opened.lineage.depth > 0),
+        attempt: state.turn.as_ref().map_or(0, |turn| turn.attempts + turn.patience),
+        input_tokens: input_bytes / BYTES_PER_TOKEN,
+        output_tokens,
+    }
+}
+
+/// Bytes of text in a token, about.
+const BYTES_PER_TOKEN: u64 = 4;
+
 /// The booking of a call that broke off: its whole bound.
 #[must_use]
 pub const fn unsettled(bound: &Amount, priced: bool) -> Settlement {
@@ -90,11 +108,7 @@ pub fn accounts(state: &State, limited: &[Dimension]) -> Vec<Account> {
 pub fn model_bound(state: &State, prices: &PriceBook, now: Timestamp) -> (Amount, bool) {
     let (input, output) = bound(state);
     let price = state.turn.as_ref().and_then(|turn| prices.price(&turn.model, now));
-    let pico = price.map_or(0, |price| {
-        u128::from(input) * u128::from(price.top_input())
-            + u128::from(output) * u128::from(price.output.max(price.top_input()))
-    });
-    let nano_usd = NanoUsd(u64::try_from(pico.div_ceil(1_000)).unwrap_or(u64::MAX));
+    let nano_usd = price.map_or(NanoUsd(0), |price| price.bound(input, output));
     let tokens = input.saturating_add(output);
     (Amount { tokens, nano_usd, model_calls: 1, ..Amount::default() }, price.is_some())
 }

@@ -43,8 +43,8 @@ pub struct State {
     pub inputs: BTreeMap<InputKey, Option<TurnId>>,
     /// Inputs not yet begun.
     pub queue: VecDeque<Queued>,
-    /// The running turn.
-    pub turn: Option<Turn>,
+    /// The running turn. Boxed: most sessions that are awake have none.
+    pub turn: Option<Box<Turn>>,
     /// How the latest turns ended; older ones are in the log.
     pub outcomes: BTreeMap<TurnId, TurnOutcome>,
     /// Open tool calls.

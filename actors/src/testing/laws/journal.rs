@@ -12,7 +12,7 @@ use crate::{
     },
     limits,
     log::Writer,
-    ports::{AppendError, Journal},
+    ports::{Append, AppendError, Journal},
 };
 
 type Subject = Arc<dyn Journal>;
@@ -69,6 +69,50 @@ pub(super) async fn a_log_that_nobody_claimed_takes_nothing(journal: Subject) {
     let (expected, tail, token) = (Position(1), Position(0), Token(0));
     assert_eq!(refused, Err(AppendError::Fenced { expected, tail, token }));
     assert_eq!(journal.read(log(2), Position(0), 10).await, Ok(Vec::new()));
+}
+
+pub(super) async fn a_log_is_born_with_its_first_frame_only_where_there_is_none(journal: Subject) {
+    let mut born = unborn(log(1));
+    let refused = journal.append(Append { begins: false, ..frame(&born, "too early", Vec::new()) });
+    assert!(matches!(refused.await, Err(AppendError::Fenced { .. })), "nobody owns it");
+    write(&*journal, &mut born, "born").await;
+    assert_eq!(journal.tail(log(1)).await, Ok((Position(1), Token(1))), "its first owner's");
+    let refused = journal.append(frame(&unborn(log(1)), "born again", Vec::new())).await;
+    let (expected, tail, token) = (Position(1), Position(1), Token(1));
+    assert_eq!(refused, Err(AppendError::Fenced { expected, tail, token }));
+    born.committed(Position(1));
+    write(&*journal, &mut born, "grown").await;
+    let mut second = claim(&*journal, log(1)).await;
+    let refused = journal.append(frame(&born, "late", Vec::new())).await;
+    assert!(matches!(refused, Err(AppendError::Fenced { token: Token(2), .. })), "{refused:?}");
+    write(&*journal, &mut second, "theirs").await;
+    assert_eq!(texts(&journal, log(1)).await, ["born", "grown", "theirs"]);
+    // Claimed and empty it is somebody's, although token and position would fit.
+    let mut owner = claim(&*journal, log(2)).await;
+    let refused = journal.append(frame(&unborn(log(2)), "over its owner", Vec::new())).await;
+    let (expected, tail, token) = (Position(1), Position(0), Token(1));
+    assert_eq!(refused, Err(AppendError::Fenced { expected, tail, token }));
+    write(&*journal, &mut owner, "the owner's").await;
+    // Out of place it brings nothing into being.
+    let wrong = Writer { tail: Position(1), ..unborn(log(3)) };
+    let refused = journal.append(frame(&wrong, "out of place", Vec::new())).await;
+    assert!(matches!(refused, Err(AppendError::Fenced { .. })), "{refused:?}");
+    assert_eq!(journal.tail(log(3)).await, Ok((Position(0), Token(0))));
+}
+
+pub(super) async fn of_two_that_begin_a_log_at_once_only_one_gets_through(journal: Subject) {
+    for n in 0..32 {
+        let (one, two) = (unborn(log(n)), unborn(log(n)));
+        let both = [&one, &two].map(|who| journal.append(frame(who, "first", Vec::new())));
+        let through = join_all(both).await.into_iter().filter(Result::is_ok).count();
+        assert_eq!(through, 1);
+        assert_eq!(texts(&journal, log(n)).await, ["first"]);
+    }
+}
+
+/// The writing end of a log that is not there yet.
+fn unborn(log: LogId) -> Writer {
+    Writer::unborn(log, "tenant".into(), "somebody".into())
 }
 
 pub(super) async fn a_former_owner_is_fenced(journal: Subject) {

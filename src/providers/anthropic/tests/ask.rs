@@ -176,7 +176,7 @@ fn images_are_sent_as_text_and_a_missing_one_is_said() {
         r#""cache_control":{"type":"ephemeral"}}"#,
     );
     assert!(samples::body(&WIRE, &request).contains(expected));
-    request.messages = vec![Arc::new(samples::user(vec![Block::Stored { blob }]))];
+    request.messages = vec![Arc::new(samples::user(vec![Block::Stored { blob, whole: false }]))];
     assert!(WIRE.ask(&request, true).is_err());
 }
 

@@ -19,7 +19,7 @@ use super::{
 
 impl Fold {
     fn running<'s>(&self, state: &'s mut State) -> Result<&'s mut Turn, Impossible> {
-        self.known(state.turn.as_mut(), "turn")
+        self.known(state.turn.as_deref_mut(), "turn")
     }
 
     pub(super) fn call_started(&self, state: &mut State, id: TurnId, new: Calling) -> Applied {

@@ -32,10 +32,11 @@ pub(super) fn answered(state: &mut State, reply: &Reply) {
             ReplyBlock::Said { block } => {
                 match block {
                     Block::Text { text: said } => text.push_str(said),
-                    Block::Stored { blob } => {
+                    Block::Stored { blob, whole: false } => {
                         text.push_str(&format!("[{} bytes in blob {}]", blob.bytes, blob.sha256));
                     }
-                    Block::Thinking { .. }
+                    Block::Stored { whole: true, .. }
+                    | Block::Thinking { .. }
                     | Block::ToolUse { .. }
                     | Block::ToolResult { .. }
                     | Block::Image { .. }
@@ -126,7 +127,7 @@ fn bytes_of(message: &Message) -> u64 {
         .blocks
         .iter()
         .map(|block| match block {
-            Block::Stored { blob } => blob.bytes,
+            Block::Stored { blob, .. } => blob.bytes,
             Block::Image { .. } => limits::IMAGE_TOKENS,
             Block::Text { .. }
             | Block::Thinking { .. }

@@ -100,7 +100,7 @@ pub(super) fn rendered(agent: AgentSpec) -> Rendered {
 
 pub(super) fn prices() -> PriceBook {
     let price = Price { input: 1_000, cache_read: 100, cache_write: 1_000, output: 2_000 };
-    PriceBook(vec![DatedPrice { model: "m".into(), since: Timestamp(0), price }])
+    PriceBook(vec![DatedPrice { model: "m".into(), since: Timestamp(0), price, long: None }])
 }
 
 pub(super) fn agents() -> BTreeMap<AgentName, Rendered> {

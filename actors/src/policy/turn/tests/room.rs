@@ -38,7 +38,7 @@ fn begun(events: &[Event]) -> Option<(Amount, bool)> {
 /// From now on an input token costs a hundred times as much.
 fn dearer(mut play: Play) -> Play {
     let price = Price { input: 100_000, cache_read: 100, cache_write: 1_000, output: 2_000 };
-    play.prices.0.push(DatedPrice { model: "m".into(), since: play.now, price });
+    play.prices.0.push(DatedPrice { model: "m".into(), since: play.now, price, long: None });
     play
 }
 
@@ -76,7 +76,12 @@ fn a_price_that_rose_since_the_grant_is_asked_about_and_the_call_records_what_is
 fn what_a_dearer_model_served_is_booked_at_that_models_price() {
     let mut play = Play::of(counted()).with(say("k1"));
     let price = Price { input: 900_000_000, output: 900_000_000, ..Price::default() };
-    play.prices.0.push(DatedPrice { model: "grand".into(), since: Timestamp(0), price });
+    play.prices.0.push(DatedPrice {
+        model: "grand".into(),
+        since: Timestamp(0),
+        price,
+        long: None,
+    });
     let held = needed(&play);
     let mut play = play.with(decided(1, model(1), Ok(held)));
     let reply = Reply { served_by: Some("grand".into()), ..reply("hi", &[]) };

@@ -247,7 +247,7 @@ fn the_room_of_the_next_model_is_asked_for_at_its_own_price() {
     counted.limits.retries = 0;
     let mut play = Play::of(counted);
     let price = Price { input: 9_000, cache_read: 0, cache_write: 9_000, output: 9_000 };
-    play.prices.0.push(DatedPrice { model: "n".into(), since: Timestamp(0), price });
+    play.prices.0.push(DatedPrice { model: "n".into(), since: Timestamp(0), price, long: None });
     let play = play.with(say("k1")).with(room(model(1))).check(
         fails(1, FailureKind::Auth),
         "

@@ -6,7 +6,7 @@ use crate::domain::{
     event::{CancelTarget, FailureKind, TurnOverrides, UserInput},
     ids::Assignment,
 };
-use crate::policy::turn::{Effect, Input};
+use crate::policy::turn::{Effect, Input, prompt};
 
 fn asked() -> Play {
     Play::of(agent()).with(say("k1"))
@@ -509,4 +509,17 @@ fn the_booking_of_a_reply_outlives_all_the_calls_that_its_frame_closed() {
     let settles =
         |effect: &Effect| matches!(effect, Effect::Settle { call, .. } if *call == model(1));
     assert!(effects.iter().any(settles), "the model's call was booked in that frame as well");
+}
+
+#[test]
+fn a_gate_is_told_whose_call_it_is_how_large_and_which_try() {
+    let root = Play::of(agent()).with(say("k1"));
+    let first = prompt::claim(&root.state);
+    assert!(!first.behind, "a person waits for a root");
+    assert_eq!((first.session, first.attempt), (me(), 0));
+    let (input_bytes, output) = prompt::bound(&root.state);
+    assert_eq!((first.input_tokens, first.output_tokens), (input_bytes / 4, output));
+    let again = root.with(fails(1, FailureKind::Overloaded));
+    assert_eq!(prompt::claim(&again.state).attempt, 1);
+    assert!(prompt::claim(&Play::child(agent()).state).behind, "nobody sits before an agent's");
 }
