@@ -7,11 +7,9 @@ mod answer;
 mod builder;
 mod inbox;
 mod input;
-mod schema;
 mod session;
 mod stream;
 mod tenant;
-mod typed;
 
 pub use answer::{AnswerError, schema_of};
 pub use builder::Builder;
@@ -20,7 +18,6 @@ pub use input::Input;
 pub use session::Session;
 pub use stream::{TurnEvent, TurnStream};
 pub use tenant::Tenant;
-pub use typed::{ToolError, TypedTool};
 
 use std::{ops::Deref, sync::Arc};
 

@@ -41,11 +41,13 @@ pub mod registry;
 pub mod store;
 pub mod telemetry;
 pub mod tools;
+mod typed;
 
 pub use embed::{
-    AnswerError, Approval, Builder, Inbox, Input, Runtime, Session, Tenant, ToolError, TurnEvent,
-    TurnStream, TypedTool, schema_of,
+    AnswerError, Approval, Builder, Inbox, Input, Runtime, Session, Tenant, TurnEvent, TurnStream,
+    schema_of,
 };
+pub use typed::{Stopped, ToolError, TypedTool};
 
 // What a program that embeds the runtime meets, so that it needs no other crate of ours.
 pub use greenroom_actors::{

@@ -1,6 +1,6 @@
 //! Built-in tools, as adapters of the runtime's port: what they may do was decided before they run;
-//! how far they can reach is held here, for processes by custody, for addresses by a guard. Processes
-//! are held on Linux only; elsewhere there are no tools that start any.
+//! how far they can reach is held here, for processes by custody, for files by one opener, for
+//! addresses by a guard. Processes are held on Linux only; elsewhere there are no tools that start any.
 
 #[cfg(target_os = "linux")]
 mod command;
@@ -9,6 +9,7 @@ pub mod custody;
 #[cfg(target_os = "linux")]
 mod exec;
 mod fetch;
+pub mod files;
 pub mod output;
 #[cfg(target_os = "linux")]
 mod shell;

@@ -8,7 +8,8 @@ use greenroom_actors::{
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use super::{TurnStream, schema::Schema, typed::parse};
+use super::TurnStream;
+use crate::typed::{Schema, parse};
 
 /// Why there is no value.
 #[derive(Debug, thiserror::Error)]

@@ -55,6 +55,7 @@ const ROOT: &[(&str, Kind)] = &[
     ("clock", Kind::Shared),
     ("telemetry", Kind::Shared),
     ("registry", Kind::Shared),
+    ("typed", Kind::Shared),
     ("http", Kind::Face),
     ("cli", Kind::Door),
     ("embed", Kind::Door),

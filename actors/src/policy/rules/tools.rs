@@ -59,6 +59,21 @@ const TABLE: &[Row] = &[
         args: PATHS,
         edits: true,
     },
+    // What they show is what is read, so a rule for reading holds for them as well.
+    Row {
+        names: &["list_files", "Glob", "LS"],
+        covered_by: &["Read"],
+        kind: Kind::Path,
+        args: PATHS,
+        edits: false,
+    },
+    Row {
+        names: &["search_files", "Grep"],
+        covered_by: &["Read"],
+        kind: Kind::Path,
+        args: PATHS,
+        edits: false,
+    },
     Row {
         names: &["fetch", "WebFetch"],
         covered_by: &[],

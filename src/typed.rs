@@ -1,24 +1,32 @@
 //! Own tools with typed arguments: the struct is the schema, and what does not fit it is told to
 //! the model in words it can mend, before anybody is asked and before anything starts.
 
+mod schema;
+
 use std::{error::Error, fmt::Display, future::Future, marker::PhantomData, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
-    Probe, Tool, ToolCtx,
     domain::{
         ids::{PoolKind, ToolName},
         tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
     },
+    ports::{Probe, Tool, ToolCtx},
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use super::schema::Schema;
+pub(crate) use schema::Schema;
 
 /// Why a tool failed: `?` makes one of any error, and `.into()` one of a text. The model reads it
 /// with all its causes.
 pub type ToolError = Box<dyn Error + Send + Sync>;
+
+/// What a tool fails with that stopped because it was asked to, and has changed nothing: its call is
+/// then closed as cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stopped before anything was changed")]
+pub struct Stopped;
 
 type Run<A> = dyn Fn(ToolCtx, A) -> BoxFuture<'static, Result<String, ToolError>> + Send + Sync;
 type Ask<A> = dyn Fn(ToolCtx, A) -> BoxFuture<'static, Probe> + Send + Sync;
@@ -130,10 +138,10 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> TypedTool<A> {
 }
 
 /// What the whole is called that a model gives a tool.
-pub(super) const ARGUMENTS: &str = "the arguments";
+const ARGUMENTS: &str = "the arguments";
 
 /// What the struct itself says: it has the last word.
-pub(super) fn parse<A: DeserializeOwned>(whole: &str, args: &Args) -> Result<A, String> {
+pub(crate) fn parse<A: DeserializeOwned>(whole: &str, args: &Args) -> Result<A, String> {
     let mut json = serde_json::Deserializer::from_str(&args.0);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let at = error.path().to_string();
@@ -172,6 +180,9 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> Tool for TypedTool<A> {
             };
             match run(ctx, args).await {
                 Ok(text) => ToolOutcome::Done { output: Output::text(text) },
+                Err(error) if error.is::<Stopped>() => {
+                    ToolOutcome::Cancelled { effect_unknown: false }
+                }
                 Err(error) => ToolOutcome::Failed { output: Output::text(chain(&error)) },
             }
         })

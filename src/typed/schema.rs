@@ -20,7 +20,7 @@ const TOLD: usize = 12;
 
 /// A schema of arguments, read.
 #[derive(Clone, Debug)]
-pub(super) struct Schema(Value);
+pub(crate) struct Schema(Value);
 
 /// Something in the arguments that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,17 +43,17 @@ enum Meant {
 }
 
 impl Schema {
-    pub(super) const fn new(schema: Value) -> Self {
+    pub(crate) const fn new(schema: Value) -> Self {
         Self(schema)
     }
 
     /// Nothing, or everything that is wrong.
     pub(super) fn check(&self, args: &Args) -> Result<(), String> {
-        self.check_text(super::typed::ARGUMENTS, &args.0)
+        self.check_text(super::ARGUMENTS, &args.0)
     }
 
     /// The same of any text that should be such a value; `whole` is what it is called.
-    pub(super) fn check_text(&self, whole: &str, text: &str) -> Result<(), String> {
+    pub(crate) fn check_text(&self, whole: &str, text: &str) -> Result<(), String> {
         let value: Value = match serde_json::from_str(text) {
             Ok(value) => value,
             Err(why) => return Err(format!("{whole}: no JSON: {why}")),
