@@ -59,7 +59,7 @@ pub enum KeyAt {
 }
 
 /// A provider as a file declares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ProviderSpec {
     /// Its name here.
     pub name: ProviderName,
@@ -79,6 +79,18 @@ pub struct ProviderSpec {
     pub calls: Option<u32>,
     /// Project and region, where it is a cloud's.
     pub place: Option<Place>,
+}
+
+/// Without what its headers hold: that may be a secret.
+impl std::fmt::Debug for ProviderSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProviderSpec")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("base_url", &self.base_url)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ProviderSpec {

@@ -13,7 +13,7 @@ use super::{
     anthropic::Anthropic, gemini::Gemini, ollama::Ollama, openai_chat::OpenAiChat,
     openai_responses::OpenAiResponses,
 };
-use crate::net::Net;
+use crate::{net::Net, telemetry::redact::by_name};
 
 /// The way out to all providers: one client with one set of connections. Clones share it.
 #[derive(Clone, Debug)]
@@ -123,7 +123,7 @@ impl fmt::Debug for Setup {
         f.debug_struct("Setup")
             .field("name", &self.name)
             .field("kind", &self.kind)
-            .field("base_url", &self.base_url)
+            .field("base_url", &by_name(&self.base_url))
             .field("key", &self.key)
             .field("stream", &self.stream)
             .finish_non_exhaustive()

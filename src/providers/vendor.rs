@@ -22,12 +22,15 @@ use reqwest::{
 };
 use secrecy::ExposeSecret as _;
 
-use crate::net::{Net, Outgoing, wait_ms};
+use crate::{
+    net::{Net, Outgoing, wait_ms},
+    telemetry::redact::by_name,
+};
 
 use super::{Ask, Key, Said, Trouble, Wire, call, failure};
 
 /// How a vendor is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// Its name here.
     pub name: ProviderName,
@@ -39,6 +42,18 @@ pub struct Options {
     pub headers: Vec<(String, String)>,
     /// Whether answers are streamed.
     pub stream: bool,
+}
+
+/// Without what its headers hold, and without what stands before its host: that may be a secret.
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("name", &self.name)
+            .field("base_url", &by_name(&self.base_url))
+            .field("key", &self.key)
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a vendor cannot be set up.
@@ -86,8 +101,10 @@ pub struct Vendor {
 impl Vendor {
     pub(crate) fn new(net: Net, wire: Arc<dyn Wire>, options: Options) -> Result<Self, SetupError> {
         let Options { name, base_url, key, headers: wanted, stream } = options;
-        let base = address(&base_url)
-            .ok_or_else(|| SetupError::Address { name: name.clone(), url: base_url })?;
+        let base = address(&base_url).ok_or_else(|| {
+            let url = by_name(&base_url).into_owned();
+            SetupError::Address { name: name.clone(), url }
+        })?;
         let mut headers = HeaderMap::new();
         for (header, value) in wanted {
             let pair = (HeaderName::try_from(header.as_str()), HeaderValue::try_from(value));

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use futures_util::StreamExt as _;
 use greenroom::{AgentSpec, Heard, Note, Output, Runtime, ToolOutcome, TurnEvent};
 use greenroom_actors::{domain::tool::EffectClass, testing::harness::bounded};
 
