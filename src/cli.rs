@@ -320,7 +320,10 @@ fn start_logs(settings: &Settings, quiet: bool) {
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();
         if thread.name() == Some("main") {
-            let said = panic.payload_as_str().unwrap_or_default();
+            let payload = panic.payload();
+            let said = payload.downcast_ref::<&str>().copied();
+            let said = said.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            let said = said.unwrap_or_default();
             let clean = secrets.clean_words(said);
             if clean == said {
                 return loud(panic);

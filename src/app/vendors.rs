@@ -331,4 +331,48 @@ mod tests {
         // Nobody is at work at the other one.
         assert!(crew(&[("K1", "k")]).ready().is_ok());
     }
+
+    #[test]
+    fn no_setting_shows_a_secret_and_all_of_them_are_kept_out() {
+        let secret = |no: u32| format!("canary-{no}-of-the-house");
+        let [header, key, proxy, named] = [1, 2, 3, 4].map(secret);
+        let environment = environment(&[
+            ("K1", &key),
+            ("SOME_ACCESS_TOKEN", &named),
+            ("HTTPS_PROXY", &format!("http://me:{proxy}@127.0.0.1:9")),
+            ("SOME_TOKEN_FILE", "/run/secrets/token"),
+        ]);
+        let spec = ProviderSpec {
+            name: "a".into(),
+            key: Some(KeyAt::Variable("K1".to_owned())),
+            headers: vec![
+                ("x-house-api-key".to_owned(), header.clone()),
+                ("x-house-name".to_owned(), "a-plain-value".to_owned()),
+            ],
+            ..vendor_called("groq").unwrap()
+        };
+        let served = serve(vec![spec.clone()], &environment, Path::new("")).unwrap();
+        let mut setup =
+            Setup::preset(preset("groq").unwrap(), Some("http://me:hush-hush@h/")).unwrap();
+        setup.headers = spec.headers.clone();
+        let config = super::super::Config::new("x.db");
+        let shown = format!(
+            "{environment:?} {spec:?} {served:?} {setup:?} {config:?} {:?}",
+            config.secrets
+        );
+        let all = [&header, &key, &proxy, &named];
+        assert!(all.iter().all(|secret| !shown.contains(*secret)), "{shown}");
+        assert!(!shown.contains("hush-hush"), "{shown}");
+        for secret in all {
+            assert_eq!(environment.secrets.clean(secret), MASK, "{secret}");
+        }
+        let plain = "a-plain-value /run/secrets/token";
+        assert_eq!(environment.secrets.clean(plain), plain);
+        let error = connect(&Way::new(clock(), Patience::default(), None).unwrap(), {
+            setup.base_url = "nonsense://me:hush-hush@h".to_owned();
+            setup
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(!error.contains("hush-hush"), "{error}");
+    }
 }

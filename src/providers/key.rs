@@ -96,8 +96,14 @@ impl Key {
             Self::File(path) => read(path).map(Some),
             Self::Watched { key, secrets } => {
                 let found = key.find()?;
-                if let Some(value) = &found {
-                    secrets.learn_passing(value.expose_secret());
+                if let Some(value) = found.as_ref().map(|value| value.expose_secret()) {
+                    match key.as_ref() {
+                        // What is in a file is renewed; what is not must outlast all renewals.
+                        Self::File(_) => secrets.learn_passing(value),
+                        Self::None | Self::Variable { .. } | Self::Watched { .. } => {
+                            secrets.learn(value);
+                        }
+                    }
                 }
                 Ok(found)
             }

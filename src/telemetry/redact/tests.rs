@@ -195,7 +195,8 @@ proptest! {
         while !text.is_char_boundary(at) {
             at -= 1;
         }
-        let text = format!("{}{value}{}", &text[..at], &text[at..]);
+        let (before, after) = text.split_at(at);
+        let text = format!("{before}{value}{after}");
         // A colour may stand anywhere in such a text, which pieces need not see through.
         prop_assume!(!text.contains('\u{1b}'));
         prop_assume!(value.trim().len() >= SECRET_BYTES_MIN);
