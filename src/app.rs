@@ -5,6 +5,7 @@ mod closing;
 mod company;
 mod crew;
 mod vendors;
+mod workspace;
 
 use std::{
     path::{Path, PathBuf},
@@ -28,6 +29,7 @@ use crate::{
     config::Environment,
     providers::{KeyError, NetError, SetupError, UnknownProvider},
     store::{Checkup, OpenError, Store, StoreOptions},
+    tools::files,
 };
 
 pub use crate::store::Holder;
@@ -119,6 +121,9 @@ pub enum AppError {
     /// What it offers to its tools.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// Its file tools.
+    #[error(transparent)]
+    Files(#[from] files::OpenError),
     /// Its runtime.
     #[error(transparent)]
     Start(#[from] StartError),

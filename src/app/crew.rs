@@ -19,20 +19,22 @@ use crate::{
     clock::SystemClock,
     config::Environment,
     registry::Registry,
+    tools::files,
 };
 
 use super::{
     AppError, Config,
     vendors::{self, Served},
+    workspace,
 };
 
 /// Whose data sessions are where nobody says otherwise.
 pub const TENANT: &str = "default";
 
-/// Tools that every crew may have.
+/// Tools that every crew may have, by name.
 #[must_use]
-pub fn tools() -> Vec<Arc<dyn Tool>> {
-    Vec::new()
+pub fn tools() -> Vec<ToolName> {
+    files::NAMES.map(ToolName::from).to_vec()
 }
 
 /// Everything that the agents of a file run on.
@@ -88,7 +90,7 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     config.options.gates = vendors::gates(&served);
     let providers = served.iter().map(|one| Arc::new(one.vendor.clone()) as _);
     config.providers.extend(providers);
-    config.tools = tools();
+    config.tools = workspace::tools(&file.agents, agents, store)?;
     config.tools.extend(file.stand_ins.into_iter().map(|tool| Arc::new(Canned(tool)) as _));
     for (name, value) in file.services {
         config.services = config.services.with(&name, value)?;
@@ -105,7 +107,7 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
 pub fn check(agents: &Path) -> Result<AgentsFile, Mistakes> {
     let name = agents.display().to_string();
     let text = read(agents).map_err(|why| Mistakes::unreadable(&name, &why))?;
-    let known: Vec<ToolName> = tools().iter().map(|tool| tool.spec().name).collect();
+    let known = tools();
     let world = World {
         tools: &known,
         text: &|path| read(&folder(agents).join(path)),
