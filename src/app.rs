@@ -7,6 +7,7 @@ mod crew;
 mod hands;
 mod masked;
 mod vendors;
+mod workspace;
 
 use std::{
     path::{Path, PathBuf},
@@ -31,6 +32,7 @@ use crate::{
     providers::{KeyError, NetError, SetupError, UnknownProvider},
     store::{Checkup, OpenError, Store, StoreOptions},
     telemetry::redact::Secrets,
+    tools::files,
 };
 
 pub use crate::store::Holder;
@@ -147,6 +149,9 @@ pub enum AppError {
     #[cfg(not(target_os = "linux"))]
     #[error("hold processes of tools: that is done on Linux only")]
     Custody,
+    /// Its file tools.
+    #[error(transparent)]
+    Files(#[from] files::OpenError),
     /// Its runtime.
     #[error(transparent)]
     Start(#[from] StartError),

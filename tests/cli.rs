@@ -15,6 +15,8 @@ mod terminal;
 mod vendor;
 #[path = "cli/vendors.rs"]
 mod vendors;
+#[path = "cli/workspace.rs"]
+mod workspace;
 
 use std::{
     io::{BufRead as _, BufReader},

@@ -44,7 +44,8 @@ use greenroom_actors::{
         usage::Usage,
     },
     ports::{
-        Cancel, ModelEvent, ModelProvider, ModelRequest, Probe, Progress, Services, Tool, ToolCtx,
+        Cancel, ModelEvent, ModelProvider, ModelRequest, Probe, Progress, Services, Sight, Tool,
+        ToolCtx,
     },
 };
 use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
@@ -303,6 +304,7 @@ fn ctx(key: &str) -> ToolCtx {
         deadline: Timestamp(0),
         cancel,
         progress: Progress::new(Arc::new(|_| {})),
+        sight: Sight::default(),
         overlay: Overlay::default(),
         services: Services::default(),
     }

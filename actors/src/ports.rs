@@ -264,6 +264,8 @@ pub struct ToolCtx {
     pub cancel: Cancel,
     /// Where it reports how far it is.
     pub progress: Progress,
+    /// What a tool that goes through a tree passes by.
+    pub sight: Sight,
     /// The session's configuration of this tool.
     pub overlay: Overlay,
     /// What the host offers.
@@ -318,6 +320,38 @@ impl Progress {
 impl fmt::Debug for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Progress")
+    }
+}
+
+/// What rules keep from a tool below the path that it was permitted: one that goes through a tree
+/// asks about each path, for permission was asked about the first alone.
+#[derive(Clone)]
+pub struct Sight(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl Sight {
+    /// Passes by what `hides` says.
+    #[must_use]
+    pub fn new(hides: Arc<dyn Fn(&str) -> bool + Send + Sync>) -> Self {
+        Self(hides)
+    }
+
+    /// Whether an absolute path must be passed by: neither shown nor entered.
+    #[must_use]
+    pub fn hides(&self, path: &str) -> bool {
+        (self.0)(path)
+    }
+}
+
+impl Default for Sight {
+    /// Nothing is kept.
+    fn default() -> Self {
+        Self(Arc::new(|_path| false))
+    }
+}
+
+impl fmt::Debug for Sight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sight")
     }
 }
 

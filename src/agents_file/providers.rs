@@ -81,18 +81,6 @@ pub struct ProviderSpec {
     pub place: Option<Place>,
 }
 
-/// Without what its headers hold: that may be a secret.
-impl std::fmt::Debug for ProviderSpec {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ProviderSpec")
-            .field("name", &self.name)
-            .field("kind", &self.kind)
-            .field("base_url", &self.base_url)
-            .field("key", &self.key)
-            .finish_non_exhaustive()
-    }
-}
-
 impl ProviderSpec {
     /// A vendor of which nothing else is said.
     #[must_use]

@@ -24,21 +24,26 @@ use crate::{
     clock::SystemClock,
     config::Environment,
     registry::Registry,
-    tools::Fetch,
+    tools::{Fetch, files},
 };
 
 use super::{
     AppError, Config, clock, hands,
     vendors::{self, Served},
+    workspace,
 };
 
 /// Whose data sessions are where nobody says otherwise.
 pub const TENANT: &str = "default";
 
-/// Tools that every crew may have.
+/// What the tool is called that reads pages.
+const FETCH: &str = "fetch";
+
+/// Tools that every crew may have, by name.
 #[must_use]
-pub fn tools() -> Vec<Arc<dyn Tool>> {
-    vec![Arc::new(Fetch::new(clock()))]
+pub fn tools() -> Vec<ToolName> {
+    let own = files::NAMES.into_iter().chain([FETCH]).map(ToolName::from);
+    own.chain(hands::names()).collect()
 }
 
 /// Everything that the agents of a file run on.
@@ -95,7 +100,8 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     config.options.gates = vendors::gates(&served);
     let providers = served.iter().map(|one| Arc::new(one.vendor.clone()) as _);
     config.providers.extend(providers);
-    config.tools = tools();
+    config.tools = workspace::tools(&file.agents, agents, store)?;
+    config.tools.push(Arc::new(Fetch::new(clock())));
     config.tools.extend(file.stand_ins.into_iter().map(|tool| Arc::new(Canned(tool)) as _));
     for (name, value) in file.services {
         config.services = config.services.with(&name, value)?;
@@ -114,9 +120,7 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
 pub fn check(agents: &Path) -> Result<AgentsFile, Mistakes> {
     let name = agents.display().to_string();
     let text = read(agents).map_err(|why| Mistakes::unreadable(&name, &why))?;
-    let own = tools();
-    let known: Vec<ToolName> =
-        own.iter().map(|tool| tool.spec().name).chain(hands::names()).collect();
+    let known = tools();
     let world = World {
         tools: &known,
         text: &|path| read(&folder(agents).join(path)),

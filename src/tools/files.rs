@@ -43,6 +43,10 @@ pub use opener::{OpenError, Options, Root};
 /// Whose slots these tools take.
 pub const POOL: &str = "files";
 
+/// What they are called.
+pub const NAMES: [&str; 6] =
+    ["read_file", "write_file", "edit_file", "list_files", "search_files", "todo"];
+
 /// What all file tools share.
 #[derive(Clone, Debug)]
 struct Files {
@@ -71,6 +75,14 @@ pub fn tools(options: &Options) -> Result<Vec<Arc<dyn Tool>>, OpenError> {
         Arc::new(search::tool(&files)),
         Arc::new(todo::tool()),
     ])
+}
+
+#[test]
+fn tools_are_called_what_they_are_known_as() {
+    let root = Root { path: ".".into(), writable: false };
+    let tools = tools(&Options { roots: vec![root], ..Options::default() }).unwrap();
+    let names: Vec<String> = tools.iter().map(|tool| tool.spec().name.to_string()).collect();
+    assert_eq!(names, NAMES);
 }
 
 impl Files {

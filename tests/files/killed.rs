@@ -20,6 +20,8 @@ use crate::stage::Stage;
 /// Where the process writes; set in its environment, and nowhere else.
 const WHERE: &str = "GREENROOM_FILES_KILLED";
 const KILLS: usize = 10;
+/// Some seconds of looking.
+const LOOKS: usize = 1_000_000;
 const BYTES: usize = 1024 * 1024;
 
 fn content(round: usize) -> String {
@@ -67,7 +69,10 @@ async fn a_file_is_whole_at_whatever_moment_its_writer_is_killed() {
             lines.by_ref().filter(|line| line.contains("round ")).take(1 + kill % 5).count();
         assert_eq!(rounds, 1 + kill % 5);
         // It begins a write now; as soon as there is something of it that is not in place yet …
+        let mut looks = 0;
         while fs::read_dir(stage.at("")).unwrap().count() < 2 {
+            looks += 1;
+            assert!(looks < LOOKS, "nothing ever stands beside the file: it is written in place");
             assert!(process.try_wait().unwrap().is_none(), "it writes until it is killed");
         }
         process.kill().unwrap();

@@ -67,6 +67,12 @@ async fn rules_for_reading_and_editing_hold_for_every_file_tool() {
     assert_eq!(read, ("1\tneedle".to_owned(), false));
     let found = call("search_files", json!({"path": "open", "pattern": "needle"})).await;
     assert_eq!(found, ("open/a.txt\n1: needle".to_owned(), false));
+    let found = call("search_files", json!({"path": ".", "pattern": "needle"})).await;
+    let kept = "open/a.txt\n1: needle\n[1 entries are kept by rules]".to_owned();
+    assert_eq!(found, (kept, false), "what a rule keeps is not found from above either");
+    let listed = call("list_files", json!({"path": "."})).await;
+    let kept = "open/\nopen/a.txt\nsecret/\n[1 entries are kept by rules]".to_owned();
+    assert_eq!(listed, (kept, false));
     let (wrote, is_error) = call("write_file", json!({"path": "open/n", "content": "x"})).await;
     assert!(!is_error, "{wrote}");
     let figures = runtime.figures();

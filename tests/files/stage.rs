@@ -14,7 +14,7 @@ use greenroom::{
 use greenroom_actors::{
     domain::ids::{CallId, SessionId, ToolCallNo},
     domain::tool::Overlay,
-    ports::{Cancel, Probe, Progress, Services},
+    ports::{Cancel, Probe, Progress, Services, Sight},
     testing::harness::bounded,
 };
 use serde_json::{Value, json};
@@ -91,6 +91,7 @@ impl Stage {
             deadline: greenroom::Timestamp(i64::MAX),
             cancel,
             progress: Progress::new(Arc::new(drop)),
+            sight: Sight::default(),
             overlay: Overlay::default(),
             services: Services::default(),
         }

@@ -25,6 +25,7 @@ mod path;
 mod pattern;
 mod remember;
 mod shell;
+mod sight;
 mod tools;
 mod url;
 
@@ -34,6 +35,7 @@ mod tests;
 pub use path::Places;
 pub use pattern::{Fault, RuleError};
 pub use remember::remember;
+pub use sight::Sight;
 
 use crate::{
     domain::{

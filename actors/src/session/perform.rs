@@ -13,8 +13,11 @@ use crate::{
     },
     fault, limits,
     owned::{Ended, Owned},
-    policy::turn::{Effect, Input, Purpose, Run, pending, prompt, state::Stage},
-    ports::{Cancel, Progress, ToolCtx},
+    policy::{
+        rules,
+        turn::{Effect, Input, Purpose, Run, pending, prompt, state::Stage},
+    },
+    ports::{Cancel, Progress, Sight, ToolCtx},
     protocol::{
         address::{ReplyTo, tell},
         lease::Lease,
@@ -358,17 +361,26 @@ impl Live {
         let name = asked.map(|call| &call.name);
         let overlay = name.and_then(|name| self.state.agent()?.tools.get(name)).cloned();
         let bus = self.house.bus.clone();
+        let cwd = asked.and_then(|call| crate::policy::turn::State::request(call).cwd);
+        let sight = name.map_or_else(Sight::default, |name| {
+            let policy = self.house.policy.borrow();
+            let own = (self.state.authority(), &self.state.answers);
+            let of = (name, cwd.as_deref());
+            let sight = rules::Sight::of(&policy, (&own.0, own.1), of);
+            Sight::new(Arc::new(move |path| sight.hides(path)))
+        });
         ToolCtx {
             call: id,
             idempotency_key: id.to_string(),
             tenant: self.writer.tenant.clone(),
             principal: self.writer.principal.clone(),
-            cwd: asked.and_then(|call| crate::policy::turn::State::request(call).cwd),
+            cwd,
             deadline,
             cancel,
             progress: Progress::new(Arc::new(move |label| {
                 bus.publish(crate::bus::Note::Progress { call: id, label });
             })),
+            sight,
             overlay: overlay.unwrap_or_default(),
             services: self.house.services.clone(),
         }

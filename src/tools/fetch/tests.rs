@@ -10,7 +10,7 @@ use std::{
 use greenroom_actors::{
     domain::ids::{CallId, SessionId, ToolCallNo},
     owned::Owned,
-    ports::{Cancel, Progress, Services},
+    ports::{Cancel, Progress, Services, Sight},
     testing::harness::bounded,
 };
 use tokio::{
@@ -99,6 +99,7 @@ fn ctx(cancel: Cancel) -> ToolCtx {
         progress: Progress::new(Arc::new(drop)),
         overlay: BTreeMap::new(),
         services: Services::default(),
+        sight: Sight::default(),
     }
 }
 

@@ -42,29 +42,35 @@ fn list(job: &Job<'_>, args: Args) -> Result<String, Refusal> {
     let all = args.ignored == Some(true);
     let depth = args.depth.map_or(usize::MAX, |depth| depth.saturating_sub(1));
     let (mut answer, mut count, mut more) = (Answer::default(), 0, false);
-    let missed = walk(job.opener, &place, Manner { all, depth }, job.brake, &mut |entry| {
-        let below = entry.below(&place);
-        let is_folder = entry.kind == FileType::Directory;
-        match &wanted {
-            // With a glob only what it names is asked for, not the folders on the way.
-            Some(wanted) if is_folder || !wanted.is_match(&below) => return Ok(Go::On),
-            Some(_) | None => {}
-        }
-        let mark = match entry.kind {
-            FileType::Directory => "/",
-            FileType::RegularFile => "",
-            FileType::Symlink => " (link)",
-            FileType::Fifo
-            | FileType::Socket
-            | FileType::CharacterDevice
-            | FileType::BlockDevice
-            | FileType::Unknown => " (no file)",
-        };
-        let mark = if entry.place.is_none() { " (name is not UTF-8)" } else { mark };
-        more = count == limits::FILES_LISTED || !answer.line(&format!("{}{mark}", entry.path));
-        count += 1;
-        Ok(if more { Go::End } else { Go::On })
-    })?;
+    let missed = walk(
+        job.opener,
+        &place,
+        Manner { sight: &job.ctx.sight, all, depth },
+        job.brake,
+        &mut |entry| {
+            let below = entry.below(&place);
+            let is_folder = entry.kind == FileType::Directory;
+            match &wanted {
+                // With a glob only what it names is asked for, not the folders on the way.
+                Some(wanted) if is_folder || !wanted.is_match(&below) => return Ok(Go::On),
+                Some(_) | None => {}
+            }
+            let mark = match entry.kind {
+                FileType::Directory => "/",
+                FileType::RegularFile => "",
+                FileType::Symlink => " (link)",
+                FileType::Fifo
+                | FileType::Socket
+                | FileType::CharacterDevice
+                | FileType::BlockDevice
+                | FileType::Unknown => " (no file)",
+            };
+            let mark = if entry.place.is_none() { " (name is not UTF-8)" } else { mark };
+            more = count == limits::FILES_LISTED || !answer.line(&format!("{}{mark}", entry.path));
+            count += 1;
+            Ok(if more { Go::End } else { Go::On })
+        },
+    )?;
     let shown = job.opener.shown(&place);
     if answer.is_empty() {
         let what = if wanted.is_some() { "nothing that matches" } else { "nothing" };
@@ -81,6 +87,9 @@ pub(super) fn notes(missed: &Missed, more: Option<&str>) -> String {
     if let Some(more) = more {
         notes.push_str("; ");
         notes.push_str(more);
+    }
+    if missed.kept > 0 {
+        notes.push_str(&format!("; {} entries are kept by rules", missed.kept));
     }
     if missed.folders > 0 {
         notes.push_str(&format!("; {} folders could not be looked into", missed.folders));

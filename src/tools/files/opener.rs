@@ -127,10 +127,10 @@ impl Opener {
             known.push(Known(vec![named(&given)?, named(&real)?]));
         }
         // What does not lie beneath a root cannot be reached anyway.
-        let guarded = options.guarded.iter().flat_map(|path| {
-            let real = path.canonicalize().ok();
-            [std::path::absolute(path).ok(), real].into_iter().flatten()
-        });
+        let guarded = options
+            .guarded
+            .iter()
+            .flat_map(|path| [std::path::absolute(path).ok(), real(path)].into_iter().flatten());
         let guarded =
             guarded.filter_map(|path| place::find(&known, None, path.to_str()?).ok()).collect();
         Ok(Self { known, roots, guarded, hard_links: options.hard_links })
@@ -287,6 +287,18 @@ impl Opener {
         told(self.shown(place), "ask for the file itself".to_owned())
     }
 
+    /// All absolute paths of a place: beneath its root as it was given, and as it really is.
+    pub(super) fn names(&self, place: &Place) -> Vec<String> {
+        let known = self.known.get(place.root).map_or(&[] as &[Vec<String>], |known| &known.0);
+        let path = |above: &Vec<String>| {
+            let parts: Vec<&str> = above.iter().chain(&place.parts).map(String::as_str).collect();
+            format!("/{}", parts.join("/"))
+        };
+        let mut names: Vec<String> = known.iter().map(path).collect();
+        names.dedup();
+        names
+    }
+
     fn full(&self, place: &Place) -> Vec<String> {
         let above = self.known.get(place.root).and_then(|known| known.0.last());
         above.into_iter().flatten().chain(&place.parts).cloned().collect()
@@ -317,6 +329,13 @@ impl Opener {
             Err(errno) => Err(errno),
         }
     }
+}
+
+/// The real path of a file that may not be there yet.
+fn real(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let above = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(above)
 }
 
 const ONLY_FILES: &str = "only regular files are read and written";

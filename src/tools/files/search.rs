@@ -88,7 +88,8 @@ fn search(job: &Job<'_>, args: Args) -> Result<String, Refusal> {
     };
     let look = job.opener.look(&place)?;
     let missed = if FileType::from_raw_mode(look.st_mode) == FileType::Directory {
-        let manner = Manner { all: args.ignored == Some(true), depth: usize::MAX };
+        let all = args.ignored == Some(true);
+        let manner = Manner { sight: &job.ctx.sight, all, depth: usize::MAX };
         walk(job.opener, &place, manner, job.brake, &mut |entry| hunt.visit(job, &place, entry))?
     } else {
         let (file, stat) = job.opener.file(&place)?;

@@ -8,7 +8,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
-use greenroom_actors::limits;
+use greenroom_actors::{limits, ports::Sight};
 use ignore::{
     Match,
     gitignore::{Gitignore, GitignoreBuilder},
@@ -24,7 +24,9 @@ use super::{
 pub(super) struct Entry<'a> {
     /// Its path as tools name it; of a name that is not UTF-8 what can be shown.
     pub(super) path: String,
-    /// Its place; none for a name that is not UTF-8, which no path in a call can mean.
+    /// Where it is, with what can be shown of a name that is not UTF-8.
+    at: Place,
+    /// The same; none for a name that is not UTF-8, which no path in a call can mean.
     pub(super) place: Option<Place>,
     pub(super) kind: FileType,
     /// The folder it is in.
@@ -50,7 +52,9 @@ pub(super) enum Go {
 
 /// How a walk goes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
+pub(super) struct Manner<'a> {
+    /// What rules keep from it.
+    pub(super) sight: &'a Sight,
     /// Whether it looks at what `.gitignore` leaves out.
     pub(super) all: bool,
     /// Folders in folders that it descends.
@@ -62,6 +66,8 @@ pub(super) struct Manner {
 pub(super) struct Missed {
     /// Folders that could not be opened, or lie too deep.
     pub(super) folders: usize,
+    /// Entries that rules keep.
+    pub(super) kept: usize,
     /// It ended before everything was seen.
     pub(super) cut: bool,
 }
@@ -78,7 +84,10 @@ struct Level {
 /// A walk at work.
 struct Walk<'a> {
     opener: &'a Opener,
-    manner: Manner,
+    manner: Manner<'a>,
+    /// Whether rules are asked. Who was permitted to start in a place that they keep was permitted
+    /// it by a person, who meant what is in it.
+    asks: bool,
     seen: usize,
     missed: Missed,
 }
@@ -87,11 +96,12 @@ struct Walk<'a> {
 pub(super) fn walk(
     opener: &Opener,
     start: &Place,
-    manner: Manner,
+    manner: Manner<'_>,
     brake: &Brake,
     visit: &mut dyn FnMut(&Entry<'_>) -> Result<Go, Refusal>,
 ) -> Result<Missed, Refusal> {
-    let mut walk = Walk { opener, manner, seen: 0, missed: Missed::default() };
+    let asks = !opener.names(start).iter().any(|path| manner.sight.hides(path));
+    let mut walk = Walk { opener, manner, asks, seen: 0, missed: Missed::default() };
     let folder = opener.folder(start)?;
     let above = walk.ignored_above(start);
     let mut way = vec![walk.level(start.clone(), folder, above)?];
@@ -107,6 +117,10 @@ pub(super) fn walk(
             break;
         }
         let Some((entry, enters)) = walk.entry(level, &name, kind) else { continue };
+        if walk.asks && opener.names(&entry.at).iter().any(|path| manner.sight.hides(path)) {
+            walk.missed.kept += 1;
+            continue;
+        }
         if visit(&entry)? == Go::End {
             break;
         }
@@ -148,7 +162,7 @@ impl Walk<'_> {
         }
         let path = text::plain(&self.opener.shown(&as_path));
         let enters = is_folder && place.is_some();
-        Some((Entry { path, place, kind, folder: &level.folder, name }, enters))
+        Some((Entry { path, at: as_path, place, kind, folder: &level.folder, name }, enters))
     }
 
     fn level(

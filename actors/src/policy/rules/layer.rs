@@ -53,6 +53,17 @@ impl Layer {
         self.name == LayerName::Standing && list.iter().any(|known| known.text == rule.pattern.0)
     }
 
+    /// Only what tightens and is `meant`; none when nothing is. What could not be read was seen, and
+    /// refused everything, when the call itself was judged.
+    pub(super) fn narrowing(&self, meant: impl Fn(&Pattern) -> bool) -> Option<Self> {
+        let kept = |list: &[Pattern]| -> Vec<Pattern> {
+            list.iter().filter(|pattern| meant(pattern)).cloned().collect()
+        };
+        let (deny, ask) = (kept(&self.deny), kept(&self.ask));
+        let none = deny.is_empty() && ask.is_empty();
+        (!none).then(|| Self { name: self.name, deny, ask, allow: Vec::new(), broken: Vec::new() })
+    }
+
     /// Reads a set of which every rule must have a meaning.
     pub(super) fn strict(name: LayerName, rules: &RuleSet) -> Result<Self, RuleError> {
         let mut layer = Self::lenient(name, rules);

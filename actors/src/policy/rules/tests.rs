@@ -643,3 +643,32 @@ fn without_known_folders_a_relative_rule_denies_everywhere_and_allows_nowhere() 
         assert_eq!(decide_in(layer, path, cwd), want, "{path} in {cwd:?} under {layer:?}");
     }
 }
+
+#[test]
+fn a_walk_passes_by_what_a_rule_with_a_path_keeps_from_reading() {
+    let policy = user(
+        "deny Read(secret/**) | ask Grep(//ws/asked) | deny Edit(src/**) | ask Read | deny search_files(*.pem)",
+    );
+    let link = link("deny Read(//ws/link) | allow Read(a)", Mode::Default);
+    let (search, answers) = (ToolName::from("search_files"), rules("deny Read(answered)"));
+    let sight =
+        |tool: &ToolName| Sight::of(&policy, (std::slice::from_ref(&link), &answers), (tool, None));
+    let see = |tool: &ToolName, path: &str| !sight(tool).hides(path);
+    for (path, seen) in [
+        ("/ws/a", true),
+        ("/ws/src/lib.rs", true),
+        ("/ws/secret", true),
+        ("/ws/secret/x", false),
+        ("/ws/sub/secret/x", false),
+        ("/ws/asked", false),
+        ("/ws/asked/below", false),
+        ("/ws/link", false),
+        ("/ws/sub/answered", false),
+        ("/ws/key.pem", false),
+    ] {
+        assert_eq!(see(&search, path), seen, "{path}");
+    }
+    let list = ToolName::from("list_files");
+    assert!(see(&list, "/ws/asked") && !see(&list, "/ws/secret/x"), "each by its own rules");
+    assert!(see(&ToolName::from("deploy"), "/ws/secret/x"), "it goes through no tree");
+}

@@ -1,0 +1,43 @@
+//! Agents that work on files: beneath the folder where `run` was started, within their rules, and
+//! never on what the runtime itself lives on.
+
+use super::{err, folder, greenroom, out};
+
+const FILE: &str = "[models.house]\nprovider = \"scripted\"\nscript = \"clerk.script\"\n\
+    [agents.clerk]\ninstructions = \"You work on files.\"\n\
+    tools = [\"read_file\", \"write_file\"]\n\
+    permissions = { allow = [\"Read\", \"Edit\"] }\n";
+const SCRIPT: &str = r#"
+agent clerk
+    call read_file {"path": "notes.txt"}
+    call write_file {"path": "sub/answer.txt", "content": "42\n"}
+    call read_file {"path": "../outside.txt"}
+    call write_file {"path": "team.toml", "content": "", "replace": true}
+    call read_file {"path": "green.db"}
+    call write_file {"path": "green.db-wal", "content": "", "replace": true}
+  then
+    say {results}
+"#;
+
+#[test]
+fn agents_work_on_the_files_beneath_where_they_were_started_and_on_no_others() {
+    let (folder, _store) = folder();
+    let place = folder.path().join("place");
+    std::fs::create_dir(&place).unwrap();
+    let put = |name: &str, text: &str| std::fs::write(place.join(name), text).unwrap();
+    put("team.toml", FILE);
+    put("clerk.script", SCRIPT);
+    put("notes.txt", "forty-two");
+    put("../outside.txt", "CANARY");
+    let mut command = greenroom(&["run", "--agents", "team.toml", "--store", "green.db", "Go."]);
+    let run = command.current_dir(&place).output().unwrap();
+    assert_eq!(run.status.code(), Some(0), "{}", err(&run));
+    let said = out(&run);
+    assert!(said.contains("1\tforty-two"), "{said}");
+    assert!(said.contains("created sub/answer.txt: 1 lines, 3 bytes"), "{said}");
+    assert_eq!(std::fs::read_to_string(place.join("sub/answer.txt")).unwrap(), "42\n");
+    assert!(said.contains("../outside.txt is outside of what may be reached"), "{said}");
+    assert!(!said.contains("CANARY"), "{said}");
+    assert_eq!(said.matches("it belongs to the runtime").count(), 3, "{said}");
+    assert_eq!(std::fs::read_to_string(place.join("team.toml")).unwrap(), FILE);
+}
