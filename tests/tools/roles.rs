@@ -175,6 +175,13 @@ async fn a_host_that_was_killed_is_replaced() {
     assert!(told.took_ms < 3_000, "{told:?}");
     assert!(told.bad().contains("its host died"));
     assert_eq!(hands.exec(&["echo", "again"]).await.fine(), "again\n");
+    // One that was stopped cannot answer: the call ends by its deadline, custody ends all the same.
+    for host in hosts_of(std::process::id()) {
+        kill_process(host, Signal::STOP).unwrap();
+    }
+    let told = hands.shell_for(200, "echo never").await;
+    assert!(told.took_ms < 3_200, "{told:?}");
+    told.bad();
     drop(hands);
     assert_eq!(hosts_of(std::process::id()), [], "it ends with custody");
 }
