@@ -76,7 +76,7 @@ fn ms(times: &[Duration], percent: usize) -> f64 {
 fn row(name: &str, held: &[Duration], free: &[Duration]) -> Vec<String> {
     let mut row = vec![name.to_owned()];
     for times in [held, free] {
-        row.extend([50, 99].map(|percent| format!("{:.2}", ms(times, percent))));
+        row.extend([10, 50, 99].map(|percent| format!("{:.2}", ms(times, percent))));
     }
     row.push(format!("{:.2}", ms(held, 50) - ms(free, 50)));
     row
@@ -108,6 +108,15 @@ fn main() {
         rows.push(row("every layer, 512 MiB held", &held, &free));
         assert!(ballast.iter().all(|byte| *byte == 1));
     });
-    let head = ["process start", "p50 ms", "p99 ms", "bare p50", "bare p99", "added p50"];
+    let head = [
+        "process start",
+        "p10 ms",
+        "p50 ms",
+        "p99 ms",
+        "bare p10",
+        "bare p50",
+        "bare p99",
+        "added p50",
+    ];
     table::print("A process under custody against a bare one", &head, &rows);
 }

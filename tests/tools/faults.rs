@@ -68,6 +68,16 @@ async fn every_way_to_end_is_reported_truly() {
     assert_eq!(text, "all\n");
 }
 
+#[tokio::test]
+async fn each_order_is_a_session_and_a_group_of_its_own() {
+    for hands in both() {
+        let text = hands.shell("echo $$; cut -d' ' -f5,6 /proc/$$/stat").await.fine();
+        let numbers: Vec<&str> = text.split_whitespace().collect();
+        let [own, group, session] = numbers[..] else { panic!("{text}") };
+        assert_eq!((group, session), (own, own), "under {}", hands.custody.level());
+    }
+}
+
 /// With a namespace and without: other means, the same end.
 fn both() -> [Hands; 2] {
     let without = Options { without: vec![Layer::Processes], ..Options::default() };

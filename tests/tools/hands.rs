@@ -12,7 +12,7 @@ use greenroom::{
 };
 use greenroom_actors::{
     domain::ids::{CallId, ToolCallNo},
-    ports::{Cancel, Clock as _, Progress, Services},
+    ports::{Cancel, Clock as _, Progress, Services, Sight},
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -106,6 +106,7 @@ pub fn context() -> (watch::Sender<bool>, ToolCtx) {
         progress: Progress::new(Arc::new(|_| {})),
         overlay: Default::default(),
         services: Services::default(),
+        sight: Sight::default(),
     };
     (sender, ctx)
 }

@@ -3,7 +3,7 @@
 
 use greenroom::tools::custody::{Bounds, Custody, Layer, NoCustody, Options};
 
-use crate::hands::Hands;
+use crate::hands::{Hands, eventually, mark, marked};
 
 /// An attack prints this when it has come through.
 const THROUGH: &str = "came through";
@@ -108,6 +108,31 @@ async fn without_a_filter_it_makes_a_world_of_its_own() {
     // Refused before anybody asks whom it would reach: there is not even a socket.
     let socket = "(exec 3<>/dev/udp/127.0.0.1/9) 2>&1 | grep -qv 'not permitted'";
     stops(Layer::Calls, socket).await;
+}
+
+#[tokio::test]
+async fn the_init_above_it_is_a_copy_of_the_runtime_and_cannot_be_read() {
+    // By its own doing, with no rules of files and no filter to help.
+    for without in [vec![], vec![Layer::Files, Layer::Calls]] {
+        let hands = Hands::with(options(&without));
+        for part in ["environ", "maps", "mem", "fd/3", "root/etc/passwd"] {
+            let told = hands.shell(&format!("head -c 100 /proc/1/{part}")).await;
+            let level = hands.custody.level();
+            assert!(told.text.contains("ermission denied"), "{part}: {told:?} under {level}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_kills_the_init_above_it_gains_nothing() {
+    // Only without a namespace, rules and a filter can it even try.
+    let hands = Hands::with(options(&[Layer::Processes, Layer::Files]));
+    let mark = mark();
+    let told = hands.shell(&format!("setsid sleep {mark} & kill -9 $PPID; sleep {mark}")).await;
+    assert!(told.bad().contains("its host died"));
+    let gone = || eventually(2_000, "nobody is left", || marked(&mark).is_empty());
+    tokio::task::block_in_place(gone);
+    assert_eq!(hands.exec(&["echo", "on"]).await.fine(), "on\n");
 }
 
 #[tokio::test]

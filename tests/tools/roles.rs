@@ -161,15 +161,27 @@ async fn a_host_that_was_killed_is_replaced() {
     hands.exec(&["true"]).await.fine();
     let hosts = hosts_of(std::process::id());
     assert_eq!(hosts.len(), 1);
-    let tool = hands.shell_for(20_000, "sleep 1000");
+    let mark = mark();
+    let command = format!("sleep {mark}");
+    let tool = hands.shell_for(20_000, &command);
     let killer = async {
+        // With the order in its hands, not before.
+        while marked(&mark).is_empty() {
+            tokio::task::yield_now().await;
+        }
         hosts.into_iter().for_each(|host| kill_process(host, Signal::KILL).unwrap());
     };
     let (told, ()) = tokio::join!(tool, killer);
     assert!(told.took_ms < 3_000, "{told:?}");
     assert!(told.bad().contains("its host died"));
-    // The first order after it may still go to the dead one's socket and hear of it.
     assert_eq!(hands.exec(&["echo", "again"]).await.fine(), "again\n");
+    // One that was stopped cannot answer: the call ends by its deadline, custody ends all the same.
+    for host in hosts_of(std::process::id()) {
+        kill_process(host, Signal::STOP).unwrap();
+    }
+    let told = hands.shell_for(200, "echo never").await;
+    assert!(told.took_ms < 3_200, "{told:?}");
+    told.bad();
     drop(hands);
     assert_eq!(hosts_of(std::process::id()), [], "it ends with custody");
 }

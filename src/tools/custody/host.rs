@@ -15,8 +15,10 @@ use std::{
     io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
 };
 
+use greenroom_actors::limits;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::{Mode, OFlags, open},
@@ -24,11 +26,13 @@ use rustix::{
     net::{
         AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
         SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+        sockopt::{Timeout, set_socket_timeout},
     },
     pipe::{PipeFlags, pipe_with},
     process::{
-        Pid, Signal, WaitOptions, chdir, getpid, getppid, set_child_subreaper,
-        set_parent_process_death_signal, setsid, wait,
+        Pid, PidfdFlags, Signal, WaitOptions, chdir, getpid, getppid, pidfd_open,
+        pidfd_send_signal, set_child_subreaper, set_parent_process_death_signal, setsid, wait,
+        waitpid,
     },
     thread::set_name,
 };
@@ -52,6 +56,8 @@ const WORDS: usize = 24;
 pub(super) struct Host {
     socket: OwnedFd,
     pub(super) pid: Pid,
+    /// Means it and nobody who has its number later.
+    handle: OwnedFd,
 }
 
 /// An order on its way.
@@ -71,6 +77,9 @@ impl Host {
     pub(super) fn start() -> io::Result<Self> {
         let kind = SocketType::SEQPACKET;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+        // A host that was stopped takes nothing; who waits for it could not end either.
+        let patience = Duration::from_millis(limits::CALL_MS);
+        set_socket_timeout(&ours, Timeout::Send, Some(patience))?;
         let runtime = getpid();
         // Until the copy has forgotten them, the runtime's handlers must not run in it.
         sys::hold_signals(true);
@@ -80,8 +89,20 @@ impl Host {
                 sys::regardless(serve(theirs, runtime));
                 sys::leave(0)
             }
-            Some(pid) => Ok(Self { socket: ours, pid }),
+            Some(pid) => {
+                let handle = pidfd_open(pid, PidfdFlags::empty())?;
+                Ok(Self { socket: ours, pid, handle })
+            }
         }
+    }
+
+    /// Ends it, also one that was stopped and would not see the socket close, and buries it.
+    pub(super) fn end(self) {
+        let Self { socket, pid, handle } = self;
+        drop(socket);
+        sys::regardless(pidfd_send_signal(&handle, Signal::KILL));
+        // An app that has its children reaped for it has nothing left to wait for.
+        sys::regardless(waitpid(Some(pid), WaitOptions::empty()));
     }
 
     /// Hands an order over.

@@ -219,8 +219,12 @@ impl World {
                 sys::leave(0);
             }
             match wish {
-                // A runtime that hung up has nobody who could say KILL later.
-                Wish::Kill | Wish::Nobody => kill_everybody(in_own),
+                Wish::Kill => kill_everybody(in_own),
+                // A runtime that hung up has nobody who could say KILL later, or wants to hear.
+                Wish::Nobody => {
+                    wipe(in_own);
+                    sys::leave(0);
+                }
                 Wish::Term => orphans::each(in_own, Signal::TERM),
                 Wish::None if told => {
                     wipe(in_own);

@@ -9,7 +9,6 @@ use std::{
 };
 
 use greenroom_actors::limits;
-use rustix::process::{Pid, WaitOptions, waitpid};
 use tracing::warn;
 
 use super::{
@@ -78,18 +77,10 @@ fn hand_over(mut host: Host, waiting: &Receiver<Parcel>) {
         let Err(error) = host.send(&parcel) else { continue };
         warn!(pid = host.pid.as_raw_pid(), %error, "the host of tools is gone, another is started");
         let Ok(next) = Host::start() else { break };
-        end(std::mem::replace(&mut host, next));
+        std::mem::replace(&mut host, next).end();
         if let Err(error) = host.send(&parcel) {
             warn!(%error, "the new host of tools takes no order");
         }
     }
-    end(host);
-}
-
-/// Lets a host go, and waits until it has.
-fn end(host: Host) {
-    let pid: Pid = host.pid;
-    drop(host);
-    // An app that has its children reaped for it has nothing left to wait for.
-    sys::regardless(waitpid(Some(pid), WaitOptions::empty()));
+    host.end();
 }

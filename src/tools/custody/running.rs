@@ -108,7 +108,10 @@ impl Running {
             match future::select(end, pumps).await {
                 Either::Left((ended, pumps)) => {
                     // What was written is in the pipes; who still holds them is not waited for.
-                    let rest = future::select(pumps, clock.after(limits::TOOL_PIPE_MS)).await;
+                    // Where the end itself did not come in time, neither do the pipes' ends.
+                    let is_known = !matches!(ended, Ok((End::Unknown, _)));
+                    let patience_ms = if is_known { limits::TOOL_PIPE_MS } else { 0 };
+                    let rest = future::select(pumps, clock.after(patience_ms)).await;
                     (ended, matches!(rest, Either::Right(_)))
                 }
                 Either::Right((_, end)) => (end.await, false),
