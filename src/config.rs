@@ -2,10 +2,12 @@
 //! that the rest is given, so that a test can give another one. `settings` lays the environment over
 //! the project's and the user's file and over what is built in.
 
+mod policy;
 mod settings;
 
 use std::{ffi::OsString, path::PathBuf};
 
+pub use policy::PolicyFile;
 pub use settings::{Origin, Row, Settings, Sourced};
 
 /// What the environment says.

@@ -7,4 +7,5 @@ pub mod fair;
 pub mod recovery;
 pub mod replay;
 pub mod rules;
+mod shell;
 pub mod turn;

@@ -3,7 +3,12 @@
 
 use crate::domain::permission::{Decision, Rule, RulePattern, RuleSet};
 
-use super::{Match, Places, RuleError, Side, facts::Facts, path::Bases, pattern::Pattern};
+use super::{
+    Match, Places, RuleError, Side,
+    facts::{Facts, Subject},
+    path::Bases,
+    pattern::Pattern,
+};
 
 /// A rule set, read.
 #[derive(Clone, Debug)]
@@ -12,6 +17,8 @@ pub(super) struct Layer {
     pub(super) deny: Vec<Pattern>,
     ask: Vec<Pattern>,
     allow: Vec<Pattern>,
+    /// Whether it has allow rules, readable or not.
+    has_allow: bool,
     /// Rules that could not be read, of a session only.
     pub(super) broken: Vec<(Decision, RuleError)>,
 }
@@ -53,6 +60,11 @@ impl Layer {
         self.name == LayerName::Standing && list.iter().any(|known| known.text == rule.pattern.0)
     }
 
+    /// Whether it says what it is for.
+    pub(super) const fn allows(&self) -> bool {
+        self.has_allow
+    }
+
     /// Reads a set of which every rule must have a meaning.
     pub(super) fn strict(name: LayerName, rules: &RuleSet) -> Result<Self, RuleError> {
         let mut layer = Self::lenient(name, rules);
@@ -78,7 +90,7 @@ impl Layer {
         let deny = read(Decision::Deny, &rules.deny);
         let ask = read(Decision::Ask, &rules.ask);
         let allow = read(Decision::Allow, &rules.allow);
-        Self { name, deny, ask, allow, broken }
+        Self { name, deny, ask, allow, has_allow: !rules.allow.is_empty(), broken }
     }
 }
 
@@ -127,7 +139,7 @@ impl Layer {
     /// What this layer says, its strictest list first.
     pub(super) fn ask_all(
         &self,
-        facts: &Facts<'_>,
+        (facts, subject): (&Facts<'_>, &Subject),
         places: &Places,
         notes: &mut Vec<String>,
     ) -> Finding {
@@ -160,7 +172,7 @@ impl Layer {
                     Decision::Allow => Side::Allow,
                     Decision::Ask | Decision::Deny => Side::Tighten,
                 };
-                let found = facts.fits(pattern, side, bases);
+                let found = facts.fits(pattern, side, bases, subject);
                 let rule = format!("{}: {} {}", self.name, word(decision), pattern.text);
                 if found == Match::Yes
                     && decision == Decision::Allow
