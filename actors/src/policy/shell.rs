@@ -80,6 +80,9 @@ pub(in crate::policy) enum Cover {
     Known,
     /// Nothing is known of its words: a rule allows it when every word stands in the text.
     Unknown,
+    /// Others of this program are known to be harmless and this is none of them: a rule allows it that
+    /// names more of it than the program.
+    Unlisted(String),
     /// Something speaks against it: only a rule that names it word for word allows it.
     Against(String),
 }
@@ -127,7 +130,7 @@ impl Script {
         } else {
             statements::Walk::new(&mut script, cwd).script(text, 0);
         }
-        if script.parts.is_empty() {
+        if !script.parts.iter().any(|part| matches!(part, Part::Command(_))) {
             script.doubt("there is no command in it");
         }
         script

@@ -361,7 +361,9 @@ fn subjects(text: &str, cwd: Option<&str>) -> Vec<Subject> {
                     let name = rule.clone().or(spelled).unwrap_or_else(|| "a command".to_owned());
                     Subject::Command(prepared, Some(format!("no rule allows {name}")), rule)
                 }
-                Cover::Against(why) => Subject::Command(prepared, Some(why), spelled),
+                Cover::Unlisted(why) | Cover::Against(why) => {
+                    Subject::Command(prepared, Some(why), spelled)
+                }
             }
         }
     }));

@@ -230,6 +230,15 @@ impl Places {
         let fenced = !self.roots.is_empty();
         let outside = if fenced { Fence::Outside } else { Fence::Unknown };
         let Some(path) = expanded.filter(|path| !path.contains('\0')) else { return outside };
+        // `.*` also stands for the folder above.
+        let dots = |part: &str| {
+            part.starts_with('.')
+                && part.contains(ANY_NAME)
+                && part.chars().all(|c| matches!(c, '.' | ANY_NAME))
+        };
+        if path.split('/').any(dots) {
+            return outside;
+        }
         let place = Place::of(&path, from);
         let beneath = |root: &str| place.absolute && place.parts.starts_with(&parts_of(root));
         let own = [self.project.as_deref(), cwd];

@@ -19,6 +19,8 @@ pub(super) struct Spec {
     exact: Option<String>,
     /// The program, where the spec has it without a wildcard.
     program: Option<String>,
+    /// Whether it has a word behind the program without a wildcard.
+    names_command: bool,
 }
 
 impl Spec {
@@ -34,9 +36,13 @@ impl Spec {
             Some((program, _)) => Some(program.to_owned()),
             None => whole.literal(),
         };
+        let second = whole.literal_start();
+        let second = second.split_once(' ').map(|(_, rest)| rest.to_owned()).unwrap_or_default();
+        let names_command =
+            second.contains(' ') || (!second.is_empty() && whole.literal().is_some());
         // A program in quotes is compared as part of the whole.
         let program = program.filter(|program| !program.contains('\''));
-        Self { whole, more, inside, exact, program }
+        Self { whole, more, inside, exact, program, names_command }
     }
 
     /// Whether it names this text, every character of it.
@@ -60,6 +66,9 @@ impl Spec {
             // Words that are known to be harmless whatever they are need only the words before them.
             return command.known && self.more.is_some() && self.covers_start(command);
         };
+        if command.unlisted && self.exact.is_none() && !self.names_command {
+            return false;
+        }
         if command.against {
             return self.exact.is_some() && self.whole.matches(text);
         }
@@ -118,6 +127,7 @@ pub(super) struct Prepared {
     shape: Option<Glob>,
     based_shape: Option<Glob>,
     pub(super) known: bool,
+    unlisted: bool,
     pub(super) against: bool,
 }
 
@@ -151,7 +161,8 @@ impl Prepared {
         let based_shape = renamed.as_ref().filter(|_| all.is_none()).map(|words| shape_of(words));
         let known = command.cover == Cover::Known;
         let against = matches!(command.cover, Cover::Against(_));
-        Self { program, quoted, bare, based, shape, based_shape, known, against, words }
+        let unlisted = matches!(command.cover, Cover::Unlisted(_));
+        Self { program, quoted, bare, based, shape, based_shape, known, unlisted, against, words }
     }
 
     fn texts(&self) -> impl Iterator<Item = &Vec<char>> {

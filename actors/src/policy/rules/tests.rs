@@ -165,16 +165,21 @@ fn generic_specs_decide_as_the_table_says() {
 #[test]
 fn commands_are_allowed_only_when_plain_as_the_table_says() {
     let table = [
-        ("allow Bash(git:*)", "shell git", ALLOW),
+        ("allow Bash(tool:*)", "shell tool", ALLOW),
         ("allow Bash(git:*)", "shell git status", ALLOW),
-        ("allow Bash(git *)", "shell git", ALLOW),
+        ("allow Bash(tool *)", "shell tool", ALLOW),
         ("allow Bash(git *)", "shell git  status -s", ALLOW),
         ("allow Bash(git *)", "shell gitk", ASK),
         ("allow Bash(git*)", "shell gitk", ALLOW),
         ("allow Bash(git)", "shell git status", ASK),
         ("allow shell(git status)", "shell git status", ALLOW),
-        ("allow Bash(git * main)", "shell git push main", ALLOW),
-        ("allow Bash(git * main)", "shell git push dev", ASK),
+        ("allow Bash(tool * main)", "shell tool push main", ALLOW),
+        ("allow Bash(tool * main)", "shell tool push dev", ASK),
+        // Of a program whose commands are listed, a rule for the whole program covers those alone.
+        ("allow Bash(git *)", "shell git push", ASK),
+        ("allow Bash(git *)", "shell git -c core.pager=x log", ASK),
+        ("allow Bash(git push *)", "shell git push origin", ALLOW),
+        ("allow Bash(git push)", "shell git push", ALLOW),
         ("allow Bash(npm run test:*)", "shell npm run test unit", ALLOW),
         ("allow Bash(npm run test:*)", "shell npm run testing", ASK),
         ("allow Bash(echo:*)", "shell echo a; rm b", ASK),

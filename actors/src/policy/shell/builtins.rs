@@ -46,6 +46,11 @@ const CHANGERS: &[&str] = &[
     "unset",
 ];
 
+/// What leaves the shell in another folder, perhaps.
+const MOVERS: &[&str] = &["cd", "pushd", "popd", "eval", ".", "source"];
+/// What runs a builtin of the same shell.
+const THROUGH: &[&str] = &["command", "builtin", "time", "exec", "coproc"];
+
 /// The last part of a program's path.
 pub(super) fn basename(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
@@ -112,7 +117,14 @@ impl Walk<'_> {
                     }
                 }
             }
-            _ => self.program(program, words),
+            _ => {
+                self.program(program, words);
+                // Run through another of its own words, a builtin moves the shell all the same.
+                let moves = |word: &Word| word.text().is_none_or(|text| MOVERS.contains(&text));
+                if THROUGH.contains(&program) && arguments.iter().any(moves) {
+                    return Some(Ends::both(&Folders::lost()));
+                }
+            }
         }
         None
     }
@@ -129,7 +141,7 @@ impl Walk<'_> {
         };
         self.reads(target);
         let badly = self.folders.clone();
-        match target.text().filter(|text| !text.is_empty() && !text.starts_with('-')) {
+        match target.text().filter(|text| !text.is_empty() && !text.starts_with(['-', '+'])) {
             Some(text) => Ends { well: self.folders.moved(text), badly },
             None => Ends { well: Folders::lost(), badly },
         }

@@ -1,7 +1,10 @@
 //! The table of programs whose words are known, read from its text once. A row says what the options
 //! and operands mean; what it does not list is never assumed.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 /// What a value or an operand is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub(super) enum Takes {
     Value(Use),
     /// Only in the same word.
     Perhaps,
+    /// Nothing, and with it no operand is a pattern.
+    NoPattern,
 }
 
 /// What a program's operands are.
@@ -86,6 +91,15 @@ pub(super) fn row(name: &str) -> Option<&'static Row> {
     TABLE.get(name)
 }
 
+/// Whether commands of a program are listed one by one.
+pub(super) fn has_commands(program: &str) -> bool {
+    COMMANDS.contains(program)
+}
+
+static COMMANDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    TABLE.keys().filter_map(|name| name.split_once(' ')).map(|(program, _)| program).collect()
+});
+
 /// Every name in the table, for the tests of it.
 #[cfg(test)]
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -117,6 +131,9 @@ fn read(line: &'static str) -> Option<(&'static str, Row)> {
 fn option(token: &'static str) -> Option<(&'static str, Takes)> {
     if let Some(name) = token.strip_suffix('?') {
         return Some((name, Takes::Perhaps));
+    }
+    if let Some(name) = token.strip_suffix('!') {
+        return Some((name, Takes::NoPattern));
     }
     let Some((name, kind)) = token.split_once('=') else { return Some((token, Takes::Nothing)) };
     let value = match kind {
