@@ -8,6 +8,7 @@ mod ending;
 mod look;
 mod metrics;
 mod orders;
+mod permissions;
 mod progress;
 mod run;
 mod screen;
@@ -77,6 +78,9 @@ enum Command {
     /// Show what is set and by whom, or check settings and agents files
     #[command(subcommand)]
     Config(settings::ConfigCommand),
+    /// Judge commands by rules, without running them
+    #[command(subcommand)]
+    Permissions(permissions::PermissionsCommand),
     /// Show sessions and their subagents, with tokens, money and restarts
     Tree(look::TreeArgs),
     /// List sessions
@@ -157,6 +161,9 @@ enum CliError {
     /// A file of settings.
     #[error(transparent)]
     Settings(#[from] Mistakes),
+    /// What was to be judged.
+    #[error(transparent)]
+    Judge(#[from] permissions::JudgeError),
     /// What was to be run.
     #[error(transparent)]
     Run(#[from] run::RunError),
@@ -277,6 +284,7 @@ fn run(command: Command, settings: &Settings, screen: &Screen) -> Result<Done, C
             Command::Demo(args) => Box::pin(demo::run(args, settings, screen)).await,
             Command::Run(args) => Box::pin(run::run(args, settings, screen)).await,
             Command::Config(command) => settings::config(command, settings, screen),
+            Command::Permissions(command) => permissions::run(&command, settings, screen),
             Command::Tree(args) => look::tree(&args, settings, screen).await,
             Command::Sessions(args) => look::sessions(&args, settings, screen).await,
             Command::Log(args) => look::log(&args, settings, screen).await,

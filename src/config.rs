@@ -2,6 +2,7 @@
 //! that the rest is given, so that a test can give another one. `settings` lays the environment over
 //! the project's and the user's file and over what is built in.
 
+mod policy;
 mod settings;
 mod variables;
 
@@ -13,6 +14,7 @@ use std::{
 
 use crate::{net::Proxies, telemetry::redact::Secrets};
 
+pub use policy::PolicyFile;
 pub use settings::{Origin, Row, Settings, Sourced};
 pub use variables::Variables;
 

@@ -7,6 +7,8 @@ mod agents;
 mod newcomer;
 #[path = "cli/orders.rs"]
 mod orders;
+#[path = "cli/permissions.rs"]
+mod permissions;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/terminal.rs"]

@@ -315,6 +315,22 @@ pub const REFUSED_OVERHEAD_BYTES: usize = 240;
 /// Bytes of a shell command that rules look at; a longer one is never allowed by a rule. Commands
 /// that people write are below 2 KiB; the cost of a look grows with its square.
 pub const COMMAND_BYTES: usize = 8 * 1024;
+/// Steps of the parser, by the hundred, that one command may take: a command of `COMMAND_BYTES` takes
+/// some 300 of them where the grammar reads it at once, and ten times that where it has to try.
+pub const PARSE_STEPS: u32 = 3_000;
+/// Here-documents in one command: the grammar's scanner holds their ends in a kilobyte.
+pub const HERE_DOCUMENTS: usize = 8;
+/// How deep the tree of a command is compared with its text: some four nodes for each of the levels
+/// below, and each takes a frame of the stack.
+pub const TREE_DEPTH: usize = 256;
+/// How deep statements, substitutions and texts within texts are entered; people write 3 levels.
+pub const SCRIPT_DEPTH: usize = 48;
+/// Commands in one script that rules alone may allow; a longer one is read by a person.
+pub const SCRIPT_COMMANDS: usize = 50;
+/// Commands and files of one script that are judged; more is asked, after those were judged.
+pub const SCRIPT_PARTS: usize = 256;
+/// Folders that a script may be in at once, one for each `cd` that may have failed.
+pub const SCRIPT_FOLDERS: usize = 8;
 /// Words of one part of a command that may begin another one.
 pub const COMMAND_WORDS: usize = 64;
 

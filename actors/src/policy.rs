@@ -8,4 +8,5 @@ pub mod gate;
 pub mod recovery;
 pub mod replay;
 pub mod rules;
+mod shell;
 pub mod turn;

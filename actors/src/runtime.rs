@@ -39,7 +39,9 @@ use crate::{
 pub use crate::{
     bus::{Frame, Heard, Listener, Note},
     log::Decoded,
-    policy::rules::{Desk, Layers, Places, RuleError, check as check_rules},
+    policy::rules::{
+        Desk, Layers, Places, Policy, RuleError, Standing, check as check_rules, decide,
+    },
     policy::turn::builtin::ALL as OWN_TOOLS,
     supervisor::Ended,
 };

@@ -121,6 +121,7 @@ impl Settings {
             user: up(&self.user, 1),
             // The file lies in the project's `.greenroom`.
             project: up(&self.project, 2),
+            ..Places::default()
         }
     }
 

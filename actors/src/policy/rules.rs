@@ -20,6 +20,7 @@
 
 mod facts;
 mod glob;
+mod guess;
 mod layer;
 mod path;
 mod pattern;
@@ -46,7 +47,7 @@ use crate::{
     limits,
 };
 
-use facts::Facts;
+use facts::{Facts, Own, Subject};
 use layer::{Finding, Layer, LayerName, Say};
 
 /// The rules that hold for every session of a runtime.
@@ -183,41 +184,84 @@ pub fn check(rules: &RuleSet) -> Result<(), RuleError> {
 #[must_use]
 pub fn decide(policy: &Policy, standing: &Standing<'_>, request: &Request) -> Verdict {
     let facts = Facts::of(request);
-    let mut shared = Finding::NOTHING;
     let mut notes = Vec::new();
     let answers = Layer::lenient(LayerName::Answers, standing.answers);
-    for layer in policy.layers.iter().chain([&answers]) {
-        let found = layer.ask_all(&facts, &policy.places, &mut notes);
-        // Within one list the strictest match is the first list that matches.
-        shared = shared.or_stricter(found);
-    }
-    let mut spoken: Option<Finding> = None;
-    for (link, above) in standing.authority.iter().zip((0..standing.authority.len()).rev()) {
-        let layer = Layer::lenient(LayerName::Link(above), &link.rules);
-        let own = layer.ask_all(&facts, &policy.places, &mut notes);
-        let mut found = shared.clone().or_stricter(own.clone());
-        if found.say == Say::Nothing && !link.rules.allow.is_empty() {
-            let reason = format!("{}: none of its allow rules matches", layer.name);
-            found = Finding { say: Say::Ask, reasons: vec![reason] };
-        } else if own.say == Say::Nothing && link.rules.allow.is_empty() {
-            continue;
-        }
-        spoken = Some(spoken.map_or(found.clone(), |so_far| so_far.or_stricter(found)));
-    }
-    let mut finding = spoken.unwrap_or(shared);
-    if finding.say == Say::Nothing {
-        let reason = format!("no rule decides about {}, so it is asked", request.tool);
-        finding = Finding { say: Say::Ask, reasons: vec![reason] };
-    }
+    let links: Vec<_> =
+        standing.authority.iter().zip((0..standing.authority.len()).rev()).collect();
+    let links: Vec<Layer> = links
+        .into_iter()
+        .map(|(link, above)| Layer::lenient(LayerName::Link(above), &link.rules))
+        .collect();
+    let asked = Asked { policy, answers: &answers, links: &links, facts: &facts };
+    let found: Vec<(usize, Finding)> = facts
+        .subjects()
+        .iter()
+        .enumerate()
+        .map(|(at, subject)| (at, asked.about(subject, &mut notes)))
+        .collect();
+    let proposal = facts.proposal(&found);
+    let strictest = found.into_iter().map(|(_, found)| found).reduce(Finding::or_stricter);
+    let finding = strictest.unwrap_or(Finding::NOTHING);
     let mut verdict = settle(policy.desk, standing, &facts, finding);
     if verdict.decision != Decision::Allow {
         verdict.reasons.extend(notes);
     }
     dedup(&mut verdict.reasons);
     if verdict.decision == Decision::Ask {
-        verdict.proposal = Some(remember(request, Decision::Allow).pattern.0);
+        verdict.proposal = Some(match proposal {
+            Some(rule) => format!("{}({})", request.tool, glob::escape_all_but_end(&rule)),
+            None => remember(request, Decision::Allow).pattern.0,
+        });
     }
     verdict
+}
+
+/// One request under one policy, asked about subject by subject.
+#[derive(Debug)]
+struct Asked<'a> {
+    policy: &'a Policy,
+    answers: &'a Layer,
+    links: &'a [Layer],
+    facts: &'a Facts<'a>,
+}
+
+impl Asked<'_> {
+    /// What the layers and the links say about one subject.
+    fn about(&self, subject: &Subject, notes: &mut Vec<String>) -> Finding {
+        let places = &self.policy.places;
+        let own = self.facts.own(subject, places);
+        let mut shared = Finding::NOTHING;
+        for layer in self.policy.layers.iter().chain([self.answers]) {
+            let found = layer.ask_all((self.facts, subject), places, notes);
+            // Within one list the strictest match is the first list that matches.
+            shared = shared.or_stricter(found);
+        }
+        let mut spoken: Option<Finding> = None;
+        for link in self.links {
+            let said = link.ask_all((self.facts, subject), places, notes);
+            let mut found = shared.clone().or_stricter(said.clone());
+            if found.say == Say::Nothing && link.allows() && !matches!(own, Own::Fine) {
+                let reason = format!("{}: none of its allow rules matches", link.name);
+                found = Finding { say: Say::Ask, reasons: vec![reason] };
+            } else if said.say == Say::Nothing && !link.allows() {
+                continue;
+            }
+            spoken = Some(spoken.map_or(found.clone(), |so_far| so_far.or_stricter(found)));
+        }
+        let finding = spoken.unwrap_or(shared);
+        let with = |say, reason| Finding { say, reasons: vec![reason] };
+        match (own, finding.say) {
+            (Own::Firm(say, why), _) => finding.or_stricter(with(say, why)),
+            (Own::Open(..) | Own::Nothing | Own::Fine, Say::Allow) => finding,
+            (Own::Open(say, why), _) => finding.or_stricter(with(say, why)),
+            (Own::Fine, Say::Nothing) => Finding { say: Say::Allow, reasons: Vec::new() },
+            (Own::Nothing, Say::Nothing) => {
+                let tool = self.facts.tool();
+                with(Say::Ask, format!("no rule decides about {tool}, so it is asked"))
+            }
+            (Own::Fine | Own::Nothing, _) => finding,
+        }
+    }
 }
 
 fn dedup(reasons: &mut Vec<String>) {

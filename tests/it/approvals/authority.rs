@@ -170,6 +170,7 @@ async fn path_rules_are_relative_to_the_folders_the_host_names() {
                 home: Some("/home/u".to_owned()),
                 user: Some("/etc/stage".to_owned()),
                 project: None,
+                ..Default::default()
             };
             harness.agent(agent("reader", &["read_file"], &[])).tool(prop)
         })

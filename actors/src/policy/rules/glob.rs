@@ -27,6 +27,16 @@ impl Piece {
     }
 }
 
+impl Piece {
+    fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Char(c), piece) | (piece, Self::Char(c)) => piece.takes(*c),
+            // Two classes are taken to have a character in common.
+            (Self::One | Self::Any | Self::Class { .. }, _) => true,
+        }
+    }
+}
+
 impl Glob {
     /// The text dialect; every text is a pattern.
     pub(super) fn text(pattern: &str) -> Self {
@@ -64,6 +74,43 @@ impl Glob {
         pieces.push(Piece::Char(' '));
         push_any(&mut pieces);
         Self(pieces)
+    }
+
+    /// Its text, where it has no wildcard.
+    pub(super) fn literal(&self) -> Option<String> {
+        let plain = |piece: &Piece| match piece {
+            Piece::Char(c) => Some(*c),
+            Piece::One | Piece::Any | Piece::Class { .. } => None,
+        };
+        self.0.iter().map(plain).collect()
+    }
+
+    /// Whether some text matches both: pairs of places that one more character, or none, can reach.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let (rows, columns) = (self.0.len() + 1, other.0.len() + 1);
+        let mut row = vec![false; columns];
+        for at in 0..rows {
+            let own = at.checked_sub(1).and_then(|at| self.0.get(at));
+            let mut next = vec![false; columns];
+            for column in 0..columns {
+                let theirs = column.checked_sub(1).and_then(|at| other.0.get(at));
+                let reached =
+                    |cells: &[bool], at: usize| cells.get(at).copied().unwrap_or_default();
+                let left = column > 0 && reached(&next, column - 1);
+                let up = at > 0 && reached(&row, column);
+                let across = at > 0 && column > 0 && reached(&row, column - 1);
+                let yes = (at == 0 && column == 0)
+                    || (own == Some(&Piece::Any) && (up || left))
+                    || (theirs == Some(&Piece::Any) && (up || left))
+                    || (across
+                        && own.zip(theirs).is_some_and(|(own, theirs)| own.overlaps(theirs)));
+                if let Some(cell) = next.get_mut(column) {
+                    *cell = yes;
+                }
+            }
+            row = next;
+        }
+        row.last().copied().unwrap_or_default()
     }
 
     /// The characters before the first wildcard.
@@ -151,4 +198,12 @@ pub(super) fn escape(text: &str) -> String {
         out.push(c);
     }
     out
+}
+
+/// A rule as it is proposed: the text without wildcards, but for the ` *` that it ends in.
+pub(super) fn escape_all_but_end(rule: &str) -> String {
+    match rule.strip_suffix(" *") {
+        Some(start) => format!("{} *", escape(start)),
+        None => escape(rule),
+    }
 }

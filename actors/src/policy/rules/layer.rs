@@ -3,7 +3,12 @@
 
 use crate::domain::permission::{Decision, Rule, RulePattern, RuleSet};
 
-use super::{Match, Places, RuleError, Side, facts::Facts, path::Bases, pattern::Pattern};
+use super::{
+    Match, Places, RuleError, Side,
+    facts::{Facts, Subject},
+    path::Bases,
+    pattern::Pattern,
+};
 
 /// A rule set, read.
 #[derive(Clone, Debug)]
@@ -12,6 +17,8 @@ pub(super) struct Layer {
     pub(super) deny: Vec<Pattern>,
     ask: Vec<Pattern>,
     allow: Vec<Pattern>,
+    /// Whether it has allow rules, readable or not.
+    has_allow: bool,
     /// Rules that could not be read, of a session only.
     pub(super) broken: Vec<(Decision, RuleError)>,
 }
@@ -61,7 +68,19 @@ impl Layer {
         };
         let (deny, ask) = (kept(&self.deny), kept(&self.ask));
         let none = deny.is_empty() && ask.is_empty();
-        (!none).then(|| Self { name: self.name, deny, ask, allow: Vec::new(), broken: Vec::new() })
+        (!none).then(|| Self {
+            name: self.name,
+            deny,
+            ask,
+            allow: Vec::new(),
+            has_allow: false,
+            broken: Vec::new(),
+        })
+    }
+
+    /// Whether it says what it is for.
+    pub(super) const fn allows(&self) -> bool {
+        self.has_allow
     }
 
     /// Reads a set of which every rule must have a meaning.
@@ -89,7 +108,7 @@ impl Layer {
         let deny = read(Decision::Deny, &rules.deny);
         let ask = read(Decision::Ask, &rules.ask);
         let allow = read(Decision::Allow, &rules.allow);
-        Self { name, deny, ask, allow, broken }
+        Self { name, deny, ask, allow, has_allow: !rules.allow.is_empty(), broken }
     }
 }
 
@@ -138,7 +157,7 @@ impl Layer {
     /// What this layer says, its strictest list first.
     pub(super) fn ask_all(
         &self,
-        facts: &Facts<'_>,
+        (facts, subject): (&Facts<'_>, &Subject),
         places: &Places,
         notes: &mut Vec<String>,
     ) -> Finding {
@@ -171,7 +190,7 @@ impl Layer {
                     Decision::Allow => Side::Allow,
                     Decision::Ask | Decision::Deny => Side::Tighten,
                 };
-                let found = facts.fits(pattern, side, bases);
+                let found = facts.fits(pattern, side, bases, subject);
                 let rule = format!("{}: {} {}", self.name, word(decision), pattern.text);
                 if found == Match::Yes
                     && decision == Decision::Allow

@@ -14,6 +14,10 @@ pub struct Places {
     pub user: Option<String>,
     /// Folder of the project: what `/` stands for in every other layer.
     pub project: Option<String>,
+    /// A fence: where there are roots, no file outside of them is used, whatever a rule allows.
+    pub roots: Vec<String>,
+    /// Folders outside the roots that may be read, such as those of the system's programs.
+    pub readable: Vec<String>,
 }
 
 /// Where a pattern begins.
@@ -33,6 +37,9 @@ pub(super) struct PathGlob {
     floating: bool,
     folder_only: bool,
     segments: Vec<Segment>,
+    /// The same in lower case: a name that forbids also forbids its spellings, which some file
+    /// systems take for the same file.
+    lowered: Vec<Segment>,
 }
 
 #[derive(Clone, Debug)]
@@ -71,16 +78,20 @@ impl PathGlob {
         };
         // In gitignore a name without a slash stands at any depth; `./name` is anchored.
         let floating = anchor == Anchor::Cwd && !rest.contains('/') && !spec.starts_with("./");
-        let segments = rest
-            .split('/')
-            .filter(|part| !part.is_empty() && *part != ".")
-            .map(|part| match part {
-                "**" => Some(Segment::Deep),
-                ".." => None,
-                name => Glob::segment(name).map(Segment::One),
-            })
-            .collect::<Option<Vec<_>>>()?;
-        Some(Self { anchor, floating, folder_only, segments })
+        let segments = segments(rest)?;
+        let lowered = self::segments(&rest.to_lowercase())?;
+        Some(Self { anchor, floating, folder_only, segments, lowered })
+    }
+
+    /// Whether a path with wildcards in it, to be filled with names of files, may be meant by a rule
+    /// that tightens.
+    pub(super) fn may_match(&self, path: &str, bases: Bases<'_>) -> Match {
+        match self.matches(path, bases, Side::Tighten) {
+            Match::No => Match::No,
+            Match::Unclear(_) | Match::Yes => {
+                Match::Unclear("its wildcards may stand for a file that the rule means")
+            }
+        }
     }
 
     /// Whether the path of a request is meant.
@@ -131,6 +142,20 @@ impl PathGlob {
     }
 
     fn holds(&self, place: &Place, bases: Bases<'_>, side: Side) -> bool {
+        let lower = |base: Option<&str>| base.map(str::to_lowercase);
+        let low = (lower(bases.home), lower(bases.settings), lower(bases.cwd));
+        let (place, bases, segments) = match side {
+            Side::Allow => (place.clone(), bases, &self.segments),
+            Side::Tighten => {
+                let parts = place.parts.iter().map(|part| part.to_lowercase()).collect();
+                let low = Bases {
+                    home: low.0.as_deref(),
+                    settings: low.1.as_deref(),
+                    cwd: low.2.as_deref(),
+                };
+                (Place { absolute: place.absolute, parts }, low, &self.lowered)
+            }
+        };
         let base = match self.anchor {
             Anchor::Root => Some(""),
             Anchor::Home => bases.home,
@@ -156,7 +181,7 @@ impl PathGlob {
         };
         let strict_folder = self.folder_only && side == Side::Allow;
         let deep = (anywhere || self.floating).then_some(Segment::Deep);
-        let pattern: Vec<&Segment> = deep.iter().chain(&self.segments).collect();
+        let pattern: Vec<&Segment> = deep.iter().chain(segments).collect();
         covers(&pattern, path, strict_folder)
     }
 }
@@ -182,8 +207,95 @@ fn is_odd(path: &str) -> bool {
 
 const UNPLACED: Match = Match::Unclear("where the path leads is not known here");
 
+/// Stands in a path for any part of a file's name.
+pub(super) const ANY_NAME: char = '\u{f8ff}';
+
+impl Places {
+    /// Whether a path lies within the fence; `None` where there is none and the path is not known to
+    /// lie beneath `cwd` or the project.
+    pub(super) fn within(
+        &self,
+        path: &str,
+        from: Option<&str>,
+        cwd: Option<&str>,
+        read: bool,
+    ) -> Fence {
+        let expanded = match (path.strip_prefix('~'), &self.home) {
+            (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
+                Some(format!("{home}{rest}"))
+            }
+            (Some(_), _) => None,
+            (None, _) => Some(path.to_owned()),
+        };
+        let fenced = !self.roots.is_empty();
+        let outside = if fenced { Fence::Outside } else { Fence::Unknown };
+        let Some(path) = expanded.filter(|path| !path.contains('\0')) else { return outside };
+        // `.*` also stands for the folder above.
+        let dots = |part: &str| {
+            part.starts_with('.')
+                && part.contains(ANY_NAME)
+                && part.chars().all(|c| matches!(c, '.' | ANY_NAME))
+        };
+        if path.split('/').any(dots) {
+            return outside;
+        }
+        let place = Place::of(&path, from);
+        let beneath = |root: &str| place.absolute && place.parts.starts_with(&parts_of(root));
+        let own = [self.project.as_deref(), cwd];
+        let inside = if fenced {
+            self.roots.iter().any(|root| beneath(root))
+        } else {
+            own.into_iter().flatten().any(beneath)
+        };
+        let relative = !place.absolute && !place.climbs() && from.is_none();
+        if inside || (relative && !fenced) {
+            Fence::Inside
+        } else if read && (self.readable.iter().any(|root| beneath(root)) || path == "/dev/null") {
+            Fence::Readable
+        } else {
+            outside
+        }
+    }
+}
+
+/// Where a path lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fence {
+    /// Beneath a root.
+    Inside,
+    /// Where only reading is harmless, and it is read.
+    Readable,
+    /// Beyond the roots.
+    Outside,
+    /// Nobody drew a fence, and it is not beneath the working folder.
+    Unknown,
+}
+
+fn segments(rest: &str) -> Option<Vec<Segment>> {
+    rest.split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .map(|part| match part {
+            "**" => Some(Segment::Deep),
+            ".." => None,
+            name => Glob::segment(name).map(Segment::One),
+        })
+        .collect()
+}
+
+/// Whether a name, or a shape that names of files are put into, is one that a glob means. As in a
+/// shell, a wildcard in front stands for no leading dot.
+fn named(glob: &Glob, part: &[char]) -> bool {
+    if !part.contains(&ANY_NAME) {
+        return glob.matches(part);
+    }
+    let hidden = glob.literal_start().starts_with('.') && part.first() == Some(&ANY_NAME);
+    let text: String = part.iter().collect();
+    let shape = Glob::text(&super::glob::escape(&text).replace(ANY_NAME, "*"));
+    !hidden && glob.meets(&shape)
+}
+
 /// A path in a request: its parts, with `.` and `..` resolved as text.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Place {
     absolute: bool,
     parts: Vec<String>,
@@ -245,7 +357,7 @@ fn covers(pattern: &[&Segment], path: &[String], strict_folder: bool) -> bool {
                     next[at] = true;
                     next[at + 1] |= at + 1 == pattern.len();
                 }
-                Segment::One(glob) if glob.matches(&chars) => next[at + 1] = true,
+                Segment::One(glob) if named(glob, &chars) => next[at + 1] = true,
                 Segment::One(_) => {}
             }
         }

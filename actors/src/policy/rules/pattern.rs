@@ -198,8 +198,8 @@ fn is_host(host: &str) -> bool {
         })
 }
 
-fn read_command(spec: &str) -> Result<Spec, Fault> {
-    let spec = spec.split_whitespace().collect::<Vec<_>>().join(" ");
+fn read_command(raw: &str) -> Result<Spec, Fault> {
+    let spec = raw.split_whitespace().collect::<Vec<_>>().join(" ");
     // An escaped star is the character itself, so it opens nothing.
     let (head, open) = match spec.strip_suffix(":*").or_else(|| spec.strip_suffix(" *")) {
         Some(head) => (head, true),
@@ -211,7 +211,7 @@ fn read_command(spec: &str) -> Result<Spec, Fault> {
     if open && head.is_empty() {
         return Err(Fault::NoSpec);
     }
-    Ok(Spec::Command(shell::Spec::new(head, open)))
+    Ok(Spec::Command(shell::Spec::new(head, open, raw)))
 }
 
 fn read_generic(spec: &str) -> Spec {

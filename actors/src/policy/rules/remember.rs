@@ -6,7 +6,7 @@ use crate::{
     limits,
 };
 
-use super::{facts::Facts, glob, path, shell, tools::Kind, url};
+use super::{facts::Facts, glob, path, tools::Kind, url};
 
 /// The rule that answering `request` with `decision` for always, for a session or for never leaves.
 #[must_use]
@@ -26,14 +26,13 @@ pub fn remember(request: &Request, decision: Decision) -> Rule {
     Rule { decision, pattern: RulePattern(pattern) }
 }
 
-/// `git *` for a plain command. A program that runs other programs would open everything, so its
-/// command is kept whole.
+/// `git log *` for one command whose words are known to be harmless; everything else is kept whole, and
+/// its text as it is, for a blank or a new line may be what makes the difference.
 fn command(facts: &Facts<'_>) -> Option<String> {
-    let command = facts.command()?;
-    let Some((program, whole)) = command.plain() else {
-        return facts.main().map(|text| exact(&shell::one_line(text)));
-    };
-    Some(if shell::wraps(program) { exact(whole) } else { format!("{program} *") })
+    match facts.like() {
+        Some(rule) => Some(glob::escape_all_but_end(rule)),
+        None => facts.main().map(|text| exact(text)),
+    }
 }
 
 /// The very file. A path that cannot be placed allows nothing, and forbids every file of its name.

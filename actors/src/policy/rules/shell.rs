@@ -1,294 +1,262 @@
-//! Shell commands before there is a parser for them. It does not understand a command; it is
-//! certain about one kind (a single program with plain words) and suspicious of all others.
-//!
-//! - Only a plain command can be allowed by a spec.
-//! - A spec that tightens is compared with every part that could be a command, under several
-//!   readings of the quotes. Each reading maps characters one by one and cuts at every operator,
-//!   quoted or not, so chaining or quoting can only add parts, never take one away.
-//! - Where a program's name is computed at run time, what runs is unclear.
+//! Rules about shell commands: what a spec such as `git *` means for one command that the analyser
+//! found. A rule that allows is read narrowly and one that tightens widely: where a word is known only
+//! when the command runs, the first does not match and the second may.
 
-use crate::limits;
+use crate::policy::shell::{Command, Cover, Piece, Word};
 
-use super::{Match, glob::Glob};
-
-/// Programs that run a program named in their arguments: any later word may begin a command.
-const WRAPPERS: &[&str] = &[
-    ".", "ash", "bash", "builtin", "busybox", "chroot", "chrt", "command", "coproc", "dash", "do",
-    "doas", "docker", "elif", "else", "env", "eval", "exec", "fd", "find", "fish", "flock", "if",
-    "ionice", "ksh", "kubectl", "ltrace", "nice", "nohup", "npx", "nsenter", "parallel", "podman",
-    "runuser", "script", "setsid", "sh", "source", "ssh", "stdbuf", "strace", "su", "sudo",
-    "taskset", "then", "time", "timeout", "toybox", "trap", "unbuffer", "unshare", "until", "uvx",
-    "watch", "while", "xargs", "zsh", "!",
-];
-
-/// Programs that read commands from their input when they are named alone.
-const READERS: &[&str] =
-    &["ash", "bash", "dash", "fish", "ksh", "sh", "zsh", "eval", "source", "."];
+use super::{Match, Side, glob::Glob};
 
 /// A spec about commands.
 #[derive(Clone, Debug)]
 pub(super) struct Spec {
     /// The whole command.
-    whole: Glob,
+    pub(super) whole: Glob,
     /// Where the form is open: the same with words after it.
-    more: Option<Glob>,
+    pub(super) more: Option<Glob>,
     /// Where it holds operators, which no part of a command does: the same inside any text.
-    inside: Option<Glob>,
+    pub(super) inside: Option<Glob>,
+    /// The text that it names word for word, where it has no wildcard.
+    exact: Option<String>,
+    /// The program, where the spec has it without a wildcard.
+    program: Option<String>,
+    /// Whether it has a word behind the program without a wildcard.
+    names_command: bool,
 }
 
 impl Spec {
-    /// `head`, and where the form is `open` also with words after it.
-    pub(super) fn new(head: &str, open: bool) -> Self {
+    /// `head`, and where the form is `open` also with words after it; `raw` is the spec as written.
+    pub(super) fn new(head: &str, open: bool, raw: &str) -> Self {
         let whole = Glob::text(head);
         let more = open.then(|| whole.followed_by_more());
-        let inside = head.contains(is_operator).then(|| Glob::text(&format!("*{head}*")));
-        Self { whole, more, inside }
-    }
-}
-
-/// A command, prepared for many questions.
-#[derive(Debug)]
-pub(super) struct Command {
-    /// The command with single blanks, when it is plain.
-    plain: Option<String>,
-    /// The command on one line.
-    whole: Vec<char>,
-    /// Everything that could be a command, as characters with single blanks.
-    starts: Vec<Vec<char>>,
-    /// Every part from its first word, for programs whose words are computed.
-    computed: Vec<Vec<char>>,
-    /// Why what runs is not certain.
-    unclear: Option<&'static str>,
-}
-
-impl Command {
-    /// Prepares a command.
-    pub(super) fn new(text: &str) -> Self {
-        let (text, cut) = cut(text);
-        let words = || text.split_whitespace().collect::<Vec<_>>();
-        let plain = (!cut && is_plain(text)).then(|| words().join(" "));
-        let mut command = Self {
-            plain,
-            whole: one_line(text).chars().collect(),
-            starts: Vec::new(),
-            computed: Vec::new(),
-            unclear: None,
+        let inside =
+            head.contains(super::guess::is_operator).then(|| Glob::text(&format!("*{head}*")));
+        let exact = (!open).then(|| Glob::text(raw).literal()).flatten();
+        let start = whole.literal_start();
+        let program = match start.split_once(' ') {
+            Some((program, _)) => Some(program.to_owned()),
+            None => whole.literal(),
         };
-        if cut {
-            command.unclear = Some("the command is longer than what is analysed");
+        let second = whole.literal_start();
+        let second = second.split_once(' ').map(|(_, rest)| rest.to_owned()).unwrap_or_default();
+        let names_command =
+            second.contains(' ') || (!second.is_empty() && whole.literal().is_some());
+        // A program in quotes is compared as part of the whole.
+        let program = program.filter(|program| !program.contains('\''));
+        Self { whole, more, inside, exact, program, names_command }
+    }
+
+    /// Whether it names this text, every character of it.
+    pub(super) fn names(&self, text: &str) -> bool {
+        self.exact.as_deref() == Some(text)
+    }
+
+    /// Whether the spec means a command.
+    pub(super) fn fits(&self, command: &Prepared, side: Side) -> Match {
+        match side {
+            Side::Allow => Match::when(self.allows(command)),
+            Side::Tighten => self.catches(command),
         }
-        for reading in READINGS {
-            command.read(reading(text).split(is_operator));
+    }
+
+    fn allows(&self, command: &Prepared) -> bool {
+        if self.program.as_ref().is_some_and(|program| command.program.as_ref() != Some(program)) {
+            return false;
         }
-        // Whole items of a list too: a `*` may stand for an expansion in the middle.
-        command.read(text.split(is_list_operator));
-        command.read(without_quotes(text).split(is_list_operator));
-        command.note_computed(text);
-        command.starts.sort_unstable();
-        command.starts.dedup();
-        command
-    }
-
-    /// Its first word and itself, when it is plain.
-    pub(super) fn plain(&self) -> Option<(&str, &str)> {
-        let whole = self.plain.as_deref()?;
-        Some((whole.split(' ').next()?, whole))
-    }
-
-    /// Whether a spec that allows means it.
-    pub(super) fn is_allowed_by(&self, spec: &Spec) -> bool {
-        self.plain.as_deref().is_some_and(|text| {
-            spec.whole.is_match(text) || spec.more.as_ref().is_some_and(|more| more.is_match(text))
-        })
-    }
-
-    /// Whether a spec that tightens means it or any part of it.
-    pub(super) fn is_caught_by(&self, spec: &Spec) -> Match {
-        let hit = |text: &Vec<char>| {
-            spec.whole.matches(text) || spec.more.as_ref().is_some_and(|more| more.matches(text))
+        let Some(text) = &command.quoted else {
+            // Words that are known to be harmless whatever they are need only the words before them.
+            return command.known && self.more.is_some() && self.covers_start(command);
         };
-        if self.starts.iter().any(hit) {
+        if command.unlisted && self.exact.is_none() && !self.names_command {
+            return false;
+        }
+        if command.against {
+            return self.exact.is_some() && self.whole.matches(text);
+        }
+        self.hits(text)
+    }
+
+    /// Whether any words behind those that are written out would do.
+    fn covers_start(&self, command: &Prepared) -> bool {
+        let Some(head) = self.whole.literal() else { return false };
+        let head: Vec<&str> = head.split(' ').collect();
+        let words = command.words.iter().map(Word::text);
+        head.len() <= command.words.len()
+            && words.zip(&head).all(|(word, wanted)| word == Some(*wanted))
+    }
+
+    fn hits(&self, text: &[char]) -> bool {
+        self.whole.matches(text) || self.more.as_ref().is_some_and(|more| more.matches(text))
+    }
+
+    fn catches(&self, command: &Prepared) -> Match {
+        let named = |program: &String| {
+            command.program.as_ref().is_none_or(|own| own == program || base(own) == program)
+        };
+        if !self.program.as_ref().is_none_or(named) {
+            return Match::No;
+        }
+        if command.texts().any(|text| self.hits(text)) {
             return Match::Yes;
         }
-        if spec.inside.as_ref().is_some_and(|inside| inside.matches(&self.whole)) {
-            return Match::Yes;
-        }
-        if let Some(why) = self.unclear {
-            return Match::Unclear(why);
-        }
-        let program = spec.whole.literal_start();
-        let program = program.split(' ').next().unwrap_or_default();
-        let same_program = |text: &Vec<char>| {
-            let word: String = text.iter().take_while(|c| **c != ' ').collect();
-            program.is_empty() || basename(&word) == program || word == program
+        let meets = |shape: &Glob| {
+            self.whole.meets(shape) || self.more.as_ref().is_some_and(|more| more.meets(shape))
         };
-        if self.computed.iter().any(same_program) {
+        if command.shapes().any(meets) {
             return Match::Unclear("words of the command are computed when it runs");
         }
         Match::No
     }
+}
 
-    fn read<'a>(&mut self, parts: impl Iterator<Item = &'a str>) {
-        for part in parts {
-            let words: Vec<&str> = part.split_whitespace().collect();
-            let sure = self.plain.is_some() && words.first().is_none_or(|w| !wraps(w));
-            self.add_start(&words);
-            if sure {
-                continue;
-            }
-            let mut wrapped = false;
-            for (at, word) in words.iter().enumerate() {
-                if at > limits::COMMAND_WORDS {
-                    self.unclear = Some("the command has more words than what is analysed");
-                    break;
-                }
-                if wrapped && let Some(rest) = words.get(at..) {
-                    self.add_start(rest);
-                }
-                wrapped |= wraps(word);
-            }
-            if let [only] = words.as_slice()
-                && READERS.contains(&basename(only))
-                && self.plain.is_none()
-            {
-                self.unclear = Some("a shell reads what it runs from its input");
-            }
-        }
-    }
+fn base(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or(program)
+}
 
-    /// Adds a possible command, also under its program's bare name.
-    fn add_start(&mut self, words: &[&str]) {
-        let Some((program, rest)) = words.split_first() else { return };
-        let mut push = |program: &str| {
-            let mut text: Vec<char> = program.chars().collect();
-            for word in rest {
-                text.push(' ');
-                text.extend(word.chars());
-            }
-            self.starts.push(text);
+/// A command, prepared for many questions.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    words: Vec<Word>,
+    program: Option<String>,
+    /// Its words with single blanks, each in quotes where it needs them; when all are written out.
+    quoted: Option<Vec<char>>,
+    /// The same without quotes, with a character that nobody writes for what is not known.
+    bare: Option<Vec<char>>,
+    /// The same under the bare name of a program that is named by its path.
+    based: Option<Vec<char>>,
+    /// Every text that it could be, when not all words are written out.
+    shape: Option<Glob>,
+    based_shape: Option<Glob>,
+    pub(super) known: bool,
+    unlisted: bool,
+    pub(super) against: bool,
+}
+
+/// Stands for what is not known.
+const UNKNOWN: char = '\u{fffc}';
+
+impl Prepared {
+    pub(super) fn new(command: &Command) -> Self {
+        let words = command.words.clone();
+        let all: Option<Vec<&str>> = words.iter().map(Word::text).collect();
+        let program = words.first().and_then(Word::text).map(str::to_owned);
+        let quoted = all.as_ref().map(|words| spelled(words));
+        let plain = all.as_ref().map(|words| words.join(" ").chars().collect::<Vec<_>>());
+        let bare = match plain {
+            Some(plain) => (quoted.as_ref() != Some(&plain)).then_some(plain),
+            None => Some(placeheld(&words)),
         };
-        push(program);
-        let bare = basename(program);
-        if bare != *program && !bare.is_empty() {
-            push(bare);
-        }
+        let shape = all.is_none().then(|| shape_of(&words));
+        let short = program
+            .as_deref()
+            .map(base)
+            .filter(|s| !s.is_empty() && Some(*s) != program.as_deref());
+        let renamed = short.map(|short| {
+            let mut words = words.clone();
+            if let Some(first) = words.first_mut() {
+                *first = Word::Text(short.to_owned());
+            }
+            words
+        });
+        let based = renamed.as_ref().map(|words| placeheld(words));
+        let based_shape = renamed.as_ref().filter(|_| all.is_none()).map(|words| shape_of(words));
+        let known = command.cover == Cover::Known;
+        let against = matches!(command.cover, Cover::Against(_));
+        let unlisted = matches!(command.cover, Cover::Unlisted(_));
+        Self { program, quoted, bare, based, shape, based_shape, known, unlisted, against, words }
     }
 
-    /// Looks for words that only the running shell knows.
-    fn note_computed(&mut self, text: &str) {
-        if text.contains("$'") {
-            self.unclear = Some("the command holds escapes that the shell decodes");
-        }
-        let expands = |word: &str| word.contains(['$', '`', '*', '?', '[', '{', '~']);
-        let cut = |c: char| matches!(c, ';' | '&' | '|' | '(' | ')' | '<' | '>' | '\n' | '\r');
-        for part in text.split(cut) {
-            let bare = without_quotes(part);
-            let words: Vec<&str> = bare.split_whitespace().collect();
-            let wrapped = words.iter().any(|word| wraps(word));
-            let program = words.iter().find(|word| !is_assignment(word));
-            if program.is_some_and(|word| expands(word))
-                || (wrapped && words.iter().any(|word| expands(word)))
-                || words.iter().any(|word| word.contains('`'))
-            {
-                self.unclear = Some("which program runs is computed when the command runs");
-            }
-            if words.iter().any(|word| expands(word)) {
-                self.computed.push(words.join(" ").chars().collect());
-            }
-        }
+    fn texts(&self) -> impl Iterator<Item = &Vec<char>> {
+        [&self.quoted, &self.bare, &self.based].into_iter().flatten()
+    }
+
+    fn shapes(&self) -> impl Iterator<Item = &Glob> {
+        [&self.shape, &self.based_shape].into_iter().flatten()
     }
 }
 
-/// A way to read quotes and blanks, one character at a time.
-type Reading = fn(&str) -> String;
-
-const READINGS: &[Reading] = &[
-    without_quotes,
-    |text| without_quotes(&text.replace(['\'', '"'], ";")),
-    |text| without_quotes(&text.replace(',', " ")),
-    |text| without_quotes(&text.replace('#', ";")),
-    |text| text.replace('\\', ";"),
-    |text| without_redirects(&without_quotes(text)),
-];
-
-/// Quotes and backslashes vanish, as the shell removes them; a joined line is one line.
-fn without_quotes(text: &str) -> String {
-    text.replace("\\\r\n", "").replace("\\\n", "").replace(['\'', '"', '\\'], "")
-}
-
-/// Redirections may stand before, within and after a command and are no words of it.
-fn without_redirects(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if !matches!(c, '<' | '>') {
-            out.push(c);
-            continue;
+/// Words as one text that a shell reads as these words again.
+fn spelled(words: &[&str]) -> Vec<char> {
+    let mut out = Vec::new();
+    for word in words {
+        if !out.is_empty() {
+            out.push(' ');
         }
-        // A number that stands alone before it is a descriptor.
-        let kept = out.trim_end_matches(|c: char| c.is_ascii_digit());
-        if kept.is_empty() || kept.ends_with(char::is_whitespace) {
-            out.truncate(kept.len());
+        if is_bare(word) {
+            out.extend(word.chars());
+        } else {
+            out.push('\'');
+            for c in word.chars() {
+                match c {
+                    '\'' => out.extend("'\\''".chars()),
+                    c => out.push(c),
+                }
+            }
+            out.push('\'');
         }
-        while chars.next_if(|c| matches!(c, '<' | '>' | '&' | '|')).is_some() {}
-        while chars.next_if(|c| matches!(c, ' ' | '\t')).is_some() {}
-        while chars.next_if(|c| !c.is_whitespace() && !is_operator(*c)).is_some() {}
-        out.push(' ');
     }
     out
 }
 
-const fn is_operator(c: char) -> bool {
-    matches!(
-        c,
-        ';' | '&' | '|' | '<' | '>' | '`' | '$' | '(' | ')' | '{' | '}' | '\n' | '\r' | '\0'
-    )
+/// The command as a rule names it word for word.
+pub(super) fn spelling(words: &[Word]) -> Option<String> {
+    let all: Option<Vec<&str>> = words.iter().map(Word::text).collect();
+    Some(spelled(&all?).into_iter().collect())
 }
 
-const fn is_list_operator(c: char) -> bool {
-    matches!(c, ';' | '&' | '|' | '\n' | '\r')
-}
-
-/// The command as one line with single blanks, as it is remembered word for word.
-pub(super) fn one_line(text: &str) -> String {
-    let text = text.replace(['\n', '\r'], " ; ");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-pub(super) fn wraps(word: &str) -> bool {
-    is_assignment(word) || word.starts_with('-') || WRAPPERS.contains(&basename(word))
-}
-
-fn is_assignment(word: &str) -> bool {
-    word.split_once('=').is_some_and(|(name, _)| {
-        let name = name.strip_suffix('+').unwrap_or(name);
-        !name.is_empty()
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '[' | ']'))
-    })
-}
-
-fn basename(word: &str) -> &str {
-    word.rsplit('/').next().unwrap_or(word)
-}
-
-/// One program with words that mean themselves.
-fn is_plain(text: &str) -> bool {
-    let word_char = |c: char| {
+fn is_bare(word: &str) -> bool {
+    let plain = |c: char| {
         c.is_ascii_alphanumeric()
-            || matches!(c, ' ' | '_' | '-' | '.' | '/' | ':' | ',' | '@' | '%' | '+' | '=')
+            || matches!(
+                c,
+                '_' | '-'
+                    | '.'
+                    | '/'
+                    | ':'
+                    | ','
+                    | '@'
+                    | '%'
+                    | '+'
+                    | '='
+                    | '^'
+                    | '~'
+                    | '['
+                    | ']'
+                    | '!'
+            )
     };
-    let first = text.split(' ').find(|word| !word.is_empty());
-    text.chars().all(word_char) && first.is_some_and(|word| !word.contains('='))
+    !word.is_empty() && word.chars().all(plain)
 }
 
-/// The part of a command that is analysed, and whether there is more.
-fn cut(text: &str) -> (&str, bool) {
-    let mut end = limits::COMMAND_BYTES;
-    if text.len() <= end {
-        return (text, false);
+fn placeheld(words: &[Word]) -> Vec<char> {
+    let mut out = Vec::new();
+    for word in words {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        for piece in word.pieces() {
+            match piece {
+                Piece::Text(text) => out.extend(text.chars()),
+                Piece::Wild(_) | Piece::Any | Piece::Split => out.push(UNKNOWN),
+            }
+        }
     }
-    while !text.is_char_boundary(end) {
-        end -= 1;
+    out
+}
+
+fn shape_of(words: &[Word]) -> Glob {
+    let mut text = String::new();
+    for word in words {
+        let splits = matches!(word, Word::Shape(pieces) if pieces.contains(&Piece::Split));
+        // A word that may be none takes the blank before it along.
+        if !text.is_empty() {
+            text.push_str(if splits { "*" } else { " " });
+        }
+        for piece in word.pieces() {
+            match piece {
+                Piece::Text(part) => text.push_str(&super::glob::escape(&part)),
+                Piece::Wild(_) | Piece::Any | Piece::Split => text.push('*'),
+            }
+        }
     }
-    (text.split_at(end).0, true)
+    Glob::text(&text)
 }

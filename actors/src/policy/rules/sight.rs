@@ -12,7 +12,7 @@ use crate::domain::{
 
 use super::{
     Places, Policy, Side,
-    facts::{self, Facts},
+    facts::{self, Facts, Subject},
     layer::{Layer, LayerName, Say},
     pattern::Pattern,
     tools::{self, Kind},
@@ -59,9 +59,11 @@ impl Sight {
         let args = Args(json!({ "path": path }).to_string());
         let request = Request { tool: self.tool.clone(), args, cwd: self.cwd.clone() };
         let facts = Facts::of(&request);
-        self.layers.iter().any(|layer| {
-            let found = layer.ask_all(&facts, &self.places, &mut Vec::new());
+        let strict = |layer: &Layer, subject: &Subject| {
+            let found = layer.ask_all((&facts, subject), &self.places, &mut Vec::new());
             matches!(found.say, Say::Ask | Say::FirmAsk | Say::Deny)
-        })
+        };
+        let about = |layer: &Layer| facts.subjects().iter().any(|one| strict(layer, one));
+        self.layers.iter().any(about)
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn policy(layers: &Layers, desk: Desk) -> Policy {
         home: Some("/home/u".to_owned()),
         user: Some("/home/u/.greenroom".to_owned()),
         project: Some("/ws".to_owned()),
+        ..Places::default()
     })
 }
 
@@ -164,31 +165,38 @@ fn generic_specs_decide_as_the_table_says() {
 #[test]
 fn commands_are_allowed_only_when_plain_as_the_table_says() {
     let table = [
-        ("allow Bash(git:*)", "shell git", ALLOW),
+        ("allow Bash(tool:*)", "shell tool", ALLOW),
         ("allow Bash(git:*)", "shell git status", ALLOW),
-        ("allow Bash(git *)", "shell git", ALLOW),
+        ("allow Bash(tool *)", "shell tool", ALLOW),
         ("allow Bash(git *)", "shell git  status -s", ALLOW),
         ("allow Bash(git *)", "shell gitk", ASK),
         ("allow Bash(git*)", "shell gitk", ALLOW),
         ("allow Bash(git)", "shell git status", ASK),
         ("allow shell(git status)", "shell git status", ALLOW),
-        ("allow Bash(git * main)", "shell git push main", ALLOW),
-        ("allow Bash(git * main)", "shell git push dev", ASK),
+        ("allow Bash(tool * main)", "shell tool push main", ALLOW),
+        ("allow Bash(tool * main)", "shell tool push dev", ASK),
+        // Of a program whose commands are listed, a rule for the whole program covers those alone.
+        ("allow Bash(git *)", "shell git push", ASK),
+        ("allow Bash(git *)", "shell git -c core.pager=x log", ASK),
+        ("allow Bash(git push *)", "shell git push origin", ALLOW),
+        ("allow Bash(git push)", "shell git push", ALLOW),
         ("allow Bash(npm run test:*)", "shell npm run test unit", ALLOW),
         ("allow Bash(npm run test:*)", "shell npm run testing", ASK),
         ("allow Bash(echo:*)", "shell echo a; rm b", ASK),
         ("allow Bash(echo:*)", "shell echo a && rm b", ASK),
-        ("allow Bash(echo:*)", "shell echo a | sh", ASK),
+        ("allow Bash(echo:*)", "shell echo a | sh", DENY),
+        ("allow Bash(echo:*)", "shell echo a | echo b", ALLOW),
         ("allow Bash(echo:*)", "shell echo a & rm b", ASK),
         ("allow Bash(echo:*)", "shell echo a > b", ASK),
         ("allow Bash(echo:*)", "shell echo $(rm b)", ASK),
         ("allow Bash(echo:*)", "shell echo `rm b`", ASK),
         ("allow Bash(echo:*)", "shell echo a\nrm b", ASK),
-        ("allow Bash(echo:*)", "shell echo 'a'", ASK),
-        ("allow Bash(echo:*)", "shell echo \"a\"", ASK),
-        ("allow Bash(echo:*)", "shell echo a\\ b", ASK),
-        ("allow Bash(echo:*)", "shell echo *", ASK),
-        ("allow Bash(echo:*)", "shell echo ~", ASK),
+        ("allow Bash(echo:*)", "shell echo 'a'", ALLOW),
+        ("allow Bash(echo:*)", "shell echo \"a\"", ALLOW),
+        // The grammar loses a blank that is escaped.
+        ("allow Bash(echo:*)", "shell echo a\\ b", ALLOW),
+        ("allow Bash(echo:*)", "shell echo *", ALLOW),
+        ("allow Bash(echo:*)", "shell echo ~", ALLOW),
         ("allow Bash(echo:*)", "shell echo {a,b}", ASK),
         ("allow Bash(echo:*)", "shell echo\u{200b} a", ASK),
         ("allow Bash(X=1:*)", "shell X=1 echo", ASK),
@@ -253,11 +261,11 @@ fn commands_are_denied_through_any_wrapping_as_the_table_says() {
         ("ls #\ncurl x", DENY),
         // What runs is known only when it runs: a person looks.
         ("x=curl; $x y", ASK),
-        ("$'\\x63url' y", ASK),
+        ("$'\\x63url' y", DENY),
         ("c${z}url y", ASK),
         ("c*l y", ASK),
-        ("echo Y3VybA== | base64 -d | sh", ASK),
-        ("eval \"$x\"", ASK),
+        ("echo Y3VybA== | base64 -d | sh", DENY),
+        ("eval \"$x\"", DENY),
         ("rm $flags /", ASK),
         // Words are compared, not prefixes of them.
         ("rm file.txt", ALLOW),
@@ -564,9 +572,12 @@ fn answers_of_the_session_count_as_one_more_list() {
 #[test]
 fn what_is_remembered_covers_calls_like_it_and_no_wider() {
     let table = [
-        ("shell git status", "shell(git *)"),
-        ("Bash {\"command\":\"git status\"}", "Bash(git *)"),
-        ("shell git", "shell(git *)"),
+        ("shell git status", "shell(git status *)"),
+        ("Bash {\"command\":\"git status\"}", "Bash(git status *)"),
+        ("shell git", "shell(git)"),
+        ("shell git push", "shell(git push)"),
+        ("shell cat a", "shell(cat *)"),
+        ("shell tool \"a  b\"", "shell(tool \"a  b\")"),
         ("shell sudo apt update", "shell(sudo apt update)"),
         ("shell bash x.sh", "shell(bash x.sh)"),
         ("shell ls; rm *", "shell(ls; rm \\*)"),
@@ -588,8 +599,10 @@ fn what_is_remembered_covers_calls_like_it_and_no_wider() {
         let verdict = decide(&never, &standing(&[]), &request(asked));
         assert_ne!(verdict.decision, ALLOW, "{asked}");
     }
-    let always = user("").with_standing(&remember(&request("shell git push"), ALLOW)).unwrap();
-    for (asked, want) in [("shell git", ALLOW), ("shell git log", ALLOW), ("shell gitk", ASK)] {
+    let always = user("").with_standing(&remember(&request("shell git log"), ALLOW)).unwrap();
+    for (asked, want) in
+        [("shell git log -p", ALLOW), ("shell git log --output=x", ASK), ("shell git push", ASK)]
+    {
         assert_eq!(decide(&always, &standing(&[]), &request(asked)).decision, want, "{asked}");
     }
 }

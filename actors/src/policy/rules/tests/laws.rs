@@ -249,7 +249,10 @@ proptest! {
         let both = [format!("{one}{joint}{other}"), format!("{other}{joint}{one}")];
         // A single backslash at the end joins lines, and takes the operator's meaning with it.
         prop_assume!(!one.ends_with('\\') && !other.ends_with('\\'));
-        if world.decide(&shell(&one)) == Decision::Deny {
+        // An open quote or redirection makes one text of both, with another meaning.
+        let is_open = |text: &str| text.contains(['"', '`', '<', '>']);
+        let closed = !is_open(&one) && !is_open(&other);
+        if closed && world.decide(&shell(&one)) == Decision::Deny {
             for chain in &both {
                 prop_assert_eq!(world.decide(&shell(chain)), Decision::Deny, "{}", chain);
             }

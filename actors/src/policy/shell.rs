@@ -1,0 +1,170 @@
+//! What a shell command would run and touch, read from its text. It owns the way from a string and a
+//! folder to a list of parts: commands with their words, files that are read or written, and doubts.
+//! `rules` judges each part; here nobody is allowed or denied anything.
+//!
+//! ```text
+//! text ─ tree ─▶ nodes of a closed set ─ walk ─▶ statements, folders ─ words ─▶ simple commands
+//!                     │ any other node                                             │ wrappers, builtins,
+//!                     ▼                                                            ▼ option tables
+//!                   doubt ◀──────────────────────────────────────────────────── parts
+//! ```
+//!
+//! It refuses to guess in the direction that allows:
+//!
+//! - A node, a character between nodes or a word that is not understood is a doubt, and its text is
+//!   also read by `guess`, which looks for commands under several readings of the quotes. So what
+//!   the grammar misreads is at least asked, and what a rule forbids is found all the same.
+//! - The walk enters everything that could run: substitutions, functions, here-documents, branches.
+//! - What a limit cuts off is a doubt; what was found before it stays found.
+
+mod awk;
+mod builtins;
+mod environment;
+mod files;
+mod find;
+mod options;
+mod programs;
+mod scripts;
+mod sed;
+mod simple;
+mod statements;
+mod tree;
+mod word;
+mod words;
+mod wrappers;
+
+#[cfg(test)]
+mod tests;
+
+pub(in crate::policy) use word::{Piece, Word};
+
+use crate::limits;
+
+/// A shell command, read.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Script {
+    /// Everything it would do, as far as that can be told.
+    pub(in crate::policy) parts: Vec<Part>,
+    /// Whether some of the text was not understood, so that `guess` has to look as well.
+    pub(in crate::policy) murky: bool,
+    /// Commands so far, the same one again counted again.
+    commands: usize,
+}
+
+/// One thing that a script does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::policy) enum Part {
+    /// It runs a program.
+    Command(Command),
+    /// It uses a file.
+    File(FileUse),
+    /// It does something that no rule about commands or files speaks of.
+    Doubt(Doubt),
+}
+
+/// A program and its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::policy) struct Command {
+    /// The program first.
+    pub(in crate::policy) words: Vec<Word>,
+    /// What a rule has to say before it may run.
+    pub(in crate::policy) cover: Cover,
+}
+
+/// How much a rule has to say about a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::policy) enum Cover {
+    /// It only leads to other parts, or may be one; rules can forbid it and need not allow it.
+    Shadow,
+    /// Its words are known to be harmless: any rule about the program allows it.
+    Known,
+    /// Nothing is known of its words: a rule allows it when every word stands in the text.
+    Unknown,
+    /// Others of this program are known to be harmless and this is none of them: a rule allows it that
+    /// names more of it than the program.
+    Unlisted(String),
+    /// Something speaks against it: only a rule that names it word for word allows it.
+    Against(String),
+}
+
+/// What is done with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::policy) enum Access {
+    /// Its content or its entry is read.
+    Read,
+    /// It is written, made, moved or removed.
+    Write,
+    /// The word may be a file: rules may forbid it, and need not allow it.
+    Maybe,
+}
+
+/// A file that is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::policy) struct FileUse {
+    /// How.
+    pub(in crate::policy) access: Access,
+    /// Which; `~` at the start of a text is the home.
+    pub(in crate::policy) path: Word,
+    /// What a relative path begins at, where that is known.
+    pub(in crate::policy) cwd: Option<String>,
+}
+
+/// Why a script is not simply allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::policy) struct Doubt {
+    /// Whether it is refused and not only asked.
+    pub(in crate::policy) refused: bool,
+    /// In words.
+    pub(in crate::policy) why: String,
+}
+
+impl Script {
+    /// Reads a command that would be started in `cwd`.
+    pub(in crate::policy) fn read(text: &str, cwd: Option<&str>) -> Self {
+        let mut script = Self::default();
+        if let Some(words) = tree::plain_words(text) {
+            // Without quotes, operators and expansions a shell splits at blanks and does no more.
+            let words = words.map(|word| Word::Text(word.to_owned())).collect();
+            let mut walk = statements::Walk::new(&mut script, cwd);
+            walk.simple(simple::Simple::of(words));
+        } else {
+            statements::Walk::new(&mut script, cwd).script(text, 0);
+        }
+        if !script.parts.iter().any(|part| matches!(part, Part::Command(_))) {
+            script.doubt("there is no command in it");
+        }
+        script
+    }
+
+    /// Notes that a person should look.
+    fn doubt(&mut self, why: impl Into<String>) {
+        self.note(false, why.into());
+    }
+
+    /// Notes that it should not run at all.
+    fn refuse(&mut self, why: impl Into<String>) {
+        self.note(true, why.into());
+    }
+
+    /// Notes that some of the text was not understood.
+    fn unread(&mut self, why: impl Into<String>) {
+        self.murky = true;
+        self.note(false, why.into());
+    }
+
+    fn note(&mut self, refused: bool, why: String) {
+        self.push(Part::Doubt(Doubt { refused, why }));
+    }
+
+    /// Adds a part once. Past the limit only what could be refused is of interest, and that is what
+    /// every further part might be: so the limit itself is noted, and the walk ends elsewhere.
+    fn push(&mut self, part: Part) {
+        if self.parts.len() < limits::SCRIPT_PARTS && !self.parts.contains(&part) {
+            self.parts.push(part);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.parts.len() + 1 >= limits::SCRIPT_PARTS
+    }
+}

@@ -1,0 +1,130 @@
+//! From text to a tree, and whether the tree can be believed. The grammar is an editor's: it skips
+//! what it does not expect and goes on. So each character must stand in a token, or be a blank
+//! between two; a tree for which that is not so is walked all the same, but as one that is not
+//! understood.
+//!
+//! The grammar's own scanner is C and looks characters up in tables of a byte: one beyond that makes it
+//! read where nothing is. So it is given one letter for each byte that is not a plain character, which
+//! to a shell is part of a word as well; words are then cut from the true text, at the same places.
+
+use std::{cell::RefCell, ops::ControlFlow};
+
+use tree_sitter::{Node, ParseOptions, Parser, Tree};
+
+use crate::limits;
+
+thread_local! {
+    /// A parser is a buffer: it is kept because making one costs more than reading most commands.
+    static PARSER: RefCell<Option<Parser>> = RefCell::new(fresh());
+}
+
+fn fresh() -> Option<Parser> {
+    let mut parser = Parser::new();
+    parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
+    Some(parser)
+}
+
+/// The tree of a text; `None` when it takes longer than a command may take. The work is counted in
+/// steps and not in time, so that the same text always has the same answer.
+pub(super) fn parse(text: &str) -> Option<Tree> {
+    if text.matches("<<").count() > limits::HERE_DOCUMENTS {
+        return None;
+    }
+    let bytes: Vec<u8> = text.bytes().map(|b| if is_plain_byte(b) { b } else { b'x' }).collect();
+    PARSER.with(|slot| {
+        let mut slot = slot.borrow_mut();
+        let parser = slot.as_mut()?;
+        parser.reset();
+        let mut left = limits::PARSE_STEPS;
+        let mut count = |_: &tree_sitter::ParseState| {
+            left = left.saturating_sub(1);
+            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let options = ParseOptions::new().progress_callback(&mut count);
+        let mut chunk = |at: usize, _| bytes.get(at..).unwrap_or_default();
+        parser.parse_with_options(&mut chunk, None, Some(options))
+    })
+}
+
+const fn is_plain_byte(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\t' | b' '..=b'~')
+}
+
+/// Why a tree cannot be believed.
+pub(super) fn mistake(root: Node<'_>, text: &str) -> Option<&'static str> {
+    if root.has_error() {
+        return Some("the command cannot be read as bash");
+    }
+    let ends = text.get(..root.start_byte()).is_none_or(is_blank)
+        && text.get(root.end_byte()..).is_none_or(is_blank);
+    if ends { gap(root, text, 0) } else { Some("an end of the command cannot be read") }
+}
+
+/// Whether characters within a node stand in none of its tokens.
+fn gap(node: Node<'_>, text: &str, depth: usize) -> Option<&'static str> {
+    if depth > limits::TREE_DEPTH {
+        return Some("the command is nested deeper than is analysed");
+    }
+    if node.kind() == "comment" && !begins_comment(text, node.start_byte()) {
+        return Some("a `#` stands where it may not begin a comment");
+    }
+    // Their text is read from the source and not from the tokens.
+    let own_text = matches!(node.kind(), "string" | "heredoc_body");
+    let mut cursor = node.walk();
+    let mut at = node.start_byte();
+    let mut parts = 0_usize;
+    for part in node.children(&mut cursor) {
+        parts += 1;
+        if !own_text && !text.get(at..part.start_byte()).is_none_or(is_blank) {
+            return Some("some characters of the command have no place in its reading");
+        }
+        at = at.max(part.end_byte());
+        if let Some(why) = gap(part, text, depth + 1) {
+            return Some(why);
+        }
+    }
+    let rest = parts > 0 && !own_text && !text.get(at..node.end_byte()).is_none_or(is_blank);
+    rest.then_some("some characters of the command have no place in its reading")
+}
+
+fn is_blank(gap: &str) -> bool {
+    let joined = gap.replace("\\\n", "");
+    // A joined line without a blank at the joint is one word, which the grammar takes for two.
+    gap.is_empty() || (!joined.is_empty() && joined.chars().all(|c| matches!(c, ' ' | '\t' | '\n')))
+}
+
+fn begins_comment(text: &str, at: usize) -> bool {
+    let before = text.get(..at).and_then(|before| before.chars().next_back());
+    before.is_none_or(|c| matches!(c, ' ' | '\t' | '\n' | ';' | '&' | '|' | '(' | ')'))
+        && !text.get(..at).is_some_and(|before| before.ends_with("\\\n"))
+}
+
+/// Characters that programs or people read differently.
+pub(super) fn is_unseen(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\t'))
+        || (c.is_whitespace() && !c.is_ascii())
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The words of a command that has nothing to interpret: one program, no quotes, no operators. The
+/// tree of such a text is one command with these words, which a law of the tests holds against it.
+pub(super) fn plain_words(text: &str) -> Option<impl Iterator<Item = &str>> {
+    let plain = |c: char| {
+        c.is_ascii_alphanumeric()
+            || matches!(c, ' ' | '_' | '-' | '.' | '/' | ':' | ',' | '@' | '%' | '+' | '=')
+    };
+    let words = || text.split(' ').filter(|word| !word.is_empty());
+    let first = words().next()?;
+    let simple = text.len() <= limits::COMMAND_BYTES
+        && text.chars().all(plain)
+        && !first.contains('=')
+        && !KEYWORDS.contains(&first);
+    simple.then(words)
+}
+
+/// Words that begin more than a simple command. Those that declare variables have their own nodes.
+const KEYWORDS: &[&str] = &[
+    "if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac",
+    "in", "function", "select", "time", "coproc", "declare", "typeset", "export", "readonly",
+    "local", "unset", "unsetenv",
+];

@@ -1,0 +1,301 @@
+//! Programs that run a program named in their words. The simple ones are resolved: their options are
+//! known, so it is known where the other command begins. Of all others any word may begin one, and
+//! rules may forbid each.
+
+use super::{Cover, Piece, Word, builtins::basename, statements::Walk};
+
+/// How many levels one text within another counts for: a wrapper may hold a wrapper, but not for ever.
+pub(super) const NESTED: usize = 4;
+
+/// A program whose other command begins at a known word.
+#[derive(Debug)]
+struct Row {
+    name: &'static str,
+    /// Options without a value.
+    flags: &'static [&'static str],
+    /// Options with a value, in the same word or the next.
+    values: &'static [&'static str],
+    /// Words before the other command.
+    leading: usize,
+    /// Whether running under it is harmless where the other command is.
+    transparent: bool,
+}
+
+const fn row(
+    name: &'static str,
+    flags: &'static [&'static str],
+    values: &'static [&'static str],
+    leading: usize,
+    transparent: bool,
+) -> Row {
+    Row { name, flags, values, leading, transparent }
+}
+
+const ROWS: &[Row] = &[
+    row("time", &["-p"], &[], 0, true),
+    row("command", &["-p"], &[], 0, true),
+    row("builtin", &[], &[], 0, true),
+    row("exec", &["-c", "-l"], &["-a"], 0, true),
+    row("nohup", &[], &[], 0, false),
+    row("nice", &[], &["-n", "--adjustment"], 0, true),
+    row("ionice", &["-t"], &["-c", "-n"], 0, true),
+    row("setsid", &["-c", "-f", "-w"], &[], 0, false),
+    row("stdbuf", &[], &["-i", "-o", "-e", "--input", "--output", "--error"], 0, true),
+    row(
+        "timeout",
+        &["--foreground", "--preserve-status", "-v", "--verbose"],
+        &["-k", "-s", "--kill-after", "--signal"],
+        1,
+        true,
+    ),
+    row(
+        "xargs",
+        &["-0", "--null", "-r", "--no-run-if-empty", "-t", "--verbose", "-x", "--exit"],
+        &[
+            "-n",
+            "--max-args",
+            "-P",
+            "--max-procs",
+            "-L",
+            "--max-lines",
+            "-d",
+            "--delimiter",
+            "-s",
+            "-E",
+        ],
+        0,
+        true,
+    ),
+    row("busybox", &[], &[], 0, false),
+    row("toybox", &[], &[], 0, false),
+];
+
+/// Programs that run others in ways that are not resolved here.
+const LOOSE: &[&str] = &[
+    "chroot",
+    "chrt",
+    "coproc",
+    "dash",
+    "doas",
+    "docker",
+    "entr",
+    "env",
+    "fd",
+    "flock",
+    "kubectl",
+    "ltrace",
+    "make",
+    "nsenter",
+    "npm",
+    "npx",
+    "parallel",
+    "perf",
+    "podman",
+    "runuser",
+    "script",
+    "ssh",
+    "strace",
+    "su",
+    "sudo",
+    "systemd-run",
+    "taskset",
+    "unbuffer",
+    "unshare",
+    "uvx",
+    "valgrind",
+    "watch",
+    "xargs",
+    "gdb",
+    "proot",
+    "fakeroot",
+    "pkexec",
+    "start-stop-daemon",
+    "rlwrap",
+    "expect",
+    "screen",
+    "tmux",
+    "nohup",
+];
+
+const SHELLS: &[&str] =
+    &["bash", "sh", "dash", "ash", "zsh", "ksh", "mksh", "fish", "rbash", "csh", "tcsh"];
+/// Programs that run what comes by their input when nothing else is named.
+const INTERPRETERS: &[&str] = &[
+    "python", "python2", "python3", "perl", "ruby", "node", "php", "lua", "tclsh", "guile", "deno",
+    "bun", "R",
+];
+
+impl Walk<'_> {
+    /// A program that is not the shell's own.
+    pub(super) fn program(&mut self, program: &str, words: &[Word]) {
+        let name = basename(program);
+        if name == "env" {
+            return self.env(words);
+        }
+        if name == "xargs" || ROWS.iter().any(|row| row.name == name) {
+            let (name, looks_up) = (name.to_owned(), words.get(1).and_then(Word::text));
+            if name == "command" && matches!(looks_up, Some("-v" | "-V")) {
+                return self.runs(words.to_vec(), Cover::Known);
+            }
+            return self.wrapped(&name, words);
+        }
+        if SHELLS.contains(&name) {
+            return self.shell(words);
+        }
+        if INTERPRETERS.contains(&name) {
+            let code = words.get(1).and_then(Word::text);
+            if words.len() < 2 || code.is_some_and(|text| text == "-" || text.starts_with("/dev/"))
+            {
+                self.script.refuse(format!("{name} reads what it runs from its input"));
+            }
+        }
+        if LOOSE.contains(&name) {
+            self.shadows(words);
+        }
+        if name == "find" {
+            return self.find(program, words);
+        }
+        self.known(program, words);
+    }
+
+    fn wrapped(&mut self, name: &str, words: &[Word]) {
+        let Some(row) = ROWS.iter().find(|row| row.name == name) else { return };
+        self.runs(words.to_vec(), if row.transparent { Cover::Shadow } else { Cover::Unknown });
+        let Some(mut rest) = inner(row, words) else {
+            self.script.doubt(format!("an option of {name} is not understood"));
+            return self.shadows(words);
+        };
+        if name == "xargs" {
+            if rest.is_empty() {
+                rest.push(Word::Text("echo".to_owned()));
+            }
+            // What comes by its input may also be nothing.
+            self.runs(rest.clone(), Cover::Shadow);
+            rest.push(Word::Shape(vec![Piece::Split]));
+        }
+        if rest.is_empty() {
+            return self.script.doubt(format!("{name} has no command to run"));
+        }
+        self.inner(rest);
+    }
+
+    /// A command within a command.
+    pub(super) fn inner(&mut self, words: Vec<Word>) {
+        self.aside(|walk| walk.deeper(|walk| drop(walk.simple(super::simple::Simple::of(words)))));
+    }
+
+    /// Every later word as the beginning of a command, and every text that could be a script.
+    pub(super) fn shadows(&mut self, words: &[Word]) {
+        for at in 1..words.len().min(crate::limits::COMMAND_WORDS) {
+            let rest = words.get(at..).unwrap_or_default();
+            let program = rest.first().and_then(Word::text).map(basename);
+            if program.is_some_and(|program| SHELLS.contains(&program)) {
+                // It looks at the words behind it as this does.
+                return self.deeper(|walk| walk.shell(rest));
+            }
+            self.runs(rest.to_vec(), Cover::Shadow);
+            if let Some(text) = rest.first().and_then(Word::text).filter(|text| text.contains(' '))
+            {
+                let text = text.to_owned();
+                self.nested(&text, true);
+            }
+        }
+    }
+
+    fn env(&mut self, words: &[Word]) {
+        self.runs(words.to_vec(), if words.len() == 1 { Cover::Known } else { Cover::Shadow });
+        let mut rest = words.get(1..).unwrap_or_default().iter();
+        while let Some(word) = rest.as_slice().first() {
+            let start = word.start();
+            let assigned = start.split_once('=').filter(|(name, _)| super::words::is_name(name));
+            if let Some((name, _)) = assigned {
+                let (name, value) = (name.to_owned(), word.without(&format!("{name}=")));
+                self.judge_assignment(&name, &value.unwrap_or_else(Word::unknown), false);
+            } else if matches!(start, "-i" | "-" | "--ignore-environment" | "-0" | "--null" | "--")
+            {
+                if word.text().is_none() {
+                    break;
+                }
+            } else if start.starts_with('-') || word.text().is_none() {
+                self.script.doubt("an option of env is not understood");
+                return self.shadows(words);
+            } else {
+                break;
+            }
+            rest.next();
+        }
+        if !rest.as_slice().is_empty() {
+            self.inner(rest.as_slice().to_vec());
+        } else if words.len() > 1 {
+            self.script.doubt("env has no command to run");
+        }
+    }
+
+    /// A shell: with a text it is one more script; without one it reads from its input.
+    fn shell(&mut self, words: &[Word]) {
+        let is_bash = words.first().and_then(Word::text).is_some_and(|name| name == "bash");
+        match words.get(1..).unwrap_or_default() {
+            [option, code, rest @ ..] if option.text() == Some("-c") => {
+                let Some(text) = code.text().map(str::to_owned) else {
+                    self.script.refuse("a shell runs text that is known only when it runs");
+                    return self
+                        .runs(words.to_vec(), Cover::Against("its text is computed".to_owned()));
+                };
+                let exact = is_bash && rest.is_empty();
+                self.runs(words.to_vec(), if exact { Cover::Shadow } else { Cover::Unknown });
+                self.nested(&text, true);
+            }
+            rest => {
+                let script = rest.iter().find(|word| !word.start().starts_with(['-', '+']));
+                let from = |word: &Word| {
+                    word.text().is_none_or(|t| t.starts_with("/dev/") || t.starts_with("/proc/"))
+                };
+                let has_code = rest.iter().any(|word| {
+                    let text = word.start();
+                    text.starts_with('-') && !text.starts_with("--") && text.contains('c')
+                });
+                let version = rest.iter().any(|word| word.text() == Some("--version"));
+                if !version && !has_code && script.is_none_or(from) {
+                    self.script.refuse("a shell reads what it runs from its input");
+                }
+                self.shadows(words);
+                let why = "what a script does is not known here".to_owned();
+                self.runs(words.to_vec(), Cover::Against(why));
+            }
+        }
+    }
+}
+
+/// The command that a wrapper runs; `None` where its own words are not understood.
+fn inner(row: &Row, words: &[Word]) -> Option<Vec<Word>> {
+    let mut at = 1;
+    let mut leading = row.leading;
+    while let Some(word) = words.get(at) {
+        let text = word.text();
+        let attached = text.and_then(|text| text.split_once('=')).map(|(option, _)| option);
+        let glued = |text: &str| {
+            row.values.iter().any(|o| o.len() == 2 && text.len() > 2 && text.starts_with(o))
+        };
+        match text {
+            Some("--") => at += 1,
+            Some(text) if row.flags.contains(&text) => at += 1,
+            Some(text) if row.values.contains(&text) => {
+                words.get(at + 1)?.text()?;
+                at += 2;
+            }
+            Some(_) if attached.is_some_and(|option| row.values.contains(&option)) => at += 1,
+            Some(text) if glued(text) => at += 1,
+            Some(text) if text.starts_with('-') => return None,
+            Some(_) if leading > 0 => {
+                leading -= 1;
+                at += 1;
+            }
+            Some(_) => break,
+            None => break,
+        }
+        if text == Some("--") && leading == 0 {
+            break;
+        }
+    }
+    Some(words.get(at..).unwrap_or_default().to_vec())
+}
