@@ -1,6 +1,8 @@
 //! The two policies that ship, over whole files of commands: what is everyday goes without a question,
 //! what is not is stopped, and no way of writing a command weakens what is decided about it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use greenroom::config::PolicyFile;
 use greenroom_actors::{
     domain::{
