@@ -60,11 +60,8 @@ async fn a_vendor_that_takes_no_connection_is_given_up_after_the_time_that_was_s
     assert!((300..limits::CONNECT_MS).contains(&took), "{took} ms");
     let told = (failure.kind, failure.retryable, failure.unbilled);
     assert_eq!(told, (FailureKind::TimedOut, true, true), "{failure:?}");
-    assert_eq!(
-        failure.message,
-        format!("connect to {address}: no connection within 300 ms"),
-        "{failure:?}"
-    );
+    let told = format!(": connect to {address}: no connection within 300 ms");
+    assert!(failure.message.ends_with(&told), "{failure:?}");
 }
 
 /// A call on a clock in the test's hand.
@@ -146,7 +143,8 @@ async fn a_head_without_a_body_is_silence() {
         .await;
         let failure = call.ends_after(SET.idle_ms).await;
         assert_eq!((failure.kind, failure.retryable), (FailureKind::TimedOut, true), "{failure:?}");
-        assert_eq!(failure.message, "read the answer: silent for 11000 ms", "{kind:?}");
+        let silent = failure.message.ends_with(": read the answer: silent for 11000 ms");
+        assert!(silent, "{kind:?}: {failure:?}");
     }
 }
 
@@ -161,7 +159,8 @@ async fn an_answer_that_falls_silent_is_given_up_after_what_it_said() {
         let failure = call.ends_after(SET.idle_ms).await;
         let told = (failure.kind, failure.retryable, failure.unbilled);
         assert_eq!(told, (FailureKind::TimedOut, true, false), "{failure:?}");
-        assert_eq!(failure.message, "read the answer: silent for 11000 ms", "{kind:?}");
+        let silent = failure.message.ends_with(": read the answer: silent for 11000 ms");
+        assert!(silent, "{kind:?}: {failure:?}");
         seen("the connection is let go", || server.busy() == 0).await;
     }
 }
