@@ -16,6 +16,8 @@ use greenroom_actors::{
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use crate::telemetry::chain;
+
 pub(crate) use schema::Schema;
 
 /// Why a tool failed: `?` makes one of any error, and `.into()` one of a text. The model reads it
@@ -150,17 +152,6 @@ pub(crate) fn parse<A: DeserializeOwned>(whole: &str, args: &Args) -> Result<A, 
     })
 }
 
-/// A failure with all its causes.
-fn chain(error: &ToolError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 impl<A: JsonSchema + DeserializeOwned + Send + 'static> Tool for TypedTool<A> {
     fn spec(&self) -> ToolSpec {
         self.spec.clone()
@@ -183,7 +174,7 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> Tool for TypedTool<A> {
                 Err(error) if error.is::<Stopped>() => {
                     ToolOutcome::Cancelled { effect_unknown: false }
                 }
-                Err(error) => ToolOutcome::Failed { output: Output::text(chain(&error)) },
+                Err(error) => ToolOutcome::Failed { output: Output::text(chain(error.as_ref())) },
             }
         })
     }

@@ -20,8 +20,9 @@ use super::{
     CliError, Common, Done,
     ending::shell,
     look,
-    screen::{Screen, Tone, chain, counted, wrapped},
+    screen::{Screen, Tone, counted, wrapped},
 };
+use crate::telemetry::chain;
 
 /// `greenroom doctor`.
 #[derive(Args, Debug)]

@@ -249,18 +249,6 @@ pub(super) fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
-/// An error with what caused it, in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a text cannot fail.
-        let _written = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
-}
-
 /// A moment as people read it.
 pub(super) fn moment(at: Timestamp) -> String {
     at.utc()

@@ -21,6 +21,7 @@ use crate::{
     app::{self, AppError, Served},
     config::Settings,
     registry::{Model, Registry, Skill},
+    telemetry::chain,
 };
 
 use super::{
@@ -181,12 +182,6 @@ pub(super) async fn auth(
         Screen::print(&table(&wide, &columns, &told.iter().map(row).collect::<Vec<_>>()))?;
     }
     Ok(if is_well { Done::Well } else { Done::Badly })
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// A vendor's failure in one line.

@@ -18,6 +18,8 @@ use greenroom_actors::{
 };
 use serde::de::DeserializeOwned;
 
+use crate::telemetry::chain;
+
 use super::custody::{Custody, End, Order, Report, StartError, Why, Wishes};
 
 /// What a command runs with.
@@ -164,11 +166,6 @@ fn in_words(error: &StartError, order: &Order) -> String {
         | StartError::Refused(_)
         | StartError::Lost => chain(error),
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What came of it, for the model.
