@@ -9,7 +9,8 @@
 //! ```text
 //!   loading ──log folded──▶ live ──nothing to do, doors empty──▶ stops (asleep)
 //!      │                     │ panic ─────────────▶ failed: its wing starts it again
-//!      └─missing, damaged    └ fenced, store gone ▶ stops with that reason
+//!      │                     └ fenced, store gone ▶ stops with that reason
+//!      └─missing, damaged, store away──▶ turning away ──doors empty──▶ stops with that reason
 //! ```
 
 pub(crate) mod house;
@@ -64,12 +65,20 @@ pub(crate) struct Start {
 pub(crate) enum Stage {
     Loading(Box<Loading>),
     Live(Box<Live>),
+    TurningAway(Box<TurningAway>),
 }
 
 pub(crate) struct Loading {
     start: Start,
     _task: Owned,
     waiting: VecDeque<SessionMsg>,
+}
+
+/// A session without a log to go on from: it answers who is inside already, then it leaves.
+pub(crate) struct TurningAway {
+    start: Start,
+    failed: LoadFailed,
+    reason: &'static str,
 }
 
 /// Reasons with which a session stops by itself; its wing reads them.
@@ -124,11 +133,18 @@ impl Actor for Session {
             Stage::Loading(loading) => {
                 if let SessionMsg::Loaded(result) = message {
                     let waiting = std::mem::take(&mut loading.waiting);
-                    if let Some(next) = self.loaded(&myself, &loading.start, *result, waiting) {
-                        *stage = next;
-                    }
+                    *stage = self.loaded(&myself, &loading.start, *result, waiting);
                 } else if !matches!(message, SessionMsg::Tick) {
                     loading.waiting.push_back(message);
+                }
+            }
+            Stage::TurningAway(leaving) => {
+                if leaving.may_begin_with(&message) {
+                    let start = leaving.start.again(forks(&message));
+                    *stage = self.loading(myself, start, VecDeque::from([message]));
+                } else {
+                    leaving.turn_away(message);
+                    leaving.leave(&myself);
                 }
             }
         }
@@ -141,6 +157,7 @@ impl Stage {
         match self {
             Self::Loading(loading) => loading.start.session,
             Self::Live(live) => live.id(),
+            Self::TurningAway(leaving) => leaving.start.session,
         }
     }
 }
@@ -167,7 +184,7 @@ impl Session {
         start: &Start,
         result: LoadResult,
         waiting: VecDeque<SessionMsg>,
-    ) -> Option<Stage> {
+    ) -> Stage {
         let failed = match result {
             Ok(loaded) => {
                 if loaded.state.opened.is_none()
@@ -175,7 +192,7 @@ impl Session {
                     && let Some(base) = waiting.iter().find_map(forks)
                 {
                     let start = start.again(Some(base));
-                    return Some(self.loading(myself.clone(), start, waiting));
+                    return self.loading(myself.clone(), start, waiting);
                 }
                 let house = Arc::clone(&self.house);
                 let doors = start.doors.clone();
@@ -184,27 +201,27 @@ impl Session {
                 for message in waiting {
                     live.handle(message);
                 }
-                return Some(Stage::Live(Box::new(live)));
+                return Stage::Live(Box::new(live));
             }
             Err(failed) => failed,
         };
         // Somebody who may bring it into being came while the first look found nothing.
         if matches!(failed, LoadFailed::Missing) && waiting.iter().any(creates) {
             let start = start.again(waiting.iter().find_map(forks));
-            return Some(self.loading(myself.clone(), start, waiting));
+            return self.loading(myself.clone(), start, waiting);
         }
-        self.give_up(myself, start.session, &failed, waiting);
-        None
+        self.give_up(myself, start, failed, waiting)
     }
 
     fn give_up(
         &self,
         myself: &ActorRef<SessionMsg>,
-        session: SessionId,
-        failed: &LoadFailed,
+        start: &Start,
+        failed: LoadFailed,
         waiting: VecDeque<SessionMsg>,
-    ) {
-        let reason = match failed {
+    ) -> Stage {
+        let session = start.session;
+        let reason = match &failed {
             LoadFailed::Missing => left::MISSING,
             LoadFailed::Damaged(why) => {
                 let reason = why.clone();
@@ -220,19 +237,39 @@ impl Session {
                 left::SUSPENDED
             }
         };
+        let leaving = TurningAway { start: start.again(None), failed, reason };
         for message in waiting {
-            if let SessionMsg::Request(counted) = message {
-                match failed {
-                    LoadFailed::Missing => refuse(counted.body, Rejected::NotOpened),
-                    LoadFailed::Damaged(why) => {
-                        refuse(counted.body, Rejected::Quarantined { reason: why.clone() });
-                    }
-                    // The reply port closes; whoever asked asks again until its own deadline.
-                    LoadFailed::Unavailable(_) | LoadFailed::Poisoned(_) => {}
-                }
-            }
+            leaving.turn_away(message);
         }
-        myself.stop(Some(reason.to_owned()));
+        leaving.leave(myself);
+        Stage::TurningAway(Box::new(leaving))
+    }
+}
+
+impl TurningAway {
+    /// Whether this one may bring into being what was not there.
+    fn may_begin_with(&self, message: &SessionMsg) -> bool {
+        matches!(self.failed, LoadFailed::Missing) && creates(message)
+    }
+
+    fn turn_away(&self, message: SessionMsg) {
+        let SessionMsg::Request(counted) = message else { return };
+        match &self.failed {
+            LoadFailed::Missing => refuse(counted.body, Rejected::NotOpened),
+            LoadFailed::Damaged(why) => {
+                refuse(counted.body, Rejected::Quarantined { reason: why.clone() });
+            }
+            // The reply port closes; whoever asked asks again until its own deadline.
+            LoadFailed::Unavailable(_) | LoadFailed::Poisoned(_) => {}
+        }
+    }
+
+    /// Stops once nobody is inside. Its doors are shut then: who comes later is sent to its wing,
+    /// behind the news of its end, so no question is lost in the mailbox of one that stops.
+    fn leave(&self, myself: &ActorRef<SessionMsg>) {
+        if self.start.doors.close_if_empty() {
+            myself.stop(Some(self.reason.to_owned()));
+        }
     }
 }
 
