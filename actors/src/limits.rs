@@ -328,7 +328,9 @@ pub const SCRIPT_DEPTH: usize = 48;
 /// Commands in one script that rules alone may allow; a longer one is read by a person.
 pub const SCRIPT_COMMANDS: usize = 50;
 /// Commands and files of one script that are judged; more is asked, after those were judged.
-pub const SCRIPT_PARTS: usize = 256;
+pub const SCRIPT_PARTS: usize = 512;
+/// Files among them, so that however many words a command has, there is room for the command.
+pub const SCRIPT_FILES: usize = 256;
 /// Folders that a script may be in at once, one for each `cd` that may have failed.
 pub const SCRIPT_FOLDERS: usize = 8;
 /// Words of one part of a command that may begin another one.
