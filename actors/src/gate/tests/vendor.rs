@@ -74,6 +74,38 @@ async fn a_vendor_that_says_nothing_is_left_is_not_called_before_its_window_ends
     }
 }
 
+/// On threads, for the pause must be told amid the actor's work. Where it falls is chance, so there
+/// are many rounds: a gate that books a call under another lock than that under which it was decided
+/// fails one of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_that_is_told_while_a_crowd_is_let_in_holds_whoever_is_not_in() {
+    const CROWD: usize = 40;
+    for round in 0..200 {
+        let house = House::new(64).await;
+        let (to, mut passes) = mpsc::channel(100);
+        drop(house.task(0, FAR, &to));
+        let (_, pass) = next(&mut passes).await;
+        let none = Some(Allowance { limit: 1_000, remaining: 0, reset_ms: 1_000 });
+        pass.heard(&RateLimits { requests: none, ..RateLimits::default() });
+        pass.ended(End::Answered);
+        (1..=CROWD as u128).for_each(|who| drop(house.task(who, FAR, &to)));
+        house.waiting(CROWD).await;
+        house.clock.forward_to(Timestamp(2_000));
+        eventually(|| house.gate.figures().waiting <= CROWD - round % CROWD).await;
+        house.gate.pause(10_000);
+        // All who were let in have heard of it, so nothing is booked any more.
+        let mut inside = Vec::new();
+        while inside.len() < CROWD - house.gate.figures().waiting {
+            inside.push(next(&mut passes).await);
+        }
+        let mut another = Queue::new(1);
+        another.put(0, claim(999), ());
+        let next = house.gate.known().next(&another, Timestamp(2_000));
+        let Next::Wait { until: Some(until) } = next else { panic!("{round}: {next:?}") };
+        assert!(until >= Timestamp(12_000), "{round}: {until:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_little_a_vendor_has_left_is_spread_over_its_window() {
     let house = House::new(64).await;
