@@ -155,7 +155,7 @@ async fn while_a_vendor_is_down_one_calls_at_a_time_and_when_it_is_back_all_do()
     let waits: Vec<_> = (100..150).filter_map(|who| house.gate.waits_for(session(who))).collect();
     assert_eq!(waits.len(), 49, "the one that calls does not wait");
     assert_eq!(waits[0], "gate key: the vendor is down, a probe is on its way");
-    assert_eq!(house.gate.bars().breaker, Stage::Probing);
+    assert!(matches!(house.gate.bars().breaker, Stage::Probing { .. }));
     probe.ended(BROKEN);
     // The second is broken off, and the gate's actor dies before the third.
     house.clock.forward_to(Timestamp(6_000));
@@ -191,6 +191,25 @@ async fn a_probe_whose_task_had_gone_before_its_turn_is_none() {
     house.waiting(1).await;
     house.clock.forward_to(Timestamp(3_000));
     assert_eq!(next(&mut passes).await.0, 101);
+}
+
+#[tokio::test]
+async fn a_probe_whose_answer_comes_as_a_whole_keeps_nobody_until_its_deadline() {
+    let house = House::new(64).await;
+    break_down(&house).await;
+    let (to, mut passes) = mpsc::channel(100);
+    drop(house.task(100, FAR, &to));
+    house.waiting(1).await;
+    house.clock.forward_to(Timestamp(3_000));
+    let (_, silent) = next(&mut passes).await;
+    drop(house.task(101, FAR, &to));
+    house.waiting(1).await;
+    house.clock.forward_to(Timestamp(3_000).plus_ms(limits::GATE_PROBE_MAX_MS));
+    let (who, another) = next(&mut passes).await;
+    assert_eq!(who, 101);
+    another.began();
+    assert_eq!(house.gate.bars().breaker, Stage::Closed);
+    drop(silent);
 }
 
 #[tokio::test]
