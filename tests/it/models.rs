@@ -88,7 +88,7 @@ async fn at_the_end_of_its_chain_a_turn_fails_and_says_why() {
     let TurnOutcome::Failed { reason } = ended(&stage.runtime, session, "k").await else {
         panic!("it did not fail");
     };
-    assert_eq!(reason, "the model call failed 1 times: broken off");
+    assert_eq!(reason, "the model call failed once: broken off");
     // A provider that nobody configured is no reason to take another than the declared one.
     let lost = Stage::set(first, |harness| harness.agent(lead())).await;
     let session = say(&lost.runtime, "lead", "k", "go").await;
@@ -126,6 +126,15 @@ async fn a_limit_is_waited_out_however_often_and_whoever_looks_sees_until_when()
     assert_eq!(outcome.text(), "There.");
     let took = still.clock.now().since_ms(start);
     assert!(took >= 12 * 40_000, "{took} ms are less than the vendor asked for");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_kept_whatever_its_vendor_calls_the_model() {
+    let name = "m".repeat(limits::EVENT_BYTES);
+    let script = format!("agent teller\n    served-by {name}\n    say There.\n");
+    let stage = Stage::set(&script, |harness| harness.agent(agent("teller", &[], &[]))).await;
+    let session = say(&stage.runtime, "teller", "k", "go").await;
+    assert_eq!(ended(&stage.runtime, session, "k").await.text(), "There.");
 }
 
 /// What is heard of a session until its turn has ended: pieces of text.
