@@ -122,7 +122,7 @@ async fn talk(
                 if let Some(pass) = pass.filter(|_| !std::mem::replace(&mut began, true)) {
                     pass.began();
                 }
-                if house.bus.is_heard(id.session) {
+                if house.bus.pieces_are_heard(id.session) {
                     given_out.store(true, Ordering::Relaxed);
                     house.bus.publish(Note::Delta { call: id, event });
                 }
