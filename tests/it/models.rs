@@ -13,6 +13,7 @@ use greenroom_actors::{
         model::ModelEvent,
         outcome::TurnOutcome,
     },
+    limits,
     ports::Clock as _,
     scripted::ScriptedModel,
     testing::harness::{Harness, bounded, ended, events, say},
