@@ -149,6 +149,9 @@ pub const REASON_BYTES: usize = 2_048;
 pub const KEY_BYTES: usize = 512;
 /// A session's name: one line of a list.
 pub const NAME_BYTES: usize = 200;
+/// A model's name in an answer: servers on one's own machine say the path of a file there. It stands
+/// in the events of its call beside what was said.
+pub const MODEL_NAME_BYTES: usize = 1_024;
 
 /// Frames in one group commit.
 pub const COMMIT_FRAMES: usize = 256;

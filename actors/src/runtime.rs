@@ -100,6 +100,13 @@ impl Runtime {
         self.inner.bus.listen()
     }
 
+    /// Hears every frame of the house from now on, and none of the pieces between them. Who listens so
+    /// is nobody to whom an answer was shown in part.
+    #[must_use]
+    pub fn subscribe_to_frames(&self) -> Listener {
+        self.inner.bus.listen_to_frames()
+    }
+
     /// Hears what happens in one session from now on.
     #[must_use]
     pub fn follow(&self, session: SessionId) -> Listener {
