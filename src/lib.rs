@@ -53,7 +53,9 @@ pub use typed::{Stopped, ToolError, TypedTool};
 pub use greenroom_actors::{
     ModelProvider, Probe, ServiceError, Services, Tool, ToolCtx,
     domain::{
-        agent::{AgentSpec, InputPolicy, Limits, ModelChoice, RestartPolicy, Role, Sampling},
+        agent::{
+            AgentSpec, InputPolicy, Limits, ModelChoice, Reliability, RestartPolicy, Role, Sampling,
+        },
         budget::{Amount, Budget, Dimension, Shortage},
         catalog::{
             ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Status, Totals, TotalsOf,

@@ -295,6 +295,21 @@ pub const WRAP_TOKENS: u64 = 64;
 /// Output cap assumed when an agent names none.
 pub const OUTPUT_TOKENS: u64 = 8_192;
 
+/// Runs of a tool that are looked at to tell whether it works: what an agent does in a minute or two.
+pub const TOOL_RUNS: u32 = 6;
+/// So many of them failed, and its calls are asked about. Three failing commands are everyday work of
+/// an agent that mends a build; five of six are one that tries the same thing again and again.
+pub const TOOL_FAILURES: u32 = 5;
+/// Runs of longer ago say nothing: an hour.
+pub const TOOL_WINDOW_MS: u64 = 3_600_000;
+/// How long they are asked about: time for a person who looks in, and short enough that an agent to
+/// which nobody answers has its tool back within its turn.
+pub const TOOL_RAISED_MS: u64 = 600_000;
+/// So many runs in a row that worked, and the tool is as before.
+pub const TOOL_SUCCESSES: u32 = 3;
+/// The most of both that a user may set: what one session keeps of each tool that failed.
+pub const TOOL_RUNS_MAX: u32 = 64;
+
 /// One permission rule in bytes: the longest path, and a line of command, fit.
 pub const RULE_BYTES: usize = 4_096;
 /// Characters of a rule that an error shows.

@@ -288,7 +288,7 @@ instructions = "x"
         r#"
 f.toml:2:1: unknown key "instrutcions"
   2 | instrutcions = "x"
-    | ^^^^^^^^^^^^ expected one of "extends", "role", "model", "fallback", "instructions", "instructions_file", "tools", "routes", "budget", "limits", "sampling", "restart", "input", "permissions"
+    | ^^^^^^^^^^^^ expected one of "extends", "role", "model", "fallback", "instructions", "instructions_file", "tools", "routes", "budget", "limits", "sampling", "restart", "reliability", "input", "permissions"
     = did you mean "instructions"?
 "#,
     );
