@@ -30,6 +30,7 @@
 
 pub mod agents_file;
 pub mod app;
+pub mod channels;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -43,6 +44,7 @@ pub mod telemetry;
 pub mod tools;
 mod typed;
 
+pub use channels::{Asked, Channel, NoAnswer};
 pub use embed::{
     AnswerError, Approval, Builder, Inbox, Input, Runtime, Session, Tenant, TurnEvent, TurnStream,
     schema_of,

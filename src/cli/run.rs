@@ -116,7 +116,8 @@ pub(super) async fn run(
     let terminal = Terminal::open();
     config.options.layers = settings.rules.clone();
     config.options.places = settings.places();
-    if terminal.is_none() {
+    let is_asked_elsewhere = config.approvals.reach_somebody();
+    if terminal.is_none() && !is_asked_elsewhere {
         config.options.desk = Desk::Headless;
     }
     let mut signals = Signals::listen();
@@ -126,7 +127,7 @@ pub(super) async fn run(
         let listener = runtime.subscribe();
         let session = runtime.open(&agent, TenantId::from(TENANT)).await?;
         let mut stage = Stage::new(*screen, (session, agent), terminal, args.common.json);
-        stage.opened(&store)?;
+        stage.opened(&store, is_asked_elsewhere)?;
         let mut disk = Disk::watch(app.hindrance());
         let seen = (listener, &mut stage, &mut signals, &mut disk);
         let end = play(runtime, session, prompt, seen).await;
