@@ -11,6 +11,9 @@ use super::{
 
 const KEY: &str = "a key of the hook";
 
+/// A response made of what was heard.
+type Lie = fn(&Heard) -> (&'static str, String);
+
 /// A yes to what was heard.
 fn yes(heard: &Heard) -> String {
     let question = heard.json();
@@ -64,7 +67,7 @@ async fn a_server_that_is_away_is_tried_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_hostile_server_says_is_no_answer_and_the_api_still_can() {
-    let lies: [(&str, fn(&Heard) -> (&'static str, String)); 6] = [
+    let lies: [(&str, Lie); 6] = [
         ("too large", |heard| ("200 OK", format!("{}{}", yes(heard), " ".repeat(70_000)))),
         ("of another request", |heard| {
             let digest = heard.json()["digest"].as_str().expect("a digest").to_owned();
