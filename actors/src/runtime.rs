@@ -14,7 +14,7 @@ mod start;
 mod strike;
 
 pub use calls::CallError;
-pub use consult::Consulted;
+pub use consult::{Consulted, consulted};
 pub use reading::{HouseFigures, Reading, TreeNode};
 pub use render::RenderError;
 pub use start::{Deps, Options, Setup, StartError};

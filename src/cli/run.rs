@@ -25,7 +25,7 @@ use greenroom_actors::{
         outcome::TurnOutcome,
     },
     limits,
-    runtime::{CallError, Desk, Ended, Listener},
+    runtime::{CallError, Desk, Ended, Listener, consulted},
 };
 
 use crate::{
@@ -163,8 +163,9 @@ async fn others_at_work(store: &Path, agents: &[AgentSpec]) -> Result<BTreeSet<S
     let Some(reading) = app::look_if_any(store)? else { return Ok(BTreeSet::new()) };
     let rows = look::every(&reading, true).await?;
     let is_other = |row: &SessionRow| {
-        let is_ours =
-            row.tenant.as_str() == TENANT && agents.iter().any(|agent| agent.name == row.agent);
+        // Or its model is asked about one below it.
+        let is = |agent: &AgentSpec| row.agent == agent.name || row.agent == consulted(&agent.name);
+        let is_ours = row.tenant.as_str() == TENANT && agents.iter().any(is);
         matches!(row.status, Status::Running | Status::Waiting) && !is_ours
     };
     Ok(rows.iter().filter(|row| is_other(row)).map(|row| row.agent.to_string()).collect())

@@ -58,6 +58,12 @@ enum Word {
     Deny,
 }
 
+/// What an agent is called where its model is asked about those below it.
+#[must_use]
+pub fn consulted(agent: &AgentName) -> AgentName {
+    AgentName(format!("{agent}.asked"))
+}
+
 fn silent(why: impl Into<String>) -> Consulted {
     Consulted::Silent(why.into())
 }
@@ -137,7 +143,7 @@ impl Runtime {
 fn asked(parent: &State, link: &ParentLink) -> Option<Creation> {
     let opened = parent.opened.as_ref()?;
     let mut agent = opened.rendered.agent.clone();
-    agent.name = AgentName(format!("{}.asked", agent.name));
+    agent.name = consulted(&agent.name);
     agent.role = Role::default();
     agent.tools.clear();
     agent.routes.clear();

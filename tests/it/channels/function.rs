@@ -108,7 +108,7 @@ async fn who_takes_too_long_is_let_go_of_and_the_question_expires_as_a_no() {
     let (folder, uses, gone) = (Folder::new(), Arc::default(), Arc::new(AtomicUsize::new(0)));
     let mut hasty = clerk();
     hasty.name = "hasty".into();
-    hasty.limits.approval_ms = 300;
+    hasty.limits.approval_ms = 3_000;
     let runtime = house(folder.path(), &uses)
         .script("agent *\n  call pay {\"cents\": 900}\n then\n  say {last}")
         .agent(hasty)

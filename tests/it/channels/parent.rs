@@ -122,3 +122,44 @@ async fn a_parent_in_a_mode_that_asks_nothing_allows_nothing() {
     assert_eq!(uses.load(SeqCst), 0);
     runtime.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parents_model_that_was_asked_before_a_restart_is_not_asked_twice() {
+    let (folder, uses) = (Folder::new(), Arc::default());
+    let lead = || lead().allowed_tool("pay");
+    // What it said then was no answer, and stands.
+    let runtime = team(folder.path(), &uses, "hm").agent(lead()).start().await.unwrap();
+    let session = runtime.open("lead").await.unwrap();
+    let turn = session.send("go").await.unwrap();
+    let row = open(&runtime).await;
+    let consulted = greenroom::SessionId::consulted(row.id);
+    let answered = |events: &[Event]| (count(events, "turn_finished") == 1).then_some(());
+    logged(&runtime, consulted, "its model has answered", answered).await;
+    let before = events(&runtime, consulted).await;
+    drop(turn);
+    runtime.shutdown().await;
+
+    // After the restart another model would say yes; it is the first answer that counts.
+    let (asks, asked_at) = (Arc::new(AtomicUsize::new(0)), row.id);
+    let again = Arc::clone(&asks);
+    let runtime = team(folder.path(), &uses, YES)
+        .agent(lead())
+        .on_question(move |_| {
+            again.fetch_add(1, SeqCst);
+            std::future::pending()
+        })
+        .start()
+        .await
+        .unwrap();
+    seen("all ways are asked again", || asks.load(SeqCst) == 1).await;
+    assert_eq!(asked(&runtime, 1).await, [asked_at]);
+    runtime.decide(asked_at, Answer::Reject).await.expect("it is open still");
+    let clerk = runtime.session(asked_at.session);
+    goes_on(&runtime, &clerk).await;
+    assert_eq!(answered_by(&runtime, &clerk).await, ["host"]);
+    let after = events(&runtime, consulted).await;
+    let calls = |events: &[Event]| count(events, "model_call_started");
+    assert_eq!((calls(&before), calls(&after)), (1, 1), "its model was asked once");
+    assert_eq!(uses.load(SeqCst), 0);
+    runtime.shutdown().await;
+}
