@@ -211,11 +211,11 @@ impl App {
         // A dark house asks nobody anything.
         let mut approvals = if options.dark { Approvals::default() } else { approvals };
         approvals.away_from.extend(workspace.clone());
-        let ways = approvals.open(&secrets)?;
         // First of all: its host is a copy of this process, which is small now.
         if let Some(workspace) = workspace {
             tools.extend(hands::hands(&workspace, &store)?);
         }
+        let ways = approvals.open(&secrets)?;
         if let Some(script) = script {
             let model = ScriptedModel::parse(&script)?.with_clock(Arc::new(SystemClock));
             providers.push(Arc::new(model));
