@@ -6,6 +6,7 @@
 //! `docs/agents-file.md`.
 
 mod agents;
+mod approvals;
 mod budgets;
 mod models;
 mod permissions;
@@ -31,6 +32,7 @@ use crate::{
 };
 
 pub use crate::document::Mistakes;
+pub use approvals::{Approvals, Webhook};
 pub(crate) use permissions::rules;
 pub use providers::{KeyAt, ProviderSpec};
 
@@ -53,6 +55,8 @@ pub struct AgentsFile {
     pub stand_ins: Vec<StandIn>,
     /// Values that tools find by name.
     pub services: BTreeMap<String, String>,
+    /// How questions reach somebody.
+    pub approvals: Approvals,
 }
 
 /// A tool that touches nothing and always gives the same answer: for trials, as a script is.
@@ -80,8 +84,17 @@ impl std::fmt::Debug for World<'_> {
     }
 }
 
-const KEYS: [&str; 8] =
-    ["agents", "models", "providers", "registry", "tools", "budgets", "permissions", "services"];
+const KEYS: [&str; 9] = [
+    "agents",
+    "models",
+    "providers",
+    "registry",
+    "tools",
+    "budgets",
+    "permissions",
+    "approvals",
+    "services",
+];
 
 impl AgentsFile {
     /// Reads a file; `name` is what to call it in an error.
@@ -107,6 +120,7 @@ impl AgentsFile {
         let tools = tools::read(all, world);
         let budgets = budgets::named(all);
         self.services = tools::services(all);
+        self.approvals = approvals::read(all);
         let drafts =
             agents::read(all, &agents::Parts { models: &models, tools: &tools, budgets }, world);
         self.lead = team::check(all, &drafts, &models);

@@ -3,6 +3,8 @@
 
 #[path = "cli/agents.rs"]
 mod agents;
+#[path = "cli/channels.rs"]
+mod channels;
 #[path = "cli/newcomer.rs"]
 mod newcomer;
 #[path = "cli/orders.rs"]

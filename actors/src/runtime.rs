@@ -3,6 +3,7 @@
 
 mod acting;
 mod calls;
+mod consult;
 mod images;
 mod patience;
 mod reading;
@@ -13,6 +14,7 @@ mod start;
 mod strike;
 
 pub use calls::CallError;
+pub use consult::{Consulted, consulted};
 pub use reading::{HouseFigures, Reading, TreeNode};
 pub use render::RenderError;
 pub use start::{Deps, Options, Setup, StartError};

@@ -28,7 +28,7 @@ use crate::{
 };
 
 use super::{
-    AppError, Config, clock, hands,
+    AppError, Approvals, Config, clock, hands,
     vendors::{self, Served},
     workspace,
 };
@@ -101,11 +101,14 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     let providers = served.iter().map(|one| Arc::new(one.vendor.clone()) as _);
     config.providers.extend(providers);
     config.tools = workspace::tools(&file.agents, agents, store)?;
+    let works_here = !config.tools.is_empty() || hands::are_wanted(&file.agents);
     config.tools.push(Arc::new(Fetch::new(clock())));
     config.tools.extend(file.stand_ins.into_iter().map(|tool| Arc::new(Canned(tool)) as _));
     for (name, value) in file.services {
         config.services = config.services.with(&name, value)?;
     }
+    config.approvals = Approvals::of(file.approvals, environment, folder(agents));
+    config.approvals.away_from.extend(works_here.then(|| PathBuf::from(".")));
     // Where it is started from, as for any program that works on files.
     config.workspace = hands::are_wanted(&file.agents).then(|| PathBuf::from("."));
     config.agents = file.agents;

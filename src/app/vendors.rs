@@ -176,13 +176,9 @@ impl Ways<'_> {
 /// variables that is set. A vendor's credential never goes to an address that a file gives, unless
 /// the file names it as well.
 fn key(spec: &ProviderSpec, environment: &Environment, folder: &Path) -> Key {
-    let variable = |name: &str| {
-        let value = environment.variables.find(name);
-        Key::Variable { name: name.to_owned(), value }
-    };
+    let variable = |name: &str| found(&KeyAt::Variable(name.to_owned()), environment, folder);
     match (&spec.key, preset(spec.kind)) {
-        (Some(KeyAt::Variable(name)), _) => variable(name),
-        (Some(KeyAt::File(path)), _) => Key::File(folder.join(path)),
+        (Some(at), _) => found(at, environment, folder),
         (None, _) if spec.base_url.is_some() => Key::None,
         (None, Ok(preset)) => {
             let usual = preset.key_variables.first().filter(|_| preset.key == KeyNeed::Needed);
@@ -190,6 +186,16 @@ fn key(spec: &ProviderSpec, environment: &Environment, folder: &Path) -> Key {
             name.map_or(Key::None, variable)
         }
         (None, Err(_)) => Key::None,
+    }
+}
+
+/// A credential where somebody says that it is.
+pub(super) fn found(at: &KeyAt, environment: &Environment, folder: &Path) -> Key {
+    match at {
+        KeyAt::Variable(name) => {
+            Key::Variable { name: name.clone(), value: environment.variables.find(name) }
+        }
+        KeyAt::File(path) => Key::File(folder.join(path)),
     }
 }
 
