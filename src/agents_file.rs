@@ -10,6 +10,7 @@ mod budgets;
 mod models;
 mod permissions;
 mod providers;
+mod search;
 mod team;
 mod tools;
 
@@ -33,6 +34,7 @@ use crate::{
 pub use crate::document::Mistakes;
 pub(crate) use permissions::rules;
 pub use providers::{KeyAt, ProviderSpec};
+pub use search::SearchSpec;
 
 /// What a file comes to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,6 +53,8 @@ pub struct AgentsFile {
     pub prices: PriceBook,
     /// Tools that always give the same answer.
     pub stand_ins: Vec<StandIn>,
+    /// Whom the search tool asks.
+    pub search: Option<SearchSpec>,
     /// Values that tools find by name.
     pub services: BTreeMap<String, String>,
 }
@@ -104,7 +108,7 @@ impl AgentsFile {
         let providers = providers::read(all);
         let models =
             models::read(all, &models::Parts { providers, registry: &self.registry }, world);
-        let tools = tools::read(all, world);
+        let mut tools = tools::read(all, world);
         let budgets = budgets::named(all);
         self.services = tools::services(all);
         let drafts =
@@ -114,6 +118,7 @@ impl AgentsFile {
         self.prices = models.prices();
         self.providers = models.providers();
         self.scripts = models.scripts();
+        self.search = tools.search();
         self.stand_ins = tools.stand_ins;
     }
 }

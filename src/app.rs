@@ -131,6 +131,12 @@ pub enum AppError {
     },
     /// What it offers to its tools.
     #[error(transparent)]
+    /// The search service's credential.
+    #[error("search service")]
+    SearchKey(#[source] KeyError),
+    /// Its address, which may hold a credential.
+    #[error("search service: its url is no address")]
+    SearchUrl,
     Service(#[from] ServiceError),
     /// The folder in which commands are to run.
     #[error("use the workspace {path}")]

@@ -14,6 +14,7 @@ pub mod output;
 #[cfg(target_os = "linux")]
 mod shell;
 
-pub(crate) use self::fetch::Fetch;
 #[cfg(target_os = "linux")]
 pub use self::{command::Bench, exec::Exec, shell::Shell};
+pub mod web;
+pub(crate) use self::{fetch::Fetch, web::WebSearch};

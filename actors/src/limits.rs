@@ -405,6 +405,16 @@ pub const FETCH_REDIRECTS: u32 = 5;
 pub const FETCH_BYTES: usize = 4 * 1024 * 1024;
 /// The whole time of one `fetch`: a slow page takes 10 s.
 pub const FETCH_MS: u64 = 60_000;
+/// Results of one search that a model may ask for: the most that usual services give at once.
+pub const SEARCH_RESULTS: usize = 20;
+/// How many it gets where it does not say.
+pub const SEARCH_RESULTS_USUAL: usize = 8;
+/// Bytes of the words that are searched for: a service takes 400 characters, of up to 4 bytes each.
+pub const SEARCH_QUERY_BYTES: usize = 1_600;
+/// Characters of a result's title and of its text, each: 20 results are 4,000 tokens at most.
+pub const SEARCH_CHARS: usize = 400;
+/// Characters of a result's address: longer ones are trackers'.
+pub const SEARCH_LINK_CHARS: usize = 2_000;
 /// Orders for processes that wait for the host of tools: as many as a pool of the default size
 /// starts in 30 rounds; the host takes one within a millisecond.
 pub const TOOL_ORDERS: usize = 1_024;

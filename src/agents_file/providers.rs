@@ -221,7 +221,7 @@ fn place(name: &Placed<String>, table: &Section<'_, '_>, kind: &Preset) -> Optio
 }
 
 /// Notes a credential that stands in the file itself.
-fn secrets(table: &Section<'_, '_>) {
+pub(super) fn secrets(table: &Section<'_, '_>) {
     for key in SECRETS.into_iter().filter(|key| table.has(key)) {
         let what = format!("`{key}` holds a credential, and a file like this is passed around");
         table.sheet.note_secret(table.place(key), what, REFERENCE.to_owned());
@@ -231,7 +231,7 @@ fn secrets(table: &Section<'_, '_>) {
 const REFERENCE: &str =
     "api_key_env = \"VARIABLE\", or api_key_file = \"FILE\" that only you may read";
 
-fn key(table: &Section<'_, '_>) -> Option<KeyAt> {
+pub(super) fn key(table: &Section<'_, '_>) -> Option<KeyAt> {
     if table.has("api_key_env") && table.has("api_key_file") {
         let what = "both `api_key_env` and `api_key_file` are given".to_owned();
         table.sheet.note(table.place("api_key_file"), what, "one of them".to_owned());

@@ -14,6 +14,7 @@ use greenroom_actors::domain::{
 use super::*;
 
 mod fallback;
+mod search;
 mod vendors;
 
 /// Stands above every case, in lines below its own numbers: a model that all agents have.
