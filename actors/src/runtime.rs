@@ -8,6 +8,7 @@ mod patience;
 mod reading;
 mod release;
 mod render;
+mod scrub;
 mod start;
 #[cfg(feature = "testing")]
 mod strike;
@@ -15,6 +16,7 @@ mod strike;
 pub use calls::CallError;
 pub use reading::{HouseFigures, Reading, TreeNode};
 pub use render::RenderError;
+pub use scrub::Scrub;
 pub use start::{Deps, Options, Setup, StartError};
 #[cfg(feature = "testing")]
 pub use strike::Victim;
