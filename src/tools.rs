@@ -15,6 +15,8 @@ pub mod output;
 mod shell;
 
 #[cfg(target_os = "linux")]
+pub mod hearing;
+#[cfg(target_os = "linux")]
 pub use self::{command::Bench, exec::Exec, shell::Shell};
 pub mod web;
 pub(crate) use self::{fetch::Fetch, web::WebSearch};

@@ -434,6 +434,9 @@ pub const TOOL_RUN_MS: u64 = 120_000;
 /// What is kept of the beginning and of the end of each pipe: 64 KiB are a thousand lines, and four
 /// of them what one call holds in memory, whatever the tool writes.
 pub const TOOL_OUTPUT_BYTES: usize = 64 * 1024;
+/// What is kept of each pipe beside that, for a person who wants the whole: both of them and what is
+/// said about them fit into one blob.
+pub const TOOL_KEPT_BYTES: u64 = BLOB_BYTES as u64 / 2 - (1 << 20);
 /// Seconds of one processor for a process: an hour's build is the largest everyday work.
 pub const TOOL_CPU_S: u64 = 3_600;
 /// Memory that a process may write: what a linker of a large program takes.
