@@ -2,6 +2,12 @@
 //! instructions, a script, files, the output of processes, errors, a vendor's answer, key files, an
 //! address with a password. Then everything that is written, told or shown is searched for them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::string_slice,
+    reason = "test code: its helpers stand outside test functions, and cut what they wrote themselves"
+)]
+
 use std::{
     fmt::Write as _,
     io::{Read as _, Write as _},

@@ -3,6 +3,8 @@
 //! that what holds is once the rules and once what stands behind them. A server on loopback and a
 //! folder beside the workspace are the world outside; the one effect that is allowed is seen by both.
 
+#![allow(clippy::unwrap_used, reason = "test code: its helpers stand outside test functions")]
+
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},

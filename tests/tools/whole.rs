@@ -158,12 +158,11 @@ async fn no_part_of_a_long_output_holds_a_secret() {
     let session = runtime.spawn(&agent).await.unwrap();
     let house = House { _folder: folder, runtime, session };
     // In the head, the middle, the tail and over both cuts; written in two halves with a pause.
-    let command = format!(
-        "a='sk-canary-7Q'; b='x9/Zp+04'; say() {{ printf %s \"$a\"; printf '%s\\n' \"$b\"; }}
-         for i in {{1..9000}}; do say; done; head -c 65528 /dev/zero | tr '\\0' x; printf %s $a$b
-         seq 1 20000; say | base64; say | xxd -p 2>/dev/null; say"
-    );
-    let (preview, whole) = kept(&house, &command).await;
+    let command =
+        "a='sk-canary-7Q'; b='x9/Zp+04'; say() { printf %s \"$a\"; printf '%s\\n' \"$b\"; }
+         for i in {1..9000}; do say; done; head -c 65528 /dev/zero | tr '\\0' x; printf %s $a$b
+         seq 1 20000; say | base64; say | xxd -p 2>/dev/null; say";
+    let (preview, whole) = kept(&house, command).await;
     assert!(whole.matches("[redacted]").count() >= 9_002, "{}", whole.len());
     for text in [preview, whole] {
         for part in ["sk-canary", "x9/Zp+04", "c2stY2FuYXJ5", "736b2d63616e617279"] {
