@@ -1,6 +1,7 @@
 //! What custody adds to the start of a process: `true` started, ended, reaped and told of, under every
 //! layer that this machine has, layer by layer, and bare; in a small process and in one that holds
-//! half a GiB, as a runtime with many sessions does. Run it with `cargo bench --bench custody`;
+//! half a GiB, as a runtime with many sessions does; and with four other tools that spin, which a
+//! neighbour should hardly notice. Run it with `cargo bench --bench custody`;
 //! `--quick` does fewer.
 
 #![allow(
@@ -22,7 +23,10 @@ use std::{
 
 use greenroom::{
     clock::SystemClock,
-    tools::custody::{Custody, End, Layer, Options, Order, Wishes},
+    tools::{
+        custody::{Custody, End, Layer, Options, Order, Wishes},
+        hearing::Hearing,
+    },
 };
 use greenroom_actors::ports::Cancel;
 
@@ -40,7 +44,8 @@ fn order() -> Order {
 
 async fn ours(custody: &Custody, order: &Order) -> Duration {
     let (_sender, cancel) = Cancel::channel();
-    let wishes = Wishes { clock: &SystemClock, after_ms: 60_000, cancel };
+    let wishes =
+        Wishes { clock: &SystemClock, after_ms: 60_000, cancel, hearing: Hearing::default() };
     let begun = Instant::now();
     let report = custody.run(order, wishes).await.unwrap();
     let took = begun.elapsed();
@@ -67,6 +72,29 @@ async fn pairs(custody: &Custody, count: usize) -> (Vec<Duration>, Vec<Duration>
     held.sort();
     free.sort();
     (held, free)
+}
+
+/// The same while four tools use all the processor they get.
+async fn beside_spinners(custody: &Custody, count: usize) -> (Vec<Duration>, Vec<Duration>) {
+    let spinner = Order {
+        program: PathBuf::from("/bin/sh"),
+        argv: ["sh", "-c", "while :; do :; done"].map(Into::into).into(),
+        ..order()
+    };
+    let (stop, cancel) = Cancel::channel();
+    let mut spinners = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (custody, spinner, cancel) = (custody.clone(), spinner.clone(), cancel.clone());
+        spinners.spawn(async move {
+            let hearing = Hearing::default();
+            let wishes = Wishes { clock: &SystemClock, after_ms: 600_000, cancel, hearing };
+            custody.run(&spinner, wishes).await.unwrap();
+        });
+    }
+    let times = pairs(custody, count).await;
+    stop.send_replace(true);
+    spinners.join_all().await;
+    times
 }
 
 fn ms(times: &[Duration], percent: usize) -> f64 {
@@ -103,6 +131,8 @@ fn main() {
         let none = Custody::start(options).unwrap();
         let (held, free) = pairs(&none, count).await;
         rows.push(row("no layer", &held, &free));
+        let (held, free) = beside_spinners(&full, count).await;
+        rows.push(row("every layer, 4 others spin", &held, &free));
         let ballast = vec![1_u8; HELD];
         let (held, free) = pairs(&full, count).await;
         rows.push(row("every layer, 512 MiB held", &held, &free));

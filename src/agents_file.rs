@@ -11,6 +11,7 @@ mod budgets;
 mod models;
 mod permissions;
 mod providers;
+mod search;
 mod team;
 mod tools;
 
@@ -35,6 +36,7 @@ pub use crate::document::Mistakes;
 pub use approvals::{Approvals, Webhook};
 pub(crate) use permissions::rules;
 pub use providers::{KeyAt, ProviderSpec};
+pub use search::SearchSpec;
 
 /// What a file comes to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +55,8 @@ pub struct AgentsFile {
     pub prices: PriceBook,
     /// Tools that always give the same answer.
     pub stand_ins: Vec<StandIn>,
+    /// Whom the search tool asks.
+    pub search: Option<SearchSpec>,
     /// Values that tools find by name.
     pub services: BTreeMap<String, String>,
     /// How questions reach somebody.
@@ -117,7 +121,7 @@ impl AgentsFile {
         let providers = providers::read(all);
         let models =
             models::read(all, &models::Parts { providers, registry: &self.registry }, world);
-        let tools = tools::read(all, world);
+        let mut tools = tools::read(all, world);
         let budgets = budgets::named(all);
         self.services = tools::services(all);
         self.approvals = approvals::read(all);
@@ -128,6 +132,7 @@ impl AgentsFile {
         self.prices = models.prices();
         self.providers = models.providers();
         self.scripts = models.scripts();
+        self.search = tools.search();
         self.stand_ins = tools.stand_ins;
     }
 }

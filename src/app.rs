@@ -11,6 +11,7 @@ mod vendors;
 mod workspace;
 
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -20,7 +21,7 @@ use greenroom_actors::{
     domain::{agent::AgentSpec, ids::ProviderName, usage::PriceBook},
     owned::Owned,
     ports::{Clock, JournalError, ModelProvider, Services, Tool},
-    runtime::{Deps, Options, Reading, Setup, StartError},
+    runtime::{Deps, Options, Reading, Scrub, Setup, StartError},
     scripted::{ScriptError, ScriptedModel},
 };
 
@@ -40,6 +41,7 @@ use crate::{
 
 pub use crate::channels::Channel;
 pub use crate::store::Holder;
+pub use crate::tools::output::plain;
 pub use channels::{Approvals, Hook};
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{Crew, TENANT, check, crew, tools};
@@ -137,6 +139,12 @@ pub enum AppError {
         #[source]
         source: KeyError,
     },
+    /// The search service's credential.
+    #[error("search service")]
+    SearchKey(#[source] KeyError),
+    /// Its address, which may hold a credential.
+    #[error("search service: its url is no address")]
+    SearchUrl,
     /// What it offers to its tools.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -205,22 +213,32 @@ impl App {
             services,
             approvals,
             secrets,
-            options,
+            mut options,
             vendors: _,
         } = config;
         // A dark house asks nobody anything.
         let mut approvals = if options.dark { Approvals::default() } else { approvals };
         approvals.away_from.extend(workspace.clone());
         // First of all: its host is a copy of this process, which is small now.
-        if let Some(workspace) = workspace {
-            tools.extend(hands::hands(&workspace, &store)?);
-        }
+        let holder = workspace.as_ref().map(|_| hands::hold()).transpose()?;
+        options.custody = holder.as_ref().map(hands::Holder::level);
+        let scrub = secrets.clone();
+        options.scrub = Scrub::new(move |text| match scrub.clean(text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(clean) => Some(clean),
+        });
         let ways = approvals.open(&secrets)?;
         if let Some(script) = script {
             let model = ScriptedModel::parse(&script)?.with_clock(Arc::new(SystemClock));
             providers.push(Arc::new(model));
         }
-        let store = Arc::new(Store::open(&store, StoreOptions::default())?);
+        let path = store;
+        let store = Arc::new(Store::open(&path, StoreOptions::default())?);
+        if let (Some(holder), Some(workspace)) = (holder, workspace) {
+            let blobs = Arc::clone(&store) as _;
+            let around = hands::Around { store: &path, blobs, secrets: &secrets };
+            tools.extend(hands::hands(holder, &workspace, &around)?);
+        }
         let mut setup = Setup::new(deps(&store));
         setup.options = options;
         setup.agents = agents;

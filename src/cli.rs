@@ -8,6 +8,7 @@ mod ending;
 mod look;
 mod metrics;
 mod orders;
+mod output;
 mod permissions;
 mod progress;
 mod run;
@@ -89,6 +90,10 @@ enum Command {
     ///
     /// With --json each frame is a line.
     Log(look::LogArgs),
+    /// Print what a tool call gave back, whole
+    ///
+    /// A model reads the beginning and the end of a long output; here is all of it that was kept.
+    Output(output::OutputArgs),
     /// List what waits for a person's answer
     Approvals(look::PlainArgs),
     /// Sum tokens and money
@@ -191,6 +196,15 @@ enum CliError {
         shell(store)
     )]
     NoApproval { text: String, store: PathBuf },
+    /// No such call, or it has not ended.
+    #[error(
+        "no call {call:?} of {session} has an output; `greenroom log {session} --store {}` shows its calls",
+        shell(store)
+    )]
+    NoOutput { call: String, session: SessionId, store: PathBuf },
+    /// Its place is empty.
+    #[error("read the output of {call}: the store has lost its {bytes} bytes")]
+    LostOutput { call: String, bytes: u64 },
     /// Somebody was faster, or it was too late.
     #[error("answer {approval}: it is not open any more: {how}")]
     NotOpen { approval: ApprovalId, how: String },
@@ -288,6 +302,7 @@ fn run(command: Command, settings: &Settings, screen: &Screen) -> Result<Done, C
             Command::Tree(args) => look::tree(&args, settings, screen).await,
             Command::Sessions(args) => look::sessions(&args, settings, screen).await,
             Command::Log(args) => look::log(&args, settings, screen).await,
+            Command::Output(args) => output::run(&args, settings).await,
             Command::Approvals(args) => look::approvals(&args, settings, screen).await,
             Command::Totals(args) => look::totals(&args, settings, screen).await,
             Command::Metrics(args) => metrics::run(&args, settings).await,

@@ -9,11 +9,18 @@ pub mod custody;
 #[cfg(target_os = "linux")]
 mod exec;
 mod fetch;
+#[cfg(target_os = "linux")]
 pub mod files;
+#[cfg(not(target_os = "linux"))]
+#[path = "tools/files/elsewhere.rs"]
+pub mod files;
+#[cfg(target_os = "linux")]
+pub mod hearing;
 pub mod output;
 #[cfg(target_os = "linux")]
 mod shell;
+pub mod web;
 
-pub(crate) use self::fetch::Fetch;
 #[cfg(target_os = "linux")]
 pub use self::{command::Bench, exec::Exec, shell::Shell};
+pub(crate) use self::{fetch::Fetch, web::WebSearch};

@@ -142,6 +142,13 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> TypedTool<A> {
 /// What the whole is called that a model gives a tool.
 const ARGUMENTS: &str = "the arguments";
 
+/// A tool's arguments as their struct has them, or what is wrong with them. A key that stands twice is
+/// no argument: who decided may have read the other one.
+pub(crate) fn arguments<A: DeserializeOwned>(args: &Args) -> Result<A, String> {
+    args.object().map_err(|error| chain(&error))?;
+    parse(ARGUMENTS, args)
+}
+
 /// What the struct itself says: it has the last word.
 pub(crate) fn parse<A: DeserializeOwned>(whole: &str, args: &Args) -> Result<A, String> {
     let mut json = serde_json::Deserializer::from_str(&args.0);
@@ -159,13 +166,13 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> Tool for TypedTool<A> {
 
     fn check(&self, args: &Args) -> Result<(), String> {
         self.schema.check(args)?;
-        parse::<A>(ARGUMENTS, args).map(drop)
+        arguments::<A>(args).map(drop)
     }
 
     fn run(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome> {
         let run = Arc::clone(&self.run);
         Box::pin(async move {
-            let args = match parse::<A>(ARGUMENTS, &args) {
+            let args = match arguments::<A>(&args) {
                 Ok(args) => args,
                 Err(why) => return ToolOutcome::Failed { output: Output::text(why) },
             };
@@ -180,7 +187,7 @@ impl<A: JsonSchema + DeserializeOwned + Send + 'static> Tool for TypedTool<A> {
     }
 
     fn probe(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, Probe> {
-        match (&self.probe, parse::<A>(ARGUMENTS, &args)) {
+        match (&self.probe, arguments::<A>(&args)) {
             (Some(probe), Ok(args)) => probe(ctx, args),
             (None, _) | (_, Err(_)) => Box::pin(std::future::ready(Probe::Unknown)),
         }

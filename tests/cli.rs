@@ -3,12 +3,18 @@
 
 #[path = "cli/agents.rs"]
 mod agents;
+#[path = "cli/canaries.rs"]
+mod canaries;
 #[path = "cli/channels.rs"]
 mod channels;
+#[path = "cli/hijacked.rs"]
+mod hijacked;
 #[path = "cli/newcomer.rs"]
 mod newcomer;
 #[path = "cli/orders.rs"]
 mod orders;
+#[path = "cli/output.rs"]
+mod output;
 #[path = "cli/permissions.rs"]
 mod permissions;
 #[path = "cli/run.rs"]

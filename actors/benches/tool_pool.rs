@@ -1,5 +1,5 @@
-//! Who should run tools: slots and tasks that sessions own, a bare semaphore, or the workers of
-//! ractor's `Factory`. The same jobs, the same eight places; prints the ratios. Run it with
+//! Who should run tools: slots and tasks that sessions own, a bare semaphore, bare tokio tasks that
+//! take jobs from channels, or the workers of ractor's `Factory`. The same jobs, the same eight places; prints the ratios. Run it with
 //! `cargo bench -p greenroom-actors --features testing --bench tool_pool`.
 
 #![allow(
@@ -136,6 +136,30 @@ async fn semaphore(jobs: u64, work: Work) -> Duration {
     start.elapsed()
 }
 
+/// The least that runs anything: tasks that wait at a bounded channel each, served in turn. Nobody is
+/// fair, nobody owns a job, and nobody can stop one.
+async fn workers(jobs: u64, work: Work) -> Duration {
+    let count = Count::new(jobs);
+    let (mut doors, mut tasks) = (Vec::new(), Vec::new());
+    for _ in 0..PLACES {
+        let (door, mut queue) = tokio::sync::mpsc::channel::<Work>(1_024);
+        let count = count.clone();
+        doors.push(door);
+        tasks.push(Owned::spawn(async move {
+            while let Some(work) = queue.recv().await {
+                work.run();
+                count.one();
+            }
+        }));
+    }
+    let start = Instant::now();
+    for no in 0..jobs as usize {
+        doors[no % doors.len()].send(work).await.expect("the worker lives");
+    }
+    count.all().await;
+    start.elapsed()
+}
+
 struct Hand;
 
 impl Worker for Hand {
@@ -223,12 +247,14 @@ async fn compare() {
         let work = Work(work);
         let bare = rate(jobs, |jobs| semaphore(jobs, work)).await;
         let ours = rate(jobs, |jobs| slots(jobs, work)).await;
+        let least = rate(jobs, |jobs| workers(jobs, work)).await;
         let theirs = rate(jobs, |jobs| factory(jobs, work)).await;
         println!(
-            "{name}: slots {ours:.0}/s, factory {theirs:.0}/s, semaphore {bare:.0}/s; \
-             slots = {:.2} x factory = {:.2} x semaphore",
+            "{name}: slots {ours:.0}/s, factory {theirs:.0}/s, semaphore {bare:.0}/s, workers \
+             {least:.0}/s; slots = {:.2} x factory = {:.2} x semaphore = {:.2} x workers",
             ours / theirs,
             ours / bare,
+            ours / least,
         );
     }
 }

@@ -443,6 +443,16 @@ pub const FETCH_REDIRECTS: u32 = 5;
 pub const FETCH_BYTES: usize = 4 * 1024 * 1024;
 /// The whole time of one `fetch`: a slow page takes 10 s.
 pub const FETCH_MS: u64 = 60_000;
+/// Results of one search that a model may ask for: the most that usual services give at once.
+pub const SEARCH_RESULTS: usize = 20;
+/// How many it gets where it does not say.
+pub const SEARCH_RESULTS_USUAL: usize = 8;
+/// Bytes of the words that are searched for: a service takes 400 characters, of up to 4 bytes each.
+pub const SEARCH_QUERY_BYTES: usize = 1_600;
+/// Characters of a result's title and of its text, each: 20 results are 4,000 tokens at most.
+pub const SEARCH_CHARS: usize = 400;
+/// Characters of a result's address: longer ones are trackers'.
+pub const SEARCH_LINK_CHARS: usize = 2_000;
 /// Orders for processes that wait for the host of tools: as many as a pool of the default size
 /// starts in 30 rounds; the host takes one within a millisecond.
 pub const TOOL_ORDERS: usize = 1_024;
@@ -462,6 +472,9 @@ pub const TOOL_RUN_MS: u64 = 120_000;
 /// What is kept of the beginning and of the end of each pipe: 64 KiB are a thousand lines, and four
 /// of them what one call holds in memory, whatever the tool writes.
 pub const TOOL_OUTPUT_BYTES: usize = 64 * 1024;
+/// What is kept of each pipe beside that, for a person who wants the whole: both of them and what is
+/// said about them fit into one blob.
+pub const TOOL_KEPT_BYTES: u64 = BLOB_BYTES as u64 / 2 - (1 << 20);
 /// Seconds of one processor for a process: an hour's build is the largest everyday work.
 pub const TOOL_CPU_S: u64 = 3_600;
 /// Memory that a process may write: what a linker of a large program takes.

@@ -9,6 +9,7 @@ mod patience;
 mod reading;
 mod release;
 mod render;
+mod scrub;
 mod start;
 #[cfg(feature = "testing")]
 mod strike;
@@ -17,6 +18,7 @@ pub use calls::CallError;
 pub use consult::{Consulted, consulted};
 pub use reading::{HouseFigures, Reading, TreeNode};
 pub use render::RenderError;
+pub use scrub::Scrub;
 pub use start::{Deps, Options, Setup, StartError};
 #[cfg(feature = "testing")]
 pub use strike::Victim;

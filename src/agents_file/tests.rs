@@ -15,6 +15,7 @@ use super::*;
 
 mod approvals;
 mod fallback;
+mod search;
 mod vendors;
 
 /// Stands above every case, in lines below its own numbers: a model that all agents have.

@@ -14,7 +14,11 @@ use greenroom_actors::{
 
 use crate::document::{Placed, Section, listed, near};
 
-use super::{StandIn, World, agents::is_word};
+use super::{
+    StandIn, World,
+    agents::is_word,
+    search::{self, SearchSpec},
+};
 
 /// Whose slots stand-ins take.
 const POOL: &str = "stand-ins";
@@ -26,6 +30,8 @@ pub(super) struct Tools {
     known: Vec<String>,
     pub(super) stand_ins: Vec<StandIn>,
     overlays: BTreeMap<String, Overlay>,
+    /// Whom the search tool asks; within, what was wrong with it.
+    search: Option<Option<SearchSpec>>,
 }
 
 impl Tools {
@@ -45,7 +51,14 @@ impl Tools {
             let known = || self.known.iter().map(String::as_str);
             let what = format!("agent {agent:?} has tool {value:?}, which does not exist");
             list.sheet.note_near(span.clone(), what, listed(known()), near(value, known()));
+        } else if value == search::NAME && self.search.is_none() {
+            search::missing(agent, name, list);
         }
+    }
+
+    /// Whom the search tool asks.
+    pub(super) fn search(&mut self) -> Option<SearchSpec> {
+        self.search.take().flatten()
     }
 }
 
@@ -65,6 +78,8 @@ pub(super) fn read(all: &Section<'_, '_>, world: &World<'_>) -> Tools {
         if let Some(why) = taken {
             let what = format!("tool {:?} {why}", name.value);
             section.sheet.note(name.span, what, "another name".to_owned());
+        } else if name.value == search::NAME && is_known {
+            tools.search = Some(search::read(&tool));
         } else if is_known {
             tools.overlays.insert(name.value, overlay(&tool));
         } else if tool.has("reply") {

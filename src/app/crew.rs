@@ -20,11 +20,13 @@ use greenroom_actors::{
 };
 
 use crate::{
-    agents_file::{AgentsFile, Mistakes, StandIn, World},
+    agents_file::{AgentsFile, Mistakes, SearchSpec, StandIn, World},
     clock::SystemClock,
     config::Environment,
+    providers::Key,
     registry::Registry,
-    tools::{Fetch, files},
+    telemetry::chain,
+    tools::{Fetch, WebSearch, files, web},
 };
 
 use super::{
@@ -38,11 +40,13 @@ pub const TENANT: &str = "default";
 
 /// What the tool is called that reads pages.
 const FETCH: &str = "fetch";
+/// And the one that finds them.
+const SEARCH: &str = "web_search";
 
 /// Tools that every crew may have, by name.
 #[must_use]
 pub fn tools() -> Vec<ToolName> {
-    let own = files::NAMES.into_iter().chain([FETCH]).map(ToolName::from);
+    let own = files::NAMES.into_iter().chain([FETCH, SEARCH]).map(ToolName::from);
     own.chain(hands::names()).collect()
 }
 
@@ -57,6 +61,8 @@ pub struct Crew {
     pub served: Vec<Served>,
     /// What is known about models.
     pub registry: Registry,
+    /// The search service's credential, where one of the agents may search.
+    search: Option<Key>,
 }
 
 impl Crew {
@@ -70,7 +76,10 @@ impl Crew {
             let provider = one.spec.name.clone();
             one.ready().map_err(|source| AppError::Key { provider, source })?;
         }
-        Ok(())
+        match self.search.as_ref().map(Key::find) {
+            Some(Err(source)) => Err(AppError::SearchKey(source)),
+            Some(Ok(_)) | None => Ok(()),
+        }
     }
 
     /// Whether an agent's model is served there, or one that it falls back to.
@@ -103,6 +112,16 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     config.tools = workspace::tools(&file.agents, agents, store)?;
     let works_here = !config.tools.is_empty() || hands::are_wanted(&file.agents);
     config.tools.push(Arc::new(Fetch::new(clock())));
+    let mut search = None;
+    if let Some(spec) = file.search {
+        environment.secrets.learn_address(&spec.url);
+        let key = spec.key.as_ref().map(|at| vendors::key_at(at, environment, folder(agents)));
+        let key = key.unwrap_or(Key::None).watched(&environment.secrets);
+        config.tools.push(Arc::new(WebSearch::new(clock(), service(spec, key.clone())?)));
+        let searches =
+            file.agents.iter().any(|agent| agent.tools.contains_key(&ToolName::from(SEARCH)));
+        search = searches.then_some(key);
+    }
     config.tools.extend(file.stand_ins.into_iter().map(|tool| Arc::new(Canned(tool)) as _));
     for (name, value) in file.services {
         config.services = config.services.with(&name, value)?;
@@ -113,7 +132,15 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     config.workspace = hands::are_wanted(&file.agents).then(|| PathBuf::from("."));
     config.agents = file.agents;
     config.prices = file.prices;
-    Ok(Crew { config, lead: file.lead, served, registry: file.registry })
+    Ok(Crew { config, lead: file.lead, served, registry: file.registry, search })
+}
+
+/// The search service as the tool asks it.
+fn service(spec: SearchSpec, key: Key) -> Result<web::Service, AppError> {
+    let SearchSpec { shape, url, is_private, key: _ } = spec;
+    let url = url.parse().map_err(|_no_url| AppError::SearchUrl)?;
+    let key = Arc::new(move || key.find().map_err(|error| chain(&error)));
+    Ok(web::Service { shape, url, is_private, key })
 }
 
 /// Reads an agents file and what it names, and sets nothing up.

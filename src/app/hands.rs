@@ -5,8 +5,10 @@ use std::{path::Path, sync::Arc};
 
 use greenroom_actors::{
     domain::{agent::AgentSpec, ids::ToolName},
-    ports::Tool,
+    ports::{Blobs, Tool},
 };
+
+use crate::telemetry::redact::Secrets;
 
 use super::AppError;
 
@@ -20,18 +22,65 @@ pub(super) fn are_wanted(agents: &[AgentSpec]) -> bool {
     agents.iter().any(|agent| names().any(|name| agent.tools.contains_key(&name)))
 }
 
+/// Who holds their processes.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub(super) struct Holder(crate::tools::custody::Custody);
+/// Who holds their processes.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+pub(super) enum Holder {}
+
+#[cfg(target_os = "linux")]
+impl Holder {
+    /// The layers in force, and why others are not.
+    pub(super) fn level(&self) -> String {
+        self.0.level().to_string()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Holder {
+    /// Who holds none is never had.
+    pub(super) fn level(&self) -> String {
+        match *self {}
+    }
+}
+
+/// What the tools work on beside their workspace.
+pub(super) struct Around<'a> {
+    /// The store's file: its log is nobody's to read or write but the runtime's, wherever it lies.
+    pub(super) store: &'a Path,
+    /// Where long outputs are kept.
+    pub(super) blobs: Arc<dyn Blobs>,
+    /// What is masked in what they print.
+    pub(super) secrets: &'a Secrets,
+}
+
+/// Starts custody. It is a copy of this process, which is small as long as nothing else has started.
+#[cfg(target_os = "linux")]
+pub(super) fn hold() -> Result<Holder, AppError> {
+    use crate::tools::custody::{Custody, Options};
+    Ok(Holder(Custody::start(Options::default())?))
+}
+
 /// The tools themselves.
 #[cfg(target_os = "linux")]
-pub(super) fn hands(workspace: &Path, store: &Path) -> Result<Vec<Arc<dyn Tool>>, AppError> {
+pub(super) fn hands(
+    holder: Holder,
+    workspace: &Path,
+    around: &Around<'_>,
+) -> Result<Vec<Arc<dyn Tool>>, AppError> {
     use crate::{
         clock::SystemClock,
-        tools::{Bench, Exec, Shell, custody},
+        tools::{Bench, Exec, Shell},
     };
-    let custody = custody::Custody::start(custody::Options::default())?;
     let at = |source| AppError::Workspace { path: workspace.to_owned(), source };
-    let mut bench = Bench::new(custody, Arc::new(SystemClock), workspace).map_err(at)?;
-    // The log is nobody's to read or write but the runtime's, wherever it lies.
-    let store = std::path::absolute(store).map_err(at)?;
+    let bench = Bench::new(holder.0, Arc::new(SystemClock), workspace).map_err(at)?;
+    let store = std::path::absolute(around.store).map_err(at)?;
+    let folder = store.parent().unwrap_or(Path::new("/"));
+    let mut bench =
+        bench.masking(around.secrets.clone()).keeping(Arc::clone(&around.blobs), folder);
     for part in ["", "-wal", "-shm", ".lock"] {
         let mut name = store.clone().into_os_string();
         name.push(part);
@@ -42,8 +91,18 @@ pub(super) fn hands(workspace: &Path, store: &Path) -> Result<Vec<Arc<dyn Tool>>
 
 /// Processes are held on Linux only, and none is started that is not.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn hands(_workspace: &Path, _store: &Path) -> Result<Vec<Arc<dyn Tool>>, AppError> {
+pub(super) fn hold() -> Result<Holder, AppError> {
     Err(AppError::Custody)
+}
+
+/// Who holds none is never had.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn hands(
+    holder: Holder,
+    _workspace: &Path,
+    _around: &Around<'_>,
+) -> Result<Vec<Arc<dyn Tool>>, AppError> {
+    match holder {}
 }
 
 /// What would hold a tool's process on this machine: in force, and missing with the reasons.

@@ -94,6 +94,7 @@ pub(super) async fn tree(
         let node = reading.tree(root).await?;
         trees.push(tree::shown(&reading, node).await?);
     }
+    tree::held(&reading, &mut trees).await?;
     let text = if args.common.json {
         serde_json::to_string_pretty(&trees)?
     } else if trees.is_empty() {

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use greenroom_actors::{
     domain::{
         catalog::{Status, Totals},
+        house::HouseEvent,
         ids::{AgentName, SessionId, TenantId},
         outcome::TurnOutcome,
         usage::NanoUsd,
@@ -14,7 +15,7 @@ use greenroom_actors::{
 };
 use serde::Serialize;
 
-use super::screen::{Cell, Column, Screen, Tone, counted, cut, grouped, table};
+use super::screen::{Cell, Column, Screen, Tone, counted, cut, grouped, table, wrapped};
 
 /// Columns that leave room for last words beside a whole id.
 const WIDE: usize = 120;
@@ -42,6 +43,9 @@ pub(super) struct Shown {
     own: Totals,
     subtree: Totals,
     children: Vec<Shown>,
+    /// What holds the processes of tools, at the root of a tree alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custody: Option<String>,
 }
 
 /// Reads what a tree leaves out.
@@ -72,8 +76,23 @@ pub(super) fn shown<'a>(
             own: node.own,
             subtree: node.subtree,
             children,
+            custody: None,
         })
     })
+}
+
+/// Says at each root what holds the processes of tools, as the runtime that started last did.
+pub(super) async fn held(reading: &Reading, trees: &mut [Shown]) -> Result<(), CallError> {
+    let mut custody = None;
+    // A house log that cannot be read is the doctor's to tell.
+    let events = reading.house().await.or_else(|error| damage(error).map(|_why| Vec::new()))?;
+    for event in events {
+        if let HouseEvent::Booted { custody: held, .. } = event {
+            custody = held;
+        }
+    }
+    trees.iter_mut().for_each(|tree| tree.custody.clone_from(&custody));
+    Ok(())
 }
 
 /// Why one log cannot be read, in words; an error where it is not the log's fault.
@@ -130,6 +149,10 @@ pub(super) fn draw(screen: &Screen, trees: &[Shown]) -> String {
     trees.iter().for_each(|tree| all += tree.subtree);
     text += "\n";
     text += &sum(&all);
+    if let Some(custody) = trees.first().and_then(|tree| tree.custody.as_ref()) {
+        let says = format!("tools: held by {custody}");
+        text += &format!("\n{}", wrapped(&says, screen.width, "       ".len()));
+    }
     text
 }
 

@@ -49,6 +49,11 @@ impl Guard {
         Self { lookup: Arc::new(System), judge }
     }
 
+    /// Everybody, for an address that whoever set this up has named.
+    pub(crate) fn open() -> Self {
+        Self { lookup: Arc::new(System), judge: |_address| Ok(()) }
+    }
+
     /// With another look-up, and this machine's own network open: tests have their servers there.
     #[cfg(test)]
     pub(crate) fn for_tests(lookup: impl Lookup, is_home_open: bool) -> Self {

@@ -1,5 +1,7 @@
 //! The ports that the store implements, each a piece of work sent through the door.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
     domain::{
@@ -10,11 +12,16 @@ use greenroom_actors::{
         frame::{LogId, StoredFrame},
         ids::{Position, SessionId, TenantId, Token},
     },
-    ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError},
+    ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
 };
 use rusqlite::Connection;
 
-use super::{Store, blob, catalog, door::unfenced, log, trouble::within};
+use super::{
+    Store, blob, catalog,
+    door::unfenced,
+    log,
+    trouble::{Trouble, within},
+};
 
 impl Journal for Store {
     fn claim(&self, log: LogId) -> BoxFuture<'static, Result<Claim, JournalError>> {
@@ -101,6 +108,30 @@ impl Blobs for Store {
             blob::put(conn, &name, &bytes)?;
             Ok(name)
         })))
+    }
+
+    fn put_pieces(
+        &self,
+        pieces: Arc<dyn Pieces>,
+    ) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
+        let door = self.door.clone();
+        Box::pin(async move {
+            // Named beside the writer, for whom a large one would be a long pause. It holds nothing
+            // but the pieces, so that it may end on its own when nobody waits any more.
+            let named = Arc::clone(&pieces);
+            let name = tokio::task::spawn_blocking(move || blob::name_pieces(&*named)).await;
+            let name = name.unwrap_or_else(|error| Err(Trouble::Refused(error.to_string())));
+            let name = name.map_err(AppendError::from);
+            let put = async {
+                let name = name?;
+                let work = move |conn: &Connection| {
+                    blob::put_pieces(conn, &name, &*pieces)?;
+                    Ok(name.clone())
+                };
+                door.write(work).await
+            };
+            unfenced(put).await
+        })
     }
 
     fn get(&self, blob: BlobRef) -> BoxFuture<'static, Result<Option<Vec<u8>>, JournalError>> {

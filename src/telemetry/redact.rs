@@ -44,6 +44,8 @@ pub const MASK: &str = "[redacted]";
 pub const SECRET_BYTES_MIN: usize = 8;
 /// Credentials from files that are remembered: one that is renewed each hour is known for two days.
 const PASSING: usize = 48;
+/// How many times its longest spelling a stream keeps back at most for the sake of colours.
+const COLOURS: usize = 16;
 /// Values of all kinds that are found; each is about thirty spellings of the automaton.
 const SECRETS: usize = 1_000;
 
@@ -180,6 +182,21 @@ impl Known {
 impl Finder {
     /// Where the end of a text begins that may be the beginning of a secret; its length if none does.
     fn open(&self, text: &str) -> usize {
+        let open = self.open_as_it_stands(text);
+        // Colours amid it do not hide it here either, unless they are many times what is looked for:
+        // else a text of nothing but colours would never be given.
+        let from = text.len().saturating_sub(COLOURS * self.longest);
+        let from = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let tail = text.get(from..).unwrap_or_default();
+        if !spellings::has_commands(tail) {
+            return open;
+        }
+        let (shown, at) = spellings::shown(tail);
+        let begin = self.open_as_it_stands(&shown);
+        at.get(begin).map_or(open, |begin| open.min(from + begin))
+    }
+
+    fn open_as_it_stands(&self, text: &str) -> usize {
         let from = text.len().saturating_sub(self.longest.saturating_sub(1));
         let begins = |at: usize| {
             let tail = text.get(at..).unwrap_or_default().to_ascii_lowercase();
@@ -194,7 +211,7 @@ impl Finder {
     fn spans(&self, text: &str) -> Vec<Range<usize>> {
         let found = |text| self.spellings.find_overlapping_iter(text).map(|found| found.range());
         let mut spans: Vec<Range<usize>> = found(text).collect();
-        if text.contains('\u{1b}') {
+        if spellings::has_commands(text) {
             // Colours amid a secret do not hide it: it is looked for in what a terminal would show.
             let (shown, at) = spellings::shown(text);
             spans.extend(found(&shown).filter_map(|span| {

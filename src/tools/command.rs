@@ -1,5 +1,6 @@
 //! What `exec` and `shell` have in common: where a command runs, which file its program is, and how
-//! what came of it is told to the model.
+//! what came of it is told to the model: its beginning and end, and where there is a place for it the
+//! whole as a blob, which a person can read.
 //!
 //! Refuses: a folder outside the workspace. Rules of files hold the process itself to it.
 
@@ -12,15 +13,17 @@ use std::{
 };
 
 use greenroom_actors::{
-    domain::tool::{Args, Output, ToolOutcome},
+    domain::tool::{Output, ToolOutcome},
     limits,
-    ports::{Clock, ToolCtx},
+    ports::{Blobs, Clock, ToolCtx},
 };
-use serde::de::DeserializeOwned;
 
-use crate::telemetry::chain;
+use crate::telemetry::{chain, redact::Secrets};
 
-use super::custody::{Custody, End, Order, Report, StartError, Why, Wishes};
+use super::{
+    custody::{Custody, End, Order, Report, StartError, Why, Wishes},
+    hearing::{Heard, Hearing, Whole},
+};
 
 /// What a command runs with.
 #[derive(Clone)]
@@ -31,6 +34,8 @@ pub struct Bench {
     read: Vec<PathBuf>,
     hidden: Vec<PathBuf>,
     network: bool,
+    hearing: Hearing,
+    blobs: Option<Arc<dyn Blobs>>,
 }
 
 impl std::fmt::Debug for Bench {
@@ -57,7 +62,31 @@ impl Bench {
         workspace: impl AsRef<Path>,
     ) -> std::io::Result<Self> {
         let workspace = workspace.as_ref().canonicalize()?;
-        Ok(Self { custody, clock, workspace, read: Vec::new(), hidden: Vec::new(), network: false })
+        Ok(Self {
+            custody,
+            clock,
+            workspace,
+            read: Vec::new(),
+            hidden: Vec::new(),
+            network: false,
+            hearing: Hearing::default(),
+            blobs: None,
+        })
+    }
+
+    /// What commands print has none of these in it, before anybody hears or keeps it.
+    #[must_use]
+    pub fn masking(mut self, secrets: Secrets) -> Self {
+        self.hearing.secrets = secrets;
+        self
+    }
+
+    /// Long outputs are kept whole there. On the way they lie in files without a name in this folder.
+    #[must_use]
+    pub fn keeping(mut self, blobs: Arc<dyn Blobs>, folder: impl Into<PathBuf>) -> Self {
+        self.hearing.folder = Some(folder.into());
+        self.blobs = Some(blobs);
+        self
     }
 
     /// A further tree that commands may read.
@@ -92,9 +121,10 @@ impl Bench {
         let left_ms = ctx.deadline.since_ms(self.clock.now());
         let left_ms = left_ms - limits::TOOL_END_MS.min(left_ms / 2);
         let after_ms = command.timeout_ms.unwrap_or(limits::TOOL_RUN_MS).min(left_ms);
-        let wishes = Wishes { clock: &*self.clock, after_ms, cancel: ctx.cancel.clone() };
+        let (cancel, hearing) = (ctx.cancel.clone(), self.hearing.clone());
+        let wishes = Wishes { clock: &*self.clock, after_ms, cancel, hearing };
         match self.custody.run(&order, wishes).await {
-            Ok(report) => told(&report, after_ms),
+            Ok(report) => self.told(ctx, &report, after_ms).await,
             Err(error) => ToolOutcome::Failed { output: Output::text(in_words(&error, &order)) },
         }
     }
@@ -168,49 +198,105 @@ fn in_words(error: &StartError, order: &Order) -> String {
     }
 }
 
-/// What came of it, for the model.
-fn told(report: &Report, after_ms: u64) -> ToolOutcome {
-    let mut parts = Vec::new();
-    match (report.why, report.end) {
-        (Why::Cancelled, _) => return ToolOutcome::Cancelled { effect_unknown: true },
-        (Why::Deadline, _) => parts.push(format!("[timed out after {after_ms} ms and was ended]")),
-        (Why::Itself, End::Exited(0)) => {}
-        (Why::Itself, End::Exited(code)) => parts.push(format!("[exit code {code}]")),
-        (Why::Itself, End::Signalled(signal)) => {
-            let name = rustix::process::Signal::from_named_raw(signal);
-            let name =
-                name.map_or_else(|| signal.to_string(), |name| format!("{signal}, {name:?}"));
-            parts.push(format!("[ended by signal {name}]"));
-        }
-        (Why::Itself, End::Unknown) => parts.push("[how it ended is unknown]".to_owned()),
-    }
-    let is_good = parts.is_empty();
-    let out = report.out.shown();
-    if !out.is_empty() {
-        parts.push(out);
-    }
-    let err = report.err.shown();
-    if !err.is_empty() {
-        parts.push(format!("[stderr]\n{err}"));
-    }
-    if report.abandoned {
-        parts.push("[a pipe was still open after the end; it was not read on]".to_owned());
-    }
-    if parts.is_empty() {
-        parts.push("[no output]".to_owned());
-    }
-    let output = Output::text(parts.join("\n"));
-    if is_good { ToolOutcome::Done { output } } else { ToolOutcome::Failed { output } }
+/// What came of it, part by part.
+struct Words<'r> {
+    is_good: bool,
+    /// Each with what was heard behind it.
+    parts: Vec<(String, Option<&'r Heard>)>,
 }
 
-/// Arguments as their struct has them, or what is wrong with them.
-pub(super) fn parse<A: DeserializeOwned>(args: &Args) -> Result<A, String> {
-    // A key that stands twice is no argument; who decided may have read the other one.
-    args.object().map_err(|error| chain(&error))?;
-    let mut json = serde_json::Deserializer::from_str(&args.0);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let at = error.path().to_string();
-        let what = error.into_inner();
-        if at == "." { what.to_string() } else { format!("at {at}: {what}") }
-    })
+impl<'r> Words<'r> {
+    /// Of an order that nobody cancelled.
+    fn of(report: &'r Report, after_ms: u64) -> Self {
+        let end = match (report.why, report.end) {
+            (Why::Deadline | Why::Cancelled, _) => {
+                Some(format!("[timed out after {after_ms} ms and was ended]"))
+            }
+            (Why::Itself, End::Exited(0)) => None,
+            (Why::Itself, End::Exited(code)) => Some(format!("[exit code {code}]")),
+            (Why::Itself, End::Signalled(signal)) => {
+                let name = rustix::process::Signal::from_named_raw(signal);
+                let name =
+                    name.map_or_else(|| signal.to_string(), |name| format!("{signal}, {name:?}"));
+                Some(format!("[ended by signal {name}]"))
+            }
+            (Why::Itself, End::Unknown) => Some("[how it ended is unknown]".to_owned()),
+        };
+        let is_good = end.is_none();
+        let mut parts: Vec<(String, Option<&Heard>)> =
+            end.into_iter().map(|end| (end, None)).collect();
+        if !report.out.is_empty() {
+            parts.push((String::new(), Some(&report.out)));
+        }
+        if !report.err.is_empty() {
+            parts.push(("[stderr]\n".to_owned(), Some(&report.err)));
+        }
+        if report.abandoned {
+            let text = "[a pipe was still open after the end; it was not read on]";
+            parts.push((text.to_owned(), None));
+        }
+        if parts.is_empty() {
+            parts.push(("[no output]".to_owned(), None));
+        }
+        Self { is_good, parts }
+    }
+
+    /// Head and tail of each.
+    fn shown(&self) -> String {
+        let shown = |(words, heard): &(String, Option<&Heard>)| {
+            heard.map_or_else(|| words.clone(), |heard| format!("{words}{}", heard.shown()))
+        };
+        self.parts.iter().map(shown).collect::<Vec<_>>().join("\n")
+    }
+
+    /// All of each; and how many bytes were too many even for that.
+    fn whole(&self) -> (Whole, u64) {
+        let (mut whole, mut over) = (Whole::default(), 0);
+        for (no, (words, heard)) in self.parts.iter().enumerate() {
+            let between = if no == 0 { "" } else { "\n" };
+            whole.text(format!("{between}{words}"));
+            over += heard.map_or(0, |heard| heard.whole(&mut whole));
+        }
+        (whole, over)
+    }
+}
+
+impl Bench {
+    async fn told(&self, ctx: &ToolCtx, report: &Report, after_ms: u64) -> ToolOutcome {
+        if report.why == Why::Cancelled {
+            return ToolOutcome::Cancelled { effect_unknown: true };
+        }
+        let words = Words::of(report, after_ms);
+        let output = self.output(ctx, report, &words).await;
+        if words.is_good { ToolOutcome::Done { output } } else { ToolOutcome::Failed { output } }
+    }
+
+    /// Where something is left out of what is shown, the whole is put away first; where that cannot
+    /// be, it is said, and what there is of it goes on.
+    async fn output(&self, ctx: &ToolCtx, report: &Report, words: &Words<'_>) -> Output {
+        let shown = words.shown();
+        let lost = report.out.lost().or_else(|| report.err.lost());
+        let lost = lost.map(|why| format!("{shown}\n[the whole was not kept: {why}]"));
+        let is_long = report.out.is_long() || report.err.is_long();
+        let Some(blobs) = self.blobs.as_ref().filter(|_| is_long && lost.is_none()) else {
+            return Output::text(lost.unwrap_or(shown));
+        };
+        let (whole, over) = words.whole();
+        let left_ms = ctx.deadline.since_ms(self.clock.now());
+        let kept = tokio::select! {
+            biased;
+            kept = blobs.put_pieces(Arc::new(whole)) => kept.map_err(|error| error.to_string()),
+            // The answer must still come out in time.
+            () = self.clock.after(left_ms / 2) => Err("the store did not answer in time".to_owned()),
+        };
+        match kept {
+            Ok(blob) => {
+                let all = blob.bytes.saturating_add(over);
+                let which = if over == 0 { "the whole is" } else { "all but the middle is" };
+                let preview = Output::ends(&shown, &format!("{all} bytes in all; {which} kept"));
+                Output::Stored { preview, blob }
+            }
+            Err(why) => Output::text(format!("{shown}\n[the whole was not kept: {why}]")),
+        }
+    }
 }

@@ -10,7 +10,9 @@ use greenroom_actors::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::command::{Bench, Command, parse};
+use crate::typed::arguments;
+
+use super::command::{Bench, Command};
 
 /// Runs a program.
 #[derive(Clone, Debug)]
@@ -75,7 +77,7 @@ impl Tool for Exec {
 }
 
 fn read(args: &Args) -> Result<ExecArgs, String> {
-    let args: ExecArgs = parse(args)?;
+    let args: ExecArgs = arguments(args)?;
     if args.argv.is_empty() {
         return Err("at argv: it is empty; its first word is the program".to_owned());
     }

@@ -30,7 +30,10 @@ use reqwest::{
     header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION},
 };
 
-use crate::net::{Broken, Guard, Net, Outgoing, Patience};
+use crate::{
+    net::{Broken, Guard, Net, Outgoing, Patience},
+    typed::arguments,
+};
 
 /// What the model must give.
 #[derive(Debug, schemars::JsonSchema, serde::Deserialize)]
@@ -100,7 +103,7 @@ impl Tool for Fetch {
     }
 
     fn check(&self, args: &Args) -> Result<(), String> {
-        let wanted: Wanted = wanted(args)?;
+        let wanted: Wanted = arguments(args)?;
         address(&wanted.url).map(drop)
     }
 
@@ -111,7 +114,7 @@ impl Tool for Fetch {
         Box::pin(async move {
             let late = clock.after(limits::FETCH_MS);
             let page = async {
-                let url = wanted(&args).and_then(|wanted| address(&wanted.url));
+                let url = arguments(&args).and_then(|wanted: Wanted| address(&wanted.url));
                 let url = url.map_err(Failed::Address)?;
                 page(client(&net, &clock, guard)?, url).await
             };
@@ -139,11 +142,6 @@ fn client(net: &OnceLock<Net>, clock: &Arc<dyn Clock>, guard: Guard) -> Result<N
     let made = Net::guarded(Arc::clone(clock), Patience::default(), guard)?;
     // Of two that are made at once one is kept.
     Ok(net.get_or_init(|| made).clone())
-}
-
-fn wanted(args: &Args) -> Result<Wanted, String> {
-    args.object().map_err(|error| error.to_string())?;
-    serde_json::from_str(&args.0).map_err(|error| format!("the arguments: {error}"))
 }
 
 /// An address that everybody reads alike.

@@ -13,6 +13,7 @@
 mod edit;
 mod list;
 mod opener;
+mod options;
 mod place;
 mod protect;
 mod read;
@@ -38,14 +39,7 @@ use opener::Opener;
 use refusal::Refusal;
 use work::{Brake, Work};
 
-pub use opener::{OpenError, Options, Root};
-
-/// Whose slots these tools take.
-pub const POOL: &str = "files";
-
-/// What they are called.
-pub const NAMES: [&str; 6] =
-    ["read_file", "write_file", "edit_file", "list_files", "search_files", "todo"];
+pub use options::{NAMES, OpenError, Options, POOL, Root};
 
 /// What all file tools share.
 #[derive(Clone, Debug)]

@@ -40,6 +40,23 @@ impl Capture {
         self.all - (self.head.len() + self.tail.len()) as u64
     }
 
+    /// How many more bytes it takes before it leaves some out.
+    pub(super) fn room(&self) -> usize {
+        2 * limits::TOOL_OUTPUT_BYTES - self.head.len() - self.tail.len()
+    }
+
+    /// What it holds: all of it, while nothing is left out.
+    pub(super) fn so_far(&self) -> Vec<u8> {
+        let (front, back) = self.tail.as_slices();
+        [&self.head[..], front, back].concat()
+    }
+
+    /// So much of the end as is wanted and there, without what stands in the head.
+    pub(super) fn tail(&self, wanted: u64) -> Vec<u8> {
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(self.tail.len());
+        self.tail.range(self.tail.len() - wanted..).copied().collect()
+    }
+
     /// As text that can be shown.
     #[must_use]
     pub fn shown(&self) -> String {

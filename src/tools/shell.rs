@@ -12,7 +12,9 @@ use greenroom_actors::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::command::{Bench, Command, parse};
+use crate::typed::arguments;
+
+use super::command::{Bench, Command};
 
 /// Runs a bash string.
 #[derive(Clone, Debug)]
@@ -60,13 +62,13 @@ impl Tool for Shell {
     }
 
     fn check(&self, args: &Args) -> Result<(), String> {
-        parse::<ShellArgs>(args).map(drop)
+        arguments::<ShellArgs>(args).map(drop)
     }
 
     fn run(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome> {
         let bench = self.0.clone();
         Box::pin(async move {
-            let args: ShellArgs = match parse(&args) {
+            let args: ShellArgs = match arguments(&args) {
                 Ok(args) => args,
                 Err(why) => return ToolOutcome::Failed { output: Output::text(why) },
             };

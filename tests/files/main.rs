@@ -8,6 +8,7 @@
     clippy::disallowed_methods,
     reason = "test code: its helpers stand outside test functions, its processes have an environment and say how far they are"
 )]
+#![cfg(target_os = "linux")]
 
 mod edits;
 mod hostile;

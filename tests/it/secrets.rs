@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use greenroom::{AgentSpec, Heard, Note, Output, Runtime, ToolOutcome, TurnEvent};
+use greenroom::{AgentSpec, Goal, Heard, Note, Output, Runtime, ToolOutcome, TurnEvent};
 use greenroom_actors::{domain::tool::EffectClass, testing::harness::bounded};
 
 use crate::workshop::tool;
@@ -94,6 +94,33 @@ async fn what_tools_and_models_say_of_a_secret_is_masked_before_anybody_reads_or
         assert!(all.contains(shown), "{shown:?} is not in {all}");
     }
     assert_eq!(spelt_in(all.as_bytes()), None, "{all}");
+    runtime.shutdown().await;
+    nowhere_below(folder.path());
+}
+
+#[tokio::test]
+async fn what_people_and_programs_say_of_a_secret_is_masked_before_it_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "agent *\n  say You said: {input}";
+    let builder = Runtime::builder().store(folder.path().join("green.db")).script(script);
+    let builder = builder.agent(AgentSpec::new("late", "scripted").instructions(CANARY));
+    let runtime = builder.secret(CANARY).tool(leak()).start().await.unwrap();
+    let said = format!("it is {CANARY}, keep it");
+    let clerk = AgentSpec::new("clerk", "scripted").allowed_tool("leak").instructions(&*said);
+    let session = runtime.spawn(&clerk).await.unwrap();
+    let outcome = session.send(said.as_str()).await.unwrap().outcome().await.unwrap();
+    assert_eq!(outcome.text(), "You said: it is [redacted], keep it", "the model is told no more");
+    session.rename(&said).await.unwrap();
+    session.set_goal(Some(Goal { objective: said.clone(), token_budget: None })).await.unwrap();
+    session.checkpoint("here", &said).await.unwrap();
+    session.run_tool("leak", serde_json::json!({ "how": said })).await.unwrap();
+    session.cancel(&said).await.unwrap();
+    let late = runtime.open("late").await.unwrap();
+    for session in [&session, &late] {
+        let log = format!("{:?}", session.log().await.unwrap());
+        assert!(log.contains("[redacted]"), "{log}");
+        assert_eq!(spelt_in(log.as_bytes()), None, "{log}");
+    }
     runtime.shutdown().await;
     nowhere_below(folder.path());
 }

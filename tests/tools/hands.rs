@@ -142,3 +142,23 @@ pub fn eventually(most_ms: u64, what: &str, is_so: impl Fn() -> bool) -> u64 {
     }
     begun.elapsed().as_millis() as u64
 }
+
+/// Whether this is the process of one test alone; where it is not, one is started and must succeed.
+/// What others hold in memory is then no part of what is measured.
+pub fn alone(test: &str) -> bool {
+    const ALONE: &str = "GREENROOM_TEST_ALONE";
+    if std::env::var(ALONE).is_ok() {
+        return true;
+    }
+    let mut process = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = process.args(["--exact", test, "--nocapture"]).env(ALONE, "1").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    false
+}
+
+/// What this process holds.
+pub fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}

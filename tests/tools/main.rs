@@ -14,5 +14,6 @@
 mod faults;
 mod hands;
 mod layers;
+mod pool;
 mod roles;
 mod whole;

@@ -3,7 +3,7 @@
 use greenroom::{AgentSpec, Event, Limits, Output, Runtime, Session, ToolOutcome, TurnOutcome};
 use tempfile::TempDir;
 
-use crate::hands::{eventually, mark, marked};
+use crate::hands::{alone, eventually, mark, marked, resident_kib};
 
 struct House {
     _folder: TempDir,
@@ -106,4 +106,68 @@ async fn a_shutdown_takes_running_commands_along() {
     house.runtime.shutdown().await;
     let gone = || eventually(2_000, "nobody is left", || marked(&mark).is_empty());
     tokio::task::block_in_place(gone);
+}
+
+/// What a session's command printed, as a person gets it back.
+async fn kept(house: &House, command: &str) -> (String, String) {
+    let args = serde_json::json!({ "command": command });
+    let done = house.session.run_tool("shell", args).await.unwrap();
+    let ToolOutcome::Done { output: Output::Stored { preview, blob } } = done else {
+        panic!("{done:?}")
+    };
+    let bytes = house.runtime.blob(blob).await.unwrap().unwrap();
+    (preview, String::from_utf8(bytes).unwrap())
+}
+
+#[tokio::test]
+async fn of_a_very_long_output_nothing_is_lost_and_memory_stays_small() {
+    if !alone("whole::of_a_very_long_output_nothing_is_lost_and_memory_stays_small") {
+        return;
+    }
+    let house = house("", Limits::default()).await;
+    kept(&house, "seq 1 40000; seq 1 40000 >&2").await;
+    let before = resident_kib();
+    let command = "seq 1 4000000; printf '\\033[31mred\\r\\n' >&2; seq 1 2000000 >&2";
+    let args = serde_json::json!({ "command": command });
+    let done = house.session.run_tool("shell", args).await.unwrap();
+    let grown = resident_kib().saturating_sub(before);
+    let ToolOutcome::Done { output: Output::Stored { preview, blob } } = done else {
+        panic!("{done:?}")
+    };
+    // The store's own cache is most of it, and that is bounded.
+    assert!(blob.bytes > 45_000_000 && grown <= 24 * 1024, "{grown} KiB for {}", blob.bytes);
+    assert!(preview.starts_with("1\n2\n") && preview.ends_with("1999999\n2000000\n"), "{preview}");
+    assert!(preview.contains("bytes in all; the whole is kept"), "{preview}");
+    let bytes = house.runtime.blob(blob).await.unwrap().unwrap();
+    let lines = |most: u32| (1..=most).map(|no| format!("{no}\n")).collect::<String>();
+    let whole = format!("{}\n[stderr]\n␛[31mred\n{}", lines(4_000_000), lines(2_000_000));
+    assert!(bytes == whole.as_bytes(), "{} bytes for {}", bytes.len(), whole.len());
+    let names = std::fs::read_dir(house._folder.path().join("work")).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| name.to_str().unwrap().starts_with("green.db")), "{names:?}");
+    house.runtime.shutdown().await;
+}
+
+#[tokio::test]
+async fn no_part_of_a_long_output_holds_a_secret() {
+    const CANARY: &str = "sk-canary-7Qx9/Zp+04";
+    let folder = tempfile::tempdir().unwrap();
+    let builder = Runtime::builder().store(folder.path().join("green.db")).secret(CANARY);
+    let runtime = builder.workspace(folder.path()).script("").start().await.unwrap();
+    let agent = AgentSpec::new("smith", "scripted").allowed_tool("shell");
+    let session = runtime.spawn(&agent).await.unwrap();
+    let house = House { _folder: folder, runtime, session };
+    // In the head, the middle, the tail and over both cuts; written in two halves with a pause.
+    let command =
+        "a='sk-canary-7Q'; b='x9/Zp+04'; say() { printf %s \"$a\"; printf '%s\\n' \"$b\"; }
+         for i in {1..9000}; do say; done; head -c 65528 /dev/zero | tr '\\0' x; printf %s $a$b
+         seq 1 20000; say | base64; say | xxd -p 2>/dev/null; say";
+    let (preview, whole) = kept(&house, command).await;
+    assert!(whole.matches("[redacted]").count() >= 9_002, "{}", whole.len());
+    for text in [preview, whole] {
+        for part in ["sk-canary", "x9/Zp+04", "c2stY2FuYXJ5", "736b2d63616e617279"] {
+            assert!(!text.contains(part), "{part}");
+        }
+    }
+    house.runtime.shutdown().await;
 }

@@ -18,6 +18,9 @@ pub enum HouseEvent {
         version: String,
         /// Its process id, to name the holder of a store.
         pid: u32,
+        /// What holds the processes of its tools, where it has any that start some.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        custody: Option<String>,
     },
     /// Prices in force from now on.
     PricesSet {

@@ -10,6 +10,7 @@ use super::{
     conversation::BlobRef,
     ids::{PoolKind, ToolName},
 };
+use crate::limits;
 
 /// A tool call's arguments: JSON text exactly as the model wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -127,6 +128,17 @@ impl Output {
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into() }
+    }
+
+    /// Beginning and end of a long text, and what is said of what lies between.
+    #[must_use]
+    pub fn ends(text: &str, between: &str) -> String {
+        let most = limits::PREVIEW_BYTES;
+        let head = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let from = text.len().saturating_sub(most);
+        let tail = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(from);
+        let part = |range| text.get(range).unwrap_or_default();
+        format!("{}\n[… {between} …]\n{}", part(0..head), part(tail..text.len()))
     }
 
     /// What the model reads.

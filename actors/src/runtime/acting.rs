@@ -75,8 +75,9 @@ impl Acting<'_> {
         &self,
         session: SessionId,
         key: InputKey,
-        input: UserInput,
+        mut input: UserInput,
     ) -> Result<(), CallError> {
+        self.runtime.inner.options.scrub.input(&mut input);
         self.runtime.within(limits::CALL_MS, self.runtime.has_kept(&input)).await??;
         self.runtime
             .ask(session, limits::CALL_MS, |reply| Request::Submit {
@@ -97,7 +98,12 @@ impl Acting<'_> {
         self.order(approval.session, input).await
     }
 
-    pub(super) async fn order(&self, session: SessionId, input: Input) -> Result<(), CallError> {
+    pub(super) async fn order(
+        &self,
+        session: SessionId,
+        mut input: Input,
+    ) -> Result<(), CallError> {
+        self.runtime.inner.options.scrub.order(&mut input);
         self.runtime
             .ask(session, limits::CALL_MS, |reply| Request::Order {
                 input: Box::new(input.clone()),

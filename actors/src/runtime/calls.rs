@@ -137,7 +137,8 @@ impl Runtime {
         let tables = Arc::clone(&self.inner.tables.borrow());
         let known = |name: &AgentName| tables.agents.contains_key(name);
         let policy = Arc::clone(&self.inner.seats.policy().borrow());
-        let rendered = render::render(agent, &tables, &policy, known)?;
+        let agent = self.inner.options.scrub.agent(agent);
+        let rendered = render::render(&agent, &tables, &policy, known)?;
         self.acting().open_rendered(rendered, tenant).await
     }
 
@@ -271,8 +272,9 @@ impl Runtime {
         &self,
         session: SessionId,
         name: CheckpointName,
-        value: String,
+        mut value: String,
     ) -> Result<Position, CallError> {
+        self.inner.options.scrub.text(&mut value);
         if value.len() > limits::INPUT_BYTES {
             let (bytes, max) = (value.len(), limits::INPUT_BYTES);
             return Err(Rejected::TooLarge { bytes, max }.into());

@@ -15,7 +15,7 @@ use crate::{
         ids::{Position, SessionId, TenantId, Token},
     },
     limits,
-    ports::{Append, AppendError, Blobs, Catalog, Claim, Clock, Journal, JournalError},
+    ports::{Append, AppendError, Blobs, Catalog, Claim, Clock, Journal, JournalError, Pieces},
 };
 
 use super::Deps;
@@ -130,6 +130,13 @@ impl Catalog for Patient<dyn Catalog> {
 impl Blobs for Patient<dyn Blobs> {
     fn put(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
         self.within(limits::APPEND_MS, self.port.put(bytes))
+    }
+
+    fn put_pieces(
+        &self,
+        pieces: Arc<dyn Pieces>,
+    ) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
+        self.within(limits::APPEND_MS, self.port.put_pieces(pieces))
     }
 
     fn get(&self, blob: BlobRef) -> BoxFuture<'static, Result<Option<Vec<u8>>, JournalError>> {

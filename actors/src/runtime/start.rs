@@ -26,7 +26,7 @@ use crate::{
     supervisor::{Ended, Root, RootMsg, Seat, Seats, Sleepers, builtin_rules},
 };
 
-use super::{Inner, Runtime, render::RenderError};
+use super::{Inner, Runtime, render::RenderError, scrub::Scrub};
 
 /// The ports a runtime stands on.
 #[derive(Clone)]
@@ -72,6 +72,10 @@ pub struct Options {
     pub version: String,
     /// The process's id, for the house log.
     pub pid: u32,
+    /// What holds the processes of tools, for the house log; nothing where none are started.
+    pub custody: Option<String>,
+    /// What is taken out of what people and programs say, before it is recorded.
+    pub scrub: Scrub,
 }
 
 impl Default for Options {
@@ -87,6 +91,8 @@ impl Default for Options {
             principal: PrincipalId::from("host"),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: 0,
+            custody: None,
+            scrub: Scrub::default(),
         }
     }
 }
@@ -272,6 +278,7 @@ impl Runtime {
         let event = HouseEvent::Booted {
             version: self.inner.options.version.clone(),
             pid: self.inner.options.pid,
+            custody: self.inner.options.custody.clone(),
         };
         let (reply, answer) = oneshot::channel();
         let message = PermissionMsg::Record { event: Box::new(event), reply: Some(reply) };
@@ -357,8 +364,9 @@ impl Runtime {
             let known = |name: &crate::domain::ids::AgentName| {
                 tables.agents.contains_key(name) || agents.iter().any(|agent| agent.name == *name)
             };
-            rendered
-                .insert(agent.name.clone(), super::render::render(agent, &tables, &policy, known)?);
+            let agent = self.inner.options.scrub.agent(agent);
+            let done = super::render::render(&agent, &tables, &policy, known)?;
+            rendered.insert(agent.name, done);
         }
         self.change_tables(|tables| tables.agents = rendered);
         Ok(())

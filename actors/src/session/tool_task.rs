@@ -129,7 +129,6 @@ async fn fit(house: &House, output: Output, late: impl Future<Output = ()> + Sen
     if text.len() <= limits::INLINE_BYTES {
         return Output::Text { text };
     }
-    let (head, tail) = (head(&text), tail(&text));
     let bytes = text.len();
     let kept: Result<BlobRef, String> = if bytes > limits::BLOB_BYTES {
         Err(format!("more than {} bytes", limits::BLOB_BYTES))
@@ -144,22 +143,11 @@ async fn fit(house: &House, output: Output, late: impl Future<Output = ()> + Sen
     };
     match kept {
         Ok(blob) => {
-            let preview = format!("{head}\n[… {bytes} bytes in all; the whole is kept …]\n{tail}");
+            let preview = Output::ends(&text, &format!("{bytes} bytes in all; the whole is kept"));
             Output::Stored { preview, blob }
         }
         Err(why) => {
-            Output::text(format!("{head}\n[… {bytes} bytes in all; not kept: {why} …]\n{tail}"))
+            Output::text(Output::ends(&text, &format!("{bytes} bytes in all; not kept: {why}")))
         }
     }
-}
-
-fn head(text: &str) -> &str {
-    let end = (0..=limits::PREVIEW_BYTES).rev().find(|at| text.is_char_boundary(*at));
-    text.get(..end.unwrap_or(0)).unwrap_or_default()
-}
-
-fn tail(text: &str) -> &str {
-    let from = text.len().saturating_sub(limits::PREVIEW_BYTES);
-    let from = (from..=text.len()).find(|at| text.is_char_boundary(*at));
-    text.get(from.unwrap_or(text.len())..).unwrap_or_default()
 }

@@ -51,4 +51,6 @@ pub async fn blobs<B: Blobs>(make: impl Fn() -> B) {
     blobs::bytes_come_back_by_their_hash(&make()).await;
     blobs::the_same_bytes_are_the_same_blob(&make()).await;
     blobs::what_was_not_kept_is_not_there(&make()).await;
+    blobs::pieces_are_the_blob_that_their_bytes_are(&make()).await;
+    blobs::pieces_that_cannot_be_read_are_not_kept_and_harm_nobody(&make()).await;
 }

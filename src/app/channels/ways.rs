@@ -20,7 +20,7 @@ use crate::{
     channels::{Callback, Channel, Folder, SignedBy, Webhook},
     config::Environment,
     providers::Key,
-    telemetry::redact::Secrets,
+    telemetry::{chain, redact::Secrets},
 };
 
 use super::{parent::Parent, staff};
@@ -85,7 +85,7 @@ impl Approvals {
         folder: &Path,
     ) -> Self {
         let hook = |hook: agents_file::Webhook| {
-            let key = vendors::found(&hook.key, environment, folder);
+            let key = vendors::key_at(&hook.key, environment, folder);
             Hook { url: hook.url, key }
         };
         Self {
@@ -130,7 +130,7 @@ impl Approvals {
             let signed_by: SignedBy = Arc::new(move || match key.find() {
                 Ok(Some(key)) => Ok(key),
                 Ok(None) => Err("no key to sign with".to_owned()),
-                Err(error) => Err(error.words()),
+                Err(error) => Err(chain(&error)),
             });
             let proxies = Environment::read().proxies;
             channels.push(Arc::new(Webhook::new(&url, signed_by, clock(), Some(&proxies))?));

@@ -62,6 +62,10 @@ pub(super) fn all(secret: &str) -> BTreeSet<String> {
         bytes(secret, "%"),
         bytes(secret, "\\x"),
         markup(secret),
+        secret.chars().rev().collect(),
+        // Letters of other alphabets; of ASCII's both cases are the same to whoever looks.
+        secret.to_uppercase(),
+        secret.to_lowercase(),
         utf8_percent_encode(secret, UNRESERVED).to_string().replace("%20", "+"),
     ]);
     for left in [NON_ALPHANUMERIC, UNRESERVED, COMPONENT, ADDRESS] {
@@ -115,24 +119,40 @@ fn markup(secret: &str) -> String {
     text.replace('"', "&quot;").replace('\'', "&#39;")
 }
 
+/// How a terminal's command begins: itself, and as the tools show it so that no terminal obeys.
+const COMMANDS: [&str; 4] = ["\u{1b}", "\u{241b}", "\\u{1b}", "\\u001b"];
+
+/// Whether there is a command to a terminal in a text.
+pub(super) fn has_commands(text: &str) -> bool {
+    COMMANDS.iter().any(|begin| text.contains(begin))
+}
+
 /// What a terminal would show of a text, without the commands in it, and where each of its bytes
 /// stands in the text.
 pub(super) fn shown(text: &str) -> (String, Vec<usize>) {
     let (mut shown, mut at) = (String::new(), Vec::new());
-    let mut rest = text.char_indices().peekable();
-    while let Some((place, c)) = rest.next() {
-        if c != '\u{1b}' {
-            shown.push(c);
-            at.extend(place..place + c.len_utf8());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(after) = COMMANDS.iter().find_map(|begin| rest.strip_prefix(begin)) {
+            rest = after_command(after);
             continue;
         }
-        if rest.next_if(|(_, c)| *c == '[').is_none() {
-            rest.next();
-            continue;
-        }
-        // Parameters, until a letter ends the command.
-        while rest.next_if(|(_, c)| matches!(c, ' '..='?')).is_some() {}
-        rest.next_if(|(_, c)| matches!(c, '@'..='~'));
+        let place = text.len() - rest.len();
+        shown.push(c);
+        at.extend(place..place + c.len_utf8());
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
     }
     (shown, at)
+}
+
+/// What stands behind a command, of which this is the text behind its first character.
+fn after_command(text: &str) -> &str {
+    let Some(parameters) = text.strip_prefix('[') else {
+        let mut rest = text.chars();
+        rest.next();
+        return rest.as_str();
+    };
+    // Parameters, until a letter ends the command.
+    let end = parameters.trim_start_matches(|c| matches!(c, ' '..='?'));
+    end.strip_prefix(|c| matches!(c, '@'..='~')).unwrap_or(end)
 }

@@ -4,7 +4,7 @@
 use super::{MASK, Secrets};
 
 /// A reader of text that comes in pieces. What it gives back, put together with what `finish` gives,
-/// is the text without secrets. It sees through colours within what it keeps back, and no further.
+/// is the text without secrets. It sees through colours too, unless they are many times the secret.
 #[derive(Debug)]
 pub struct Stream {
     secrets: Secrets,

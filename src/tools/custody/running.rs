@@ -3,7 +3,7 @@
 //! everybody of the order is dead. Dropped at any moment it closes the order's socket, upon which
 //! the init ends everybody.
 
-use std::{io, os::fd::OwnedFd};
+use std::io;
 
 use futures_util::future::{self, Either};
 use greenroom_actors::{
@@ -18,7 +18,7 @@ use tokio::{
     },
 };
 
-use crate::tools::output::Capture;
+use crate::tools::hearing::{Ear, Heard, Hearing};
 
 use super::{
     StartError,
@@ -36,6 +36,8 @@ pub struct Wishes<'a> {
     pub after_ms: u64,
     /// When somebody does not want it any more.
     pub cancel: Cancel,
+    /// How what it writes is heard.
+    pub hearing: Hearing,
 }
 
 impl std::fmt::Debug for Wishes<'_> {
@@ -74,9 +76,9 @@ pub struct Report {
     /// What made it.
     pub why: Why,
     /// What it wrote.
-    pub out: Capture,
+    pub out: Heard,
     /// What it complained.
-    pub err: Capture,
+    pub err: Heard,
     /// Whether somebody kept a pipe open beyond its end, who was not listened to any more.
     pub abandoned: bool,
 }
@@ -84,8 +86,8 @@ pub struct Report {
 /// An order's ends, as the executor takes them.
 #[derive(Debug)]
 pub(super) struct Running {
-    out: Pipe,
-    err: Pipe,
+    out: Receiver,
+    err: Receiver,
     socket: UnixStream,
     group: Option<Group>,
 }
@@ -95,11 +97,14 @@ impl Running {
         let Ends { out, err, socket, group } = ends;
         socket.set_nonblocking(true)?;
         let socket = UnixStream::from_std(socket)?;
-        Ok(Self { out: Pipe::new(out)?, err: Pipe::new(err)?, socket, group })
+        let (out, err) = (Receiver::from_owned_fd(out)?, Receiver::from_owned_fd(err)?);
+        Ok(Self { out, err, socket, group })
     }
 
     pub(super) async fn finish(self, wishes: Wishes<'_>) -> Result<Report, StartError> {
-        let Self { mut out, mut err, socket, group: _group } = self;
+        let Self { out, err, socket, group: _group } = self;
+        let pipe = |pipe| Pipe { pipe, ear: Ear::new(&wishes.hearing) };
+        let (mut out, mut err) = (pipe(out), pipe(err));
         let clock = wishes.clock;
         let (ended, abandoned) = {
             let pumps = future::join(out.pump(), err.pump());
@@ -118,7 +123,8 @@ impl Running {
             }
         };
         let (end, why) = ended?;
-        Ok(Report { end, why, out: out.capture, err: err.capture, abandoned })
+        let (out, err) = (out.ear.end().await, err.ear.end().await);
+        Ok(Report { end, why, out, err, abandoned })
     }
 }
 
@@ -126,17 +132,13 @@ impl Running {
 #[derive(Debug)]
 struct Pipe {
     pipe: Receiver,
-    capture: Capture,
+    ear: Ear,
 }
 
 /// What is read at once: a pipe holds 64 KiB.
 const PIECE: usize = 64 * 1024;
 
 impl Pipe {
-    fn new(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self { pipe: Receiver::from_owned_fd(fd)?, capture: Capture::default() })
-    }
-
     /// Reads to the end, so that no tool ever waits for its reader.
     async fn pump(&mut self) {
         let mut piece = Vec::with_capacity(PIECE);
@@ -144,7 +146,7 @@ impl Pipe {
             piece.clear();
             match self.pipe.read_buf(&mut piece).await {
                 Ok(0) | Err(_) => return,
-                Ok(_) => self.capture.take(&piece),
+                Ok(_) => self.ear.take(&piece).await,
             }
         }
     }

@@ -3,6 +3,8 @@
 
 use bytes::Bytes;
 
+use crate::tools::output::plain;
+
 /// How wide paragraphs and tables of a page are set.
 const WIDTH: usize = 100;
 
@@ -46,17 +48,6 @@ impl Reader {
                 }
             }
         };
-        quiet(&text)
+        plain(&text)
     }
-}
-
-/// Without what a terminal would obey.
-fn quiet(text: &str) -> String {
-    let text = text.replace("\r\n", "\n");
-    let is_loud = |c: char| match c {
-        '\n' | '\t' => false,
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        other => other.is_control(),
-    };
-    text.chars().map(|c| if is_loud(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -23,6 +23,7 @@ use rustix::{
 };
 
 use super::{
+    options::{OpenError, Options, Root},
     place::{self, Known, Place},
     protect::{self, Use},
     refusal::Refusal,
@@ -43,53 +44,6 @@ const READ: OFlags = OFlags::RDONLY
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY);
 /// Not opened, only looked at.
 const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
-
-/// A folder beneath which tools may work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Root {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Whether tools may write there.
-    pub writable: bool,
-}
-
-/// What tools may reach.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// The folders; relative paths begin in the first.
-    pub roots: Vec<Root>,
-    /// Files and folders of the runtime itself: neither read nor written.
-    pub guarded: Vec<PathBuf>,
-    /// Whether files with several names are read and written. Another name may stand outside of
-    /// every root, where somebody linked it to be read.
-    pub hard_links: bool,
-}
-
-/// Why the file tools cannot be offered.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Nowhere to work.
-    #[error("offer file tools: there is no folder for them")]
-    NoRoot,
-    /// A root that cannot be used.
-    #[error("offer file tools beneath {path}")]
-    Root {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A root whose name models could not be told.
-    #[error("offer file tools beneath {path}: its path is not UTF-8 text")]
-    Name {
-        /// Which.
-        path: PathBuf,
-    },
-    /// A kernel that cannot resolve paths safely.
-    #[error("offer file tools: this system has no openat2, which Linux has since 5.6")]
-    Kernel,
-}
 
 #[derive(Debug)]
 struct Opened {

@@ -12,7 +12,7 @@ use greenroom_actors::{
         frame::{LogId, LogKind, StoredFrame},
         ids::{Position, SessionId, TenantId, Token},
     },
-    ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError},
+    ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
     testing::harness::Harness,
 };
 use tokio::sync::watch;
@@ -176,6 +176,13 @@ impl Catalog for Held {
 impl Blobs for Held {
     fn put(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
         self.after(Holding::Blobs, self.blobs.put(bytes))
+    }
+
+    fn put_pieces(
+        &self,
+        pieces: Arc<dyn Pieces>,
+    ) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
+        self.after(Holding::Blobs, self.blobs.put_pieces(pieces))
     }
 
     fn get(&self, blob: BlobRef) -> BoxFuture<'static, Result<Option<Vec<u8>>, JournalError>> {
