@@ -31,7 +31,7 @@ use crate::{
 };
 
 pub use crate::document::Mistakes;
-pub(crate) use permissions::rules;
+pub(crate) use permissions::{bounds, rules};
 pub use providers::{KeyAt, ProviderSpec};
 
 /// What a file comes to.

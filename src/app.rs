@@ -185,12 +185,17 @@ impl App {
             prices,
             services,
             secrets,
-            options,
+            mut options,
             vendors: _,
         } = config;
         // First of all: its host is a copy of this process, which is small now.
         if let Some(workspace) = workspace {
             tools.extend(hands::hands(&workspace, &store)?);
+            let at = |source| AppError::Workspace { path: workspace.clone(), source };
+            let folder = workspace.canonicalize().map_err(at)?;
+            // Rules are about the folder that commands really run in.
+            let named = &mut options.places.workspace;
+            *named = named.take().or_else(|| folder.to_str().map(str::to_owned));
         }
         if let Some(script) = script {
             let model = ScriptedModel::parse(&script)?.with_clock(Arc::new(SystemClock));

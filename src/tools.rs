@@ -12,6 +12,8 @@ mod fetch;
 pub mod files;
 pub mod output;
 #[cfg(target_os = "linux")]
+mod scripts;
+#[cfg(target_os = "linux")]
 mod shell;
 
 pub(crate) use self::fetch::Fetch;

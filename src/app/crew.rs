@@ -1,12 +1,7 @@
 //! The crew of an agents file: what the file says, joined with the models, tools and services of
 //! this program. Files that it names are read here, relative to it.
 
-use std::{
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs::File, io::Read as _, path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
@@ -100,14 +95,16 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     config.options.gates = vendors::gates(&served);
     let providers = served.iter().map(|one| Arc::new(one.vendor.clone()) as _);
     config.providers.extend(providers);
-    config.tools = workspace::tools(&file.agents, agents, store)?;
+    let here = workspace::folder(&file.agents)?;
+    config.tools = workspace::tools((&file.agents, here.as_deref()), agents, store)?;
     config.tools.push(Arc::new(Fetch::new(clock())));
     config.tools.extend(file.stand_ins.into_iter().map(|tool| Arc::new(Canned(tool)) as _));
     for (name, value) in file.services {
         config.services = config.services.with(&name, value)?;
     }
     // Where it is started from, as for any program that works on files.
-    config.workspace = hands::are_wanted(&file.agents).then(|| PathBuf::from("."));
+    config.options.places.workspace = here.as_deref().and_then(Path::to_str).map(str::to_owned);
+    config.workspace = here.filter(|_| hands::are_wanted(&file.agents));
     config.agents = file.agents;
     config.prices = file.prices;
     Ok(Crew { config, lead: file.lead, served, registry: file.registry })

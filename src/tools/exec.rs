@@ -3,14 +3,20 @@
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
-    domain::tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
+    domain::{
+        permission::ScriptSeen,
+        tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
+    },
     limits,
     ports::{Tool, ToolCtx},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::command::{Bench, Command, parse};
+use super::{
+    command::{Bench, Command, parse},
+    scripts,
+};
 
 /// Runs a program.
 #[derive(Clone, Debug)]
@@ -55,6 +61,10 @@ impl Tool for Exec {
 
     fn check(&self, args: &Args) -> Result<(), String> {
         read(args).map(drop)
+    }
+
+    fn look(&self, paths: Vec<String>) -> BoxFuture<'static, Vec<ScriptSeen>> {
+        Box::pin(async move { scripts::look(paths) })
     }
 
     fn run(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome> {

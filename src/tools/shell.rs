@@ -6,13 +6,19 @@ use std::ffi::OsString;
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
-    domain::tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
+    domain::{
+        permission::ScriptSeen,
+        tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
+    },
     ports::{Tool, ToolCtx},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::command::{Bench, Command, parse};
+use super::{
+    command::{Bench, Command, parse},
+    scripts,
+};
 
 /// Runs a bash string.
 #[derive(Clone, Debug)]
@@ -61,6 +67,10 @@ impl Tool for Shell {
 
     fn check(&self, args: &Args) -> Result<(), String> {
         parse::<ShellArgs>(args).map(drop)
+    }
+
+    fn look(&self, paths: Vec<String>) -> BoxFuture<'static, Vec<ScriptSeen>> {
+        Box::pin(async move { scripts::look(paths) })
     }
 
     fn run(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome> {

@@ -11,6 +11,7 @@
 )]
 #![cfg(target_os = "linux")]
 
+mod approved;
 mod faults;
 mod hands;
 mod layers;
