@@ -18,6 +18,7 @@
 //! answer it, but no mode and no waiver does. A rule of a session that cannot be read denies when
 //! it was meant to tighten, and is left out when it was meant to allow.
 
+mod arguments;
 mod facts;
 mod fence;
 mod glob;

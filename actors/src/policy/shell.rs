@@ -197,11 +197,18 @@ impl Script {
     }
 
     /// Adds a part once. Past the limit only what could be refused is of interest, and that is what
-    /// every further part might be: so the limit itself is noted, and the walk ends elsewhere.
+    /// every further part might be: so the last of them says that there were more, and the text is
+    /// searched besides.
     fn push(&mut self, part: Part) {
-        if self.parts.len() < limits::SCRIPT_PARTS && !self.parts.contains(&part) {
-            self.parts.push(part);
+        if self.parts.len() >= limits::SCRIPT_PARTS || self.parts.contains(&part) {
+            return;
         }
+        if self.parts.len() + 1 < limits::SCRIPT_PARTS {
+            return self.parts.push(part);
+        }
+        self.murky = true;
+        let why = "it uses more files, or runs more, than is judged".to_owned();
+        self.parts.push(Part::Doubt(Doubt { refused: false, why }));
     }
 
     fn is_full(&self) -> bool {

@@ -10,13 +10,13 @@ use crate::{
 };
 
 use super::{
-    Match, Side,
+    Match, Side, arguments,
     fence::{Fences, Ground, Reach},
     guess,
     layer::{Finding, Say},
     path::Bases,
     pattern::{Name, Pattern, Spec},
-    place::{ANY_NAME, Names, Target, is_odd},
+    place::{ANY_NAME, Names, Target},
     shell,
     subject::{self, File, Subject},
     tools::{self, Kind, Row},
@@ -48,13 +48,15 @@ impl<'a> Facts<'a> {
     pub(super) fn of(request: &'a Request, ground: &'a Ground) -> Self {
         let row = tools::row(request.tool.as_str());
         let args = request.args.object().ok();
-        let main = row.map_or(Err("the tool has no main argument"), |row| main(row, args.as_ref()));
+        let main = row.map_or(Err("the tool has no main argument"), |row| {
+            arguments::main(row, args.as_ref())
+        });
         let cwd = request.cwd.as_deref();
         let (mut path, mut subjects, mut runs) = (None, Vec::new(), Vec::new());
         match (&main, row.map(|row| row.kind)) {
             (Ok(text), Some(kind @ (Kind::Shell | Kind::Argv))) => {
-                let start = start(args.as_ref(), cwd);
-                let words = args.as_ref().filter(|_| kind == Kind::Argv).and_then(words);
+                let start = arguments::start(args.as_ref(), cwd);
+                let words = args.as_ref().filter(|_| kind == Kind::Argv).and_then(arguments::words);
                 let mut script = match &words {
                     Some(words) => Script::of_words(words, &start),
                     None => Script::read(text, &start),
@@ -73,20 +75,6 @@ impl<'a> Facts<'a> {
         }
         let (cwd, canonical) = (cwd.map(Names::of), OnceCell::new());
         Self { request, row, ground, cwd, args, canonical, main, path, subjects, runs }
-    }
-
-    /// Characters that rules are held against where the text was not understood.
-    #[cfg(test)]
-    pub(super) fn weight(&self) -> usize {
-        let guessed = |subject: &Subject| match subject {
-            Subject::Text(Some(guess)) => guess.weight(),
-            Subject::Text(None)
-            | Subject::Whole
-            | Subject::Command(..)
-            | Subject::File(_)
-            | Subject::Doubt(_) => 0,
-        };
-        self.subjects.iter().map(guessed).sum()
     }
 
     pub(super) fn into_runs(self) -> Vec<String> {
@@ -349,60 +337,6 @@ fn is_of_server(tool: &str, wanted: &str, side: Side) -> bool {
         (Some(rest), Side::Allow) => {
             !server.contains("__") && !rest.is_empty() && !rest.contains("__")
         }
-    }
-}
-
-fn main(row: &Row, args: Option<&Map<String, Value>>) -> Result<String, &'static str> {
-    let args = args.ok_or("the arguments are not a JSON object")?;
-    if row.kind == Kind::Argv {
-        let words = words(args).ok_or("the command's words are not a list of texts")?;
-        return Ok(shell::line_of(&words));
-    }
-    let mut found = row.args.iter().filter_map(|name| args.get(*name));
-    let text = match found.next() {
-        Some(Value::String(text)) => text.clone(),
-        Some(_) => return Err("the argument that the rule reads is not a text"),
-        None => return Err("the argument that the rule reads is missing"),
-    };
-    if found.next().is_some() {
-        return Err("the argument that the rule reads is given twice");
-    }
-    match (row.kind, args.get("args")) {
-        (Kind::Shell, Some(Value::Array(words))) => {
-            let words: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
-            let words = words.ok_or("the command's words are not texts")?;
-            Ok(format!("{text} {}", words.join(" ")))
-        }
-        (Kind::Shell, Some(_)) => Err("the command's words are not a list"),
-        (Kind::Shell | Kind::Argv | Kind::Path | Kind::Url, _) => Ok(text),
-    }
-}
-
-/// The words of a command that is run without a shell; there is at least one.
-fn words(args: &Map<String, Value>) -> Option<Vec<&str>> {
-    let Some(Value::Array(words)) = args.get("argv") else { return None };
-    let words: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
-    words.filter(|words| !words.is_empty())
-}
-
-/// Where a command starts: in the call's folder, or in the one that its arguments name from there;
-/// what they say in a way that may lead anywhere is lost.
-fn start<'a>(args: Option<&Map<String, Value>>, cwd: Option<&'a str>) -> Start<'a> {
-    let named = match args.and_then(|args| args.get("cwd")) {
-        None | Some(Value::Null) => return Start::At(cwd.map(Cow::Borrowed)),
-        Some(Value::String(named)) => named,
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            return Start::Lost;
-        }
-    };
-    // A link may stand before `..`, which then leads elsewhere.
-    if named.split('/').any(|part| part == "..") || is_odd(named) {
-        return Start::Lost;
-    }
-    match cwd {
-        _ if named.starts_with('/') => Start::At(Some(Cow::Owned(named.clone()))),
-        Some(cwd) => Start::At(Some(Cow::Owned(format!("{cwd}/{named}")))),
-        None => Start::Lost,
     }
 }
 

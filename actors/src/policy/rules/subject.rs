@@ -25,6 +25,17 @@ pub(super) enum Subject {
     Doubt(Doubt),
 }
 
+#[cfg(test)]
+impl Subject {
+    /// What a text that was not understood may hold.
+    pub(super) const fn guess(&self) -> Option<&guess::Command> {
+        match self {
+            Self::Text(guess) => guess.as_ref(),
+            Self::Whole | Self::Command(..) | Self::File(_) | Self::Doubt(_) => None,
+        }
+    }
+}
+
 /// A file that a command uses, prepared.
 #[derive(Debug)]
 pub(super) struct File {

@@ -64,7 +64,8 @@ fn no_text_is_made_into_more_questions_than_the_limit_and_none_is_let_through() 
                 request.tool
             );
             // A text is read under eight readings, and each part of it from 64 of its words on.
-            let weight = facts.weight();
+            let guess = facts.subjects().iter().find_map(Subject::guess);
+            let weight = guess.map_or(0, guess::Command::weight);
             let most = 8 * 2 * limits::COMMAND_WORDS * limits::COMMAND_BYTES;
             assert!(weight <= most, "{weight} for {} {piece:?}", request.tool);
             assert!(facts.into_runs().len() <= limits::SCRIPT_FILES);
@@ -74,4 +75,23 @@ fn no_text_is_made_into_more_questions_than_the_limit_and_none_is_let_through() 
             assert!(verdict.reasons.len() <= limits::REASONS, "{asked} {piece:?}");
         }
     }
+}
+
+#[test]
+fn what_stands_behind_more_than_is_judged_is_not_let_through() {
+    let policy = user("allow Bash(cat *) | deny Read(.env) | deny Bash(curl *)");
+    let many: Vec<String> = (0..300).map(|no| format!("f{no}")).collect();
+    for tail in ["", ".env", "x; curl a"] {
+        let line = format!("cat {} {tail}", many.join(" "));
+        let words: Vec<&str> = line.split(' ').collect();
+        let args = [serde_json::json!({ "command": line }), serde_json::json!({ "argv": words })];
+        for (tool, args) in ["shell", "exec"].into_iter().zip(args) {
+            let cwd = Some("/ws".to_owned());
+            let request = Request { tool: tool.into(), args: Args(args.to_string()), cwd };
+            let verdict = decide(&policy, &standing(&[]), &request);
+            assert_ne!(verdict.decision, ALLOW, "{tool} {tail}: {:?}", verdict.reasons);
+        }
+    }
+    let few = format!("shell cat {}", many.get(..200).unwrap_or_default().join(" "));
+    check("allow Bash(cat *)", &few, ALLOW);
 }
