@@ -13,6 +13,7 @@
 
 mod approved;
 mod faults;
+mod fences;
 mod hands;
 mod layers;
 mod roles;
