@@ -1,5 +1,6 @@
 //! Decisions a second: everyday commands under the everyday policy, against splitting the same texts at
-//! blanks. Run it with `cargo bench --bench permission`; `--quick` judges each command a few times.
+//! blanks; and the longest that a decision takes on texts of 128 KiB that are made to take long. Run it
+//! with `cargo bench --bench permission`; `--quick` judges each command a few times.
 
 #![allow(
     clippy::disallowed_methods,
@@ -76,7 +77,95 @@ fn main() {
     });
     println!("{:20} {:>6} commands {split:>9.0} texts/s", "read and split alone", all.len());
     println!("allowed: {:.1} %", allowed as f64 * 50.0 / (all.len() * (rounds + 1)) as f64);
+    let slowest = nasty(&policy, &standing).into_iter().max_by_key(|(took, _)| *took);
+    let (took, what) = slowest.unwrap();
+    println!("slowest of the nasty: {:.1} ms, {what}", took.as_secs_f64() * 1_000.0);
 }
+
+/// How long each of the texts takes that are made to take long, as a command and as a list of words.
+fn nasty(policy: &Policy, standing: &Standing<'_>) -> Vec<(Duration, String)> {
+    let mut all = Vec::new();
+    for piece in NASTY {
+        let text = piece.repeat(128 * 1024 / piece.len());
+        let words: Vec<&str> = text.split(' ').collect();
+        for (tool, args) in [
+            ("shell", serde_json::json!({ "command": text })),
+            ("exec", serde_json::json!({ "argv": words })),
+            ("read_file", serde_json::json!({ "path": text })),
+            ("fetch", serde_json::json!({ "url": text })),
+        ] {
+            let cwd = Some("/ws".to_owned());
+            let request = Request { tool: tool.into(), args: Args(args.to_string()), cwd };
+            let began = Instant::now();
+            black_box(decide(policy, standing, &request));
+            let took = began.elapsed();
+            if std::env::args().any(|word| word == "--each") {
+                println!("{:>8.1} ms {tool} {piece:?}", took.as_secs_f64() * 1_000.0);
+            }
+            all.push((took, format!("{tool} {piece:?}")));
+        }
+    }
+    all
+}
+
+/// What a text is made of: each is repeated.
+const NASTY: &[&str] = &[
+    "a",
+    "a ",
+    "a;",
+    "a|",
+    "a/",
+    "../",
+    "*",
+    "**/",
+    "?[a]",
+    "$(",
+    "`",
+    "'",
+    "\"",
+    "\\",
+    "(",
+    "{",
+    "((",
+    "[[ ",
+    "{a,b}",
+    "$((",
+    "${a:-",
+    "<<A\n",
+    "<(",
+    ">a ",
+    "\n",
+    "é",
+    "\u{202e}",
+    "sudo ",
+    "env A=1 ",
+    "xargs ",
+    "find . -exec ",
+    "bash -c '",
+    "eval \"",
+    "if a; then ",
+    "for a in b; do ",
+    "while a; do ",
+    "case a in ",
+    "a=$b ",
+    "f() { ",
+    "! ",
+    "a && ",
+    "cd a; ",
+    "cd a || ",
+    "cat .env ",
+    "cat $(",
+    "grep -f a/b ",
+    "x=a:b@c=d ",
+    "nice nice timeout 5 ",
+    "--a=b ",
+    "-ab ",
+    "~/",
+    "<a ",
+    "echo $a; ",
+    "a'b\"c\\d ",
+    "http://a/",
+];
 
 /// How many a second, at the median of the rounds.
 fn measure(rounds: usize, items: usize, mut round: impl FnMut()) -> f64 {

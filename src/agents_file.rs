@@ -34,7 +34,7 @@ use crate::{
 
 pub use crate::document::Mistakes;
 pub use approvals::{Approvals, Webhook};
-pub(crate) use permissions::rules;
+pub(crate) use permissions::{bounds, rules};
 pub use providers::{KeyAt, ProviderSpec};
 pub use search::SearchSpec;
 

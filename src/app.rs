@@ -228,6 +228,13 @@ impl App {
             Cow::Owned(clean) => Some(clean),
         });
         let ways = approvals.open(&secrets)?;
+        if let Some(workspace) = &workspace {
+            let at = |source| AppError::Workspace { path: workspace.clone(), source };
+            let folder = workspace.canonicalize().map_err(at)?;
+            // Rules are about the folder that commands really run in.
+            let named = &mut options.places.workspace;
+            *named = named.take().or_else(|| folder.to_str().map(str::to_owned));
+        }
         if let Some(script) = script {
             let model = ScriptedModel::parse(&script)?.with_clock(Arc::new(SystemClock));
             providers.push(Arc::new(model));

@@ -18,6 +18,8 @@ pub mod files;
 pub mod hearing;
 pub mod output;
 #[cfg(target_os = "linux")]
+mod scripts;
+#[cfg(target_os = "linux")]
 mod shell;
 pub mod web;
 

@@ -31,7 +31,10 @@ fn policy(file: &PolicyFile) -> Policy {
 
 fn verdict(policy: &Policy, command: &str) -> Verdict {
     let args = Args(serde_json::json!({ "command": command }).to_string());
-    let request = Request { tool: "shell".into(), args, cwd: Some("/ws".to_owned()) };
+    judged_of(policy, &Request { tool: "shell".into(), args, cwd: Some("/ws".to_owned()) })
+}
+
+fn judged_of(policy: &Policy, request: &Request) -> Verdict {
     let standing = Standing {
         authority: &[],
         answers: &RuleSet::default(),
@@ -40,7 +43,7 @@ fn verdict(policy: &Policy, command: &str) -> Verdict {
         effect: EffectClass::Once,
         raised: None,
     };
-    decide(policy, &standing, &request)
+    decide(policy, &standing, request)
 }
 
 fn decision(policy: &Policy, command: &str) -> Decision {
@@ -257,6 +260,49 @@ fn a_rule_for_files_holds_for_whatever_names_them() {
     ] {
         assert_eq!(decision(&policy, command), Decision::Deny, "{command}");
     }
+}
+
+/// The words of a command that has nothing for a shell to do but to part them.
+fn words(command: &str) -> Option<Vec<String>> {
+    let special = |c: char| "|;&<>\n{}()!`\\$#[]*?~\"".contains(c);
+    if command.contains(special) || command.split(' ').next()?.contains('=') {
+        return None;
+    }
+    let mut words = vec![String::new()];
+    for (at, part) in command.split('\'').enumerate() {
+        if at % 2 == 1 {
+            words.last_mut()?.push_str(part);
+            continue;
+        }
+        for (gap, word) in part.split(' ').enumerate() {
+            if gap > 0 {
+                words.push(String::new());
+            }
+            words.last_mut()?.push_str(word);
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    // What the shell does itself is no program.
+    let own =
+        ["cd", "export", "alias", "source", ".", "eval", "unset", "read", "time", "type", "if"];
+    (!own.contains(&words.first()?.as_str())).then_some(words)
+}
+
+#[test]
+fn a_command_without_a_shell_is_judged_as_it_is_with_one() {
+    let mut judged = 0;
+    for name in ["everyday", "workspace"] {
+        let policy = policy(&file(name));
+        for command in everyday().chain(cases().into_iter().map(|(_, command)| command)) {
+            let Some(words) = words(&command) else { continue };
+            let args = Args(serde_json::json!({ "argv": words }).to_string());
+            let request = Request { tool: "exec".into(), args, cwd: Some("/ws".to_owned()) };
+            let (found, want) = (judged_of(&policy, &request), verdict(&policy, &command));
+            assert_eq!(found.decision, want.decision, "{command:?}: {found:?}, not {want:?}");
+            judged += 1;
+        }
+    }
+    assert!(judged > 800, "{judged}");
 }
 
 fn texts() -> impl Strategy<Value = String> {

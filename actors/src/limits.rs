@@ -366,9 +366,13 @@ pub const SCRIPT_COMMANDS: usize = 50;
 /// Commands and files of one script that are judged; more is asked, after those were judged.
 pub const SCRIPT_PARTS: usize = 512;
 /// Files among them, so that however many words a command has, there is room for the command.
-pub const SCRIPT_FILES: usize = 256;
+pub const SCRIPT_NAMED: usize = 256;
 /// Folders that a script may be in at once, one for each `cd` that may have failed.
 pub const SCRIPT_FOLDERS: usize = 8;
+/// Files of one command whose content an approval holds to; people run one.
+pub const SCRIPT_FILES: usize = 16;
+/// Bytes of such a file: 16 MiB are hashed in 40 ms, and what people write is a thousandth of it.
+pub const SCRIPT_FILE_BYTES: u64 = 16 << 20;
 /// Words of one part of a command that may begin another one.
 pub const COMMAND_WORDS: usize = 64;
 

@@ -16,6 +16,7 @@ use crate::domain::{
         CallId, CredentialName, ModelName, Position, PrincipalId, ProviderName, SessionId,
         TenantId, Timestamp, Token, ToolName,
     },
+    permission::ScriptSeen,
     tool::{Args, Overlay, ToolOutcome, ToolSpec},
 };
 
@@ -254,6 +255,13 @@ pub trait Tool: Send + Sync + 'static {
     /// What is wrong, and what was expected.
     fn check(&self, _args: &Args) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Looks at files that a call would run, in the order they are named in: a person is asked about
+    /// them as they are, and they are looked at again before the call starts.
+    fn look(&self, paths: Vec<String>) -> BoxFuture<'static, Vec<ScriptSeen>> {
+        let unseen = |path| ScriptSeen { path, sha256: None };
+        Box::pin(std::future::ready(paths.into_iter().map(unseen).collect()))
     }
 
     /// Runs it once.

@@ -22,6 +22,7 @@ mod load;
 mod model_task;
 mod old_ends;
 mod perform;
+mod slots;
 mod tool_task;
 
 use std::{collections::VecDeque, sync::Arc};

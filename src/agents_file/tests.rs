@@ -60,6 +60,8 @@ usd = 0.5
 [permissions]
 deny = ["Bash(rm *)"]
 mode = "accept_edits"
+roots = ["."]
+readable = ["/usr"]
 
 [services]
 locale = "de"
@@ -116,6 +118,8 @@ fn a_whole_file_becomes_the_runtimes_own_values() {
     assert_eq!(clerk.tools[&ToolName::from("shell")]["cwd"], "stage");
     assert_eq!((clerk.authority.mode, clerk.budget.tool_calls), (Mode::Default, Some(3)));
     assert_eq!(clerk.authority.rules.deny.len(), 1, "of the file");
+    assert_eq!(clerk.authority.bounds.roots, ["."], "of the file");
+    assert_eq!(clerk.authority.bounds.readable, ["/usr"], "of the file");
 
     let reader = agent("reader");
     assert_eq!((reader.role, reader.instructions.as_str()), (Role::Specialist, "You are a file."));
@@ -936,6 +940,26 @@ permissions = { allow = ["Read(./[a-z)"] }
 f.toml:3:26: rule "Read(./[a-z)" is not understood at character 6
   3 | permissions = { allow = ["Read(./[a-z)"] }
     |                          ^^^^^^^^^^^^^^ expected a path in gitignore syntax; close every `[`, and put exceptions into another list instead of `!`
+"#,
+    );
+}
+
+#[test]
+fn a_root_that_climbs_or_is_an_agents_own_is_refused() {
+    wrong(
+        r#"[permissions]
+roots = ["../x"]
+[agents.a]
+instructions = "x"
+permissions = { roots = ["x"] }
+"#,
+        r#"
+f.toml:2:10: "../x" is no folder
+  2 | roots = ["../x"]
+    |          ^^^^^^ expected a path without `..`, from the working folder, `~/` or `/` on
+f.toml:5:17: unknown key "roots"
+  5 | permissions = { roots = ["x"] }
+    |                 ^^^^^ expected one of "mode", "deny", "ask", "allow"
 "#,
     );
 }

@@ -109,7 +109,8 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     config.options.gates = vendors::gates(&served);
     let providers = served.iter().map(|one| Arc::new(one.vendor.clone()) as _);
     config.providers.extend(providers);
-    config.tools = workspace::tools(&file.agents, agents, store)?;
+    let here = workspace::folder(&file.agents)?;
+    config.tools = workspace::tools((&file.agents, here.as_deref()), agents, store)?;
     let works_here = !config.tools.is_empty() || hands::are_wanted(&file.agents);
     config.tools.push(Arc::new(Fetch::new(clock())));
     let mut search = None;
@@ -129,7 +130,8 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     config.approvals = Approvals::of(file.approvals, environment, folder(agents));
     config.approvals.away_from.extend(works_here.then(|| PathBuf::from(".")));
     // Where it is started from, as for any program that works on files.
-    config.workspace = hands::are_wanted(&file.agents).then(|| PathBuf::from("."));
+    config.options.places.workspace = here.as_deref().and_then(Path::to_str).map(str::to_owned);
+    config.workspace = here.filter(|_| hands::are_wanted(&file.agents));
     config.agents = file.agents;
     config.prices = file.prices;
     Ok(Crew { config, lead: file.lead, served, registry: file.registry, search })

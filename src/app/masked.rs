@@ -22,6 +22,7 @@ use greenroom_actors::{
         conversation::{Block, Reply, ReplyBlock},
         event::ModelFailure,
         ids::{CredentialName, ModelName, ProviderName},
+        permission::ScriptSeen,
         tool::{Args, Output, ToolOutcome, ToolSpec},
     },
     ports::{ModelEvent, ModelProvider, ModelRequest, Probe, Progress, Tool, ToolCtx},
@@ -59,6 +60,10 @@ impl Tool for MaskedTool {
 
     fn check(&self, args: &Args) -> Result<(), String> {
         self.inner.check(args).map_err(|why| clean(&self.secrets, why))
+    }
+
+    fn look(&self, paths: Vec<String>) -> BoxFuture<'static, Vec<ScriptSeen>> {
+        self.inner.look(paths)
     }
 
     fn run(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome> {

@@ -11,7 +11,7 @@ use greenroom_actors::{
         permission::{Decision, Request, Verdict},
         tool::{Args as ToolArgs, EffectClass},
     },
-    runtime::{Desk, Layers, Policy, RuleError, Standing, decide},
+    runtime::{Desk, Layers, Places, Policy, RuleError, Standing, decide},
 };
 
 use crate::config::{PolicyFile, Settings};
@@ -91,7 +91,10 @@ impl Court<'_> {
                 let layers = Layers { user: file.rules.clone(), ..Layers::default() };
                 Policy::compile(&layers, desk)?.at(file.places(places, cwd))
             }
-            None => Policy::compile(&self.settings.rules, desk)?.at(places),
+            None => {
+                let places = Places { workspace: Some(cwd.to_owned()), ..places };
+                Policy::compile(&self.settings.rules, desk)?.at(places)
+            }
         })
     }
 }

@@ -25,7 +25,7 @@ use greenroom_actors::{
         outcome::TurnOutcome,
     },
     limits,
-    runtime::{CallError, Desk, Ended, Listener, consulted},
+    runtime::{CallError, Desk, Ended, Listener, Places, consulted},
 };
 
 use crate::{
@@ -115,7 +115,8 @@ pub(super) async fn run(
     let prompt = prompt(args.prompt)?;
     let terminal = Terminal::open();
     config.options.layers = settings.rules.clone();
-    config.options.places = settings.places();
+    let workspace = config.options.places.workspace.take();
+    config.options.places = Places { workspace, ..settings.places() };
     let is_asked_elsewhere = config.approvals.reach_somebody();
     if terminal.is_none() && !is_asked_elsewhere {
         config.options.desk = Desk::Headless;

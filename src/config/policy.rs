@@ -3,7 +3,10 @@
 
 use std::{fs, path::Path};
 
-use greenroom_actors::{domain::permission::RuleSet, runtime::Places};
+use greenroom_actors::{
+    domain::permission::{Bounds, RuleSet},
+    runtime::Places,
+};
 
 use crate::{
     agents_file,
@@ -15,10 +18,8 @@ use crate::{
 pub struct PolicyFile {
     /// Its rules.
     pub rules: RuleSet,
-    /// Folders outside of which nothing is used; relative ones begin at the working folder.
-    pub roots: Vec<String>,
-    /// Folders outside of them that may be read.
-    pub readable: Vec<String>,
+    /// The folders that may be used.
+    pub bounds: Bounds,
 }
 
 impl PolicyFile {
@@ -37,12 +38,9 @@ impl PolicyFile {
             all.only(&["permissions"]);
             if let Some(section) = all.section("permissions") {
                 section.only(&["roots", "readable", "deny", "ask", "allow"]);
-                let texts =
-                    |key: &str| section.texts(key).into_iter().map(|text| text.value).collect();
                 policy = Self {
                     rules: agents_file::rules(&section),
-                    roots: texts("roots"),
-                    readable: texts("readable"),
+                    bounds: agents_file::bounds(&section),
                 };
             }
         }
@@ -53,13 +51,12 @@ impl PolicyFile {
     /// Its folders as they are for somebody who works in `cwd`, on top of those that are known.
     #[must_use]
     pub fn places(&self, known: Places, cwd: &str) -> Places {
-        let placed = |folder: &String| {
-            if folder.starts_with('/') { folder.clone() } else { format!("{cwd}/{folder}") }
-        };
+        let cwd = Some(cwd.to_owned());
         Places {
-            project: Some(cwd.to_owned()),
-            roots: self.roots.iter().map(placed).collect(),
-            readable: self.readable.clone(),
+            project: cwd.clone(),
+            workspace: cwd,
+            bounds: self.bounds.clone(),
+            narrowed: Bounds::default(),
             ..known
         }
     }

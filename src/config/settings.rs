@@ -2,7 +2,7 @@
 //! project's `.greenroom/config.toml`, the environment, and at last a flag of the command line.
 //!
 //! A project's file comes with what somebody else wrote, so it may only tighten: it adds rules that
-//! deny or ask, and names a store within its own folder. Everything else in it is refused, not left
+//! deny or ask, draws a fence within that of the user, and names a store within its own folder. Everything else in it is refused, not left
 //! out in silence. It is looked for from the current folder upwards to the root of the repository;
 //! outside a repository in the current folder alone, because above it may be anybody's.
 
@@ -12,7 +12,7 @@ use std::{
 };
 
 use greenroom_actors::{
-    domain::permission::RuleSet,
+    domain::permission::{Bounds, RuleSet},
     runtime::{Layers, Places},
 };
 
@@ -84,6 +84,8 @@ pub struct Settings {
     pub log: Option<Sourced<String>>,
     /// Rules of the user and of the project.
     pub rules: Layers,
+    /// The user's fence, and the project's, which only takes away.
+    bounds: (Bounds, Bounds),
     user: Option<PathBuf>,
     project: Option<PathBuf>,
 }
@@ -106,6 +108,7 @@ struct Found {
     agents: Option<PathBuf>,
     log: Option<String>,
     rules: RuleSet,
+    bounds: Bounds,
 }
 
 impl Settings {
@@ -121,7 +124,9 @@ impl Settings {
             user: up(&self.user, 1),
             // The file lies in the project's `.greenroom`.
             project: up(&self.project, 2),
-            ..Places::default()
+            workspace: None,
+            bounds: self.bounds.0.clone(),
+            narrowed: self.bounds.1.clone(),
         }
     }
 
@@ -132,11 +137,13 @@ impl Settings {
     pub fn find(environment: Environment, folder: &Path) -> Result<Self, Mistakes> {
         let store = Sourced::new(PathBuf::from("greenroom.db"), Origin::BuiltIn);
         let (rules, user, project) = (Layers::default(), None, None);
+        let bounds = (Bounds::default(), Bounds::default());
         let mut settings =
-            Self { environment, store, agents: None, log: None, rules, user, project };
+            Self { environment, store, agents: None, log: None, rules, bounds, user, project };
         if let Some(folder) = settings.environment.settings.clone() {
             let path = folder.join(FILE);
             if let Some(found) = read(&path, &folder, false)? {
+                settings.bounds.0 = found.bounds.clone();
                 let origin = Origin::User(path.clone());
                 settings.rules.user = settings.lay(found, &origin);
                 settings.user = Some(path);
@@ -145,6 +152,7 @@ impl Settings {
         if let Some(project) = project_of(folder) {
             let path = project.join(FOLDER).join(FILE);
             if let Some(found) = read(&path, &project, true)? {
+                settings.bounds.1 = beneath(found.bounds.clone(), &project);
                 let origin = Origin::Project(path.clone());
                 settings.rules.project = settings.lay(found, &origin);
                 settings.project = Some(path);
@@ -163,7 +171,7 @@ impl Settings {
 
     /// Lays a file over what is there; its rules are a layer of their own.
     fn lay(&mut self, found: Found, origin: &Origin) -> RuleSet {
-        let Found { store, agents, log, rules } = found;
+        let Found { store, agents, log, rules, bounds: _ } = found;
         if let Some(store) = store {
             self.store = Sourced::new(store, origin.clone());
         }
@@ -194,16 +202,27 @@ impl Settings {
             value: log.value.clone(),
             origin: log.origin.clone(),
         }));
-        let user = self.user.clone().map(|path| (Origin::User(path), &self.rules.user));
-        let project = self.project.clone().map(|path| (Origin::Project(path), &self.rules.project));
-        for (origin, rules) in user.into_iter().chain(project) {
+        let user =
+            self.user.clone().map(|path| (Origin::User(path), &self.rules.user, &self.bounds.0));
+        let project = self
+            .project
+            .clone()
+            .map(|path| (Origin::Project(path), &self.rules.project, &self.bounds.1));
+        for (origin, rules, bounds) in user.into_iter().chain(project) {
+            let line = |(key, value): (&'static str, &String)| Row {
+                key,
+                value: value.clone(),
+                origin: origin.clone(),
+            };
+            let roots = bounds.roots.iter().map(|folder| ("permissions.roots", folder));
+            let readable = bounds.readable.iter().map(|folder| ("permissions.readable", folder));
+            rows.extend(roots.chain(readable).map(line));
             for (key, list) in [
                 ("permissions.deny", &rules.deny),
                 ("permissions.ask", &rules.ask),
                 ("permissions.allow", &rules.allow),
             ] {
-                let line = |value: String| Row { key, value, origin: origin.clone() };
-                rows.extend(list.iter().map(|pattern| line(pattern.0.clone())));
+                rows.extend(list.iter().map(|pattern| line((key, &pattern.0))));
             }
         }
         rows
@@ -241,6 +260,10 @@ fn read(path: &Path, base: &Path, is_project: bool) -> Result<Option<Found>, Mis
             agents: path("agents"),
             log: all.words("log").map(|log| log.value),
             rules: rules(&all),
+            bounds: all
+                .section("permissions")
+                .map(|own| agents_file::bounds(&own))
+                .unwrap_or_default(),
         };
     }
     sheet.finish()?;
@@ -249,8 +272,20 @@ fn read(path: &Path, base: &Path, is_project: bool) -> Result<Option<Found>, Mis
 
 fn rules(all: &Section<'_, '_>) -> RuleSet {
     let Some(permissions) = all.section("permissions") else { return RuleSet::default() };
-    permissions.only(&["deny", "ask", "allow"]);
+    permissions.only(&["roots", "readable", "deny", "ask", "allow"]);
     agents_file::rules(&permissions)
+}
+
+/// The folders of a project's file begin at the project, wherever in it somebody works.
+fn beneath(bounds: Bounds, project: &Path) -> Bounds {
+    let placed = |folder: String| match folder.starts_with("~/") {
+        true => folder,
+        false => project.join(folder).to_string_lossy().into_owned(),
+    };
+    Bounds {
+        roots: bounds.roots.into_iter().map(placed).collect(),
+        readable: bounds.readable.into_iter().map(placed).collect(),
+    }
 }
 
 /// Notes what a project may not set.

@@ -3,7 +3,10 @@
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
-    domain::tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
+    domain::{
+        permission::ScriptSeen,
+        tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
+    },
     limits,
     ports::{Tool, ToolCtx},
 };
@@ -12,7 +15,10 @@ use serde::Deserialize;
 
 use crate::typed::arguments;
 
-use super::command::{Bench, Command};
+use super::{
+    command::{Bench, Command},
+    scripts,
+};
 
 /// Runs a program.
 #[derive(Clone, Debug)]
@@ -57,6 +63,10 @@ impl Tool for Exec {
 
     fn check(&self, args: &Args) -> Result<(), String> {
         read(args).map(drop)
+    }
+
+    fn look(&self, paths: Vec<String>) -> BoxFuture<'static, Vec<ScriptSeen>> {
+        Box::pin(async move { scripts::look(paths) })
     }
 
     fn run(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome> {

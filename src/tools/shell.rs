@@ -6,7 +6,10 @@ use std::ffi::OsString;
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
-    domain::tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
+    domain::{
+        permission::ScriptSeen,
+        tool::{Args, EffectClass, Output, ToolOutcome, ToolSpec},
+    },
     ports::{Tool, ToolCtx},
 };
 use schemars::JsonSchema;
@@ -14,7 +17,10 @@ use serde::Deserialize;
 
 use crate::typed::arguments;
 
-use super::command::{Bench, Command};
+use super::{
+    command::{Bench, Command},
+    scripts,
+};
 
 /// Runs a bash string.
 #[derive(Clone, Debug)]
@@ -63,6 +69,10 @@ impl Tool for Shell {
 
     fn check(&self, args: &Args) -> Result<(), String> {
         arguments::<ShellArgs>(args).map(drop)
+    }
+
+    fn look(&self, paths: Vec<String>) -> BoxFuture<'static, Vec<ScriptSeen>> {
+        Box::pin(async move { scripts::look(paths) })
     }
 
     fn run(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome> {

@@ -11,7 +11,9 @@
 )]
 #![cfg(target_os = "linux")]
 
+mod approved;
 mod faults;
+mod fences;
 mod hands;
 mod layers;
 mod pool;

@@ -99,6 +99,27 @@ pub enum Mode {
     BypassPermissions,
 }
 
+/// Folders that files may be used in. A relative one begins at the folder that calls work in, one with
+/// `~/` in front at the home.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    /// A fence: where there are any, no file outside of them is used, whatever a rule allows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roots: Vec<String>,
+    /// Folders outside the roots that may be read, such as those of the system's programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readable: Vec<String>,
+}
+
+impl Bounds {
+    /// Whether they say nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.roots.is_empty() && self.readable.is_empty()
+    }
+}
+
 /// One link of a session's authority: the rules and the mode of an ancestor or of itself. A child
 /// may do what every link allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +131,9 @@ pub struct Authority {
     /// Mode of that link.
     #[serde(default)]
     pub mode: Mode,
+    /// The folders that it keeps to.
+    #[serde(default, skip_serializing_if = "Bounds::is_empty")]
+    pub bounds: Bounds,
 }
 
 /// A tool whose calls are asked about for a while, whatever the rules say, because it failed.
@@ -149,14 +173,38 @@ impl Request {
     /// no two requests share the hashed bytes.
     #[must_use]
     pub fn digest(&self) -> RequestDigest {
+        self.digest_with(&[])
+    }
+
+    /// The same with the files that it would run, as they were found.
+    #[must_use]
+    pub fn digest_with(&self, scripts: &[ScriptSeen]) -> RequestDigest {
         let mut hash = Sha256::new();
-        let args = self.args.canonical();
-        for part in [self.tool.as_str(), args.as_str(), self.cwd.as_deref().unwrap_or("\0none")] {
+        let mut add = |part: &str| {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
+        };
+        let args = self.args.canonical();
+        for part in [self.tool.as_str(), args.as_str(), self.cwd.as_deref().unwrap_or("\0none")] {
+            add(part);
+        }
+        for script in scripts {
+            add(&script.path);
+            add(script.sha256.as_deref().unwrap_or("\0none"));
         }
         RequestDigest(super::frame::hex(&hash.finalize()))
     }
+}
+
+/// A file that a command would run, as it was when somebody looked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptSeen {
+    /// Where it is.
+    pub path: String,
+    /// SHA-256 of its content, lower-case hex; none where there was nothing to be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// What an approval is about.
@@ -272,8 +320,11 @@ pub enum Basis {
 pub struct Ask {
     /// What about.
     pub subject: Subject,
-    /// Digest of the exact request.
+    /// Digest of the exact request and of what it would run.
     pub digest: RequestDigest,
+    /// The files that it would run, as they were when it was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scripts: Vec<ScriptSeen>,
     /// Why it is asked.
     pub reasons: Vec<String>,
     /// A rule that would answer it next time.

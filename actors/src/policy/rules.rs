@@ -21,25 +21,31 @@
 //! answer it, but no mode and no waiver does. A rule of a session that cannot be read denies when
 //! it was meant to tighten, and is left out when it was meant to allow.
 
+mod arguments;
 mod facts;
+mod fence;
 mod glob;
 mod guess;
 mod layer;
 mod path;
 mod pattern;
+mod place;
 mod remember;
 mod shell;
 mod sight;
+mod subject;
 mod tools;
 mod url;
 
 #[cfg(test)]
 mod tests;
 
-pub use path::Places;
+pub use fence::Places;
 pub use pattern::{Fault, RuleError};
 pub use remember::remember;
 pub use sight::Sight;
+
+use std::sync::Arc;
 
 use crate::{
     domain::{
@@ -50,8 +56,11 @@ use crate::{
     limits,
 };
 
-use facts::{Facts, Own, Subject};
+use facts::{Facts, Own};
+use fence::{Fences, Ground};
 use layer::{Finding, Layer, LayerName, Say};
+use subject::Subject;
+use tools::Kind;
 
 /// The rules that hold for every session of a runtime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,7 +90,7 @@ pub enum Desk {
 pub struct Policy {
     layers: Vec<Layer>,
     desk: Desk,
-    places: Places,
+    ground: Arc<Ground>,
 }
 
 /// What one session adds to the policy.
@@ -147,14 +156,27 @@ impl Policy {
             .into_iter()
             .map(|(name, rules)| Layer::strict(name, rules))
             .collect::<Result<_, _>>()?;
-        Ok(Self { layers, desk, places: Places::default() })
+        Ok(Self { layers, desk, ground: Arc::default() })
     }
 
     /// The same policy with known folders, so that rules relative to them can allow.
     #[must_use]
     pub fn at(mut self, places: Places) -> Self {
-        self.places = places;
+        self.ground = Arc::new(Ground::new(places));
         self
+    }
+
+    /// The folder that a call works in: its own, from the workspace on, or the workspace itself.
+    #[must_use]
+    pub fn folder(&self, own: Option<&str>) -> Option<String> {
+        let workspace = self.ground.places.workspace.as_deref();
+        match (own, workspace) {
+            (Some(own), Some(workspace)) if !own.starts_with('/') => {
+                Some(format!("{workspace}/{own}"))
+            }
+            (Some(own), _) => Some(own.to_owned()),
+            (None, workspace) => workspace.map(str::to_owned),
+        }
     }
 
     /// The same policy with one more standing rule.
@@ -188,7 +210,7 @@ pub fn check(rules: &RuleSet) -> Result<(), RuleError> {
 /// What a request may do.
 #[must_use]
 pub fn decide(policy: &Policy, standing: &Standing<'_>, request: &Request) -> Verdict {
-    let facts = Facts::of(request);
+    let facts = Facts::of(request, &policy.ground);
     let mut notes = Vec::new();
     let answers = Layer::lenient(LayerName::Answers, standing.answers);
     let links: Vec<_> =
@@ -197,7 +219,8 @@ pub fn decide(policy: &Policy, standing: &Standing<'_>, request: &Request) -> Ve
         .into_iter()
         .map(|(link, above)| Layer::lenient(LayerName::Link(above), &link.rules))
         .collect();
-    let asked = Asked { policy, answers: &answers, links: &links, facts: &facts };
+    let fences = policy.ground.fences(standing.authority);
+    let asked = Asked { policy, answers: &answers, links: &links, fences, facts: &facts };
     let found: Vec<(usize, Finding)> = facts
         .subjects()
         .iter()
@@ -224,29 +247,40 @@ pub fn decide(policy: &Policy, standing: &Standing<'_>, request: &Request) -> Ve
     verdict
 }
 
+/// The files whose content decides what a request does, as absolute paths: scripts, programs named by
+/// their path, and what build tools read.
+#[must_use]
+pub fn scripts(request: &Request) -> Vec<String> {
+    match tools::row(request.tool.as_str()).map(|row| row.kind) {
+        Some(Kind::Shell | Kind::Argv) => Facts::of(request, &Ground::default()).into_runs(),
+        Some(Kind::Path | Kind::Url) | None => Vec::new(),
+    }
+}
+
 /// One request under one policy, asked about subject by subject.
 #[derive(Debug)]
 struct Asked<'a> {
     policy: &'a Policy,
     answers: &'a Layer,
     links: &'a [Layer],
+    fences: Fences,
     facts: &'a Facts<'a>,
 }
 
 impl Asked<'_> {
     /// What the layers and the links say about one subject.
     fn about(&self, subject: &Subject, notes: &mut Vec<String>) -> Finding {
-        let places = &self.policy.places;
-        let own = self.facts.own(subject, places);
+        let ground = &*self.policy.ground;
+        let own = self.facts.own(subject, &self.fences);
         let mut shared = Finding::NOTHING;
         for layer in self.policy.layers.iter().chain([self.answers]) {
-            let found = layer.ask_all((self.facts, subject), places, notes);
+            let found = layer.ask_all((self.facts, subject), ground, notes);
             // Within one list the strictest match is the first list that matches.
             shared = shared.or_stricter(found);
         }
         let mut spoken: Option<Finding> = None;
         for link in self.links {
-            let said = link.ask_all((self.facts, subject), places, notes);
+            let said = link.ask_all((self.facts, subject), ground, notes);
             let mut found = shared.clone().or_stricter(said.clone());
             if found.say == Say::Nothing && link.allows() && !matches!(own, Own::Fine) {
                 let reason = format!("{}: none of its allow rules matches", link.name);

@@ -24,6 +24,7 @@ mod files;
 mod find;
 mod options;
 mod programs;
+mod runs;
 mod scripts;
 mod sed;
 mod simple;
@@ -38,6 +39,8 @@ mod tests;
 
 pub(in crate::policy) use word::{Piece, Word};
 
+use std::borrow::Cow;
+
 use crate::limits;
 
 /// A shell command, read.
@@ -47,6 +50,8 @@ pub(in crate::policy) struct Script {
     pub(in crate::policy) parts: Vec<Part>,
     /// Whether some of the text was not understood, so that `guess` has to look as well.
     pub(in crate::policy) murky: bool,
+    /// Files whose content decides what it does, where it is known where they are.
+    pub(in crate::policy) runs: Vec<String>,
     /// Commands so far, the same one again counted again.
     commands: usize,
     /// Files so far.
@@ -122,22 +127,57 @@ pub(in crate::policy) struct Doubt {
     pub(in crate::policy) why: String,
 }
 
+/// Where a command is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::policy) enum Start<'a> {
+    /// In this folder; nobody may have said which.
+    At(Option<Cow<'a, str>>),
+    /// In a folder that its call names in a way that is not understood.
+    Lost,
+}
+
 impl Script {
-    /// Reads a command that would be started in `cwd`.
-    pub(in crate::policy) fn read(text: &str, cwd: Option<&str>) -> Self {
+    /// Reads a command that would be started by a shell.
+    pub(in crate::policy) fn read(text: &str, start: &Start<'_>) -> Self {
         let mut script = Self::default();
         if let Some(words) = tree::plain_words(text) {
             // Without quotes, operators and expansions a shell splits at blanks and does no more.
             let words = words.map(|word| Word::Text(word.to_owned())).collect();
-            let mut walk = statements::Walk::new(&mut script, cwd);
+            let mut walk = statements::Walk::new(&mut script, start);
             walk.simple(simple::Simple::of(words));
         } else {
-            statements::Walk::new(&mut script, cwd).script(text, 0);
+            statements::Walk::new(&mut script, start).script(text, 0);
         }
-        if !script.parts.iter().any(|part| matches!(part, Part::Command(_))) {
-            script.doubt("there is no command in it");
+        script.ended()
+    }
+
+    /// Reads a command that would be started without a shell: its words are what they are, and what a
+    /// program makes of them is the same.
+    pub(in crate::policy) fn of_words(words: &[&str], start: &Start<'_>) -> Self {
+        let mut script = Self::default();
+        let mut room = limits::COMMAND_BYTES;
+        let fits = |word: &&&str| {
+            let fits = word.len() < room;
+            room -= (word.len() + 1).min(room);
+            fits
+        };
+        let read: Vec<Word> =
+            words.iter().take_while(fits).map(|word| Word::Text((*word).to_owned())).collect();
+        if read.len() < words.len() {
+            script.unread("the command is longer than what is analysed");
         }
-        script
+        if words.iter().any(|word| word.contains(tree::is_unseen)) {
+            script.unread("the command has characters that are not seen");
+        }
+        statements::Walk::new(&mut script, start).simple(simple::Simple::of(read));
+        script.ended()
+    }
+
+    fn ended(mut self) -> Self {
+        if !self.parts.iter().any(|part| matches!(part, Part::Command(_))) {
+            self.doubt("there is no command in it");
+        }
+        self
     }
 
     /// Notes that a person should look.
@@ -168,7 +208,7 @@ impl Script {
         }
         let is_file = matches!(part, Part::File(_));
         let refused = matches!(&part, Part::Doubt(doubt) if doubt.refused);
-        let room = !is_file || self.files < limits::SCRIPT_FILES;
+        let room = !is_file || self.files < limits::SCRIPT_NAMED;
         if refused || (room && self.parts.len() < limits::SCRIPT_PARTS) {
             self.files += usize::from(is_file);
             self.parts.push(part);

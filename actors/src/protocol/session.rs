@@ -15,6 +15,7 @@ use crate::{
             ToolCallNo, TurnId,
         },
         outcome::{ChildReport, TurnOutcome},
+        permission::ScriptSeen,
         tool::ToolOutcome,
     },
     limits,
@@ -42,8 +43,9 @@ pub(crate) enum SessionMsg {
     ToolEnded { call: ToolCallNo, outcome: Box<ToolOutcome> },
     /// The ledger answered.
     BudgetDecided { answer: BudgetDecision, asked: Box<Purpose> },
-    /// A pool gave a slot, or refused.
-    Slot { call: ToolCallNo, slot: Result<Lease, String> },
+    /// A pool gave a slot, or refused; `seen` are the files that the call would run, once somebody
+    /// has looked.
+    Slot { call: ToolCallNo, slot: Result<Lease, String>, seen: Option<Vec<ScriptSeen>> },
     /// A point in time has come.
     Timer(Timer),
     /// The supervisor passes by: a session with nothing to do may leave.

@@ -45,6 +45,8 @@ pub(crate) struct Live {
     pub(super) running: BTreeMap<CallNo, Running>,
     /// Slots held for calls that have not started.
     pub(super) leases: BTreeMap<ToolCallNo, Lease>,
+    /// Who looks at the files that a call would run; the call's slot is held meanwhile.
+    pub(super) looking: BTreeMap<ToolCallNo, Owned>,
     /// Tool calls for which the ledger has set room aside.
     pub(super) granted: BTreeSet<ToolCallNo>,
     /// Started calls that wait for a slot to run again.
@@ -134,6 +136,7 @@ impl Live {
             flight: None,
             running: BTreeMap::new(),
             leases: BTreeMap::new(),
+            looking: BTreeMap::new(),
             granted: BTreeSet::new(),
             again: BTreeMap::new(),
             timers: Timers::default(),
@@ -188,7 +191,7 @@ impl Live {
                 self.enqueue(Input::ToolFinished { call, outcome: *outcome });
             }
             SessionMsg::BudgetDecided { answer, asked } => self.budget_decided(answer, asked),
-            SessionMsg::Slot { call, slot } => self.slot(call, slot),
+            SessionMsg::Slot { call, slot, seen } => self.slot(call, slot, seen),
             SessionMsg::Timer(timer) => self.timer(timer),
             SessionMsg::Tick => self.tick(),
             // Only a loading session waits for its log.
@@ -288,6 +291,7 @@ impl Live {
         // A slot given to a call that waits for it is kept until the machine has heard of it; an
         // agent that waits for a person holds none.
         self.leases.retain(|no, _| !asking(no));
+        self.looking.retain(|no, _| !asking(no));
         self.again.retain(|no, _| started(no));
         // The machine gave back the room of a call that is being asked about.
         self.granted.retain(|no| !asking(no));

@@ -20,7 +20,6 @@ use crate::{
     ports::{Cancel, Progress, Sight, ToolCtx},
     protocol::{
         address::{ReplyTo, tell},
-        lease::Lease,
         ledger::BudgetDecision,
         session::{Mail, SessionMsg, Timer},
     },
@@ -103,7 +102,7 @@ impl Live {
     }
 
     /// Asks the ledger. The question may be lost, so it is asked again until it is answered.
-    fn reserve(&mut self, call: CallNo) {
+    pub(super) fn reserve(&mut self, call: CallNo) {
         let tables = self.tables();
         let now = self.house.clock.now();
         let Some(reservation) = prompt::reservation(&self.state, call, &tables.prices, now) else {
@@ -143,62 +142,7 @@ impl Live {
         self.enqueue(Input::BudgetDecided { call, asked, decision });
     }
 
-    fn acquire(&mut self, call: ToolCallNo, pool: &PoolKind, reserve: bool) {
-        self.wait_bounded(call);
-        if reserve && !self.granted.contains(&call) {
-            return self.reserve(CallNo::Tool(call));
-        }
-        let tables = self.tables();
-        let Some(slots) = tables.pools.get(pool) else {
-            let reason = format!("no pool of kind {pool} exists in this runtime");
-            return self.enqueue(Input::SlotRefused { call, reason });
-        };
-        if let Some(lease) = slots.try_take() {
-            return self.slot(call, Ok(lease));
-        }
-        let myself = self.myself.clone();
-        let reply = ReplyTo::new(move |granted: crate::protocol::tool_pool::Granted| {
-            let slot = Ok(granted.lease);
-            // A session that has gone drops the slot with the message.
-            tell(&myself, SessionMsg::Slot { call, slot });
-        });
-        let id = CallId::tool(self.id(), call);
-        match slots.request(self.id(), id, self.writer.token, reply) {
-            Ok(()) | Err(crate::protocol::tool_pool::Refused::Away { .. }) => {
-                self.ask_again_later();
-            }
-            // One that has started is not refused any more; it asks until its time runs out.
-            Err(_) if self.again.contains_key(&call) => self.ask_again_later(),
-            Err(full @ crate::protocol::tool_pool::Refused::Full { .. }) => {
-                self.enqueue(Input::SlotRefused { call, reason: full.to_string() });
-            }
-        }
-    }
-
-    pub(super) fn slot(&mut self, call: ToolCallNo, slot: Result<Lease, String>) {
-        let lease = match slot {
-            Ok(lease) => lease,
-            Err(reason) => return self.enqueue(Input::SlotRefused { call, reason }),
-        };
-        let stage = self.state.calls.get(&call).map(|call| &call.stage);
-        match stage {
-            Some(Stage::Wanted | Stage::Approved { .. }) => {
-                self.leases.insert(call, lease);
-                self.enqueue(Input::SlotGranted { call });
-            }
-            // A question asked twice may be answered twice; only a call that waits keeps the slot.
-            Some(Stage::Started { .. }) => {
-                if let Some(run) = self.again.remove(&call) {
-                    self.leases.insert(call, lease);
-                    self.run_tool(call, run);
-                }
-            }
-            // Nobody wants it any more: the slot goes back as it is dropped.
-            Some(Stage::Asking { .. }) | None => {}
-        }
-    }
-
-    fn ask_again_later(&mut self) {
+    pub(super) fn ask_again_later(&mut self) {
         if self.timers.ask_again.is_none() {
             self.timers.ask_again = Some(self.after(limits::LEDGER_RETRY_MS, Timer::AskAgain));
         }
@@ -281,7 +225,7 @@ impl Live {
         self.timers.overdue.insert(call, overdue);
     }
 
-    fn run_tool(&mut self, call: ToolCallNo, run: Run) {
+    pub(super) fn run_tool(&mut self, call: ToolCallNo, run: Run) {
         let Some(asked) = self.state.calls.get(&call) else { return };
         let Stage::Started { deadline, .. } = asked.stage else { return };
         let tables = self.tables();
@@ -346,7 +290,7 @@ impl Live {
 
     /// A turn ends by its deadline and with it its calls; a call of the host has no turn, so its
     /// wait for room and for a slot ends by itself.
-    fn wait_bounded(&mut self, call: ToolCallNo) {
+    pub(super) fn wait_bounded(&mut self, call: ToolCallNo) {
         let by = self.state.calls.get(&call).map(|call| &call.by);
         let host = matches!(by, Some(Caller::Host { .. }));
         if host && !self.timers.no_slot.contains_key(&call) {
@@ -361,9 +305,9 @@ impl Live {
         let name = asked.map(|call| &call.name);
         let overlay = name.and_then(|name| self.state.agent()?.tools.get(name)).cloned();
         let bus = self.house.bus.clone();
-        let cwd = asked.and_then(|call| crate::policy::turn::State::request(call).cwd);
+        let policy = Arc::clone(&self.house.policy.borrow());
+        let cwd = asked.and_then(|call| crate::policy::turn::State::request(call, &policy).cwd);
         let sight = name.map_or_else(Sight::default, |name| {
-            let policy = self.house.policy.borrow();
             let own = (self.state.authority(), &self.state.answers);
             let of = (name, cwd.as_deref());
             let sight = rules::Sight::of(&policy, (&own.0, own.1), of);

@@ -134,3 +134,25 @@ fn rules_are_relative_to_home_the_users_settings_and_the_project() {
     assert_eq!(places.user, text(&world.user));
     assert_eq!(places.project, text(&world.repository));
 }
+
+#[test]
+fn the_users_fence_begins_where_somebody_works_and_the_projects_at_the_project() {
+    let world = World::new();
+    world.user("[permissions]\nroots = [\".\", \"~/notes\"]\nreadable = [\"/usr\"]\n");
+    World::project(&world.repository, "[permissions]\nroots = [\"src\"]\nreadable = [\"/opt\"]\n");
+    let settings = world.find(Environment::default()).expect("right");
+    let places = settings.places();
+    assert_eq!(places.bounds.roots, [".", "~/notes"]);
+    assert_eq!(places.bounds.readable, ["/usr"]);
+    let source = world.repository.join("src");
+    assert_eq!(places.narrowed.roots, [source.to_str().expect("text")]);
+    assert_eq!(places.narrowed.readable, ["/opt"]);
+    let rows = settings.rows();
+    let keys: Vec<&str> = rows.iter().map(|row| row.key).collect();
+    let fence = ["permissions.roots", "permissions.readable"];
+    assert_eq!(keys, [["store"].as_slice(), &fence[..1], &fence, &fence].concat());
+
+    World::project(&world.repository, "[permissions]\nroots = [\"../x\"]\n");
+    let mistakes = world.find(Environment::default()).expect_err("refused").to_string();
+    assert!(mistakes.contains("\"../x\" is no folder"), "{mistakes}");
+}

@@ -71,7 +71,7 @@ async fn looked(stage: &Stage, root: SessionId) -> Vec<ToolOutcome> {
 async fn a_deny_holds_at_every_depth_and_in_every_mode() {
     for mode in MODES {
         let prop = Prop::new("Bash", EffectClass::Pure);
-        let open = || Authority { mode, rules: rules(&["Bash"], &[], &[]) };
+        let open = || Authority { mode, rules: rules(&["Bash"], &[], &[]), ..Authority::default() };
         let (stage, root) = ladder(&prop, rules(&["Bash"], &[], &["Bash(rm *)"]), |_| open()).await;
         ended(&stage.runtime, root, "k").await;
         let outcomes = looked(&stage, root).await;
@@ -89,7 +89,11 @@ async fn what_an_agent_may_not_no_agent_below_it_may() {
     let prop = Prop::new("Bash", EffectClass::Once);
     let (stage, root) = ladder(&prop, rules(&["Bash"], &[], &[]), |level| match level {
         1 => Authority { rules: rules(&[], &[], &["Bash"]), ..Authority::default() },
-        _ => Authority { mode: Mode::BypassPermissions, rules: rules(&["Bash"], &[], &[]) },
+        _ => Authority {
+            mode: Mode::BypassPermissions,
+            rules: rules(&["Bash"], &[], &[]),
+            ..Authority::default()
+        },
     })
     .await;
     ended(&stage.runtime, root, "k").await;
@@ -104,7 +108,7 @@ async fn a_stricter_mode_above_holds_below() {
         let prop = Prop::new("Bash", EffectClass::Once);
         let (stage, root) = ladder(&prop, RuleSet::default(), |level| {
             let mode = if level == 0 { mode } else { Mode::BypassPermissions };
-            Authority { mode, rules: RuleSet::default() }
+            Authority { mode, ..Authority::default() }
         })
         .await;
         ended(&stage.runtime, root, "k").await;
@@ -120,7 +124,7 @@ async fn a_child_that_would_not_ask_asks_where_its_parent_would() {
     let prop = Prop::new("Bash", EffectClass::Once);
     let (stage, root) = ladder(&prop, RuleSet::default(), |level| {
         let mode = if level == 0 { Mode::Default } else { Mode::BypassPermissions };
-        Authority { mode, rules: RuleSet::default() }
+        Authority { mode, ..Authority::default() }
     })
     .await;
     // The questions of two levels may be open at once; no call runs before its own answer.

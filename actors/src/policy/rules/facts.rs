@@ -2,17 +2,23 @@
 
 use serde_json::{Map, Value};
 
+use std::{borrow::Cow, cell::OnceCell};
+
 use crate::{
     domain::permission::Request,
-    policy::shell::{Access, Cover, Doubt, FileUse, Part, Piece, Script, Word},
+    policy::shell::{Access, Script, Start, Word},
 };
 
 use super::{
-    Match, Places, Side, guess,
+    Match, Side, arguments,
+    fence::{Fences, Ground, Reach},
+    guess,
     layer::{Finding, Say},
-    path::{ANY_NAME, Bases, Fence},
+    path::Bases,
     pattern::{Name, Pattern, Spec},
-    shell::{self, Prepared},
+    place::{ANY_NAME, Names, Target},
+    shell,
+    subject::{self, File, Subject},
     tools::{self, Kind, Row},
     url,
 };
@@ -22,59 +28,65 @@ const NO_OBJECT: Match = Match::Unclear("the arguments are not a JSON object");
 /// A request, prepared.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
-    tool: &'a str,
+    request: &'a Request,
     row: Option<&'static Row>,
-    cwd: Option<&'a str>,
+    ground: &'a Ground,
+    cwd: Option<Names>,
     args: Option<Map<String, Value>>,
-    canonical: String,
+    canonical: OnceCell<String>,
     /// The argument that specs of this tool read; why it cannot be read otherwise.
     main: Result<String, &'static str>,
+    /// The same as a path, where it is one.
+    path: Option<Target>,
     /// What is asked about: one thing, or all that a shell command does.
     subjects: Vec<Subject>,
-}
-
-/// One thing that is asked about; a request is allowed when all of them are.
-#[derive(Debug)]
-pub(super) enum Subject {
-    /// The request as a whole.
-    Whole,
-    /// The text of a shell command, which rules can only forbid. Where it was not understood, with what
-    /// it may hold.
-    Text(Option<guess::Command>),
-    /// A command of it, and how a rule would name it.
-    Command(Prepared, Option<String>, Option<String>),
-    /// A file that it uses.
-    File(FileUse),
-    /// What no rule speaks of.
-    Doubt(Doubt),
+    /// The files that it would run.
+    runs: Vec<String>,
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn of(request: &'a Request) -> Self {
+    pub(super) fn of(request: &'a Request, ground: &'a Ground) -> Self {
         let row = tools::row(request.tool.as_str());
         let args = request.args.object().ok();
-        let main = row.map_or(Err("the tool has no main argument"), |row| main(row, args.as_ref()));
-        let subjects = match (&main, row.map(|row| row.kind)) {
-            (Ok(text), Some(Kind::Shell)) => subjects(text, request.cwd.as_deref()),
-            _ => vec![Subject::Whole],
-        };
-        Self {
-            tool: request.tool.as_str(),
-            row,
-            cwd: request.cwd.as_deref(),
-            args,
-            canonical: request.args.canonical(),
-            main,
-            subjects,
+        let main = row.map_or(Err("the tool has no main argument"), |row| {
+            arguments::main(row, args.as_ref())
+        });
+        let cwd = request.cwd.as_deref();
+        let (mut path, mut subjects, mut runs) = (None, Vec::new(), Vec::new());
+        match (&main, row.map(|row| row.kind)) {
+            (Ok(text), Some(kind @ (Kind::Shell | Kind::Argv))) => {
+                let start = arguments::start(args.as_ref(), cwd);
+                let words = args.as_ref().filter(|_| kind == Kind::Argv).and_then(arguments::words);
+                let mut script = match &words {
+                    Some(words) => Script::of_words(words, &start),
+                    None => Script::read(text, &start),
+                };
+                if let Start::At(Some(Cow::Owned(folder))) = &start {
+                    script.enters(folder);
+                }
+                runs = std::mem::take(&mut script.runs);
+                subjects = subject::all(script, text, (cwd, ground));
+            }
+            (Ok(text), Some(Kind::Path)) => path = Some(ground.target(text, cwd)),
+            (Ok(_) | Err(_), _) => {}
         }
+        if subjects.is_empty() {
+            subjects.push(Subject::Whole);
+        }
+        let (cwd, canonical) = (cwd.map(Names::of), OnceCell::new());
+        Self { request, row, ground, cwd, args, canonical, main, path, subjects, runs }
+    }
+
+    pub(super) fn into_runs(self) -> Vec<String> {
+        self.runs
     }
 
     pub(super) fn subjects(&self) -> &[Subject] {
         &self.subjects
     }
 
-    pub(super) const fn tool(&self) -> &str {
-        self.tool
+    pub(super) fn tool(&self) -> &str {
+        self.request.tool.as_str()
     }
 
     pub(super) const fn row(&self) -> Option<&'static Row> {
@@ -89,7 +101,20 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn canonical(&self) -> &str {
-        &self.canonical
+        self.canonical.get_or_init(|| self.request.args.canonical())
+    }
+
+    /// The folders that path rules of a layer are relative to.
+    pub(super) fn bases(&self, settings: Option<&'a Names>) -> Bases<'_> {
+        Bases { home: self.ground.home.as_ref(), settings, cwd: self.cwd.as_ref() }
+    }
+
+    /// Whether a pattern's name means the tool.
+    fn is_named(&self, pattern: &Pattern, side: Side) -> bool {
+        match self.row {
+            Some(row) => pattern.covers(row, side),
+            None => names(&pattern.name, self.tool(), None, side),
+        }
     }
 
     /// Whether the pattern means this subject of the request.
@@ -100,26 +125,31 @@ impl<'a> Facts<'a> {
         bases: Bases<'_>,
         subject: &Subject,
     ) -> Match {
-        if let Subject::File(file) = subject
-            && !names(&pattern.name, self.tool, self.row, side)
-        {
-            return of_file(pattern, side, Bases { cwd: self.cwd, ..bases }, file);
-        }
-        if !names(&pattern.name, self.tool, self.row, side) {
-            return Match::No;
+        if !self.is_named(pattern, side) {
+            return match subject {
+                Subject::File(file) => of_file(pattern, side, bases, file),
+                Subject::Whole | Subject::Text(_) | Subject::Command(..) | Subject::Doubt(_) => {
+                    Match::No
+                }
+            };
         }
         let Some(spec) = &pattern.spec else { return Match::Yes };
         if self.args.is_none() {
             return side.unless_allowing(NO_OBJECT);
         }
         match (self.row.map(|row| row.kind), spec) {
-            (Some(Kind::Shell), Spec::Command(spec)) => self.of_shell(spec, side, subject),
-            (Some(Kind::Shell), _) if !matches!(subject, Subject::Whole | Subject::Text(_)) => {
+            (Some(Kind::Shell | Kind::Argv), Spec::Command(spec)) => {
+                self.of_shell(spec, side, subject)
+            }
+            (Some(Kind::Shell | Kind::Argv), _)
+                if !matches!(subject, Subject::Whole | Subject::Text(_)) =>
+            {
                 Match::No
             }
-            (Some(Kind::Path), Spec::Path(glob)) => match &self.main {
-                Ok(path) => glob.matches(path, Bases { cwd: self.cwd, ..bases }, side),
-                Err(why) => side.unless_allowing(Match::Unclear(why)),
+            (Some(Kind::Path), Spec::Path(glob)) => match (&self.path, &self.main) {
+                (Some(path), _) => glob.matches(path, bases, side),
+                (None, Err(why)) => side.unless_allowing(Match::Unclear(why)),
+                (None, Ok(_)) => Match::No,
             },
             (_, Spec::Domain(wanted)) => self.at_host(wanted, side),
             (Some(Kind::Url), Spec::Key { .. } | Spec::Whole(_)) => {
@@ -158,16 +188,19 @@ impl<'a> Facts<'a> {
     }
 
     /// What holds of a subject although no rule speaks of it, and what no rule changes.
-    pub(super) fn own(&self, subject: &Subject, places: &Places) -> Own {
+    pub(super) fn own(&self, subject: &Subject, fences: &Fences) -> Own {
         match subject {
-            Subject::Whole => match (&self.main, self.row.map(|row| (row.kind, row.edits))) {
-                (Ok(path), Some((Kind::Path, edits))) => {
-                    match places.within(path, self.cwd, self.cwd, !edits) {
-                        Fence::Outside => Own::Firm(Say::Deny, format!("{path} {BEYOND}")),
-                        Fence::Inside | Fence::Readable | Fence::Unknown => Own::Nothing,
+            Subject::Whole => match (&self.path, self.row) {
+                (Some(path), Some(row)) => {
+                    match self.ground.reach(fences, (path, self.cwd.as_ref()), !row.edits) {
+                        Reach::Outside => {
+                            let path = self.main().map_or("", String::as_str);
+                            Own::Firm(Say::Deny, format!("{path} {BEYOND}"))
+                        }
+                        Reach::Inside | Reach::Readable | Reach::Unknown => Own::Nothing,
                     }
                 }
-                (Ok(_) | Err(_), _) => Own::Nothing,
+                (_, _) => Own::Nothing,
             },
             Subject::Text(_) | Subject::Command(_, None, _) => Own::Fine,
             Subject::Command(_, Some(why), _) => Own::Open(Say::Ask, why.clone()),
@@ -175,25 +208,26 @@ impl<'a> Facts<'a> {
                 let say = if doubt.refused { Say::Deny } else { Say::Ask };
                 Own::Open(say, doubt.why.clone())
             }
-            Subject::File(file) => self.own_of_file(file, places),
+            Subject::File(file) => self.own_of_file(file, fences),
         }
     }
 
-    fn own_of_file(&self, file: &FileUse, places: &Places) -> Own {
-        let path = path_of(&file.path);
-        let shown = path.replace(ANY_NAME, "*");
-        let write = file.access == Access::Write;
-        match places.within(&path, file.cwd.as_deref(), self.cwd, !write) {
-            Fence::Outside => Own::Firm(Say::Deny, format!("{shown} {BEYOND}")),
-            Fence::Unknown if is_plain_word(file, &path) => Own::Fine,
-            Fence::Unknown if file.path.is_files() => {
-                Own::Open(Say::Ask, format!("{shown} lies outside the folder that it runs in"))
+    fn own_of_file(&self, file: &File, fences: &Fences) -> Own {
+        let shown = || file.path.replace(ANY_NAME, "*");
+        let write = file.usage.access == Access::Write;
+        let target = file.elsewhere.as_ref().unwrap_or(&file.target);
+        match self.ground.reach(fences, (target, self.cwd.as_ref()), !write) {
+            Reach::Outside => Own::Firm(Say::Deny, format!("{} {BEYOND}", shown())),
+            Reach::Unknown if file.is_plain_word() => Own::Fine,
+            Reach::Unknown if file.usage.path.is_files() => {
+                let why = format!("{} lies outside the folder that it runs in", shown());
+                Own::Open(Say::Ask, why)
             }
-            Fence::Unknown if write => {
+            Reach::Unknown if write => {
                 Own::Open(Say::Ask, "which file it writes is not known".to_owned())
             }
-            Fence::Inside if write => Own::Open(Say::Ask, format!("it writes {shown}")),
-            Fence::Inside | Fence::Readable | Fence::Unknown => Own::Fine,
+            Reach::Inside if write => Own::Open(Say::Ask, format!("it writes {}", shown())),
+            Reach::Inside | Reach::Readable | Reach::Unknown => Own::Fine,
         }
     }
 
@@ -258,7 +292,7 @@ impl<'a> Facts<'a> {
             Spec::Whole(glob) => {
                 let mut strings = args.values().filter_map(Value::as_str);
                 Match::when(
-                    glob.is_match(&self.canonical)
+                    glob.is_match(self.canonical())
                         || match side {
                             Side::Tighten => strings.any(|text| glob.is_match(text)),
                             Side::Allow => {
@@ -306,28 +340,6 @@ fn is_of_server(tool: &str, wanted: &str, side: Side) -> bool {
     }
 }
 
-fn main(row: &Row, args: Option<&Map<String, Value>>) -> Result<String, &'static str> {
-    let args = args.ok_or("the arguments are not a JSON object")?;
-    let mut found = row.args.iter().filter_map(|name| args.get(*name));
-    let text = match found.next() {
-        Some(Value::String(text)) => text.clone(),
-        Some(_) => return Err("the argument that the rule reads is not a text"),
-        None => return Err("the argument that the rule reads is missing"),
-    };
-    if found.next().is_some() {
-        return Err("the argument that the rule reads is given twice");
-    }
-    match (row.kind, args.get("args")) {
-        (Kind::Shell, Some(Value::Array(words))) => {
-            let words: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
-            let words = words.ok_or("the command's words are not texts")?;
-            Ok(format!("{text} {}", words.join(" ")))
-        }
-        (Kind::Shell, Some(_)) => Err("the command's words are not a list"),
-        (Kind::Shell | Kind::Path | Kind::Url, _) => Ok(text),
-    }
-}
-
 const BEYOND: &str = "lies outside the folders that may be used";
 
 /// What holds of a subject where rules are silent.
@@ -343,94 +355,28 @@ pub(super) enum Own {
     Firm(Say, String),
 }
 
-/// Everything that a shell command does.
-fn subjects(text: &str, cwd: Option<&str>) -> Vec<Subject> {
-    let script = Script::read(text, cwd);
-    let guess = script.murky.then(|| guess::Command::new(text));
-    let mut subjects = vec![Subject::Text(guess)];
-    subjects.extend(script.parts.into_iter().map(|part| match part {
-        Part::File(file) => Subject::File(file),
-        Part::Doubt(doubt) => Subject::Doubt(doubt),
-        Part::Command(command) => {
-            let prepared = Prepared::new(&command);
-            let spelled = shell::spelling(&command.words);
-            match command.cover {
-                Cover::Shadow => Subject::Command(prepared, None, None),
-                Cover::Known | Cover::Unknown => {
-                    let rule = rule_of(&command.words, command.cover == Cover::Known);
-                    let name = rule.clone().or(spelled).unwrap_or_else(|| "a command".to_owned());
-                    Subject::Command(prepared, Some(format!("no rule allows {name}")), rule)
-                }
-                Cover::Unlisted(why) | Cover::Against(why) => {
-                    Subject::Command(prepared, Some(why), spelled)
-                }
-            }
-        }
-    }));
-    subjects
-}
-
-/// The rule that allows commands like this one: with any words where those are known to be harmless,
-/// else with these alone.
-fn rule_of(words: &[Word], known: bool) -> Option<String> {
-    let program = words.first()?.text()?;
-    let plain = |word: &str| {
-        word.starts_with(|c: char| c.is_ascii_alphabetic())
-            && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-    };
-    if !known || !plain(program) {
-        return shell::spelling(words);
-    }
-    let command = words.get(1).and_then(Word::text).filter(|word| plain(word));
-    Some(match command {
-        Some(command) if matches!(program, "git" | "cargo") => format!("{program} {command} *"),
-        Some(_) | None => format!("{program} *"),
-    })
-}
-
-/// A word as a path, with a character for each wildcard.
-fn path_of(word: &Word) -> String {
-    let piece = |piece: Piece| match piece {
-        Piece::Text(text) => text,
-        Piece::Wild(_) | Piece::Any | Piece::Split => ANY_NAME.to_string(),
-    };
-    word.pieces().into_iter().map(piece).collect()
-}
-
-/// A word that may be a file and does not say where: it is not asked about for that.
-fn is_plain_word(file: &FileUse, path: &str) -> bool {
-    file.access == Access::Maybe
-        && !path.starts_with(['/', '~'])
-        && !path.split('/').any(|part| part == "..")
-}
-
 /// Rules about files hold for the files that a shell command uses.
-fn of_file(pattern: &Pattern, side: Side, bases: Bases<'_>, file: &FileUse) -> Match {
-    let tools: &[&str] = match file.access {
-        Access::Read => &["read_file"],
-        Access::Write => &["write_file", "edit_file"],
-        Access::Maybe => &["read_file", "write_file", "edit_file"],
-    };
-    let mut named = tools.iter().map(|tool| names(&pattern.name, tool, tools::row(tool), side));
-    let named = match side {
-        Side::Tighten => named.any(|named| named),
-        Side::Allow => file.access != Access::Maybe && named.all(|named| named),
+fn of_file(pattern: &Pattern, side: Side, bases: Bases<'_>, file: &File) -> Match {
+    let access = file.usage.access;
+    let named = |row: &Row| pattern.covers(row, side);
+    let named = match (access, side) {
+        (Access::Read, _) => named(&tools::READ),
+        (Access::Write, Side::Tighten) => [&tools::WRITE, &tools::EDIT].into_iter().any(named),
+        (Access::Write, Side::Allow) => [&tools::WRITE, &tools::EDIT].into_iter().all(named),
+        (Access::Maybe, Side::Tighten) => {
+            [&tools::READ, &tools::WRITE, &tools::EDIT].into_iter().any(named)
+        }
+        (Access::Maybe, Side::Allow) => false,
     };
     if !named {
         return Match::No;
     }
-    // A rule's folders are the request's; the file's own may be another by now.
-    let path = path_of(&file.path);
-    let path = match &file.cwd {
-        Some(cwd) if !path.starts_with(['/', '~']) && !path.is_empty() => format!("{cwd}/{path}"),
-        Some(_) | None => path,
-    };
-    match (&pattern.spec, &file.path) {
+    match (&pattern.spec, &file.usage.path) {
         // What may be a file is no reason to forbid every word.
-        (None, _) => Match::when(file.access != Access::Maybe),
-        (Some(Spec::Path(glob)), Word::Text(_)) => glob.matches(&path, bases, side),
+        (None, _) => Match::when(access != Access::Maybe),
+        (Some(Spec::Path(glob)), Word::Text(_)) => glob.matches(&file.target, bases, side),
         (Some(Spec::Path(_)), Word::Shape(_)) if side == Side::Allow => Match::No,
-        (Some(Spec::Path(glob)), word) if word.is_files() => glob.may_match(&path, bases),
+        (Some(Spec::Path(glob)), word) if word.is_files() => glob.may_match(&file.target, bases),
         (Some(Spec::Path(_)), Word::Shape(_)) => {
             Match::Unclear("which file it uses is known only when it runs")
         }

@@ -63,6 +63,13 @@ impl Command {
         command
     }
 
+    /// Characters that a spec is compared with.
+    #[cfg(test)]
+    pub(super) fn weight(&self) -> usize {
+        let all = self.starts.iter().chain(&self.computed).chain([&self.whole]);
+        all.map(Vec::len).sum()
+    }
+
     /// Whether a spec that tightens means it or any part of it.
     pub(super) fn is_caught_by(&self, spec: &Spec) -> Match {
         let hit = |text: &Vec<char>| {

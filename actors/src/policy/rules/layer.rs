@@ -4,10 +4,7 @@
 use crate::domain::permission::{Decision, Rule, RulePattern, RuleSet};
 
 use super::{
-    Match, Places, RuleError, Side,
-    facts::{Facts, Subject},
-    path::Bases,
-    pattern::Pattern,
+    Match, RuleError, Side, facts::Facts, fence::Ground, pattern::Pattern, subject::Subject,
 };
 
 /// A rule set, read.
@@ -171,18 +168,18 @@ impl Layer {
     pub(super) fn ask_all(
         &self,
         (facts, subject): (&Facts<'_>, &Subject),
-        places: &Places,
+        ground: &Ground,
         notes: &mut Vec<String>,
     ) -> Finding {
         let settings = match self.name {
-            LayerName::User => places.user.as_deref(),
+            LayerName::User => ground.user.as_ref(),
             LayerName::BuiltIn
             | LayerName::Project
             | LayerName::Standing
             | LayerName::Answers
-            | LayerName::Link(_) => places.project.as_deref(),
+            | LayerName::Link(_) => ground.project.as_ref(),
         };
-        let bases = Bases { home: places.home.as_deref(), settings, cwd: None };
+        let bases = facts.bases(settings);
         let mut finding = Finding::NOTHING;
         for (decision, error) in &self.broken {
             match decision {
@@ -204,6 +201,9 @@ impl Layer {
                     Decision::Ask | Decision::Deny => Side::Tighten,
                 };
                 let found = facts.fits(pattern, side, bases, subject);
+                if found == Match::No {
+                    continue;
+                }
                 let rule = format!("{}: {} {}", self.name, word(decision), pattern.text);
                 if found == Match::Yes
                     && decision == Decision::Allow

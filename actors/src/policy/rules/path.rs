@@ -1,24 +1,12 @@
-//! Paths in rules and in requests. Everything is lexical: the file tool, which opens beneath its
-//! roots, is what holds against links. A path that cannot be placed is unclear, and unclear never
-//! allows.
+//! Path patterns, in gitignore syntax. Everything is lexical; a path that cannot be placed is
+//! unclear, and unclear never allows. A pattern has nothing to work out when it is asked: which
+//! segments it compares in which case is settled when it is read.
 
-use super::{Match, Side, glob::Glob};
-
-/// Folders that path rules are relative to, where they are known. A rule that tightens and whose
-/// folder is unknown holds under every folder; a rule that allows then holds nowhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Places {
-    /// What `~/` stands for.
-    pub home: Option<String>,
-    /// Folder of the user's settings: what `/` stands for in the user's layer.
-    pub user: Option<String>,
-    /// Folder of the project: what `/` stands for in every other layer.
-    pub project: Option<String>,
-    /// A fence: where there are roots, no file outside of them is used, whatever a rule allows.
-    pub roots: Vec<String>,
-    /// Folders outside the roots that may be read, such as those of the system's programs.
-    pub readable: Vec<String>,
-}
+use super::{
+    Match, Side,
+    glob::Glob,
+    place::{ANY_NAME, Name, Names, Place, Target, Tilde, is_odd},
+};
 
 /// Where a pattern begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +25,7 @@ pub(super) struct PathGlob {
     floating: bool,
     folder_only: bool,
     segments: Vec<Segment>,
-    /// The same in lower case: a name that forbids also forbids its spellings, which some file
-    /// systems take for the same file.
+    /// The same in lower case.
     lowered: Vec<Segment>,
 }
 
@@ -52,9 +39,9 @@ enum Segment {
 /// The folders of one question.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bases<'a> {
-    pub(super) home: Option<&'a str>,
-    pub(super) settings: Option<&'a str>,
-    pub(super) cwd: Option<&'a str>,
+    pub(super) home: Option<&'a Names>,
+    pub(super) settings: Option<&'a Names>,
+    pub(super) cwd: Option<&'a Names>,
 }
 
 impl PathGlob {
@@ -85,7 +72,7 @@ impl PathGlob {
 
     /// Whether a path with wildcards in it, to be filled with names of files, may be meant by a rule
     /// that tightens.
-    pub(super) fn may_match(&self, path: &str, bases: Bases<'_>) -> Match {
+    pub(super) fn may_match(&self, path: &Target, bases: Bases<'_>) -> Match {
         match self.matches(path, bases, Side::Tighten) {
             Match::No => Match::No,
             Match::Unclear(_) | Match::Yes => {
@@ -95,46 +82,36 @@ impl PathGlob {
     }
 
     /// Whether the path of a request is meant.
-    pub(super) fn matches(&self, path: &str, bases: Bases<'_>, side: Side) -> Match {
-        if is_odd(path) {
+    pub(super) fn matches(&self, path: &Target, bases: Bases<'_>, side: Side) -> Match {
+        if path.odd {
             return Match::Unclear("the path has characters that are read differently by programs");
         }
         match side {
             Side::Allow => {
                 // A tilde is read differently by tools, and `..` may follow a link.
-                if path.starts_with('~') || path.split('/').any(|part| part == "..") {
-                    return Match::No;
-                }
-                if self.holds(&Place::of(path, bases.cwd), bases, side) {
-                    Match::Yes
-                } else {
-                    Match::No
-                }
+                let sure = matches!(path.tilde, Tilde::None) && !path.dotted;
+                Match::when(sure && self.holds(&path.place, bases, side))
             }
-            Side::Tighten => {
-                let mut readings = vec![Place::of(path, bases.cwd)];
-                if let Some(rest) = path.strip_prefix("~/") {
-                    match bases.home {
-                        Some(home) => readings.push(Place::of(&format!("{home}/{rest}"), None)),
-                        None if self.anchor == Anchor::Home => {
-                            readings.push(Place { absolute: true, parts: parts_of(rest) });
-                        }
-                        None => return self.strictest(&readings, bases).max(UNPLACED),
-                    }
-                } else if path.starts_with('~') {
-                    return self.strictest(&readings, bases).max(UNPLACED);
+            Side::Tighten => match &path.tilde {
+                Tilde::None => self.strictest([Some(&path.place), None], bases),
+                Tilde::Home(home) => self.strictest([Some(&path.place), Some(home)], bases),
+                Tilde::SomeHome(below) if self.anchor == Anchor::Home => {
+                    self.strictest([Some(&path.place), Some(below)], bases)
                 }
-                self.strictest(&readings, bases)
-            }
+                Tilde::SomeHome(_) | Tilde::Other => {
+                    self.strictest([Some(&path.place), None], bases).max(UNPLACED)
+                }
+            },
         }
     }
 
-    fn strictest(&self, readings: &[Place], bases: Bases<'_>) -> Match {
-        if readings.iter().any(|place| self.holds(place, bases, Side::Tighten)) {
+    fn strictest(&self, readings: [Option<&Place>; 2], bases: Bases<'_>) -> Match {
+        let readings = || readings.into_iter().flatten();
+        if readings().any(|place| self.holds(place, bases, Side::Tighten)) {
             return Match::Yes;
         }
-        let relative = readings.iter().any(|place| !place.absolute);
-        let climbs = readings.iter().any(Place::climbs);
+        let relative = readings().any(|place| !place.absolute);
+        let climbs = readings().any(Place::climbs);
         if relative && (climbs || (self.anchor != Anchor::Cwd && !self.floating)) {
             return UNPLACED;
         }
@@ -142,47 +119,35 @@ impl PathGlob {
     }
 
     fn holds(&self, place: &Place, bases: Bases<'_>, side: Side) -> bool {
-        let lower = |base: Option<&str>| base.map(str::to_lowercase);
-        let low = (lower(bases.home), lower(bases.settings), lower(bases.cwd));
-        let (place, bases, segments) = match side {
-            Side::Allow => (place.clone(), bases, &self.segments),
-            Side::Tighten => {
-                let parts = place.parts.iter().map(|part| part.to_lowercase()).collect();
-                let low = Bases {
-                    home: low.0.as_deref(),
-                    settings: low.1.as_deref(),
-                    cwd: low.2.as_deref(),
-                };
-                (Place { absolute: place.absolute, parts }, low, &self.lowered)
-            }
+        let (names, segments): (fn(&Names) -> &[Name], _) = match side {
+            Side::Allow => (Names::plain, &self.segments),
+            Side::Tighten => (Names::lowered, &self.lowered),
         };
+        const ROOT: &[Name] = &[];
         let base = match self.anchor {
-            Anchor::Root => Some(""),
-            Anchor::Home => bases.home,
-            Anchor::Settings => bases.settings,
-            Anchor::Cwd => bases.cwd,
+            Anchor::Root => Some(ROOT),
+            Anchor::Home => bases.home.map(names),
+            Anchor::Settings => bases.settings.map(names),
+            Anchor::Cwd => bases.cwd.map(names),
         };
         // A name that forbids holds anywhere: outside the working folder it is no less meant.
         let anywhere = side == Side::Tighten && (self.floating || base.is_none());
+        let own = names(&place.names);
         let path = if anywhere {
-            place.parts.as_slice()
+            own
         } else if !place.absolute {
             if self.anchor != Anchor::Cwd || place.climbs() {
                 return false;
             }
-            place.parts.as_slice()
+            own
         } else {
-            let Some(base) = base else { return false };
-            let base = parts_of(base);
-            match place.parts.strip_prefix(base.as_slice()) {
+            match base.and_then(|base| own.strip_prefix(base)) {
                 Some(rest) => rest,
                 None => return false,
             }
         };
         let strict_folder = self.folder_only && side == Side::Allow;
-        let deep = (anywhere || self.floating).then_some(Segment::Deep);
-        let pattern: Vec<&Segment> = deep.iter().chain(segments).collect();
-        covers(&pattern, path, strict_folder)
+        covers((anywhere || self.floating, segments), path, strict_folder)
     }
 }
 
@@ -192,84 +157,16 @@ pub(super) fn pattern_of(path: &str, cwd: Option<&str>) -> Option<String> {
         return None;
     }
     if let Some(rest) = path.strip_prefix("~/") {
-        return Some(format!("~/{}", parts_of(rest).join("/")));
+        return Some(format!("~/{}", Names::of(rest).joined()));
     }
     let place = Place::of(path, cwd);
     if place.climbs() {
         return None;
     }
-    Some(format!("{}{}", if place.absolute { "//" } else { "./" }, place.parts.join("/")))
-}
-
-fn is_odd(path: &str) -> bool {
-    path.is_empty() || path.contains(|c: char| c.is_control() || c == '\\')
+    Some(format!("{}{}", if place.absolute { "//" } else { "./" }, place.names.joined()))
 }
 
 const UNPLACED: Match = Match::Unclear("where the path leads is not known here");
-
-/// Stands in a path for any part of a file's name.
-pub(super) const ANY_NAME: char = '\u{f8ff}';
-
-impl Places {
-    /// Whether a path lies within the fence; `None` where there is none and the path is not known to
-    /// lie beneath `cwd` or the project.
-    pub(super) fn within(
-        &self,
-        path: &str,
-        from: Option<&str>,
-        cwd: Option<&str>,
-        read: bool,
-    ) -> Fence {
-        let expanded = match (path.strip_prefix('~'), &self.home) {
-            (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
-                Some(format!("{home}{rest}"))
-            }
-            (Some(_), _) => None,
-            (None, _) => Some(path.to_owned()),
-        };
-        let fenced = !self.roots.is_empty();
-        let outside = if fenced { Fence::Outside } else { Fence::Unknown };
-        let Some(path) = expanded.filter(|path| !path.contains('\0')) else { return outside };
-        // `.*` also stands for the folder above.
-        let dots = |part: &str| {
-            part.starts_with('.')
-                && part.contains(ANY_NAME)
-                && part.chars().all(|c| matches!(c, '.' | ANY_NAME))
-        };
-        if path.split('/').any(dots) {
-            return outside;
-        }
-        let place = Place::of(&path, from);
-        let beneath = |root: &str| place.absolute && place.parts.starts_with(&parts_of(root));
-        let own = [self.project.as_deref(), cwd];
-        let inside = if fenced {
-            self.roots.iter().any(|root| beneath(root))
-        } else {
-            own.into_iter().flatten().any(beneath)
-        };
-        let relative = !place.absolute && !place.climbs() && from.is_none();
-        if inside || (relative && !fenced) {
-            Fence::Inside
-        } else if read && (self.readable.iter().any(|root| beneath(root)) || path == "/dev/null") {
-            Fence::Readable
-        } else {
-            outside
-        }
-    }
-}
-
-/// Where a path lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fence {
-    /// Beneath a root.
-    Inside,
-    /// Where only reading is harmless, and it is read.
-    Readable,
-    /// Beyond the roots.
-    Outside,
-    /// Nobody drew a fence, and it is not beneath the working folder.
-    Unknown,
-}
 
 fn segments(rest: &str) -> Option<Vec<Segment>> {
     rest.split('/')
@@ -294,59 +191,51 @@ fn named(glob: &Glob, part: &[char]) -> bool {
     !hidden && glob.meets(&shape)
 }
 
-/// A path in a request: its parts, with `.` and `..` resolved as text.
-#[derive(Clone, Debug)]
-struct Place {
-    absolute: bool,
-    parts: Vec<String>,
-}
-
-impl Place {
-    fn of(path: &str, cwd: Option<&str>) -> Self {
-        if path.starts_with('/') {
-            return Self { absolute: true, parts: parts_of(path) };
+/// Whether the pattern matches the path or, as in gitignore, one of the folders it lies in. `floats`:
+/// it may begin at any name.
+fn covers((floats, pattern): (bool, &[Segment]), path: &[Name], strict_folder: bool) -> bool {
+    match (floats, pattern) {
+        // An empty pattern is the base itself and so covers everything beneath it.
+        (false, []) => !(strict_folder && path.is_empty()),
+        (true, []) => !path.is_empty(),
+        (true, [Segment::One(glob)]) => {
+            let folders = if strict_folder { path.len().saturating_sub(1) } else { path.len() };
+            path.iter().take(folders).any(|name| named(glob, name))
         }
-        match cwd {
-            Some(cwd) => Self { absolute: true, parts: parts_of(&format!("/{cwd}/{path}")) },
-            None => Self { absolute: false, parts: relative_parts(path) },
+        (false, [globs @ .., Segment::Deep]) if !globs.iter().any(Segment::is_deep) => {
+            path.len() > globs.len() && begins(globs, path)
         }
-    }
-
-    fn climbs(&self) -> bool {
-        self.parts.first().is_some_and(|part| part == "..")
-    }
-}
-
-fn relative_parts(path: &str) -> Vec<String> {
-    let mut parts: Vec<String> = Vec::new();
-    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        if part == ".." && parts.last().is_some_and(|last| last != "..") {
-            parts.pop();
-        } else {
-            parts.push(part.to_owned());
+        (false, globs) if !globs.iter().any(Segment::is_deep) => {
+            let enough = if strict_folder { globs.len() + 1 } else { globs.len() };
+            path.len() >= enough && begins(globs, path)
         }
+        _ => winds(floats, pattern, path, strict_folder),
     }
-    parts
 }
 
-fn parts_of(path: &str) -> Vec<String> {
-    // Above the root is the root.
-    relative_parts(path).into_iter().skip_while(|part| part == "..").collect()
+impl Segment {
+    const fn is_deep(&self) -> bool {
+        matches!(self, Self::Deep)
+    }
 }
 
-/// Whether the pattern matches the path or, as in gitignore, one of the folders it lies in. Row by
-/// row over the path's parts, so that many `**` cost no more than one.
-fn covers(pattern: &[&Segment], path: &[String], strict_folder: bool) -> bool {
-    let ends_deep = matches!(pattern.last(), Some(Segment::Deep));
+fn begins(globs: &[Segment], path: &[Name]) -> bool {
+    globs.iter().zip(path).all(|(segment, name)| match segment {
+        Segment::One(glob) => named(glob, name),
+        Segment::Deep => true,
+    })
+}
+
+/// The same for any pattern, row by row over the path's names, so that many `**` cost no more than
+/// one.
+fn winds(floats: bool, pattern: &[Segment], path: &[Name], strict_folder: bool) -> bool {
+    let deep = floats.then_some(&Segment::Deep);
+    let pattern: Vec<&Segment> = deep.into_iter().chain(pattern).collect();
+    let ends_deep = pattern.last().is_some_and(|last| last.is_deep());
     let mut row = vec![false; pattern.len() + 1];
     row[0] = true;
-    close(pattern, &mut row);
-    // An empty pattern is the base itself and so covers everything beneath it.
-    if pattern.is_empty() {
-        return !(strict_folder && path.is_empty());
-    }
-    for (index, part) in path.iter().enumerate() {
-        let chars: Vec<char> = part.chars().collect();
+    close(&pattern, &mut row);
+    for (index, name) in path.iter().enumerate() {
         let mut next = vec![false; pattern.len() + 1];
         for (at, segment) in pattern.iter().enumerate() {
             if !row[at] {
@@ -357,11 +246,11 @@ fn covers(pattern: &[&Segment], path: &[String], strict_folder: bool) -> bool {
                     next[at] = true;
                     next[at + 1] |= at + 1 == pattern.len();
                 }
-                Segment::One(glob) if named(glob, &chars) => next[at + 1] = true,
+                Segment::One(glob) if named(glob, name) => next[at + 1] = true,
                 Segment::One(_) => {}
             }
         }
-        close(pattern, &mut next);
+        close(&pattern, &mut next);
         let is_last = index + 1 == path.len();
         if next[pattern.len()] && !(strict_folder && is_last && !ends_deep) {
             return true;

@@ -7,6 +7,7 @@
 //! | `mcp__git` | every tool of that server |
 //! | `Bash(git:*)`, `Bash(git *)` | the command `git`, bare or with words after it |
 //! | `Bash(git push)` | exactly that command; `*` anywhere is any text |
+//! | `exec(git push)` | the same, only where it is run without a shell |
 //! | `Read(//etc/**)`, `~/…`, `/…`, `./…` | paths from the root, home, the rule's settings, the cwd |
 //! | `WebFetch(domain:x.org)` | addresses at that host |
 //! | `Tool(key:glob)` | the argument `key` |
@@ -17,10 +18,11 @@
 use crate::{domain::permission::RulePattern, limits};
 
 use super::{
+    Side, facts,
     glob::Glob,
     path::PathGlob,
     shell,
-    tools::{self, Kind},
+    tools::{self, Kind, Row, TABLE},
 };
 
 /// A pattern that has no meaning.
@@ -105,6 +107,8 @@ pub(super) struct Pattern {
     pub(super) text: String,
     pub(super) name: Name,
     pub(super) spec: Option<Spec>,
+    /// The rows of the table that the name means when it tightens, and when it allows.
+    rows: (u16, u16),
 }
 
 /// Which tools.
@@ -165,7 +169,21 @@ impl Pattern {
         } else {
             Name::Exact(name.to_owned())
         };
-        Ok(Self { text: text.to_owned(), name, spec })
+        let rows = |side| {
+            let meant = |row: &&&'static Row| facts::names(&name, row.names[0], Some(row), side);
+            TABLE.iter().filter(meant).fold(0, |rows, row| rows | row.bit)
+        };
+        let rows = (rows(Side::Tighten), rows(Side::Allow));
+        Ok(Self { text: text.to_owned(), name, spec, rows })
+    }
+
+    /// Whether the name means a tool of the table.
+    pub(super) const fn covers(&self, row: &Row, side: Side) -> bool {
+        let rows = match side {
+            Side::Tighten => self.rows.0,
+            Side::Allow => self.rows.1,
+        };
+        rows & row.bit != 0
     }
 }
 
@@ -178,7 +196,7 @@ fn read_spec(name: &str, spec: &str) -> Result<Spec, Fault> {
         return Err(Fault::NoSpec);
     }
     match tools::row(name).map(|row| row.kind) {
-        Some(Kind::Shell) => read_command(spec),
+        Some(Kind::Shell | Kind::Argv) => read_command(spec),
         Some(Kind::Path) => PathGlob::read(spec).map(Spec::Path).ok_or(Fault::BadPath),
         Some(Kind::Url) => match spec.strip_prefix("domain:") {
             Some(host) if is_host(host) => Ok(Spec::Domain(host.to_ascii_lowercase())),

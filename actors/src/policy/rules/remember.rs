@@ -6,15 +6,16 @@ use crate::{
     limits,
 };
 
-use super::{facts::Facts, glob, path, tools::Kind, url};
+use super::{facts::Facts, fence::Ground, glob, path, tools::Kind, url};
 
 /// The rule that answering `request` with `decision` for always, for a session or for never leaves.
 #[must_use]
 pub fn remember(request: &Request, decision: Decision) -> Rule {
-    let facts = Facts::of(request);
+    let ground = Ground::default();
+    let facts = Facts::of(request, &ground);
     let spec = match facts.row().map(|row| row.kind) {
         None => None,
-        Some(Kind::Shell) => Some(command(&facts)),
+        Some(Kind::Shell | Kind::Argv) => Some(command(&facts)),
         Some(Kind::Path) => Some(path(&facts, request, decision)),
         Some(Kind::Url) => Some(host(&facts)),
     };

@@ -175,6 +175,10 @@ impl Prepared {
 }
 
 /// Words as one text that a shell reads as these words again.
+pub(super) fn line_of(words: &[&str]) -> String {
+    spelled(words).into_iter().collect()
+}
+
 fn spelled(words: &[&str]) -> Vec<char> {
     let mut out = Vec::new();
     for word in words {

@@ -2,6 +2,8 @@
 //! a rule that tightens may mean something below it, which no question was asked about. Deny and ask
 //! are one here: a walk cannot wait for a person at each file.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::domain::{
@@ -11,10 +13,12 @@ use crate::domain::{
 };
 
 use super::{
-    Places, Policy, Side,
-    facts::{self, Facts, Subject},
+    Policy, Side,
+    facts::{self, Facts},
+    fence::Ground,
     layer::{Layer, LayerName, Say},
     pattern::Pattern,
+    subject::Subject,
     tools::{self, Kind},
 };
 
@@ -24,7 +28,7 @@ pub struct Sight {
     tool: ToolName,
     cwd: Option<String>,
     layers: Vec<Layer>,
-    places: Places,
+    ground: Arc<Ground>,
 }
 
 impl Sight {
@@ -47,7 +51,7 @@ impl Sight {
         let layers = layers.filter_map(|layer| layer.narrowing(means));
         let layers = if row.is_some() { layers.collect() } else { Vec::new() };
         let cwd = cwd.map(str::to_owned);
-        Self { tool: tool.clone(), cwd, layers, places: policy.places.clone() }
+        Self { tool: tool.clone(), cwd, layers, ground: Arc::clone(&policy.ground) }
     }
 
     /// Whether a path is to be passed by.
@@ -58,9 +62,9 @@ impl Sight {
         }
         let args = Args(json!({ "path": path }).to_string());
         let request = Request { tool: self.tool.clone(), args, cwd: self.cwd.clone() };
-        let facts = Facts::of(&request);
+        let facts = Facts::of(&request, &self.ground);
         let strict = |layer: &Layer, subject: &Subject| {
-            let found = layer.ask_all((&facts, subject), &self.places, &mut Vec::new());
+            let found = layer.ask_all((&facts, subject), &self.ground, &mut Vec::new());
             matches!(found.say, Say::Ask | Say::FirmAsk | Say::Deny)
         };
         let about = |layer: &Layer| facts.subjects().iter().any(|one| strict(layer, one));

@@ -1,6 +1,9 @@
 //! The meaning of rules as one table, then what the table cannot say: layers, links, modes, errors.
 //! The laws are in `laws`.
 
+mod argv;
+mod bounds;
+mod fences;
 mod laws;
 mod raised;
 
@@ -71,7 +74,7 @@ pub(super) const fn standing(authority: &[Authority]) -> Standing<'_> {
 }
 
 pub(super) fn link(text: &str, mode: Mode) -> Authority {
-    Authority { rules: rules(text), mode }
+    Authority { rules: rules(text), mode, ..Authority::default() }
 }
 
 #[track_caller]

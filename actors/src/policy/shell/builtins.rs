@@ -179,6 +179,9 @@ impl Walk<'_> {
         }
         if let Some(file) = words.get(1) {
             self.reads(file);
+            if let Some(path) = file.text() {
+                self.runs_file("", path);
+            }
         }
         let why = "what the file holds is run by the shell and not known here".to_owned();
         self.runs(words.to_vec(), Cover::Against(why));

@@ -25,6 +25,11 @@ impl Folders {
         Self { known: Vec::new(), lost: true, moved: true }
     }
 
+    /// Those that are known.
+    pub(super) fn known(&self) -> &[String] {
+        &self.known
+    }
+
     pub(super) const fn is_lost(&self) -> bool {
         self.lost
     }
@@ -122,6 +127,11 @@ impl Script {
         for folder in &folders.known {
             self.push(one(Some(folder.clone())));
         }
+    }
+
+    /// Notes that it starts in another folder than its call.
+    pub(in crate::policy) fn enters(&mut self, folder: &str) {
+        self.file(Access::Read, &Word::Text(folder.to_owned()), &Folders::at(Some("/")));
     }
 
     /// Notes every reading of a word that may name a file: itself, what follows `=`, and what follows

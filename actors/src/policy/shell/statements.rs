@@ -7,7 +7,7 @@ use tree_sitter::Node;
 use crate::limits;
 
 use super::{
-    Script, Word,
+    Script, Start, Word,
     files::Folders,
     scripts,
     simple::Simple,
@@ -54,8 +54,11 @@ pub(super) fn children(node: Node<'_>) -> Vec<Node<'_>> {
 }
 
 impl<'s> Walk<'s> {
-    pub(super) fn new(script: &'s mut Script, cwd: Option<&str>) -> Self {
-        let folders = Folders::at(cwd);
+    pub(super) fn new(script: &'s mut Script, start: &Start<'_>) -> Self {
+        let folders = match start {
+            Start::At(cwd) => Folders::at(cwd.as_deref()),
+            Start::Lost => Folders::lost(),
+        };
         Self {
             script,
             folders,

@@ -55,7 +55,7 @@ fn every_line_of_the_table_is_a_row() {
 #[test]
 fn the_folder_is_followed_and_where_it_may_have_failed_both_are_asked() {
     let at = |text: &str| {
-        let script = Script::read(text, Some("/ws"));
+        let script = Script::read(text, &Start::At(Some("/ws".into())));
         files(&script).into_iter().filter(|(_, path, _)| path == "f").map(|(.., cwd)| cwd).collect()
     };
     let check = |text: &str, want: &[Option<&str>]| {
@@ -145,7 +145,7 @@ fn what_a_script_runs_is_found_wherever_it_stands() {
         "a <<E | x\nb\nE",
     ];
     for text in table {
-        let script = Script::read(text, Some("/ws"));
+        let script = Script::read(text, &Start::At(Some("/ws".into())));
         let found = commands(&script);
         let has = found.iter().any(|command| command == "x" || command.starts_with("x "));
         assert!(has, "{text:?}: {found:?}, {:?}", doubts(&script));
@@ -186,7 +186,7 @@ fn what_is_not_in_the_closed_set_is_a_doubt() {
         "a >&b",
     ];
     for text in table {
-        let script = Script::read(text, Some("/ws"));
+        let script = Script::read(text, &Start::At(Some("/ws".into())));
         let writes = files(&script).iter().any(|(access, ..)| *access == Access::Write);
         assert!(!doubts(&script).is_empty() || writes, "{text:?}: {:?}", script.parts);
     }
@@ -227,7 +227,7 @@ fn shells_fed_by_data_and_changes_of_what_runs_are_refused() {
         "xargs sh",
     ];
     for text in table {
-        let script = Script::read(text, Some("/ws"));
+        let script = Script::read(text, &Start::At(Some("/ws".into())));
         assert!(doubts(&script).iter().any(|doubt| doubt.refused), "{text:?}: {:?}", script.parts);
     }
 }
@@ -312,7 +312,7 @@ fn past_a_limit_there_is_a_doubt_and_what_came_before_it_was_found() {
     let wide = format!("x{}", (0..1_000).map(|no| format!(" a{no}")).collect::<String>());
     let wider = format!("cat{}; x", (0..1_000).map(|no| format!(" a{no}")).collect::<String>());
     for text in [many, long, deep, nested, here, wide, wider] {
-        let script = Script::read(&text, Some("/ws"));
+        let script = Script::read(&text, &Start::At(Some("/ws".into())));
         let start: String = text.chars().take(40).collect();
         assert!(!doubts(&script).is_empty(), "{start}");
         // One more says that there were more.
@@ -328,9 +328,9 @@ proptest! {
         words in proptest::collection::vec("[a-z./:,@%+=-]{1,6}", 1..6),
     ) {
         let text = words.join(" ");
-        let short = Script::read(&text, Some("/ws"));
+        let short = Script::read(&text, &Start::At(Some("/ws".into())));
         let mut long = Script::default();
-        statements::Walk::new(&mut long, Some("/ws")).script(&text, 0);
+        statements::Walk::new(&mut long, &Start::At(Some("/ws".into()))).script(&text, 0);
         if tree::plain_words(&text).is_some() && !long.murky {
             prop_assert_eq!(short.parts, long.parts, "{}", text);
         }
@@ -338,7 +338,7 @@ proptest! {
 
     #[test]
     fn any_text_is_read_without_a_crash(text in "(\\PC|[$`(){}<>|&;\"'\\\\\n\t#*?\\[\\]=-]){0,80}") {
-        let script = Script::read(&text, Some("/ws"));
+        let script = Script::read(&text, &Start::At(Some("/ws".into())));
         prop_assert!(!script.parts.is_empty());
     }
 }

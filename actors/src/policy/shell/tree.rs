@@ -9,7 +9,7 @@
 
 use std::{cell::RefCell, ops::ControlFlow};
 
-use tree_sitter::{Node, ParseOptions, Parser, Tree};
+use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
 use crate::limits;
 
@@ -57,22 +57,25 @@ pub(super) fn mistake(root: Node<'_>, text: &str) -> Option<&'static str> {
     }
     let ends = text.get(..root.start_byte()).is_none_or(is_blank)
         && text.get(root.end_byte()..).is_none_or(is_blank);
-    if ends { gap(root, text, 0) } else { Some("an end of the command cannot be read") }
+    if ends { gap(&mut root.walk(), text, 0) } else { Some("an end of the command cannot be read") }
 }
 
-/// Whether characters within a node stand in none of its tokens.
-fn gap(node: Node<'_>, text: &str, depth: usize) -> Option<&'static str> {
+/// Whether characters within the cursor's node stand in none of its tokens. One cursor walks the whole
+/// tree, for making one costs more than looking at a node.
+fn gap(cursor: &mut TreeCursor<'_>, text: &str, depth: usize) -> Option<&'static str> {
     if depth > limits::TREE_DEPTH {
         return Some("the command is nested deeper than is analysed");
     }
+    let node = cursor.node();
     if node.kind() == "comment" && !begins_comment(text, node.start_byte()) {
         return Some("a `#` stands where it may not begin a comment");
     }
+    if !cursor.goto_first_child() {
+        return None;
+    }
     // Their text is read from the source and not from the tokens.
     let own_text = matches!(node.kind(), "string" | "heredoc_body");
-    let mut cursor = node.walk();
     let mut at = node.start_byte();
-    let mut parts = 0_usize;
     // Where a new line ends the command, but for what stands open before it.
     let one_line = matches!(
         node.kind(),
@@ -86,11 +89,11 @@ fn gap(node: Node<'_>, text: &str, depth: usize) -> Option<&'static str> {
             | "variable_assignments"
     );
     let mut is_open = false;
-    for part in node.children(&mut cursor) {
-        parts += 1;
+    loop {
+        let part = cursor.node();
         let between = text.get(at..part.start_byte());
         if !own_text && !between.is_none_or(is_blank) {
-            return Some("some characters of the command have no place in its reading");
+            return Some(GAP);
         }
         if one_line && !is_open && between.is_some_and(|gap| gap.replace("\\\n", "").contains('\n'))
         {
@@ -98,18 +101,28 @@ fn gap(node: Node<'_>, text: &str, depth: usize) -> Option<&'static str> {
         }
         is_open = matches!(part.kind(), "|" | "|&");
         at = at.max(part.end_byte());
-        if let Some(why) = gap(part, text, depth + 1) {
+        if let Some(why) = gap(cursor, text, depth + 1) {
             return Some(why);
         }
+        if !cursor.goto_next_sibling() {
+            break;
+        }
     }
-    let rest = parts > 0 && !own_text && !text.get(at..node.end_byte()).is_none_or(is_blank);
-    rest.then_some("some characters of the command have no place in its reading")
+    cursor.goto_parent();
+    let rest = !own_text && !text.get(at..node.end_byte()).is_none_or(is_blank);
+    rest.then_some(GAP)
 }
 
+const GAP: &str = "some characters of the command have no place in its reading";
+
 fn is_blank(gap: &str) -> bool {
+    let blank = |text: &str| text.chars().all(|c| matches!(c, ' ' | '\t' | '\n'));
+    if !gap.contains('\\') {
+        return blank(gap);
+    }
     let joined = gap.replace("\\\n", "");
     // A joined line without a blank at the joint is one word, which the grammar takes for two.
-    gap.is_empty() || (!joined.is_empty() && joined.chars().all(|c| matches!(c, ' ' | '\t' | '\n')))
+    !joined.is_empty() && blank(&joined)
 }
 
 fn begins_comment(text: &str, at: usize) -> bool {

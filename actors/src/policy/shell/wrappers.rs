@@ -117,10 +117,10 @@ const LOOSE: &[&str] = &[
     "nohup",
 ];
 
-const SHELLS: &[&str] =
+pub(super) const SHELLS: &[&str] =
     &["bash", "sh", "dash", "ash", "zsh", "ksh", "mksh", "fish", "rbash", "csh", "tcsh"];
 /// Programs that run what comes by their input when nothing else is named.
-const INTERPRETERS: &[&str] = &[
+pub(super) const INTERPRETERS: &[&str] = &[
     "python", "python2", "python3", "perl", "ruby", "node", "php", "lua", "tclsh", "guile", "deno",
     "bun", "R",
 ];
@@ -129,6 +129,7 @@ impl Walk<'_> {
     /// A program that is not the shell's own.
     pub(super) fn program(&mut self, program: &str, words: &[Word]) {
         let name = basename(program);
+        self.notes_files(words);
         if name == "env" {
             return self.env(words);
         }
@@ -194,9 +195,11 @@ impl Walk<'_> {
             let program = rest.first().and_then(Word::text).map(basename);
             if program.is_some_and(|program| SHELLS.contains(&program)) {
                 // It looks at the words behind it as this does.
+                self.notes_files(rest);
                 return self.deeper(|walk| walk.shell(rest));
             }
             self.runs(rest.to_vec(), Cover::Shadow);
+            self.notes_files(rest);
             if let Some(text) = rest.first().and_then(Word::text).filter(|text| text.contains(' '))
             {
                 let text = text.to_owned();

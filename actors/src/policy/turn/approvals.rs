@@ -4,7 +4,7 @@ use crate::{
     domain::{
         event::Event,
         ids::{ApprovalNo, ToolCallNo},
-        permission::{Answer, Closed, Decision, Rule, Subject},
+        permission::{Answer, Ask, Closed, Decision, Rule, RulePattern, Subject},
         tool::ToolOutcome,
     },
     policy::rules,
@@ -38,7 +38,7 @@ impl Desk<'_, '_> {
         {
             return Err(Rejected::BadValue { what });
         }
-        let remember = self.rule_left_by(&answer, &ask.subject);
+        let remember = rule_left_by(&answer, &ask);
         self.emit(Event::ApprovalDecided {
             no,
             answer: answer.clone(),
@@ -58,21 +58,6 @@ impl Desk<'_, '_> {
             self.ask_again_all();
         }
         Ok(())
-    }
-
-    fn rule_left_by(&self, answer: &Answer, subject: &Subject) -> Option<Rule> {
-        let Subject::ToolCall { request, .. } = subject else { return None };
-        match answer {
-            Answer::Session | Answer::Always => Some(rules::remember(request, Decision::Allow)),
-            Answer::Never => Some(rules::remember(request, Decision::Deny)),
-            Answer::Once
-            | Answer::Turn
-            | Answer::All
-            | Answer::Edit { .. }
-            | Answer::Reject
-            | Answer::Comment { .. }
-            | Answer::Revise { .. } => None,
-        }
     }
 
     fn answered(&mut self, no: ToolCallNo, answer: &Answer) {
@@ -162,5 +147,27 @@ impl Desk<'_, '_> {
         if let Some(Stage::Asking { no }) = stage {
             self.emit(Event::ApprovalClosed { no, why: Closed::Withdrawn });
         }
+    }
+}
+
+/// The rule that an answer leaves. A yes for longer leaves what was proposed with the question, for
+/// that is what the person read.
+fn rule_left_by(answer: &Answer, ask: &Ask) -> Option<Rule> {
+    let Subject::ToolCall { request, .. } = &ask.subject else { return None };
+    match answer {
+        Answer::Session | Answer::Always => Some(match &ask.proposal {
+            Some(proposal) => {
+                Rule { decision: Decision::Allow, pattern: RulePattern(proposal.clone()) }
+            }
+            None => rules::remember(request, Decision::Allow),
+        }),
+        Answer::Never => Some(rules::remember(request, Decision::Deny)),
+        Answer::Once
+        | Answer::Turn
+        | Answer::All
+        | Answer::Edit { .. }
+        | Answer::Reject
+        | Answer::Comment { .. }
+        | Answer::Revise { .. } => None,
     }
 }

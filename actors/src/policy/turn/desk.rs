@@ -7,6 +7,7 @@ use crate::domain::{
     event::{Event, UserInput},
     ids::{Assignment, CallNo, InputKey, TurnId},
     outcome::{ChildOutcome, ChildReport, TurnOutcome},
+    permission::ScriptSeen,
     tool::ToolOutcome,
 };
 use crate::limits;
@@ -28,6 +29,8 @@ pub(super) struct Desk<'s, 'e> {
     once: Vec<Effect>,
     /// Bytes of the frame that are spoken for although not written yet.
     pub(super) promised: usize,
+    /// The call whose files were looked at for this step, and what was seen.
+    pub(super) seen: Option<(ToolCallNo, Vec<ScriptSeen>)>,
     /// Most calls that were open at once in this step: they share the room for words.
     sharers: usize,
 }
@@ -38,7 +41,16 @@ impl<'s, 'e> Desk<'s, 'e> {
         env: &'s Env<'e>,
         standing: &'s [Effect],
     ) -> Self {
-        Self { state, env, standing, events: Vec::new(), once: Vec::new(), promised: 0, sharers: 1 }
+        Self {
+            state,
+            env,
+            standing,
+            events: Vec::new(),
+            once: Vec::new(),
+            promised: 0,
+            seen: None,
+            sharers: 1,
+        }
     }
 
     pub(super) fn finish(self) -> (Vec<Event>, Vec<Effect>) {
@@ -95,7 +107,7 @@ impl<'s, 'e> Desk<'s, 'e> {
             Input::BudgetDecided { call, asked, decision } => {
                 self.budget_decided(call, &asked, decision);
             }
-            Input::SlotGranted { call } => self.slot_granted(call),
+            Input::SlotGranted { call, scripts } => self.slot_granted(call, scripts),
             Input::SlotRefused { call, reason } => self.slot_refused(call, reason),
             Input::ToolFinished { call, outcome } => self.tool_finished(call, outcome),
             Input::ApprovalDecided { no, answer } => self.approval_decided(no, answer)?,

@@ -15,7 +15,7 @@ use crate::{
             ToolName, TurnId,
         },
         outcome::{ChildReport, TurnOutcome},
-        permission::{Answer, Ask, Mode, Rule},
+        permission::{Answer, Ask, Mode, Rule, ScriptSeen},
         tool::{Args, ToolOutcome},
         usage::PriceBook,
     },
@@ -120,6 +120,8 @@ pub enum Input {
     SlotGranted {
         /// The call.
         call: ToolCallNo,
+        /// The files that it would run, as they are now.
+        scripts: Vec<ScriptSeen>,
     },
     /// A tool's pool cannot take the call.
     SlotRefused {

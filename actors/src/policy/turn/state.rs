@@ -15,11 +15,11 @@ use crate::domain::{
         ProviderName, SessionId, Timestamp, ToolCallNo, ToolName, TurnId,
     },
     outcome::TurnOutcome,
-    permission::{Answer, Ask, Authority, Basis, Mode, Request, Rule, RuleSet},
+    permission::{Answer, Ask, Authority, Basis, Mode, Request, RequestDigest, Rule, RuleSet},
     tool::{Args, ToolSpec},
     usage::{Settlement, Usage},
 };
-use crate::policy::reliability::Record;
+use crate::policy::{reliability::Record, rules::Policy};
 
 mod children;
 mod runs;
@@ -254,6 +254,8 @@ pub enum Stage {
     Approved {
         /// Which question.
         no: ApprovalNo,
+        /// What the yes is for; anything else is asked about again.
+        digest: RequestDigest,
     },
     /// Started.
     Started {
@@ -391,13 +393,15 @@ impl State {
         [Some(dimension), None].iter().any(|of| self.warned.contains(&(account, *of, mark)))
     }
 
-    /// How a call's request looks to permission.
+    /// How a call's request looks to permission. It has a folder wherever the policy knows one, so
+    /// that a file is the same file by every name of it.
     #[must_use]
-    pub fn request(call: &ToolCall) -> Request {
-        let cwd = match &call.by {
-            Caller::Host { cwd, .. } => cwd.clone(),
+    pub fn request(call: &ToolCall, policy: &Policy) -> Request {
+        let own = match &call.by {
+            Caller::Host { cwd, .. } => cwd.as_deref(),
             Caller::Model { .. } => None,
         };
+        let cwd = policy.folder(own);
         Request { tool: call.name.clone(), args: call.args.clone(), cwd }
     }
 

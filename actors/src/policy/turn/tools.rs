@@ -4,7 +4,7 @@ use crate::{
     domain::{
         event::{Caller, Event},
         ids::{CallNo, InputKey, ToolCallNo, ToolName},
-        permission::{Ask, Basis, Decision, Mode, Subject, Verdict},
+        permission::{Ask, Basis, Decision, Mode, ScriptSeen, Subject, Verdict},
         tool::{Args, EffectClass, Output, ToolOutcome},
     },
     limits,
@@ -18,6 +18,10 @@ use super::{
     measure::{clip_stored, shorten},
     state::{Stage, State, ToolCall},
 };
+
+/// Why a person is asked a second time.
+const CHANGED: &str =
+    "what it would run has changed since it was approved, or is another than was seen then";
 
 impl Desk<'_, '_> {
     pub(super) fn invoked(
@@ -68,11 +72,30 @@ impl Desk<'_, '_> {
         let verdict = self.decide(no);
         match verdict.decision {
             Decision::Deny => self.deny(no, &verdict),
+            // A person is told what would run, so it is looked at first; that comes with the slot.
+            Decision::Ask if self.runs_files(no) => {}
             Decision::Ask => self.ask(no, verdict),
             Decision::Allow if builtin::is_builtin(&name) => self.start_builtin(no),
             Decision::Allow if slot && self.counted(&name) => {}
             Decision::Allow if slot => self.start(no, None),
             Decision::Allow => {}
+        }
+    }
+
+    /// Whether a call would run files that nobody has looked at in this step.
+    fn runs_files(&self, no: ToolCallNo) -> bool {
+        let seen = self.seen.as_ref().is_some_and(|(seen, _)| *seen == no);
+        let Some(call) = self.state.calls.get(&no).filter(|_| !seen && !self.env.dark) else {
+            return false;
+        };
+        !rules::scripts(&State::request(call, self.env.policy)).is_empty()
+    }
+
+    /// What was seen of the files that a call would run.
+    fn seen(&self, no: ToolCallNo) -> &[ScriptSeen] {
+        match &self.seen {
+            Some((seen, scripts)) if *seen == no => scripts,
+            Some(_) | None => &[],
         }
     }
 
@@ -104,7 +127,7 @@ impl Desk<'_, '_> {
             effect,
             raised: raised.as_deref(),
         };
-        rules::decide(self.env.policy, &standing, &State::request(call))
+        rules::decide(self.env.policy, &standing, &State::request(call, self.env.policy))
     }
 
     pub(super) fn deny(&mut self, no: ToolCallNo, verdict: &Verdict) {
@@ -116,14 +139,16 @@ impl Desk<'_, '_> {
     fn ask(&mut self, call: ToolCallNo, verdict: Verdict) {
         let verdict = shorten(verdict, self.words());
         let Some(asked) = self.state.calls.get(&call) else { return };
-        let request = State::request(asked);
+        let request = State::request(asked, self.env.policy);
         let ms = self.state.agent().map_or(limits::APPROVAL_MS, |agent| agent.limits.approval_ms);
         // The end of its turn closes the question too, so the inbox should not promise more.
         let end = self.state.turn.as_ref().filter(|_| self.state.in_turn(asked));
         let expires_at = self.env.now.plus_ms(ms);
         let expires_at = end.map_or(expires_at, |turn| turn.deadline.min(expires_at));
+        let scripts = self.seen(call).to_vec();
         let ask = Ask {
-            digest: request.digest(),
+            digest: request.digest_with(&scripts),
+            scripts,
             subject: Subject::ToolCall { call, request },
             reasons: verdict.reasons,
             proposal: verdict.proposal,
@@ -138,7 +163,7 @@ impl Desk<'_, '_> {
         let words = self.words();
         let Some(call) = self.state.calls.get(&no) else { return };
         let basis = self.basis(call, words);
-        let digest = State::request(call).digest();
+        let digest = State::request(call, self.env.policy).digest_with(self.seen(no));
         let own = builtin::is_builtin(&call.name);
         let tool_ms = self.state.agent().map_or(limits::TOOL_MS, |agent| agent.limits.tool_ms);
         let turn_end = self.state.turn.as_ref().map(|turn| turn.deadline);
@@ -154,7 +179,7 @@ impl Desk<'_, '_> {
 
     fn basis(&self, call: &ToolCall, words: usize) -> Basis {
         match &call.stage {
-            Stage::Approved { no } => Basis::Approval { no: *no },
+            Stage::Approved { no, .. } => Basis::Approval { no: *no },
             Stage::Wanted | Stage::Asking { .. } | Stage::Started { .. }
                 if builtin::is_builtin(&call.name) =>
             {
@@ -170,10 +195,12 @@ impl Desk<'_, '_> {
     }
 
     /// A slot is held. Permission is decided once more: a rule may have been tightened meanwhile.
-    pub(super) fn slot_granted(&mut self, no: ToolCallNo) {
+    pub(super) fn slot_granted(&mut self, no: ToolCallNo, scripts: Vec<ScriptSeen>) {
+        self.seen = Some((no, scripts));
         if self.may_start(no) {
             self.start(no, None);
         }
+        self.seen = None;
     }
 
     pub(super) fn slot_refused(&mut self, no: ToolCallNo, reason: String) {
@@ -202,16 +229,23 @@ impl Desk<'_, '_> {
         if call.cancel.is_some() || self.state.quarantined.is_some() {
             return false;
         }
-        let approved = match call.stage {
-            Stage::Wanted => false,
-            Stage::Approved { .. } => true,
+        let (approved, changed) = match &call.stage {
+            Stage::Wanted => (false, false),
+            Stage::Approved { digest, .. } => {
+                let request = State::request(call, self.env.policy);
+                let same = request.digest_with(self.seen(no)) == *digest;
+                (same, !same)
+            }
             Stage::Asking { .. } | Stage::Started { .. } => return false,
         };
-        let verdict = self.decide(no);
+        let mut verdict = self.decide(no);
         match verdict.decision {
             Decision::Allow => true,
             Decision::Ask if approved => true,
             Decision::Ask => {
+                if changed {
+                    verdict.reasons.insert(0, CHANGED.to_owned());
+                }
                 // Whoever waits for a person holds no room meanwhile.
                 let assigns = builtin::assigns(&call.name);
                 self.give_back(CallNo::Tool(no), assigns);

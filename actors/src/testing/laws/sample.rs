@@ -90,6 +90,7 @@ pub(super) fn opened(no: u32, expires_at: i64) -> Change {
     let ask = Ask {
         subject: Subject::Question { text: format!("question {no}?") },
         digest: RequestDigest(format!("{no:064}")),
+        scripts: Vec::new(),
         reasons: vec!["because".to_owned()],
         proposal: None,
         expires_at: Timestamp(expires_at),

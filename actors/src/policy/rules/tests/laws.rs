@@ -64,7 +64,11 @@ fn modes() -> impl Strategy<Value = Mode> {
 }
 
 fn links() -> impl Strategy<Value = Authority> {
-    (sets(patterns()), modes()).prop_map(|(rules, mode)| Authority { rules, mode })
+    (sets(patterns()), modes()).prop_map(|(rules, mode)| Authority {
+        rules,
+        mode,
+        ..Authority::default()
+    })
 }
 
 fn layers() -> impl Strategy<Value = Layers> {

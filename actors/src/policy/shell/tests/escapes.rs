@@ -15,7 +15,7 @@ fn is_quiet(script: &Script) -> bool {
 #[track_caller]
 fn none_is_quiet(texts: &[&str]) {
     for text in texts {
-        let script = Script::read(text, Some("/ws"));
+        let script = Script::read(text, &Start::At(Some("/ws".into())));
         assert!(!is_quiet(&script), "{text:?}: {:?}", script.parts);
     }
 }
@@ -23,7 +23,7 @@ fn none_is_quiet(texts: &[&str]) {
 #[track_caller]
 fn all_are_quiet(texts: &[&str]) {
     for text in texts {
-        let script = Script::read(text, Some("/ws"));
+        let script = Script::read(text, &Start::At(Some("/ws".into())));
         assert!(is_quiet(&script), "{text:?}: {:?}", script.parts);
     }
 }
@@ -94,7 +94,7 @@ fn only_a_whole_line_ends_a_here_document() {
 #[test]
 fn a_loops_variable_is_known_only_where_nothing_else_sets_it() {
     let reads = |text: &str| {
-        let script = Script::read(text, Some("/ws"));
+        let script = Script::read(text, &Start::At(Some("/ws".into())));
         files(&script).into_iter().any(|(_, path, _)| path == ".env" || path == "?")
     };
     for text in [
@@ -108,7 +108,7 @@ fn a_loops_variable_is_known_only_where_nothing_else_sets_it() {
         "for f in a; do r''ead f <<< .env; cat $f; done",
         "for f in a; do while true; do cat $f; printf -vf .env; done; done",
     ] {
-        let script = Script::read(text, Some("/ws"));
+        let script = Script::read(text, &Start::At(Some("/ws".into())));
         assert!(!is_quiet(&script) || reads(text), "{text:?}: {:?}", script.parts);
     }
     none_is_quiet(&["for LANG in x; do ls; done", "read LD_PRELOAD", "printf -vPATH x"]);
@@ -128,11 +128,11 @@ fn a_way_up_behind_a_name_is_asked_for_the_name_may_be_a_link() {
 #[test]
 fn any_word_of_a_program_of_which_nothing_is_known_may_begin_another() {
     for text in ["/lib64/ld-linux-x86-64.so.2 curl x", "hyperfine -N curl x", "odd --with curl x"] {
-        let script = Script::read(text, Some("/ws"));
+        let script = Script::read(text, &Start::At(Some("/ws".into())));
         assert!(commands(&script).contains(&"curl x".to_owned()), "{text}: {:?}", script.parts);
     }
     let far = format!("odd {} curl x", "a ".repeat(limits::COMMAND_WORDS));
-    assert!(!doubts(&Script::read(&far, Some("/ws"))).is_empty());
+    assert!(!doubts(&Script::read(&far, &Start::At(Some("/ws".into())))).is_empty());
 }
 
 #[test]
@@ -153,6 +153,7 @@ fn words_of_programs_that_run_or_read_more_than_they_seem_to() {
         "tar -tf a/b.tar",
         "find . -name '*.rs' -exec echo {} +",
     ]);
-    let tee = Script::read("find . -maxdepth 0 -exec tee + out ';'", Some("/ws"));
+    let tee =
+        Script::read("find . -maxdepth 0 -exec tee + out ';'", &Start::At(Some("/ws".into())));
     assert!(commands(&tee).contains(&"tee + out".to_owned()), "{:?}", tee.parts);
 }

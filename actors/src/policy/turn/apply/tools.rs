@@ -4,7 +4,7 @@ use crate::domain::{
     budget::Amount,
     event::Caller,
     ids::{ApprovalNo, CallNo, Timestamp, ToolCallNo},
-    permission::{Answer, Ask, Basis, Rule, Subject},
+    permission::{Answer, Ask, Basis, Request, Rule, Subject},
     tool::ToolOutcome,
 };
 
@@ -71,12 +71,16 @@ impl Fold {
             turn.waived = true;
         }
         state.waived |= matches!(answer, Answer::All);
-        if let Subject::ToolCall { call, .. } = &ask.subject {
+        if let Subject::ToolCall { call, request } = &ask.subject {
             let asked = self.known(state.calls.get_mut(call), "open call")?;
+            let mut digest = ask.digest.clone();
             if let Answer::Edit { args } = answer {
                 asked.args = args.clone();
+                // What other arguments would run nobody has seen yet.
+                digest = Request { args: args.clone(), ..request.clone() }.digest();
             }
-            asked.stage = if answer.approves() { Stage::Approved { no } } else { Stage::Wanted };
+            asked.stage =
+                if answer.approves() { Stage::Approved { no, digest } } else { Stage::Wanted };
         }
         Ok(())
     }
@@ -101,7 +105,7 @@ impl Fold {
         let call = self.known(state.calls.get_mut(&no), "open call")?;
         let fits = match (&call.stage, basis) {
             (Stage::Wanted, Basis::Rules { .. } | Basis::BuiltIn) => true,
-            (Stage::Approved { no }, Basis::Approval { no: used }) => no == used,
+            (Stage::Approved { no, .. }, Basis::Approval { no: used }) => no == used,
             (
                 Stage::Wanted
                 | Stage::Approved { .. }

@@ -100,6 +100,8 @@ fn calls_are_numbered_here_whatever_a_vendor_calls_them() {
     let open: Vec<u32> = play.state.calls.keys().map(|call| call.0).collect();
     assert_eq!(open, [3, 4]);
     // A result under a number of the message before is nobody's.
-    play.check(done(1, "again"), "")
-        .check(Input::SlotGranted { call: crate::domain::ids::ToolCallNo(2) }, "");
+    play.check(done(1, "again"), "").check(
+        Input::SlotGranted { call: crate::domain::ids::ToolCallNo(2), scripts: Vec::new() },
+        "",
+    );
 }

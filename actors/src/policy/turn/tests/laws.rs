@@ -184,7 +184,10 @@ fn input(now: &Watched, Deed { kind, pick, how }: Deed) -> Input {
                 _ => decided(u32::from(how % 4), call, decision),
             }
         }
-        16..=18 => Input::SlotGranted { call: one(&asked.slots, pick, ToolCallNo(99)) },
+        16..=18 => Input::SlotGranted {
+            call: one(&asked.slots, pick, ToolCallNo(99)),
+            scripts: Vec::new(),
+        },
         19 => {
             let call = one(&asked.slots, pick, ToolCallNo(99));
             Input::SlotRefused { call, reason: "full".to_owned() }
@@ -274,7 +277,7 @@ fn as_asked(now: &mut Watched, effect: &Effect, Deed { pick, how, .. }: Deed) ->
         }
         Effect::AbortModel { call } => fails(call.0, FailureKind::Aborted),
         Effect::Reserve { call } => room_now(&now.play.state, *call),
-        Effect::AcquireSlot { call, .. } => Input::SlotGranted { call: *call },
+        Effect::AcquireSlot { call, .. } => Input::SlotGranted { call: *call, scripts: Vec::new() },
         Effect::RunTool { call, .. } => Input::ToolFinished { call: *call, outcome: outcome(how) },
         Effect::AbortTool { call } => Input::ToolFinished { call: *call, outcome: outcome(2) },
         Effect::AskPermission { no, .. } => Input::ApprovalDecided { no: *no, answer: answer(how) },
@@ -386,7 +389,7 @@ fn look(state: &State) {
     let position = crate::domain::ids::Position(1);
     drop((catalog::row(state, &tenant, position), prompt_of(state)));
     for call in state.calls.values() {
-        drop(State::request(call).digest());
+        drop(State::request(call, &crate::policy::rules::Policy::default()).digest());
     }
     for run in [Run::First, Run::Again] {
         drop(pending(state, run));
@@ -456,7 +459,9 @@ fn answered(state: &State, effect: &Effect, prompts: &mut Vec<String>) -> Option
             };
             Some(Input::ModelFinished { call: *call, reply: Box::new(said), slots: Vec::new() })
         }
-        Effect::AcquireSlot { call, .. } => Some(Input::SlotGranted { call: *call }),
+        Effect::AcquireSlot { call, .. } => {
+            Some(Input::SlotGranted { call: *call, scripts: Vec::new() })
+        }
         Effect::RunTool { call, .. } => Some(done(call.0, &format!("result of {call}"))),
         Effect::AskPermission { no, .. } => Some(person(no.0, Answer::Once)),
         Effect::SpawnChild { child, assignment } => {

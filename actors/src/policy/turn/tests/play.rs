@@ -327,7 +327,7 @@ pub(super) fn fails(call: u32, kind: FailureKind) -> Input {
 }
 
 pub(super) fn slot(call: u32) -> Input {
-    Input::SlotGranted { call: ToolCallNo(call) }
+    Input::SlotGranted { call: ToolCallNo(call), scripts: Vec::new() }
 }
 
 pub(super) fn done(call: u32, text: &str) -> Input {

@@ -191,7 +191,9 @@ fn room_granted_before_a_person_was_asked_starts_nothing_after_the_answer() {
         .with(person(1, Answer::Once))
         .check(before(Ok(plenty())), "")
         .check(before(short()), "");
-    let stage = Some(Stage::Approved { no: ApprovalNo(1) });
+    let stage = play.state.calls[&crate::domain::ids::ToolCallNo(1)].stage.clone();
+    assert!(matches!(stage, Stage::Approved { no: ApprovalNo(1), .. }), "{stage:?}");
+    let stage = Some(stage);
     let asked = Box::new(Purpose { turn: None, stage, releases: 0 });
     let call = CallId { session: me(), no: tool(1) };
     let now = Input::BudgetDecided { call, asked, decision: Ok(plenty()) };
