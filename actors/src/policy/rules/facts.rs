@@ -407,7 +407,7 @@ fn is_plain_word(file: &FileUse, path: &str) -> bool {
 /// Rules about files hold for the files that a shell command uses.
 fn of_file(pattern: &Pattern, side: Side, bases: Bases<'_>, file: &FileUse) -> Match {
     let tools: &[&str] = match file.access {
-        Access::Read => &["read_file"],
+        Access::Read | Access::Look => &["read_file"],
         Access::Write => &["write_file", "edit_file"],
         Access::Maybe => &["read_file", "write_file", "edit_file"],
     };
