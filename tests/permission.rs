@@ -6,12 +6,15 @@
 use greenroom::config::PolicyFile;
 use greenroom_actors::{
     domain::{
-        permission::{Decision, Request, RulePattern, RuleSet, Verdict},
+        permission::{Authority, Decision, Mode, Request, RulePattern, RuleSet, Verdict},
         tool::{Args, EffectClass},
     },
     runtime::{Desk, Layers, Places, Policy, Standing, decide},
 };
 use proptest::prelude::*;
+
+#[path = "permission/disguises.rs"]
+mod disguises;
 
 /// The commands that stand one on each line, `\n` in a here-document being a new line.
 const EVERYDAY: &str = include_str!("fixtures/permission/everyday.txt");
@@ -44,6 +47,20 @@ fn judged_of(policy: &Policy, request: &Request) -> Verdict {
         raised: None,
     };
     decide(policy, &standing, request)
+}
+
+/// What is decided for the last of a line of agents, in a mode of this turn.
+fn below(policy: &Policy, line: &[Authority], mode: Option<Mode>, command: &str) -> Decision {
+    let args = Args(serde_json::json!({ "command": command }).to_string());
+    let request = Request { tool: "shell".into(), args, cwd: Some("/ws".to_owned()) };
+    let standing = Standing {
+        authority: line,
+        answers: &RuleSet::default(),
+        asks_waived: false,
+        mode,
+        effect: EffectClass::Once,
+    };
+    decide(policy, &standing, &request).decision
 }
 
 fn decision(policy: &Policy, command: &str) -> Decision {
@@ -91,100 +108,13 @@ fn every_case_is_decided_as_it_says_and_every_question_has_reasons_and_a_proposa
     }
 }
 
-/// Ways to hide a command, none of which may weaken what is decided about it.
-const DISGUISES: &[&str] = &[
-    "(@)",
-    "{ @; }",
-    "! @",
-    "true; @",
-    "true && @",
-    "false || @",
-    "@ ; true",
-    "@ | cat",
-    "echo a | { @; }",
-    "echo $(@)",
-    "echo \"$(@)\"",
-    "echo ${x:-$(@)}",
-    "cat <(@)",
-    "cat <<< \"$(@)\"",
-    "if true; then @; fi",
-    "if @; then true; fi",
-    "while @; do true; done",
-    "for i in 1; do @; done",
-    "f() { @; }; f",
-    "f() { @; }",
-    "case a in a) @;; esac",
-    "echo a\n@",
-    "@ &",
-    "[[ -n $(@) ]]",
-    "x=$(@)",
-    "echo $((1+$(@)))",
-    "true | @",
-    "cat <<E_E\n$(@)\nE_E",
-    "@ 2>/dev/null",
-    "echo a; # b\n@",
-    "until @; do true; done",
-    "echo {a,$(@)}",
-];
-/// Ways to run a simple command through another one.
-const WRAPPERS: &[&str] = &[
-    "env @",
-    "env A=1 @",
-    "command @",
-    "builtin @",
-    "exec @",
-    "nice @",
-    "nice -n 5 @",
-    "nohup @",
-    "timeout 5 @",
-    "timeout -k 1 5 @",
-    "stdbuf -oL @",
-    "setsid @",
-    "time @",
-    "xargs @",
-    "find . -exec @ ';'",
-    "sudo @",
-    "eval @",
-    "busybox @",
-    "ionice -c 3 @",
-    "strace @",
-    "\\@",
-    "A=1 @",
-    "/usr/bin/env @",
-    "''@",
-];
-
-fn is_simple(command: &str) -> bool {
-    !command.contains([
-        '|', ';', '&', '<', '>', '\n', '{', '(', ')', '"', '!', '=', '`', '\\', '$', '#', '[', '*',
-    ])
-}
-
 #[test]
 fn no_disguise_weakens_a_decision() {
     let policy = policy(&file("workspace"));
-    let all = cases().into_iter().filter(|(want, _)| *want != Decision::Allow);
-    // What closes nothing of its own closes the disguise.
-    for (want, command) in
-        all.filter(|(_, command)| !command.ends_with([')', '"']) || command.len() > 5)
-    {
-        for disguise in DISGUISES {
-            // A here-document ends its own lines.
-            if command.contains('\n') && !disguise.contains("\n@") {
-                continue;
-            }
-            // Turned around or in a pipe, a `cd` leaves what follows it where it was.
-            if command.contains("cd ") && matches!(*disguise, "! @" | "true | @") {
-                continue;
-            }
-            let hidden = disguise.replace('@', &command);
+    for (want, command) in cases() {
+        for hidden in disguises::of(&command) {
             let found = verdict(&policy, &hidden);
-            assert!(found.decision >= want, "{hidden:?}: {:?}, not {want:?}", found);
-        }
-        for wrapper in WRAPPERS.iter().filter(|_| is_simple(&command)) {
-            let wrapped = wrapper.replace('@', &command);
-            let found = verdict(&policy, &wrapped);
-            assert!(found.decision >= want, "{wrapped:?}: {:?}, not {want:?}", found);
+            assert!(found.decision >= want, "{hidden:?}: {found:?}, not {want:?}");
         }
     }
 }
@@ -192,20 +122,8 @@ fn no_disguise_weakens_a_decision() {
 #[test]
 fn what_is_hidden_in_quotes_weakens_no_decision() {
     let policy = policy(&file("workspace"));
-    for (want, command) in cases().into_iter().filter(|(_, command)| is_simple(command)) {
-        let words: Vec<&str> = command.split(' ').collect();
-        if command.contains('\'') {
-            continue;
-        }
-        let quotes: [fn(&str) -> String; 5] = [
-            |word| format!("'{word}'"),
-            |word| format!("\"{word}\""),
-            |word| word.chars().map(|c| format!("\\{c}")).collect(),
-            |word| word.chars().map(|c| format!("'{c}'")).collect(),
-            |word| format!("\"\"{word}''"),
-        ];
-        for quote in quotes {
-            let quoted = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+    for (want, command) in cases() {
+        for quoted in disguises::quoted(&command) {
             let found = verdict(&policy, &quoted);
             assert!(found.decision >= want, "{quoted:?}: {found:?}, not {want:?}");
             // Quoting what has nothing to quote changes nothing.
@@ -213,6 +131,105 @@ fn what_is_hidden_in_quotes_weakens_no_decision() {
                 assert_eq!(found.decision, want, "{quoted:?}: {:?}", found.reasons);
             }
         }
+    }
+}
+
+#[test]
+fn what_is_longer_or_deeper_than_is_read_is_asked_and_denied_for_what_came_before() {
+    let policy = policy(&file("workspace"));
+    let texts = [
+        "; echo a".repeat(51),
+        "; echo a".repeat(1_000),
+        format!("; echo {}", "a".repeat(1 << 20)),
+        format!("; echo {}a{}", "$(".repeat(10_000), ")".repeat(10_000)),
+        format!("; {}true{}", "( ".repeat(10_000), " )".repeat(10_000)),
+        format!("; {}ls", "env ".repeat(1_000)),
+    ];
+    for text in texts {
+        let start: String = text.chars().take(20).collect();
+        assert!(decision(&policy, &format!("ls{text}")) >= Decision::Ask, "{start}");
+        assert_eq!(decision(&policy, &format!("curl x{text}")), Decision::Deny, "{start}");
+    }
+}
+
+#[test]
+fn no_depth_changes_a_decision_and_no_mode_opens_what_is_denied() {
+    let policy = policy(&file("workspace"));
+    for (want, command) in cases() {
+        for depth in 1..=5 {
+            let plain = vec![Authority::default(); depth];
+            assert_eq!(below(&policy, &plain, None, &command), want, "{command:?} at {depth}");
+            for mode in [
+                Mode::Plan,
+                Mode::DontAsk,
+                Mode::Default,
+                Mode::AcceptEdits,
+                Mode::BypassPermissions,
+            ] {
+                // Whoever in the line has it: the root, or the one that asks.
+                for at in [0, depth - 1] {
+                    let mut links = plain.clone();
+                    links[at].mode = mode;
+                    for turn in [None, Some(mode)] {
+                        let found = below(&policy, &links, turn, &command);
+                        let floor = match (mode, want) {
+                            (_, Decision::Deny) | (Mode::Plan, _) => Decision::Deny,
+                            (Mode::DontAsk, Decision::Ask) => Decision::Deny,
+                            (Mode::BypassPermissions, _) => Decision::Allow,
+                            (_, want) => want,
+                        };
+                        assert!(found >= floor, "{command:?} at {depth} in {mode:?}: {found:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_class_of_characters_hides_no_file_that_a_rule_means() {
+    let policy = policy(&file("workspace"));
+    for command in [
+        "cat .en[v]",
+        "cat .[e]nv",
+        "cat .en[!x]",
+        "cat .en[[:alpha:]]",
+        "cat .en[\"v\"]",
+        "cat .en[x']'v]",
+        "cat a/.e[n]v",
+        "for f in .en[v]; do cat \"$f\"; done",
+    ] {
+        assert_eq!(decision(&policy, command), Decision::Ask, "{command}");
+    }
+    // No class matches a dot in front, and this name is another.
+    for command in ["cat [.]env", "cat src/[ab].rs", "cat .en'[v]'"] {
+        assert_eq!(decision(&policy, command), Decision::Allow, "{command}");
+    }
+}
+
+#[test]
+fn a_wildcard_lists_no_folder_that_may_not_be_read() {
+    let policy = policy(&file("workspace"));
+    for command in [
+        "echo /etc/*",
+        "echo ../*",
+        "echo */../../*",
+        "ls; echo ~/*",
+        "echo /e*/x",
+        "for f in /etc/*; do true; done",
+    ] {
+        assert_eq!(decision(&policy, command), Decision::Deny, "{command}");
+    }
+    for command in ["echo *", "echo src/*", "echo */*.rs", "echo '/etc/*'", "echo a[1]"] {
+        assert_eq!(decision(&policy, command), Decision::Allow, "{command}");
+    }
+}
+
+#[test]
+fn a_file_that_is_written_behind_another_is_asked_about_also_where_a_wildcard_stands() {
+    let policy = policy(&file("everyday"));
+    for command in ["uniq *.txt", "uniq a[12]", "xxd *", "xxd a b", "uniq -- ?"] {
+        assert_eq!(decision(&policy, command), Decision::Ask, "{command}");
     }
 }
 
@@ -346,6 +363,8 @@ proptest! {
         one in texts(), other in texts(), joint in proptest::sample::select(vec!["; ", " && ", "\n"]),
     ) {
         prop_assume!(!one.contains("<<") && !one.contains("cd ") && !one.contains('#') && !one.ends_with('&'));
+        // Within a quote that stays open the second is no command, and nothing of it runs.
+        prop_assume!(one.matches('"').count() % 2 == 0);
         // What the first sets or defines, the second may use.
         prop_assume!(!one.contains('=') && !one.contains("()") && !one.contains("read"));
         let policy = policy(&file("everyday"));

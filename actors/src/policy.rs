@@ -11,3 +11,9 @@ pub mod replay;
 pub mod rules;
 mod shell;
 pub mod turn;
+
+/// What the analysis of shell commands foresees, for tests that look at what really happens.
+#[cfg(feature = "testing")]
+pub mod foresight {
+    pub use super::shell::{ANY, Foreseen, Foretold, How, foretell};
+}

@@ -22,6 +22,8 @@ mod builtins;
 mod environment;
 mod files;
 mod find;
+#[cfg(feature = "testing")]
+mod foretell;
 mod options;
 mod programs;
 mod runs;
@@ -37,6 +39,8 @@ mod wrappers;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "testing")]
+pub use foretell::{ANY, Foreseen, Foretold, How, foretell};
 pub(in crate::policy) use word::{Piece, Word};
 
 use std::borrow::Cow;
@@ -101,6 +105,8 @@ pub(in crate::policy) enum Cover {
 pub(in crate::policy) enum Access {
     /// Its content or its entry is read.
     Read,
+    /// The names in it are read, by the shell that puts them in the place of a wildcard.
+    Look,
     /// It is written, made, moved or removed.
     Write,
     /// The word may be a file: rules may forbid it, and need not allow it.

@@ -360,7 +360,7 @@ fn of_file(pattern: &Pattern, side: Side, bases: Bases<'_>, file: &File) -> Matc
     let access = file.usage.access;
     let named = |row: &Row| pattern.covers(row, side);
     let named = match (access, side) {
-        (Access::Read, _) => named(&tools::READ),
+        (Access::Read | Access::Look, _) => named(&tools::READ),
         (Access::Write, Side::Tighten) => [&tools::WRITE, &tools::EDIT].into_iter().any(named),
         (Access::Write, Side::Allow) => [&tools::WRITE, &tools::EDIT].into_iter().all(named),
         (Access::Maybe, Side::Tighten) => {

@@ -202,7 +202,8 @@ impl Walk<'_> {
                     self.script.maybe_file(word, &self.folders);
                 }
             }
-            Operands::One if operands.len() > 1 => {
+            // A wildcard may stand for several names.
+            Operands::One if operands.len() > 1 || operands.iter().any(|w| w.text().is_none()) => {
                 reading.against(format!("the second file of {} is written", reading.name));
                 for word in &operands {
                     self.script.maybe_file(word, &self.folders);
@@ -213,12 +214,19 @@ impl Walk<'_> {
                 if !reading.has_pattern && !operands.is_empty() {
                     operands.remove(0);
                 }
+                if operands.is_empty() {
+                    // It reads its input, or all that lies where it stands.
+                    self.uses(Access::Read, &Word::Text(".".to_owned()));
+                }
                 self.files(reading, &operands);
             }
             Operands::Maybe | Operands::FirstMaybe => {
                 let skipped = usize::from(
                     reading.row.operands == Operands::FirstMaybe && !reading.has_pattern,
                 );
+                if operands.len() <= skipped && reading.row.operands == Operands::FirstMaybe {
+                    self.uses(Access::Read, &Word::Text(".".to_owned()));
+                }
                 for word in operands.iter().skip(skipped) {
                     self.script.maybe_file(word, &self.folders);
                 }

@@ -187,13 +187,20 @@ impl<'s> Walk<'s> {
             "command" => self.command(src, node),
             "list" => self.list(src, node),
             "pipeline" => {
+                let mut folders = self.folders.clone();
                 for stage in children(node) {
                     match raw(src, stage) {
                         "|" | "|&" if !stage.is_named() => {}
+                        // No stage is a list: the grammar hangs what follows the pipe on its end.
+                        _ if stage.kind() == "list" => {
+                            let ends = self.statement(src, stage);
+                            folders = folders.or(ends.joined());
+                            self.folders = folders.clone();
+                        }
                         _ => self.aside(|walk| drop(walk.statement(src, stage))),
                     }
                 }
-                here
+                Ends::both(&folders)
             }
             "negated_command" => {
                 let Ends { well, badly } = self.sequence_of(src, node, &["!"]);

@@ -23,6 +23,49 @@ pub(in crate::policy) enum Piece {
     Split,
 }
 
+/// Stands for a bracket outside quotes, until the whole word is there.
+pub(super) const CLASS: &str = "[";
+
+fn is_class(piece: &Piece) -> bool {
+    matches!(piece, Piece::Wild(text) if text == CLASS)
+}
+
+/// Pieces with each class of characters as one wildcard. Where it ends is not asked for closely: with
+/// quotes in it, or brackets, the last bracket of the name is taken, and a wildcard stands for all that is
+/// in between. A class that never ends is a bracket, for which it stands as well.
+fn classes_closed(pieces: &[Piece]) -> Vec<Piece> {
+    let mut out: Vec<Piece> = Vec::new();
+    let mut rest = pieces.to_vec();
+    while let Some(at) = rest.iter().position(is_class) {
+        let behind = rest.split_off(at + 1);
+        rest.pop();
+        out.append(&mut rest);
+        out.push(Piece::Wild("*".to_owned()));
+        // Where the last closing bracket of this name is: which piece, and behind which of its bytes.
+        let mut end = None;
+        for (nth, piece) in behind.iter().enumerate() {
+            let Piece::Text(text) = piece else { continue };
+            let (name, ended) = match text.split_once('/') {
+                Some((name, _)) => (name, true),
+                None => (text.as_str(), false),
+            };
+            end = name.rfind(']').map(|at| (nth, at + 1)).or(end);
+            if ended {
+                break;
+            }
+        }
+        let (nth, byte) = end.unwrap_or((0, 0));
+        let inside = behind.iter().take(nth);
+        out.extend(inside.filter(|piece| matches!(piece, Piece::Any | Piece::Split)).cloned());
+        rest = behind.into_iter().skip(nth).collect();
+        if let Some(Piece::Text(text)) = rest.first_mut() {
+            *text = text.get(byte..).unwrap_or_default().to_owned();
+        }
+    }
+    out.append(&mut rest);
+    out
+}
+
 impl Word {
     /// Its text where it is known.
     pub(in crate::policy) fn text(&self) -> Option<&str> {
@@ -34,6 +77,7 @@ impl Word {
 
     /// A word of pieces; neighbouring texts become one.
     pub(super) fn of(pieces: Vec<Piece>) -> Self {
+        let pieces = if pieces.iter().any(is_class) { classes_closed(&pieces) } else { pieces };
         let mut joined: Vec<Piece> = Vec::with_capacity(pieces.len());
         for piece in pieces {
             match (joined.last_mut(), piece) {
@@ -71,6 +115,26 @@ impl Word {
                 Some(Piece::Wild(_) | Piece::Any | Piece::Split) | None => "",
             },
         }
+    }
+
+    /// The folders that a shell looks through to put names in the place of its wildcards.
+    pub(super) fn listed(&self) -> Vec<Self> {
+        let pieces = self.pieces();
+        let wild = |at: &usize| matches!(pieces.get(*at), Some(Piece::Wild(_)));
+        let above = |at: usize| {
+            let mut before = pieces.get(..at).unwrap_or_default().to_vec();
+            while let Some(last) = before.pop() {
+                if let Piece::Text(text) = last
+                    && let Some((folder, _)) = text.rsplit_once('/')
+                {
+                    let is_root = folder.is_empty() && before.is_empty();
+                    before.push(Piece::Text(if is_root { "/" } else { folder }.to_owned()));
+                    return Self::of(before);
+                }
+            }
+            Self::Text(".".to_owned())
+        };
+        (0..pieces.len()).filter(wild).map(above).collect()
     }
 
     /// Whether it may turn out as several words, or none.

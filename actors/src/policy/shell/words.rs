@@ -5,17 +5,22 @@
 use tree_sitter::Node;
 
 use super::{
-    Piece, Word,
+    Access, Piece, Word,
     statements::{Walk, children},
     tree,
+    word::CLASS,
 };
 
 impl Walk<'_> {
     /// The word of a node.
     pub(super) fn word(&mut self, src: &str, node: Node<'_>) -> Word {
+        let raw = raw(src, node);
+        if matches!(raw, "[" | "[[") {
+            // The program of a test; no class, for it has no end.
+            return Word::Text(raw.to_owned());
+        }
         let mut pieces = Vec::new();
         self.pieces(src, node, &mut pieces);
-        let raw = raw(src, node);
         let loose = unquoted(src, node);
         if loose.contains('{')
             && loose.contains('}')
@@ -24,7 +29,14 @@ impl Walk<'_> {
             self.script.unread(format!("{raw:?} stands for several words"));
             pieces.push(Piece::Split);
         }
-        Word::of(pieces)
+        let word = Word::of(pieces);
+        for folder in word.listed() {
+            if !folder.is_files() {
+                self.script.doubt("which folder is looked through is known only when it runs");
+            }
+            self.uses(Access::Look, &folder);
+        }
+        word
     }
 
     fn pieces(&mut self, src: &str, node: Node<'_>, out: &mut Vec<Piece>) {
@@ -103,13 +115,9 @@ impl Walk<'_> {
                     out.push(Piece::Wild(c.to_string()));
                 }
                 '[' => {
-                    // A class ends in the same word, or it is none; both are possible names.
+                    // A class ends in the same name, or it is none: `Word::of` sees the whole.
                     out.push(Piece::Text(std::mem::take(&mut plain)));
-                    if text == "[" || text == "[[" {
-                        plain.push(c);
-                    } else {
-                        out.push(Piece::Wild("*".to_owned()));
-                    }
+                    out.push(Piece::Wild(CLASS.to_owned()));
                 }
                 ' ' | '\t' | '\n' | '\r' | '\'' | '"' | '$' | '`' | ';' | '&' | '|' | '<' | '>'
                 | '(' | ')' => {

@@ -1,0 +1,189 @@
+//! What a command did, held against what the analysis said it would do. What lies in the lists below
+//! is no command's doing: loader, C library, language, and what a program is made of.
+
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher};
+use greenroom_actors::policy::foresight::{ANY, Foretold, How};
+
+use super::{
+    calls::{Act, resolved},
+    starter::PATH,
+    trace::Deed,
+};
+
+/// Read by loader and C library, whatever runs: programs and libraries with their data, names of
+/// users, language, time, and what a process knows of itself.
+const SYSTEM: &[&str] = &[
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib64",
+    "/opt",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
+    "/etc/locale.alias",
+    "/etc/localtime",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/group",
+    "/dev/null",
+    "/proc/self",
+    "/proc/filesystems",
+    "/proc/sys/kernel/ngroups_max",
+];
+/// What a program reads of the system or of its own settings because that is its purpose; `ws` and
+/// `home` are the stage's.
+const OWN: &[(&str, &[&str])] = &[
+    ("ps", &["/proc", "/sys/devices/system", "/dev/tty"]),
+    ("uptime", &["/proc", "/run/utmp", "/var/run/utmp", "/sys/devices/system"]),
+    ("free", &["/proc", "/sys/devices/system"]),
+    ("nproc", &["/proc", "/sys"]),
+    ("df", &["/proc"]),
+    ("hostname", &["/etc/hosts", "/etc/host.conf", "/etc/resolv.conf", "/etc/hostname"]),
+    ("file", &["/etc/magic", "/etc/magic.mgc", "home/.magic", "home/.magic.mgc"]),
+    // It compares the files of the workspace with those that it keeps.
+    (
+        "git",
+        &["/etc/gitconfig", "home/.gitconfig", "home/.config/git", "ws", "/sys/devices/system/cpu"],
+    ),
+    ("jq", &["home/.jq"]),
+    ("bash", &["/dev/tty"]),
+    ("sort", &["/proc/meminfo", "/sys/fs/cgroup", "/sys/devices/system"]),
+];
+/// What it writes of its own.
+const OWN_WRITES: &[(&str, &[&str])] =
+    // It notes in its index what it has looked at.
+    &[
+        ("git", &["ws/.git/index.lock", "ws/.git/index"]),
+        ("bash", &["/dev/tty"]),
+        // What comes by a pipe is kept until it can be turned around.
+        ("tac", &["/tmp"]),
+    ];
+/// What looks at the folder that it stands in when it is given none.
+const LOOKERS: &[&str] = &["ls", "du", "find", "tree"];
+/// Programs that others are made of.
+const MADE_OF: &[(&str, &[&str])] = &[
+    ("egrep", &["grep"]),
+    ("fgrep", &["grep"]),
+    ("zcat", &["gzip"]),
+    ("zgrep", &["gzip", "grep", "sed", "expr", "zgrep"]),
+    ("which", &["which.debianutils"]),
+    ("zipinfo", &["unzip"]),
+    ("tar", &["gzip", "bzip2", "xz", "zstd", "lzma", "lzop", "lzip", "compress"]),
+];
+const SHELLS: &[&str] = &["sh", "dash", "bash"];
+
+/// A prediction, ready to be held against deeds.
+pub(crate) struct Judge<'a> {
+    stage: &'a Path,
+    programs: Vec<String>,
+    looks: Vec<GlobMatcher>,
+    reads: Vec<GlobMatcher>,
+    writes: Vec<GlobMatcher>,
+}
+
+impl<'a> Judge<'a> {
+    pub(crate) fn new(stage: &'a Path, told: &Foretold) -> Self {
+        let name = |program: &str| program.rsplit('/').next().unwrap_or(program).to_owned();
+        let glob = |path: &String| {
+            let path = match path.strip_prefix('~') {
+                Some(rest) => format!("{}{rest}", stage.join("home").display()),
+                None => path.clone(),
+            };
+            let path = resolved(Path::new(&path)).display().to_string();
+            let text = globset::escape(&path).replace(ANY, "*");
+            let glob = GlobBuilder::new(&text).literal_separator(true).build();
+            glob.map(|glob| glob.compile_matcher()).ok()
+        };
+        let paths = |how: &[How]| {
+            let all = told.files.iter().filter(|file| how.contains(&file.how));
+            all.filter_map(|file| glob(&file.path)).collect()
+        };
+        let programs = told.programs.iter().map(|program| name(program)).collect();
+        Self {
+            stage,
+            programs,
+            looks: paths(&[How::Looked]),
+            reads: paths(&[How::Read, How::Written]),
+            writes: paths(&[How::Written]),
+        }
+    }
+
+    /// Deeds that were not foreseen, in words.
+    pub(crate) fn surprises(&self, deeds: &[Deed]) -> Vec<String> {
+        let mut found: Vec<String> = deeds.iter().filter_map(|deed| self.surprise(deed)).collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    fn surprise(&self, deed: &Deed) -> Option<String> {
+        let by = &deed.by;
+        match &deed.act {
+            Act::Run(file) => {
+                (!self.may_run(by, file)).then(|| format!("{by} runs {}", file.display()))
+            }
+            Act::Read(path) => {
+                let fine = below(&self.reads, path)
+                    || (path.is_dir() && self.may_look(by, path))
+                    || self.owns(SYSTEM, path)
+                    || self.own(OWN, by, path);
+                (!fine).then(|| format!("{by} reads {}", path.display()))
+            }
+            Act::Write(path) => {
+                let fine = below(&self.writes, path)
+                    || path == Path::new("/dev/null")
+                    || self.own(OWN_WRITES, by, path);
+                (!fine).then(|| format!("{by} writes {}", path.display()))
+            }
+            Act::Speak(family) => Some(format!("{by} opens a socket of the family {family}")),
+        }
+    }
+
+    /// Whether a file that is kept lies below a folder that was foreseen, and was not meant itself.
+    pub(crate) fn is_swept(&self, by: &str, path: &Path) -> bool {
+        let itself = self.reads.iter().any(|glob| glob.is_match(path));
+        // Git looks at whatever it tracks.
+        !itself && (by == "git" || below(&self.reads, path))
+    }
+
+    fn may_look(&self, by: &str, path: &Path) -> bool {
+        // The folder that a command stands in was judged when it went there.
+        let own = LOOKERS.contains(&by) && path.starts_with(self.stage.join("ws"));
+        let beside = by == "gzip" && path.starts_with(self.stage.join("ws"));
+        // It tries the root to see how descriptors behave, and closes it.
+        let tried = by == "find" && path == Path::new("/");
+        own || beside
+            || tried
+            || (by == "bash" && self.looks.iter().any(|glob| glob.is_match(path)))
+    }
+
+    fn may_run(&self, by: &str, file: &Path) -> bool {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let known = PATH.split(':').any(|folder| file.parent() == Some(Path::new(folder)));
+        let parts = |whole: &str| MADE_OF.iter().find(|(name, _)| *name == whole).map(|(_, p)| *p);
+        let made = |whole: &String| parts(whole).is_some_and(|parts| parts.contains(&&*name));
+        // A script of the system is run by a shell, which then runs what it is made of.
+        let script = SHELLS.contains(&by) || self.programs.iter().any(|program| program == by);
+        let git = by == "git" && (name == "git" || file.starts_with("/usr/lib/git-core"));
+        (known && self.programs.iter().any(|program| *program == name))
+            || (known && script && self.programs.iter().any(made))
+            || (git && self.programs.iter().any(|program| program == "git"))
+    }
+
+    fn own(&self, table: &[(&str, &[&str])], by: &str, path: &Path) -> bool {
+        table.iter().any(|(program, paths)| *program == by && self.owns(paths, path))
+    }
+
+    fn owns(&self, paths: &[&str], path: &Path) -> bool {
+        paths.iter().any(|own| path.starts_with(self.stage.join(own)))
+    }
+}
+
+/// Whether a path is foreseen, or lies in a folder that is.
+fn below(foreseen: &[GlobMatcher], path: &Path) -> bool {
+    let above: Vec<PathBuf> = path.ancestors().map(Path::to_owned).collect();
+    foreseen.iter().any(|glob| above.iter().any(|path| glob.is_match(path)))
+}
