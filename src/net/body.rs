@@ -2,9 +2,8 @@
 //! sign of life, also one that no event comes of, such as a vendor's ping; how long the whole may
 //! take is the caller's deadline.
 //!
-//! One timer serves a whole silence, and a stream of many small chunks costs neither a timer nor a look
-//! at the clock for each: silence begins when nothing more is there, that moment is noted once, and the
-//! timer, when it rings, looks how long ago it was.
+//! One timer serves a whole silence: a chunk only notes the time, and the timer, when it rings, looks
+//! how long ago the last one came. So a stream of many small chunks costs no timer each.
 
 use std::{
     pin::Pin,
@@ -25,8 +24,7 @@ pub(crate) struct Body {
     chunks: Chunks,
     clock: Arc<dyn Clock>,
     idle_ms: u64,
-    /// Since when nothing has come; none where nothing was waited for since the last chunk.
-    silent_since: Option<Timestamp>,
+    heard_at: Timestamp,
     alarm: Option<BoxFuture<'static, ()>>,
 }
 
@@ -36,7 +34,8 @@ impl Body {
         clock: Arc<dyn Clock>,
         idle_ms: u64,
     ) -> Self {
-        Self { chunks: Box::pin(chunks), clock, idle_ms, silent_since: None, alarm: None }
+        let heard_at = clock.running();
+        Self { chunks: Box::pin(chunks), clock, idle_ms, heard_at, alarm: None }
     }
 
     /// The whole of it, if it is no larger than this.
@@ -73,7 +72,7 @@ impl Stream for Body {
         let this = self.get_mut();
         match this.chunks.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
-                this.silent_since = None;
+                this.heard_at = this.clock.running();
                 return Poll::Ready(Some(Ok(chunk)));
             }
             Poll::Ready(Some(Err(error))) => {
@@ -82,12 +81,11 @@ impl Stream for Body {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Pending => {}
         }
-        let since = *this.silent_since.get_or_insert_with(|| this.clock.running());
         loop {
             if let Some(alarm) = &mut this.alarm {
                 ready!(alarm.as_mut().poll(cx));
             }
-            let silent_ms = this.clock.running().since_ms(since);
+            let silent_ms = this.clock.running().since_ms(this.heard_at);
             let Some(left_ms) = this.idle_ms.checked_sub(silent_ms).filter(|left| *left > 0) else {
                 return Poll::Ready(Some(Err(Broken::SilentAmid { ms: this.idle_ms })));
             };
