@@ -50,6 +50,7 @@ fn main() {
         asks_waived: false,
         mode: None,
         effect: EffectClass::Once,
+        raised: None,
     };
     let mut allowed = 0;
     let mut judge = |requests: &[&Request]| {

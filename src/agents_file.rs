@@ -6,6 +6,7 @@
 //! `docs/agents-file.md`.
 
 mod agents;
+mod approvals;
 mod budgets;
 mod models;
 mod permissions;
@@ -32,6 +33,7 @@ use crate::{
 };
 
 pub use crate::document::Mistakes;
+pub use approvals::{Approvals, Webhook};
 pub(crate) use permissions::rules;
 pub use providers::{KeyAt, ProviderSpec};
 pub use search::SearchSpec;
@@ -57,6 +59,8 @@ pub struct AgentsFile {
     pub search: Option<SearchSpec>,
     /// Values that tools find by name.
     pub services: BTreeMap<String, String>,
+    /// How questions reach somebody.
+    pub approvals: Approvals,
 }
 
 /// A tool that touches nothing and always gives the same answer: for trials, as a script is.
@@ -84,8 +88,17 @@ impl std::fmt::Debug for World<'_> {
     }
 }
 
-const KEYS: [&str; 8] =
-    ["agents", "models", "providers", "registry", "tools", "budgets", "permissions", "services"];
+const KEYS: [&str; 9] = [
+    "agents",
+    "models",
+    "providers",
+    "registry",
+    "tools",
+    "budgets",
+    "permissions",
+    "approvals",
+    "services",
+];
 
 impl AgentsFile {
     /// Reads a file; `name` is what to call it in an error.
@@ -111,6 +124,7 @@ impl AgentsFile {
         let mut tools = tools::read(all, world);
         let budgets = budgets::named(all);
         self.services = tools::services(all);
+        self.approvals = approvals::read(all);
         let drafts =
             agents::read(all, &agents::Parts { models: &models, tools: &tools, budgets }, world);
         self.lead = team::check(all, &drafts, &models);

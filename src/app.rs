@@ -1,6 +1,7 @@
 //! The only file that knows both sides: it opens the adapters, starts the runtime on them, and ends
 //! both in order. Faces get the handle, and a reader for stores that nobody runs on.
 
+mod channels;
 mod closing;
 mod company;
 mod crew;
@@ -18,6 +19,7 @@ use std::{
 use greenroom_actors::{
     Runtime, ServiceError,
     domain::{agent::AgentSpec, ids::ProviderName, usage::PriceBook},
+    owned::Owned,
     ports::{Clock, JournalError, ModelProvider, Services, Tool},
     runtime::{Deps, Options, Reading, Scrub, Setup, StartError},
     scripted::{ScriptError, ScriptedModel},
@@ -28,6 +30,7 @@ use tokio::sync::watch;
 
 use crate::{
     agents_file::Mistakes,
+    channels::{FolderError, WebhookError},
     clock::SystemClock,
     config::Environment,
     providers::{KeyError, NetError, SetupError, UnknownProvider},
@@ -36,8 +39,10 @@ use crate::{
     tools::files,
 };
 
+pub use crate::channels::Channel;
 pub use crate::store::Holder;
 pub use crate::tools::output::plain;
+pub use channels::{Approvals, Hook};
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{Crew, TENANT, check, crew, tools};
 pub use hands::custody;
@@ -63,6 +68,8 @@ pub struct Config {
     pub prices: PriceBook,
     /// What the host offers to its tools.
     pub services: Services,
+    /// How questions reach somebody, beside whoever asks the runtime for them.
+    pub approvals: Approvals,
     /// What nobody may read: kept out of the sessions' logs and of all that is said about them. The
     /// environment's and the vendors' are added when the app starts.
     pub secrets: Secrets,
@@ -89,6 +96,7 @@ impl Config {
             workspace: None,
             prices: PriceBook::default(),
             services: Services::default(),
+            approvals: Approvals::default(),
             secrets: Secrets::default(),
             options,
         }
@@ -140,6 +148,15 @@ pub enum AppError {
     /// What it offers to its tools.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// The folder of its questions.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Its webhook.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
+    /// The key that its webhook's questions are signed with.
+    #[error("sign questions for the webhook")]
+    WebhookKey(#[source] KeyError),
     /// The folder in which commands are to run.
     #[error("use the workspace {path}")]
     Workspace {
@@ -174,6 +191,8 @@ pub struct App {
     runtime: Runtime,
     store: Arc<Store>,
     secrets: Secrets,
+    /// Who asks questions through channels, where there are any.
+    asking: Option<Owned>,
 }
 
 impl App {
@@ -192,10 +211,14 @@ impl App {
             workspace,
             prices,
             services,
+            approvals,
             secrets,
             mut options,
             vendors: _,
         } = config;
+        // A dark house asks nobody anything.
+        let mut approvals = if options.dark { Approvals::default() } else { approvals };
+        approvals.away_from.extend(workspace.clone());
         // First of all: its host is a copy of this process, which is small now.
         let holder = workspace.as_ref().map(|_| hands::hold()).transpose()?;
         options.custody = holder.as_ref().map(hands::Holder::level);
@@ -204,6 +227,7 @@ impl App {
             Cow::Borrowed(_) => None,
             Cow::Owned(clean) => Some(clean),
         });
+        let ways = approvals.open(&secrets)?;
         if let Some(script) = script {
             let model = ScriptedModel::parse(&script)?.with_clock(Arc::new(SystemClock));
             providers.push(Arc::new(model));
@@ -224,7 +248,8 @@ impl App {
         setup.prices = prices;
         setup.services = services;
         let runtime = Runtime::start(setup).await?;
-        Ok(Self { runtime, store, secrets })
+        let asking = ways.staff(&runtime);
+        Ok(Self { runtime, store, secrets, asking })
     }
 
     /// What is kept out of everything that is written.
@@ -261,6 +286,8 @@ impl App {
     /// on when an app starts on the same store. Returns the order; without the store, if that was not
     /// closed in time.
     pub async fn shutdown(self) -> Vec<String> {
+        // Nobody is asked any more; what is open stands in the log.
+        drop(self.asking);
         let mut order = self.runtime.shutdown().await;
         let store = self.store;
         if closing::in_time(&clock(), move || store.close()).await {

@@ -30,6 +30,7 @@
 
 pub mod agents_file;
 pub mod app;
+pub mod channels;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -43,6 +44,7 @@ pub mod telemetry;
 pub mod tools;
 mod typed;
 
+pub use channels::{Asked, Channel, NoAnswer};
 pub use embed::{
     AnswerError, Approval, Builder, Inbox, Input, Runtime, Session, Tenant, TurnEvent, TurnStream,
     schema_of,
@@ -53,7 +55,9 @@ pub use typed::{Stopped, ToolError, TypedTool};
 pub use greenroom_actors::{
     ModelProvider, Probe, ServiceError, Services, Tool, ToolCtx,
     domain::{
-        agent::{AgentSpec, InputPolicy, Limits, ModelChoice, RestartPolicy, Role, Sampling},
+        agent::{
+            AgentSpec, InputPolicy, Limits, ModelChoice, Reliability, RestartPolicy, Role, Sampling,
+        },
         budget::{Amount, Budget, Dimension, Shortage},
         catalog::{
             ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Status, Totals, TotalsOf,

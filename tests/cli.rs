@@ -5,6 +5,8 @@
 mod agents;
 #[path = "cli/canaries.rs"]
 mod canaries;
+#[path = "cli/channels.rs"]
+mod channels;
 #[path = "cli/hijacked.rs"]
 mod hijacked;
 #[path = "cli/newcomer.rs"]

@@ -38,6 +38,7 @@ fn verdict(policy: &Policy, command: &str) -> Verdict {
         asks_waived: false,
         mode: None,
         effect: EffectClass::Once,
+        raised: None,
     };
     decide(policy, &standing, &request)
 }

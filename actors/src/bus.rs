@@ -3,7 +3,8 @@
 //! how much it missed; it can read the log for the frames.
 //!
 //! Whoever follows one session hears that session only: ten thousand followers of ten thousand
-//! sessions cost each other nothing. Whoever watches the house hears everything.
+//! sessions cost each other nothing. Whoever watches the house hears everything, or, where pieces are
+//! of no use to it, the frames alone: who listens to pieces is asked before a call is made again.
 //!
 //! Handles of the runtime keep the bus, so it does not end by being let go: the root closes it, and
 //! every listener hears what it has not yet heard, how much it missed, and then that this was all.
@@ -72,6 +73,7 @@ pub struct Frame {
 #[derive(Clone, Debug)]
 pub struct Bus {
     house: broadcast::Sender<Note>,
+    frames: broadcast::Sender<Note>,
     followers: Arc<Followers>,
     closed: watch::Sender<bool>,
 }
@@ -91,8 +93,8 @@ struct Follower {
 
 impl Default for Bus {
     fn default() -> Self {
-        let house = broadcast::channel(limits::BUS_EVENTS).0;
-        Self { house, followers: Arc::default(), closed: watch::Sender::new(false) }
+        let [house, frames] = [(); 2].map(|()| broadcast::channel(limits::BUS_EVENTS).0);
+        Self { house, frames, followers: Arc::default(), closed: watch::Sender::new(false) }
     }
 }
 
@@ -148,15 +150,24 @@ impl Bus {
         if let Some(followers) = self.followers.get(&note.session()) {
             followers.iter().for_each(|follower| follower.tell(&note));
         }
+        // The last listener may have gone meanwhile: that is no failure.
+        if matches!(*note, Note::Frame(_)) && self.frames.receiver_count() > 0 {
+            drop(self.frames.send(Note::clone(&note)));
+        }
         if self.house.receiver_count() > 0 {
-            // The last listener may have gone meanwhile: that is no failure.
             drop(self.house.send(Arc::unwrap_or_clone(note)));
         }
     }
 
-    /// Whether anybody listens to a session, so that pieces need not be made for nobody.
+    /// Whether anybody listens to a session's frames, so that none is made for nobody.
     #[must_use]
     pub fn is_heard(&self, session: SessionId) -> bool {
+        self.frames.receiver_count() > 0 || self.pieces_are_heard(session)
+    }
+
+    /// Whether anybody listens to the pieces between them: what is told now may have been read.
+    #[must_use]
+    pub fn pieces_are_heard(&self, session: SessionId) -> bool {
         self.house.receiver_count() > 0 || self.followers.contains_key(&session)
     }
 
@@ -164,6 +175,12 @@ impl Bus {
     #[must_use]
     pub fn listen(&self) -> Listener {
         self.listener(Ear::House(self.house.subscribe()))
+    }
+
+    /// Listens to the house's frames from now on, and to nothing between them.
+    #[must_use]
+    pub fn listen_to_frames(&self) -> Listener {
+        self.listener(Ear::House(self.frames.subscribe()))
     }
 
     /// Listens to one session from now on.

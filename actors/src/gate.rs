@@ -17,9 +17,12 @@ use crate::{
     domain::ids::{CredentialName, Timestamp},
     limits,
     owned::Owned,
-    policy::gate::{Next, Pick, Queue},
+    policy::gate::{Claim, Next, Queue},
     ports::Clock,
-    protocol::gate::{GateHandle, GateMsg, Hands, Waiter},
+    protocol::{
+        gate::{GateHandle, GateMsg, Hands, Waiter},
+        lease::Lease,
+    },
 };
 
 #[cfg(test)]
@@ -58,6 +61,24 @@ pub(crate) struct Waiting {
     alarm: Option<(Timestamp, Owned)>,
 }
 
+/// What was decided of those who wait.
+enum Decided {
+    /// This one comes in.
+    Granted(Granted),
+    /// No place is free.
+    Full,
+    /// Nobody comes in before this moment.
+    Wait { until: Option<Timestamp> },
+}
+
+/// Who comes in, booked.
+struct Granted {
+    no: u64,
+    claim: Claim,
+    waiter: Waiter,
+    lease: Lease,
+}
+
 impl Gate {
     pub(crate) const fn new(handle: GateHandle, clock: Arc<dyn Clock>) -> Self {
         Self { handle, clock }
@@ -66,27 +87,39 @@ impl Gate {
     /// Lets in who may come in now and sets the alarm for the rest.
     fn admit(&self, myself: &ActorRef<GateMsg>, waiting: &mut Waiting) {
         loop {
-            let (now, _) = self.handle.moment();
-            let next = self.handle.known().next(&waiting.queue, now);
-            match next {
-                Next::Grant(pick) if self.grant(pick, &mut waiting.queue) => {}
-                Next::Grant(_) | Next::Wait { until: None } => return,
-                Next::Wait { until: Some(at) } => return self.alarm_at(at, myself, waiting),
+            match self.decide(&mut waiting.queue) {
+                Decided::Granted(granted) => self.let_in(granted, &mut waiting.queue),
+                Decided::Full | Decided::Wait { until: None } => return,
+                Decided::Wait { until: Some(at) } => return self.alarm_at(at, myself, waiting),
             }
         }
     }
 
-    /// Lets this one in; `false` when no place is free.
-    fn grant(&self, pick: Pick, queue: &mut Queue<(u64, Waiter)>) -> bool {
-        let Some(lease) = self.handle.room().take() else { return false };
-        let Some((claim, (no, Waiter { ticket, reply }))) = queue.take(pick) else { return false };
+    /// Names who comes in now and books it, under one lock: what is told of the vendor meanwhile, a
+    /// pause or a failure, comes before the decision or behind what was booked. A grant booked into a
+    /// pause that it does not know of would count as the first of those who come back from it.
+    fn decide(&self, queue: &mut Queue<(u64, Waiter)>) -> Decided {
+        let moment = self.handle.moment();
+        let mut known = self.handle.known();
+        let pick = match known.next(queue, moment.0) {
+            Next::Grant(pick) => pick,
+            Next::Wait { until } => return Decided::Wait { until },
+        };
+        let Some(lease) = self.handle.room().take() else { return Decided::Full };
+        // Whoever is named is in the queue.
+        let Some((claim, (no, waiter))) = queue.take(pick) else { return Decided::Full };
+        known.granted(no, claim, moment, queue.len());
+        Decided::Granted(Granted { no, claim, waiter, lease })
+    }
+
+    fn let_in(&self, granted: Granted, queue: &mut Queue<(u64, Waiter)>) {
+        let Granted { no, claim, waiter: Waiter { ticket, reply }, lease } = granted;
         drop(ticket);
-        self.handle.known().granted(no, claim, self.handle.moment(), queue.len());
-        let Err(pass) = reply.send(self.handle.pass(no, lease)) else { return true };
-        // A task that has gone used up nothing: the lease is back, and the next is not late.
-        pass.unused();
-        queue.give_back(&claim);
-        true
+        if let Err(pass) = reply.send(self.handle.pass(no, lease)) {
+            // A task that has gone used up nothing: the lease is back, and the next is not late.
+            pass.unused();
+            queue.give_back(&claim);
+        }
     }
 
     fn alarm_at(&self, at: Timestamp, myself: &ActorRef<GateMsg>, waiting: &mut Waiting) {

@@ -149,6 +149,9 @@ pub const REASON_BYTES: usize = 2_048;
 pub const KEY_BYTES: usize = 512;
 /// A session's name: one line of a list.
 pub const NAME_BYTES: usize = 200;
+/// A model's name in an answer: servers on one's own machine say the path of a file there. It stands
+/// in the events of its call beside what was said.
+pub const MODEL_NAME_BYTES: usize = 1_024;
 
 /// Frames in one group commit.
 pub const COMMIT_FRAMES: usize = 256;
@@ -295,6 +298,39 @@ pub const WRAP_TOKENS: u64 = 64;
 /// Output cap assumed when an agent names none.
 pub const OUTPUT_TOKENS: u64 = 8_192;
 
+/// Runs of a tool that are looked at to tell whether it works: what an agent does in a minute or two.
+pub const TOOL_RUNS: u32 = 6;
+/// So many of them failed, and its calls are asked about. Three failing commands are everyday work of
+/// an agent that mends a build; five of six are one that tries the same thing again and again.
+pub const TOOL_FAILURES: u32 = 5;
+/// Runs of longer ago say nothing: an hour.
+pub const TOOL_WINDOW_MS: u64 = 3_600_000;
+/// How long they are asked about: time for a person who looks in, and short enough that an agent to
+/// which nobody answers has its tool back within its turn.
+pub const TOOL_RAISED_MS: u64 = 600_000;
+/// So many runs in a row that worked, and the tool is as before.
+pub const TOOL_SUCCESSES: u32 = 3;
+/// The most of both that a user may set: what one session keeps of each tool that failed.
+pub const TOOL_RUNS_MAX: u32 = 64;
+
+/// Questions that are out to channels at once; those beyond wait in the store until one is closed.
+/// At some 10 KiB each they are 10 MiB.
+pub const QUESTIONS_OUT: usize = 1_024;
+/// How often a channel is asked again whose answer could not be taken.
+pub const ANSWERS_REFUSED: u32 = 3;
+/// An answer of a webhook or in a file: words of a person, or edited arguments; those of a large edit
+/// are 32 KiB.
+pub const ANSWER_BYTES: usize = 64 * 1024;
+/// How often a folder is looked at for an answer: at once for a person, and two opens a second for
+/// each question.
+pub const ANSWER_LOOK_MS: u64 = 500;
+/// First pause before a webhook is tried again; it doubles.
+pub const WEBHOOK_PAUSE_MS: u64 = 1_000;
+/// The longest such pause: in an outage of a night 100 tries for each question.
+pub const WEBHOOK_PAUSE_MAX_MS: u64 = 300_000;
+/// Arguments that a parent's model is shown; what would have to be cut is not for it to allow.
+pub const CONSULTED_BYTES: usize = 16 * 1024;
+
 /// One permission rule in bytes: the longest path, and a line of command, fit.
 pub const RULE_BYTES: usize = 4_096;
 /// Characters of a rule that an error shows.
@@ -328,7 +364,9 @@ pub const SCRIPT_DEPTH: usize = 48;
 /// Commands in one script that rules alone may allow; a longer one is read by a person.
 pub const SCRIPT_COMMANDS: usize = 50;
 /// Commands and files of one script that are judged; more is asked, after those were judged.
-pub const SCRIPT_PARTS: usize = 256;
+pub const SCRIPT_PARTS: usize = 512;
+/// Files among them, so that however many words a command has, there is room for the command.
+pub const SCRIPT_FILES: usize = 256;
 /// Folders that a script may be in at once, one for each `cd` that may have failed.
 pub const SCRIPT_FOLDERS: usize = 8;
 /// Words of one part of a command that may begin another one.

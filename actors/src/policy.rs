@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod fair;
 pub mod gate;
 pub mod recovery;
+pub mod reliability;
 pub mod replay;
 pub mod rules;
 mod shell;

@@ -3,6 +3,7 @@
 
 mod acting;
 mod calls;
+mod consult;
 mod images;
 mod patience;
 mod reading;
@@ -14,6 +15,7 @@ mod start;
 mod strike;
 
 pub use calls::CallError;
+pub use consult::{Consulted, consulted};
 pub use reading::{HouseFigures, Reading, TreeNode};
 pub use render::RenderError;
 pub use scrub::Scrub;
@@ -100,6 +102,13 @@ impl Runtime {
     #[must_use]
     pub fn subscribe(&self) -> Listener {
         self.inner.bus.listen()
+    }
+
+    /// Hears every frame of the house from now on, and none of the pieces between them. Who listens so
+    /// is nobody to whom an answer was shown in part.
+    #[must_use]
+    pub fn subscribe_to_frames(&self) -> Listener {
+        self.inner.bus.listen_to_frames()
     }
 
     /// Hears what happens in one session from now on.

@@ -17,6 +17,8 @@
 mod case;
 mod check;
 mod oracle;
+#[path = "../../benches/support/posted.rs"]
+mod posted;
 mod server;
 mod shape;
 

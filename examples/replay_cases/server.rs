@@ -11,12 +11,15 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
 
-use super::case::{self, Case};
+use super::{
+    case::{self, Case},
+    posted::{self, Posted},
+};
 
 /// What the tasks share: the cases, and what was posted for each.
 struct Stage {
@@ -73,27 +76,8 @@ fn wish(path: &str) -> Option<Wish> {
 async fn connection(stream: TcpStream, stage: &Stage) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
-    loop {
-        let mut first = String::new();
-        if stream.read_line(&mut first).await? == 0 {
-            return Ok(());
-        }
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            stream.read_line(&mut line).await?;
-            let line = line.trim_end().to_ascii_lowercase();
-            if line.is_empty() {
-                break;
-            }
-            if let Some(said) = line.strip_prefix("content-length:") {
-                length = said.trim().parse().unwrap_or(0);
-            }
-        }
-        let mut posted = vec![0; length];
-        stream.read_exact(&mut posted).await?;
-        let path = first.split_whitespace().nth(1).unwrap_or_default();
-        let Some(wish) = wish(path).filter(|wish| wish.case < stage.cases.len()) else {
+    while let Some(Posted { path, body }) = posted::next(&mut stream).await? {
+        let Some(wish) = wish(&path).filter(|wish| wish.case < stage.cases.len()) else {
             let answer = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
             stream.write_all(answer).await?;
             continue;
@@ -107,11 +91,12 @@ async fn connection(stream: TcpStream, stage: &Stage) -> std::io::Result<()> {
             stream.write_all(&seen).await?;
             continue;
         }
-        stage.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(wish.case, posted);
+        stage.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(wish.case, body);
         if answer(stream.get_mut(), &stage.cases[wish.case], &wish).await? {
             return Ok(());
         }
     }
+    Ok(())
 }
 
 /// Sends the answer; whether the connection is over with it.

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use greenroom_actors::{
     domain::{
-        agent::{AgentSpec, InputPolicy, Limits, ModelChoice, RestartPolicy, Role, Sampling},
+        agent::{
+            AgentSpec, InputPolicy, Limits, ModelChoice, Reliability, RestartPolicy, Role, Sampling,
+        },
         ids::AgentName,
         tool::{Args, Overlay},
     },
@@ -22,7 +24,7 @@ use super::{
     tools::{self, Tools},
 };
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "extends",
     "role",
     "model",
@@ -35,6 +37,7 @@ const KEYS: [&str; 14] = [
     "limits",
     "sampling",
     "restart",
+    "reliability",
     "input",
     "permissions",
 ];
@@ -156,6 +159,7 @@ fn draft(
     spec.limits = limits(agent);
     spec.sampling = sampling(agent);
     spec.restart = restart(agent);
+    spec.reliability = reliability(agent);
     let inputs = [
         ("queue", InputPolicy::Queue),
         ("interrupt", InputPolicy::Interrupt),
@@ -354,4 +358,26 @@ fn restart(agent: &Section<'_, '_>) -> RestartPolicy {
         set.sheet.note(set.place("backoff_ms"), what, expected);
     }
     policy
+}
+
+fn reliability(agent: &Section<'_, '_>) -> Reliability {
+    let mut rules = Reliability::default();
+    let Some(set) = agent.section("reliability") else { return rules };
+    set.only(&["runs", "failures", "window_ms", "raised_ms", "successes"]);
+    for (key, value, range) in [
+        ("runs", &mut rules.runs, 1..=most::TOOL_RUNS_MAX),
+        ("failures", &mut rules.failures, 0..=most::TOOL_RUNS_MAX),
+        ("successes", &mut rules.successes, 1..=most::TOOL_RUNS_MAX),
+    ] {
+        *value = set.small(key, range).unwrap_or(*value);
+    }
+    for (key, value) in [("window_ms", &mut rules.window_ms), ("raised_ms", &mut rules.raised_ms)] {
+        *value = set.number(key, 1..=most::TIME_MAX_MS).unwrap_or(*value);
+    }
+    if rules.failures > rules.runs {
+        let what = format!("`failures` is {}, of {} `runs`", rules.failures, rules.runs);
+        let expected = format!("at most {}, or 0 for never", rules.runs);
+        set.sheet.note(set.place("failures"), what, expected);
+    }
+    rules
 }

@@ -35,7 +35,7 @@ const KEYS: [&str; 12] = [
     "location",
 ];
 /// Keys under which somebody would write a credential itself.
-const SECRETS: [&str; 6] = ["api_key", "apikey", "key", "token", "secret", "password"];
+pub(super) const SECRETS: [&str; 6] = ["api_key", "apikey", "key", "token", "secret", "password"];
 /// Headers that carry one.
 const SECRET_HEADERS: [&str; 7] = [
     "authorization",
@@ -228,7 +228,7 @@ pub(super) fn secrets(table: &Section<'_, '_>) {
     }
 }
 
-const REFERENCE: &str =
+pub(super) const REFERENCE: &str =
     "api_key_env = \"VARIABLE\", or api_key_file = \"FILE\" that only you may read";
 
 pub(super) fn key(table: &Section<'_, '_>) -> Option<KeyAt> {

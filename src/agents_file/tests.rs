@@ -13,6 +13,7 @@ use greenroom_actors::domain::{
 
 use super::*;
 
+mod approvals;
 mod fallback;
 mod search;
 mod vendors;
@@ -273,7 +274,7 @@ instructions = "x"
         r#"
 f.toml:1:2: unknown key "agent"
   1 | [agent.a]
-    |  ^^^^^ expected one of "agents", "models", "providers", "registry", "tools", "budgets", "permissions", "services"
+    |  ^^^^^ expected one of "agents", "models", "providers", "registry", "tools", "budgets", "permissions", "approvals", "services"
     = did you mean "agents"?
 "#,
     );
@@ -289,7 +290,7 @@ instructions = "x"
         r#"
 f.toml:2:1: unknown key "instrutcions"
   2 | instrutcions = "x"
-    | ^^^^^^^^^^^^ expected one of "extends", "role", "model", "fallback", "instructions", "instructions_file", "tools", "routes", "budget", "limits", "sampling", "restart", "input", "permissions"
+    | ^^^^^^^^^^^^ expected one of "extends", "role", "model", "fallback", "instructions", "instructions_file", "tools", "routes", "budget", "limits", "sampling", "restart", "reliability", "input", "permissions"
     = did you mean "instructions"?
 "#,
     );
@@ -870,6 +871,24 @@ f.toml:3:26: `panics_max` is 0
 f.toml:3:42: `backoff_ms` is 20000, above `backoff_max_ms`
   3 | restart = { panics_max = 0, backoff_ms = 20000 }
     |                                          ^^^^^ expected at most 10000
+"#,
+    );
+}
+
+#[test]
+fn more_failures_than_runs_are_refused() {
+    wrong(
+        r#"[agents.a]
+instructions = "x"
+reliability = { runs = 4, failures = 5, successes = 0 }
+"#,
+        r#"
+f.toml:3:38: `failures` is 5, of 4 `runs`
+  3 | reliability = { runs = 4, failures = 5, successes = 0 }
+    |                                      ^ expected at most 4, or 0 for never
+f.toml:3:53: `successes` is 0
+  3 | reliability = { runs = 4, failures = 5, successes = 0 }
+    |                                                     ^ expected a whole number from 1 to 64
 "#,
     );
 }

@@ -29,7 +29,7 @@ use crate::{
 };
 
 use super::{
-    AppError, Config, clock, hands,
+    AppError, Approvals, Config, clock, hands,
     vendors::{self, Served},
     workspace,
 };
@@ -109,11 +109,12 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     let providers = served.iter().map(|one| Arc::new(one.vendor.clone()) as _);
     config.providers.extend(providers);
     config.tools = workspace::tools(&file.agents, agents, store)?;
+    let works_here = !config.tools.is_empty() || hands::are_wanted(&file.agents);
     config.tools.push(Arc::new(Fetch::new(clock())));
     let mut search = None;
     if let Some(spec) = file.search {
         environment.secrets.learn_address(&spec.url);
-        let key = spec.key.as_ref().map(|at| vendors::key_at(at, environment, folder(agents)));
+        let key = spec.key.as_ref().map(|at| vendors::found(at, environment, folder(agents)));
         let key = key.unwrap_or(Key::None).watched(&environment.secrets);
         config.tools.push(Arc::new(WebSearch::new(clock(), service(spec, key.clone())?)));
         let searches =
@@ -124,6 +125,8 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     for (name, value) in file.services {
         config.services = config.services.with(&name, value)?;
     }
+    config.approvals = Approvals::of(file.approvals, environment, folder(agents));
+    config.approvals.away_from.extend(works_here.then(|| PathBuf::from(".")));
     // Where it is started from, as for any program that works on files.
     config.workspace = hands::are_wanted(&file.agents).then(|| PathBuf::from("."));
     config.agents = file.agents;
@@ -135,7 +138,7 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
 fn service(spec: SearchSpec, key: Key) -> Result<web::Service, AppError> {
     let SearchSpec { shape, url, is_private, key: _ } = spec;
     let url = url.parse().map_err(|_no_url| AppError::SearchUrl)?;
-    let key = Arc::new(move || key.find().map_err(|error| error.words()));
+    let key = Arc::new(move || key.find().map_err(|error| crate::telemetry::chain(&error)));
     Ok(web::Service { shape, url, is_private, key })
 }
 

@@ -172,25 +172,13 @@ impl Ways<'_> {
     }
 }
 
-fn variable(name: &str, environment: &Environment) -> Key {
-    Key::Variable { name: name.to_owned(), value: environment.variables.find(name) }
-}
-
-/// A credential that a file names.
-pub(super) fn key_at(at: &KeyAt, environment: &Environment, folder: &Path) -> Key {
-    match at {
-        KeyAt::Variable(name) => variable(name, environment),
-        KeyAt::File(path) => Key::File(folder.join(path)),
-    }
-}
-
 /// Where a provider's credential is: where its declaration says, else in the first of its preset's
 /// variables that is set. A vendor's credential never goes to an address that a file gives, unless
 /// the file names it as well.
 fn key(spec: &ProviderSpec, environment: &Environment, folder: &Path) -> Key {
-    let variable = |name: &str| variable(name, environment);
+    let variable = |name: &str| found(&KeyAt::Variable(name.to_owned()), environment, folder);
     match (&spec.key, preset(spec.kind)) {
-        (Some(at), _) => key_at(at, environment, folder),
+        (Some(at), _) => found(at, environment, folder),
         (None, _) if spec.base_url.is_some() => Key::None,
         (None, Ok(preset)) => {
             let usual = preset.key_variables.first().filter(|_| preset.key == KeyNeed::Needed);
@@ -198,6 +186,16 @@ fn key(spec: &ProviderSpec, environment: &Environment, folder: &Path) -> Key {
             name.map_or(Key::None, variable)
         }
         (None, Err(_)) => Key::None,
+    }
+}
+
+/// A credential where somebody says that it is.
+pub(super) fn found(at: &KeyAt, environment: &Environment, folder: &Path) -> Key {
+    match at {
+        KeyAt::Variable(name) => {
+            Key::Variable { name: name.clone(), value: environment.variables.find(name) }
+        }
+        KeyAt::File(path) => Key::File(folder.join(path)),
     }
 }
 

@@ -172,7 +172,7 @@ async fn show(
     seed: u64,
     (progress, signals, disk): (&mut Progress, &mut Signals, &mut Disk),
 ) -> Result<(SessionId, End), CliError> {
-    let mut heard = runtime.subscribe();
+    let mut heard = runtime.subscribe_to_frames();
     let root = match unfinished {
         Some(Unfinished { root, .. }) => {
             Screen::remark("an unfinished demo is in this store: it goes on where it was");

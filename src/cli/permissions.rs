@@ -104,6 +104,7 @@ fn judged(policy: &Policy, request: &Request) -> Verdict {
         asks_waived: false,
         mode: None,
         effect: EffectClass::Once,
+        raised: None,
     };
     decide(policy, &standing, request)
 }

@@ -25,7 +25,7 @@ use greenroom_actors::{
         outcome::TurnOutcome,
     },
     limits,
-    runtime::{CallError, Desk, Ended, Listener},
+    runtime::{CallError, Desk, Ended, Listener, consulted},
 };
 
 use crate::{
@@ -116,7 +116,8 @@ pub(super) async fn run(
     let terminal = Terminal::open();
     config.options.layers = settings.rules.clone();
     config.options.places = settings.places();
-    if terminal.is_none() {
+    let is_asked_elsewhere = config.approvals.reach_somebody();
+    if terminal.is_none() && !is_asked_elsewhere {
         config.options.desk = Desk::Headless;
     }
     let mut signals = Signals::listen();
@@ -126,7 +127,7 @@ pub(super) async fn run(
         let listener = runtime.subscribe();
         let session = runtime.open(&agent, TenantId::from(TENANT)).await?;
         let mut stage = Stage::new(*screen, (session, agent), terminal, args.common.json);
-        stage.opened(&store)?;
+        stage.opened(&store, is_asked_elsewhere)?;
         let mut disk = Disk::watch(app.hindrance());
         let seen = (listener, &mut stage, &mut signals, &mut disk);
         let end = play(runtime, session, prompt, seen).await;
@@ -162,8 +163,9 @@ async fn others_at_work(store: &Path, agents: &[AgentSpec]) -> Result<BTreeSet<S
     let Some(reading) = app::look_if_any(store)? else { return Ok(BTreeSet::new()) };
     let rows = look::every(&reading, true).await?;
     let is_other = |row: &SessionRow| {
-        let is_ours =
-            row.tenant.as_str() == TENANT && agents.iter().any(|agent| agent.name == row.agent);
+        // Or its model is asked about one below it.
+        let is = |agent: &AgentSpec| row.agent == agent.name || row.agent == consulted(&agent.name);
+        let is_ours = row.tenant.as_str() == TENANT && agents.iter().any(is);
         matches!(row.status, Status::Running | Status::Waiting) && !is_ours
     };
     Ok(rows.iter().filter(|row| is_other(row)).map(|row| row.agent.to_string()).collect())

@@ -9,7 +9,6 @@ use futures_util::future::join_all;
 use greenroom_actors::{
     ModelProvider as _,
     domain::{
-        event::ModelFailure,
         ids::{ModelName, ProviderName},
         usage::Price,
     },
@@ -73,7 +72,7 @@ impl Asked {
     /// The vendor, if it can be asked; or what to do first.
     fn ready(&self) -> Result<&Served, String> {
         let served = self.served.as_ref().map_err(Clone::clone)?;
-        served.ready().map_err(|error| error.words())?;
+        served.ready().map_err(|error| chain(&error))?;
         Ok(served)
     }
 
@@ -140,12 +139,9 @@ pub(super) async fn auth(
     screen: &Screen,
 ) -> Result<Done, CliError> {
     let field = args.which.field(settings)?;
-    let answers = join_all(
-        field
-            .asked
-            .iter()
-            .map(|asked| async { asked.ready()?.vendor.verify_auth().await.map_err(said) }),
-    );
+    let answers = join_all(field.asked.iter().map(|asked| async {
+        asked.ready()?.vendor.verify_auth().await.map_err(|failure| failure.message)
+    }));
     let answers = answers.await;
     let told: Vec<(&Asked, Result<(), String>)> = field.asked.iter().zip(answers).collect();
     let is_well = told.iter().all(|(asked, answer)| answer.is_ok() || !asked.is_needed);
@@ -184,11 +180,6 @@ pub(super) async fn auth(
     Ok(if is_well { Done::Well } else { Done::Badly })
 }
 
-/// A vendor's failure in one line.
-fn said(failure: ModelFailure) -> String {
-    failure.message
-}
-
 /// What to do where no vendor is set up.
 fn nobody() -> String {
     let set = app::key_variables().join(", ");
@@ -212,7 +203,12 @@ pub(super) async fn models(
     let field = args.which.field(settings)?;
     let prefix = args.prefix.as_str();
     let answers = join_all(field.asked.iter().map(|asked| async {
-        asked.ready()?.vendor.list_models(prefix.to_owned()).await.map_err(said)
+        asked
+            .ready()?
+            .vendor
+            .list_models(prefix.to_owned())
+            .await
+            .map_err(|failure| failure.message)
     }));
     let mut is_well = true;
     let mut lines = Vec::new();

@@ -1,12 +1,14 @@
 //! What a runtime is made of, said step by step.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{future::Future, path::PathBuf, sync::Arc};
 
 use greenroom_actors::{
     ModelProvider, ServiceError, Tool,
     domain::{
         agent::AgentSpec,
+        catalog::ApprovalRow,
         ids::{CredentialName, PoolKind, PrincipalId, TenantId},
+        permission::Answer,
         usage::PriceBook,
     },
     runtime::{Desk, Layers},
@@ -15,7 +17,7 @@ use greenroom_actors::{
 use secrecy::SecretString;
 
 use super::Runtime;
-use crate::app::{App, AppError, Config, TENANT};
+use crate::app::{App, AppError, Channel, Config, Hook, TENANT};
 
 /// A runtime that has not started.
 ///
@@ -158,6 +160,82 @@ impl Builder {
     #[must_use]
     pub fn headless(mut self) -> Self {
         self.config.options.desk = Desk::Headless;
+        self
+    }
+
+    /// A way of the program's own by which questions reach somebody. Several may be named: each is
+    /// asked, and the first answer counts.
+    #[must_use]
+    pub fn channel(mut self, channel: impl Channel) -> Self {
+        self.config.approvals.own.push(Arc::new(channel));
+        self
+    }
+
+    /// A function that is handed each question and may answer it. Nothing is no answer, and neither
+    /// is a panic; the question stays open then for others, until it expires.
+    ///
+    /// ```
+    /// use greenroom::{AgentSpec, Answer, Runtime, TypedTool};
+    ///
+    /// #[derive(schemars::JsonSchema, serde::Deserialize)]
+    /// struct Pay {
+    ///     cents: u64,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("greenroom.db");
+    /// let script = "agent *\n  call pay {\"cents\": 900}\n then\n  say {last}";
+    /// let pay = TypedTool::new("pay", "Pays.", |_ctx, args: Pay| async move {
+    ///     Ok(format!("paid {}", args.cents))
+    /// });
+    /// let runtime = Runtime::builder()
+    ///     .store(path)
+    ///     .script(script)
+    ///     .tool(pay)
+    ///     .on_question(|question| async move {
+    ///         (question.agent.as_str() == "clerk").then_some(Answer::Once)
+    ///     })
+    ///     .start()
+    ///     .await?;
+    /// let session = runtime.spawn(&AgentSpec::new("clerk", "scripted").tool("pay")).await?;
+    /// assert_eq!(session.send("pay").await?.outcome().await?.text(), "paid 900");
+    /// # runtime.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_question<F, Fut>(mut self, ask: F) -> Self
+    where
+        F: Fn(Arc<ApprovalRow>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Option<Answer>> + Send + 'static,
+    {
+        self.config.approvals.ask(ask);
+        self
+    }
+
+    /// An address to which each question is sent, signed with this key; its answer may be the
+    /// response. Only https, or an address of this machine.
+    #[must_use]
+    pub fn webhook(mut self, url: impl Into<String>, key: impl Into<String>) -> Self {
+        let key = SecretString::from(key.into());
+        self.config.approvals.webhook = Some(Hook::with_key(url.into(), key));
+        self
+    }
+
+    /// A folder in which each question is a file, and each answer one that is put beside it.
+    #[must_use]
+    pub fn question_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.config.approvals.folder = Some(folder.into());
+        self
+    }
+
+    /// The model of the agent above is asked as well, and may allow what that agent's own permissions
+    /// allow without a question.
+    #[must_use]
+    pub fn ask_parents(mut self) -> Self {
+        self.config.approvals.parent = true;
         self
     }
 

@@ -82,7 +82,7 @@ impl Inbox {
 
     fn new(runtime: Handle, of: Of) -> Self {
         // It listens before it reads, so that nothing falls between.
-        let listener = runtime.subscribe();
+        let listener = runtime.subscribe_to_frames();
         let (waiting, told) = (VecDeque::new(), BTreeSet::new());
         Self { runtime, of, listener, stale: true, waiting, told }
     }

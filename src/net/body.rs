@@ -2,13 +2,14 @@
 //! sign of life, also one that no event comes of, such as a vendor's ping; how long the whole may
 //! take is the caller's deadline.
 //!
-//! One timer serves a whole silence: a chunk only notes the time, and the timer, when it rings, looks
-//! how long ago the last one came. So a stream of many small chunks costs no timer each.
+//! One timer serves a whole silence, and a stream of many small chunks costs neither a timer nor a look
+//! at the clock for each: silence begins when nothing more is there, that moment is noted once, and the
+//! timer, when it rings, looks how long ago it was.
 
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -24,7 +25,8 @@ pub(crate) struct Body {
     chunks: Chunks,
     clock: Arc<dyn Clock>,
     idle_ms: u64,
-    heard_at: Timestamp,
+    /// Since when nothing has come; none where nothing was waited for since the last chunk.
+    silent_since: Option<Timestamp>,
     alarm: Option<BoxFuture<'static, ()>>,
 }
 
@@ -34,8 +36,7 @@ impl Body {
         clock: Arc<dyn Clock>,
         idle_ms: u64,
     ) -> Self {
-        let heard_at = clock.running();
-        Self { chunks: Box::pin(chunks), clock, idle_ms, heard_at, alarm: None }
+        Self { chunks: Box::pin(chunks), clock, idle_ms, silent_since: None, alarm: None }
     }
 
     /// The whole of it, if it is no larger than this.
@@ -72,7 +73,7 @@ impl Stream for Body {
         let this = self.get_mut();
         match this.chunks.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
-                this.heard_at = this.clock.running();
+                this.silent_since = None;
                 return Poll::Ready(Some(Ok(chunk)));
             }
             Poll::Ready(Some(Err(error))) => {
@@ -81,16 +82,16 @@ impl Stream for Body {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Pending => {}
         }
+        let since = *this.silent_since.get_or_insert_with(|| this.clock.running());
         loop {
-            let silent_ms = this.clock.running().since_ms(this.heard_at);
+            if let Some(alarm) = &mut this.alarm {
+                ready!(alarm.as_mut().poll(cx));
+            }
+            let silent_ms = this.clock.running().since_ms(since);
             let Some(left_ms) = this.idle_ms.checked_sub(silent_ms).filter(|left| *left > 0) else {
                 return Poll::Ready(Some(Err(Broken::SilentAmid { ms: this.idle_ms })));
             };
-            let alarm = this.alarm.get_or_insert_with(|| this.clock.after(left_ms));
-            match alarm.as_mut().poll(cx) {
-                Poll::Ready(()) => this.alarm = None,
-                Poll::Pending => return Poll::Pending,
-            }
+            this.alarm = Some(this.clock.after(left_ms));
         }
     }
 }

@@ -2,69 +2,117 @@
 //! `Finished` or one failure. A body that ends before the answer does is a failure, never a short
 //! answer. Nothing here is tried again.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream};
 use greenroom_actors::{
     domain::event::{FailureKind, ModelFailure},
     limits,
-    ports::{ModelEvent, ModelRequest},
+    ports::{Clock, ModelEvent, ModelRequest},
 };
 use reqwest::{Method, Response, header::CONTENT_TYPE};
 use serde::de::IgnoredAny;
 
-use crate::net::{Frames, Framing};
+use crate::net::{Broken, Frame, Frames, Framing};
 
 use super::{Decoder, Vendor};
 
-/// The events of one call.
+/// The events of one call. Asking is a future of its own, and large; reading is none, for it is gone
+/// through once for every piece.
 pub(super) fn answer(
     vendor: Vendor,
     request: ModelRequest,
 ) -> impl Stream<Item = Result<ModelEvent, ModelFailure>> + Send {
-    let call = Call { vendor, stage: Stage::Asking(Box::new(request)), ready: VecDeque::new() };
-    stream::unfold(call, |mut call| async move {
-        let event = call.next().await?;
-        Some((event, call))
-    })
+    let asking = async move {
+        let mut out = Vec::new();
+        let stage = ask(&vendor, &request, &mut out).await;
+        Answer { vendor, stage, ready: out.into(), out: Vec::new() }
+    };
+    stream::once(Box::pin(asking)).flatten()
 }
 
-/// A call under way.
-struct Call {
+/// An answer as it is read.
+struct Answer {
     vendor: Vendor,
     stage: Stage,
     /// What was read and not yet given out.
     ready: VecDeque<ModelEvent>,
+    /// Where a frame's events are put; empty between two frames.
+    out: Vec<ModelEvent>,
 }
 
 /// How far it is.
 enum Stage {
-    /// Nothing is sent.
-    Asking(Box<ModelRequest>),
     /// The answer comes.
     Reading { frames: Frames, decoder: Box<dyn Decoder> },
+    /// It has come, and what closes its body is waited for.
+    Closing(BoxFuture<'static, ()>),
     /// It has failed; what came before is given out first.
     Failed(ModelFailure),
     /// Nothing more comes.
     Over,
 }
 
-impl Call {
-    async fn next(&mut self) -> Option<Result<ModelEvent, ModelFailure>> {
+impl Stream for Answer {
+    type Item = Result<ModelEvent, ModelFailure>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(Ok(event));
+            // Before its end is given out: who has heard it drops this, and the connection with it.
+            if let Stage::Closing(closing) = &mut self.stage {
+                ready!(closing.poll_unpin(cx));
+                self.stage = Stage::Over;
             }
-            let mut out = Vec::new();
-            self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
-                Stage::Asking(request) => ask(&self.vendor, &request, &mut out).await,
-                Stage::Reading { frames, decoder } => {
-                    read(&self.vendor, frames, decoder, &mut out).await
-                }
-                Stage::Failed(failure) => return Some(Err(failure)),
-                Stage::Over => return None,
-            };
-            self.ready.extend(out);
+            if let Some(event) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(event)));
+            }
+            if let Stage::Reading { frames, .. } = &mut self.stage {
+                let frame = ready!(frames.poll_next_unpin(cx));
+                self.read(frame);
+                continue;
+            }
+            return Poll::Ready(match std::mem::replace(&mut self.stage, Stage::Over) {
+                Stage::Failed(failure) => Some(Err(failure)),
+                Stage::Reading { .. } | Stage::Closing(_) | Stage::Over => None,
+            });
+        }
+    }
+}
+
+impl Answer {
+    /// Takes in a frame, or the body's end.
+    fn read(&mut self, frame: Option<Result<Frame, Broken>>) {
+        let Stage::Reading { decoder, .. } = &mut self.stage else { return };
+        let out = &mut self.out;
+        let read = match frame {
+            Some(Ok(frame)) => decoder.frame(&frame, out).map(|()| true),
+            Some(Err(broken)) => return self.fail(self.vendor.broken(&broken)),
+            None => decoder.end(out).map(|()| false),
+        };
+        let is_whole = matches!(out.last(), Some(ModelEvent::Finished { .. }));
+        self.ready.extend(out.drain(..));
+        match read {
+            Ok(true) if is_whole => self.close(),
+            Ok(true) => {}
+            Ok(false) if is_whole => self.stage = Stage::Over,
+            Ok(false) => self.fail(ended_early(&self.vendor)),
+            Err(trouble) => self.fail(self.vendor.troubled(trouble)),
+        }
+    }
+
+    fn fail(&mut self, failure: ModelFailure) {
+        self.stage = Stage::Failed(failure);
+    }
+
+    fn close(&mut self) {
+        if let Stage::Reading { frames, .. } = std::mem::replace(&mut self.stage, Stage::Over) {
+            let clock = Arc::clone(self.vendor.net.clock());
+            self.stage = Stage::Closing(Box::pin(rest(clock, frames)));
         }
     }
 }
@@ -114,33 +162,6 @@ async fn begin(vendor: &Vendor, answer: Response, out: &mut Vec<ModelEvent>) -> 
     }
 }
 
-async fn read(
-    vendor: &Vendor,
-    mut frames: Frames,
-    mut decoder: Box<dyn Decoder>,
-    out: &mut Vec<ModelEvent>,
-) -> Stage {
-    let read = match frames.next().await {
-        Some(Ok(frame)) => decoder.frame(&frame, out),
-        Some(Err(broken)) => return Stage::Failed(vendor.broken(&broken)),
-        None => match decoder.end(out) {
-            Ok(()) if is_whole(out) => return Stage::Over,
-            Ok(()) => {
-                return Stage::Failed(ended_early(vendor));
-            }
-            Err(trouble) => Err(trouble),
-        },
-    };
-    match read {
-        Ok(()) if is_whole(out) => {
-            rest(vendor, frames).await;
-            Stage::Over
-        }
-        Ok(()) => Stage::Reading { frames, decoder },
-        Err(trouble) => Stage::Failed(vendor.troubled(trouble)),
-    }
-}
-
 fn ended_early(vendor: &Vendor) -> ModelFailure {
     let message = format!("{} ended before its answer did", vendor.name);
     ModelFailure::new(FailureKind::EndedEarly, message, true)
@@ -160,17 +181,13 @@ fn is_cut(body: &[u8]) -> bool {
 }
 
 /// Reads the closing bytes, so that the connection can serve again; whatever they say.
-async fn rest(vendor: &Vendor, mut frames: Frames) {
+async fn rest(clock: Arc<dyn Clock>, mut frames: Frames) {
     let rest = async { while let Some(Ok(_frame)) = frames.next().await {} };
     tokio::select! {
         biased;
         () = rest => {}
-        () = vendor.net.clock().after(limits::STREAM_REST_MS) => {}
+        () = clock.after(limits::STREAM_REST_MS) => {}
     }
-}
-
-fn is_whole(out: &[ModelEvent]) -> bool {
-    matches!(out.last(), Some(ModelEvent::Finished { .. }))
 }
 
 /// How the body is cut, by what the vendor says it is; as a whole where it is plain JSON and no

@@ -73,16 +73,6 @@ pub enum KeyError {
     },
 }
 
-impl KeyError {
-    /// With its cause, in one line.
-    pub(crate) fn words(&self) -> String {
-        match self {
-            Self::Unreadable { source, .. } => format!("{self}: {source}"),
-            Self::NotSet { .. } | Self::Open { .. } | Self::Empty { .. } => self.to_string(),
-        }
-    }
-}
-
 impl Key {
     /// The credential, where one is needed.
     ///
@@ -177,6 +167,7 @@ fn read(path: &PathBuf) -> Result<SecretString, KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::chain;
 
     #[test]
     fn a_pipe_is_refused_and_not_waited_for() {
@@ -186,7 +177,7 @@ mod tests {
         assert!(made.unwrap().success());
         // Nobody writes into it: opening it would hang this test.
         let error = Key::File(path).find().map(drop).unwrap_err();
-        assert!(error.words().contains("no regular file"), "{}", error.words());
+        assert!(chain(&error).contains("no regular file"), "{}", chain(&error));
     }
 
     #[test]
@@ -197,7 +188,7 @@ mod tests {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let found = Key::File(path.clone()).find();
-            found.map(|key| key.unwrap().expose_secret().to_owned()).map_err(|error| error.words())
+            found.map(|key| key.unwrap().expose_secret().to_owned()).map_err(|error| chain(&error))
         };
         assert_eq!(held(" one\n", 0o600).unwrap(), "one");
         assert_eq!(held("two", 0o600).unwrap(), "two");

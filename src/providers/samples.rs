@@ -8,8 +8,12 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use greenroom_actors::domain::{
     agent::Sampling,
     conversation::{Block, Message, Reply, ReplyBlock, Speaker},
-    ids::{AgentName, CallId, ModelCallNo, ModelName, SessionId, Timestamp, ToolCallNo, TurnId},
+    ids::{
+        AgentName, CallId, ModelCallNo, ModelName, ProviderName, SessionId, Timestamp, ToolCallNo,
+        ToolName, TurnId,
+    },
     model::{ModelEvent, ModelRequest},
+    tool::{Args, Output},
 };
 
 use crate::net::{Broken, Frames};
@@ -42,6 +46,55 @@ pub(super) fn user(blocks: Vec<Block>) -> Message {
     Message { speaker: Speaker::User, blocks }
 }
 
+/// A call of a tool, as the conversation keeps it.
+pub(super) fn asked(no: u32, name: &str, args: &str) -> Block {
+    let (name, args) = (ToolName(name.to_owned()), Args(args.to_owned()));
+    Block::ToolUse { call: ToolCallNo(no), name, args }
+}
+
+/// What came of it.
+pub(super) fn done(no: u32, text: &str, is_error: bool) -> Block {
+    Block::ToolResult { call: ToolCallNo(no), output: Output::text(text), is_error }
+}
+
+/// What only this family of vendors understands.
+pub(super) fn own(family: &str, json: &str) -> Block {
+    Block::Opaque { provider: ProviderName(family.to_owned()), json: json.to_owned() }
+}
+
+/// A block of an answer.
+pub(super) fn said(block: Block) -> ReplyBlock {
+    ReplyBlock::Said { block }
+}
+
+/// A text in an answer.
+pub(super) fn text(text: &str) -> ReplyBlock {
+    said(Block::Text { text: text.to_owned() })
+}
+
+/// Thinking that nobody signed.
+pub(super) fn thinking(text: &str) -> ReplyBlock {
+    said(Block::Thinking { text: text.to_owned(), signature: None })
+}
+
+/// What an answer has that only this family understands.
+pub(super) fn opaque(family: &str, json: &str) -> ReplyBlock {
+    said(own(family, json))
+}
+
+/// A tool that an answer asks for.
+pub(super) fn call(name: &str, args: &str) -> ReplyBlock {
+    ReplyBlock::ToolUse { name: ToolName(name.to_owned()), args: Args(args.to_owned()) }
+}
+
+/// The codes of an error that a vendor said.
+pub(super) fn code(trouble: Trouble) -> String {
+    match trouble {
+        Trouble::Said(said) => said.code,
+        Trouble::Malformed(what) => panic!("malformed: {what}"),
+    }
+}
+
 /// An answer's blocks as the conversation keeps them, its calls numbered from 1.
 pub(super) fn kept(reply: &Reply) -> Vec<Block> {
     let mut call = ToolCallNo(0);
@@ -58,6 +111,7 @@ pub(super) fn kept(reply: &Reply) -> Vec<Block> {
 /// The body that is sent for a request.
 pub(super) fn body(wire: &dyn Wire, request: &ModelRequest) -> String {
     let ask = wire.ask(request, true).unwrap();
+    assert_eq!(ask, wire.ask(request, true).unwrap(), "the same request makes the same bytes");
     String::from_utf8(ask.body.to_vec()).unwrap()
 }
 

@@ -22,7 +22,10 @@ use reqwest::{
 };
 use secrecy::ExposeSecret as _;
 
-use crate::net::{Broken, Net, Outgoing, wait_ms, without_password};
+use crate::{
+    net::{Broken, Net, Outgoing, wait_ms, without_password},
+    telemetry::chain,
+};
 
 use super::{Ask, Key, Said, Trouble, Wire, call, failure};
 
@@ -160,7 +163,7 @@ impl Vendor {
             headers.entry(name).or_insert(value);
         }
         let key =
-            self.key.find().map_err(|error| auth(format!("{}: {}", self.name, error.words())))?;
+            self.key.find().map_err(|error| auth(format!("{}: {}", self.name, chain(&error))))?;
         if let Some(key) = key {
             let header = self.wire.auth().header(key.expose_secret());
             let (name, value) = header.ok_or_else(|| {

@@ -26,6 +26,8 @@ pub(super) type Counts = Family<Labels, Counter>;
 pub(super) type Sums = Family<Labels, Counter<f64, AtomicU64>>;
 /// Figures that go up and down.
 pub(super) type Levels = Family<Labels, Gauge>;
+/// Moments, in seconds since 1970.
+pub(super) type Moments = Family<Labels, Gauge<f64, AtomicU64>>;
 /// Lengths.
 pub(super) type Lengths = Family<Labels, Histogram, Buckets>;
 
@@ -75,6 +77,8 @@ pub(super) struct Families {
     pub(super) approvals_open: Gauge,
     pub(super) pool: Levels,
     pub(super) gate: Levels,
+    pub(super) gate_paused_until: Moments,
+    pub(super) gate_breaker: Levels,
 }
 
 impl Families {
@@ -126,7 +130,15 @@ impl Families {
             ),
             approvals_open: all.level("approvals_open", "Questions that wait for a person"),
             pool: all.levels("pool", "Tool pools: places, places taken, calls that wait"),
-            gate: all.levels("gate", "Gates of credentials: places, places taken, calls that wait"),
+            gate: all.levels("gate", "Gates of credentials: places, calls in flight, calls that wait"),
+            gate_paused_until: all.moments(
+                "gate_paused_until",
+                "Until when a vendor asked that nobody calls, since 1970; 0 when it did not",
+            ),
+            gate_breaker: all.levels(
+                "gate_breaker",
+                "Breakers of gates, 1 at the state they are in: closed, open, probing",
+            ),
         }
     }
 }
@@ -150,6 +162,12 @@ impl Names<'_> {
     fn levels(&mut self, name: &str, help: &str) -> Levels {
         let made = Levels::default();
         self.0.register(name, help, made.clone());
+        made
+    }
+
+    fn moments(&mut self, name: &str, help: &str) -> Moments {
+        let made = Moments::default();
+        self.0.register_with_unit(name, help, Unit::Seconds, made.clone());
         made
     }
 

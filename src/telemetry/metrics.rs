@@ -15,7 +15,7 @@ use greenroom_actors::domain::{
 use prometheus_client::{encoding::text, registry::Registry};
 
 use super::{
-    families::{Counts, Families, Lengths},
+    families::{Counts, Families, Lengths, Levels},
     labels::{Bounded, Labels},
     spans::Open,
 };
@@ -45,6 +45,41 @@ pub struct Fill {
     pub waiting: usize,
 }
 
+/// How a gate's breaker stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Breaker {
+    /// Calls are let in.
+    #[default]
+    Closed,
+    /// The vendor is down: nobody calls.
+    Open,
+    /// The vendor is down: one looks.
+    Probing,
+}
+
+impl Breaker {
+    const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::Probing];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::Probing => "probing",
+        }
+    }
+}
+
+/// A gate: how full it is, where what is taken is in flight, and what holds its callers up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gate {
+    /// Calls.
+    pub fill: Fill,
+    /// The end of the pause that its vendor asked for, while it lasts.
+    pub paused_until: Option<Timestamp>,
+    /// Whether the vendor is taken to be down.
+    pub breaker: Breaker,
+}
+
 /// A look at the house.
 #[derive(Clone, Debug, Default)]
 pub struct House {
@@ -58,7 +93,7 @@ pub struct House {
     /// Tool pools by kind.
     pub pools: Vec<(String, Fill)>,
     /// Gates by credential.
-    pub gates: Vec<(String, Fill)>,
+    pub gates: Vec<(String, Gate)>,
 }
 
 /// All metrics of one house.
@@ -246,16 +281,25 @@ impl Metrics {
             self.all.sessions_stranded.set(stranded);
         }
         self.all.approvals_open.set(level(house.approvals));
-        for (family, places) in [(&self.all.pool, &house.pools), (&self.all.gate, &house.gates)] {
-            for (name, fill) in places {
-                let states =
-                    [("places", fill.places), ("taken", fill.taken), ("waiting", fill.waiting)];
-                for (state, many) in states {
-                    let labels = vec![("name", name.clone()), ("state", state.to_owned())];
-                    family.get_or_create(&labels).set(level(many));
-                }
-            }
+        house.pools.iter().for_each(|(name, pool)| filled(&self.all.pool, name, pool));
+        house.gates.iter().for_each(|(name, gate)| self.gate(name, gate));
+    }
+
+    fn gate(&self, name: &str, gate: &Gate) {
+        filled(&self.all.gate, name, &gate.fill);
+        let until = gate.paused_until.map_or(0.0, |until| until.0 as f64 / 1e3);
+        self.all.gate_paused_until.get_or_create(&one("name", name)).set(until);
+        for stage in Breaker::ALL {
+            let labels = two(("name", name), ("state", stage.word()));
+            self.all.gate_breaker.get_or_create(&labels).set(i64::from(stage == gate.breaker));
         }
+    }
+}
+
+fn filled(family: &Levels, name: &str, fill: &Fill) {
+    for (state, many) in [("places", fill.places), ("taken", fill.taken), ("waiting", fill.waiting)]
+    {
+        family.get_or_create(&two(("name", name), ("state", state))).set(level(many));
     }
 }
 

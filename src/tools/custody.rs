@@ -89,6 +89,11 @@ impl Default for Options {
             ("TMPDIR", "/tmp"),
             ("TERM", "dumb"),
             ("PAGER", "cat"),
+            // A folder that only looks like a repository is none: its configuration names programs,
+            // and unlike that of `.git` it can be written with tools.
+            ("GIT_CONFIG_COUNT", "1"),
+            ("GIT_CONFIG_KEY_0", "safe.bareRepository"),
+            ("GIT_CONFIG_VALUE_0", "explicit"),
         ];
         Self {
             require: Vec::new(),

@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod authority;
+pub mod failing;
 mod words;
 
 /// One agent that calls its tool once for each input.

@@ -119,6 +119,18 @@ struct Pay {
 
 const PAYS: &str = "agent *\n  call-raw pay {\"cents\": {input}}\n then\n  say {last}";
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_questions_has_read_no_answer_and_a_call_that_broke_off_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "agent *\n    say Once upon\n    first 1 end\n    say  a time.\n";
+    let runtime = house(folder.path(), script).await;
+    let session = runtime.spawn(&AgentSpec::new("teller", "scripted")).await.unwrap();
+    let _inboxes = (runtime.inbox(), session.inbox());
+    runtime.submit(session.id(), "k".into(), UserInput::text("go")).await.unwrap();
+    let (_, outcome) = runtime.outcome(session.id(), "k".into(), 30_000).await.unwrap();
+    assert_eq!(outcome.text(), "Once upona time.");
+}
+
 /// What is left of a turn, as the names of its events.
 async fn rest(turn: TurnStream) -> Vec<&'static str> {
     let named = |event| async move {

@@ -19,7 +19,7 @@ use greenroom_actors::{
 use uuid::Uuid;
 
 use crate::{
-    approvals, cancel, children, parts,
+    approvals, cancel, channels, children, parts,
     props::Numbering,
     stage::{Folder, Stage},
 };
@@ -34,8 +34,10 @@ const SIGKILL: i32 = 9;
 /// Plays until it is ready to be killed; the text says which play of several.
 type Half = fn(Folder, String) -> BoxFuture<'static, Stage>;
 
-const HALVES: [(&str, Half); 3] = [
+const HALVES: [(&str, Half); 5] = [
     (approvals::FIRST_HALF, approvals::first_half),
+    (approvals::failing::FIRST_HALF, approvals::failing::first_half),
+    (channels::folder::FIRST_HALF, channels::folder::first_half),
     (cancel::FIRST_HALF, cancel::first_half),
     (children::FIRST_HALF, children::first_half),
 ];

@@ -1,15 +1,16 @@
 //! Ten thousand sessions come and go, and nothing of them stays in memory: no entry, no lease, no
 //! task, no bytes. Measured in a process of its own, so that no other test is in the figures.
 
-use std::{fs, sync::Arc};
+use std::{alloc::System, sync::Arc};
 
 use futures_util::future::join_all;
 use greenroom_actors::{
-    limits,
+    Runtime, limits,
     owned::Owned,
     ports::Clock as _,
     testing::{clock::ManualClock, harness::say},
 };
+use stats_alloc::StatsAlloc;
 use tokio::runtime::Handle;
 
 use crate::{
@@ -25,12 +26,15 @@ const AT_ONCE: usize = 10;
 /// The part of the process that is measured.
 pub const PART: &str = "sessions come and go";
 
-/// Bytes of this process that are in memory.
-fn resident() -> usize {
-    let status = fs::read_to_string("/proc/self/status").expect("this machine has /proc");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
-    let kib: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kib * 1024
+/// What the allocator is asked for and given back. Resident memory would tell of its caches as well,
+/// which grow with the load of the machine.
+#[global_allocator]
+static HEAP: StatsAlloc<System> = StatsAlloc::system();
+
+/// Bytes of the heap that are in use.
+fn in_use() -> usize {
+    let stats = HEAP.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
 }
 
 #[test]
@@ -69,34 +73,35 @@ async fn come_and_go() {
         let (_, outcome) = runtime.outcome(session, "k".into(), patience).await.expect("its end");
         assert_eq!(outcome.word(), "completed");
     };
-    let quiet = || async {
-        let from = clock.now();
-        let _minutes = runs(&clock, 200);
-        let over = || async { (clock.now().since_ms(from) > 3 * limits::IDLE_MS).then_some(()) };
-        until("three idle times pass", over).await;
-        until("all are asleep", || async { (runtime.awake() == 0).then_some(()) }).await;
-        // The test's clock forgets sleepers that have gone when it is asked for them.
-        let _ = clock.sleepers();
-    };
     let _milliseconds = runs(&clock, 1);
     // What grows at first (pools, caches of the store) has grown then.
     join_all((0..AT_ONCE).map(|_| cycle())).await;
-    quiet().await;
+    quiet(runtime, &clock, 0).await;
     let (before, mut bytes) = (tasks(), Vec::new());
     for _half in 0..2 {
         for _ in 0..CYCLES / 2 / 10 / AT_ONCE {
             join_all((0..AT_ONCE).map(|_| cycle())).await;
         }
-        quiet().await;
+        quiet(runtime, &clock, 0).await;
         assert_eq!(runtime.leases_out(), 0);
         until("no task is left", || async { (tasks() <= before + 4).then_some(()) }).await;
-        bytes.push(resident());
+        bytes.push(in_use());
     }
-    println!("{CYCLES} sessions; resident after each half: {bytes:?}; tasks: {}", tasks());
+    println!("{CYCLES} sessions; heap in use after each half: {bytes:?}; tasks: {}", tasks());
     let grown = bytes[1].saturating_sub(bytes[0]);
-    // A session that stayed would be 10 KiB and more, so 5,000 of them 50 MiB; what is seen is some
-    // 4 MiB, of which the page caches of the store's five connections alone may be more.
-    assert!(grown < 8 << 20, "{grown} bytes more after the second half");
+    // A hundred bytes of each session that has gone would be 500,000; what is seen is some 5,000.
+    assert!(grown < 256 << 10, "{grown} bytes more after the second half");
+}
+
+/// Time passes until no more than these are awake, and all that the others leave behind has gone.
+async fn quiet(runtime: &Runtime, clock: &ManualClock, awake: usize) {
+    let from = clock.now();
+    let _minutes = runs(clock, 200);
+    let over = || async { (clock.now().since_ms(from) > 3 * limits::IDLE_MS).then_some(()) };
+    until("three idle times pass", over).await;
+    until("the others are asleep", || async { (runtime.awake() <= awake).then_some(()) }).await;
+    // The test's clock forgets sleepers that have gone when it is asked for them.
+    let _ = clock.sleepers();
 }
 
 fn runs(clock: &ManualClock, ms: u64) -> Owned {

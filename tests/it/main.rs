@@ -12,6 +12,7 @@
 
 mod approvals;
 mod cancel;
+mod channels;
 mod children;
 mod embed;
 mod gate;

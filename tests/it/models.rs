@@ -13,6 +13,7 @@ use greenroom_actors::{
         model::ModelEvent,
         outcome::TurnOutcome,
     },
+    limits,
     ports::Clock as _,
     scripted::ScriptedModel,
     testing::harness::{Harness, bounded, ended, events, say},
@@ -88,7 +89,7 @@ async fn at_the_end_of_its_chain_a_turn_fails_and_says_why() {
     let TurnOutcome::Failed { reason } = ended(&stage.runtime, session, "k").await else {
         panic!("it did not fail");
     };
-    assert_eq!(reason, "the model call failed 1 times: broken off");
+    assert_eq!(reason, "the model call failed once: broken off");
     // A provider that nobody configured is no reason to take another than the declared one.
     let lost = Stage::set(first, |harness| harness.agent(lead())).await;
     let session = say(&lost.runtime, "lead", "k", "go").await;
@@ -128,6 +129,15 @@ async fn a_limit_is_waited_out_however_often_and_whoever_looks_sees_until_when()
     assert!(took >= 12 * 40_000, "{took} ms are less than the vendor asked for");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_kept_whatever_its_vendor_calls_the_model() {
+    let name = "m".repeat(limits::EVENT_BYTES);
+    let script = format!("agent teller\n    served-by {name}\n    say There.\n");
+    let stage = Stage::set(&script, |harness| harness.agent(agent("teller", &[], &[]))).await;
+    let session = say(&stage.runtime, "teller", "k", "go").await;
+    assert_eq!(ended(&stage.runtime, session, "k").await.text(), "There.");
+}
+
 /// What is heard of a session until its turn has ended: pieces of text.
 async fn pieces(heard: &mut Listener) -> Vec<String> {
     let mut pieces = Vec::new();
@@ -162,7 +172,8 @@ async fn what_somebody_has_heard_is_not_said_again_and_what_nobody_heard_is() {
         harness.agent(agent("teller", &[], &[]).fall_back_to("spare", None))
     })
     .await;
-    // Nobody listens: the call that broke off is made again.
+    // Nobody listens, or only for what is committed: the call that broke off is made again.
+    let _frames = stage.runtime.subscribe_to_frames();
     let alone = opened(&stage.runtime).await;
     told(&stage.runtime, alone).await;
     assert_eq!(ended(&stage.runtime, alone, "k").await.text(), "Once upona time.");

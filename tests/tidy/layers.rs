@@ -46,6 +46,7 @@ enum Kind {
 
 const ROOT: &[(&str, Kind)] = &[
     ("store", Kind::Adapter),
+    ("channels", Kind::Adapter),
     ("tools", Kind::Adapter),
     ("providers", Kind::Adapter),
     ("hooks", Kind::Adapter),

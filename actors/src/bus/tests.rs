@@ -37,6 +37,26 @@ async fn a_follower_hears_its_session_and_a_watcher_of_the_house_hears_all() {
 }
 
 #[tokio::test]
+async fn who_watches_frames_alone_hears_no_pieces_and_counts_for_none() {
+    let bus = Bus::default();
+    let mut frames = bus.listen_to_frames();
+    assert!(bus.is_heard(session(1)) && !bus.pieces_are_heard(session(1)));
+    bus.publish(progress(session(1), 0));
+    bus.publish(Note::Frame(Frame {
+        session: session(1),
+        agent: "clerk".into(),
+        tenant: "test".into(),
+        position: Position(1),
+        token: Token(1),
+        at: Timestamp(0),
+        events: Arc::new([]),
+    }));
+    assert!(matches!(frames.next().await, Some(Heard::Note(Note::Frame(_)))));
+    bus.close();
+    assert!(frames.next().await.is_none());
+}
+
+#[tokio::test]
 async fn a_follower_that_is_too_slow_is_told_where_and_how_much_it_missed() {
     let bus = Bus::default();
     let mut slow = bus.follow(session(1));

@@ -119,6 +119,43 @@ impl Default for RestartPolicy {
     }
 }
 
+/// When a tool that fails again and again is asked about for a while, although rules allow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reliability {
+    /// How many of a tool's latest runs are looked at.
+    pub runs: u32,
+    /// So many of them failed, and it is asked about; 0 is never.
+    pub failures: u32,
+    /// Runs of longer ago are not looked at.
+    pub window_ms: u64,
+    /// For how long it is asked about, from the last such failure on.
+    pub raised_ms: u64,
+    /// So many runs in a row that worked, and all is as before.
+    pub successes: u32,
+}
+
+impl Default for Reliability {
+    fn default() -> Self {
+        use crate::limits as l;
+        Self {
+            runs: l::TOOL_RUNS,
+            failures: l::TOOL_FAILURES,
+            window_ms: l::TOOL_WINDOW_MS,
+            raised_ms: l::TOOL_RAISED_MS,
+            successes: l::TOOL_SUCCESSES,
+        }
+    }
+}
+
+impl Reliability {
+    /// Whether nobody said anything else: then it is not written, so that logs of before and after
+    /// hold the same bytes.
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What input during a turn does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -194,6 +231,9 @@ pub struct AgentSpec {
     /// How its panics are treated.
     #[serde(default)]
     pub restart: RestartPolicy,
+    /// When its tools are asked about because they fail.
+    #[serde(default, skip_serializing_if = "Reliability::is_usual")]
+    pub reliability: Reliability,
     /// What input during a turn does.
     #[serde(default)]
     pub input: InputPolicy,
@@ -226,6 +266,7 @@ impl AgentSpec {
             limits: Limits::default(),
             sampling: Sampling::default(),
             restart: RestartPolicy::default(),
+            reliability: Reliability::default(),
             input: InputPolicy::default(),
             authority: Authority::default(),
         }

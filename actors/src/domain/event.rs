@@ -15,7 +15,7 @@ use super::{
         TurnId,
     },
     outcome::{ChildReport, TurnOutcome},
-    permission::{Answer, Ask, Authority, Basis, Closed, Mode, RequestDigest, Rule},
+    permission::{Answer, Ask, Authority, Basis, Closed, Mode, Raised, RequestDigest, Rule},
     tool::{Args, ToolOutcome, ToolSpec},
     usage::{Settlement, Usage},
 };
@@ -38,6 +38,9 @@ pub struct Lineage {
     pub accounts: Vec<Account>,
     /// Authority of its ancestors, root first; its own comes from its agent.
     pub authority: Vec<Authority>,
+    /// Tools that its parent was asked about when it spawned it, because they failed there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raised: Vec<Raised>,
 }
 
 /// A child's link to its parent.

@@ -205,6 +205,13 @@ impl SessionId {
     pub fn child_of(parent: Self, call: ToolCallNo) -> Self {
         Self(Uuid::new_v5(&parent.0, format!("child/{}", call.0).as_bytes()))
     }
+
+    /// The id of the session in which an agent's model is asked about a question of one below it:
+    /// derived, so that it is asked once.
+    #[must_use]
+    pub fn consulted(about: ApprovalId) -> Self {
+        Self(Uuid::new_v5(&about.session.0, format!("consulted/{}", about.no.0).as_bytes()))
+    }
 }
 
 impl fmt::Display for SessionId {

@@ -112,6 +112,20 @@ pub struct Authority {
     pub mode: Mode,
 }
 
+/// A tool whose calls are asked about for a while, whatever the rules say, because it failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Raised {
+    /// Which.
+    pub tool: ToolName,
+    /// So many of its last runs failed.
+    pub failed: u32,
+    /// Of so many.
+    pub of: u32,
+    /// Until when, unless it works again before.
+    pub until: Timestamp,
+}
+
 /// SHA-256 over a canonical request, lower-case hex: what an approval is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

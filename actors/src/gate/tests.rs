@@ -15,7 +15,6 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     domain::ids::{CallId, ModelCallNo, SessionId},
-    policy::gate::Claim,
     protocol::{
         gate::{GateRefused, Pass},
         lease::Figures,

@@ -10,8 +10,8 @@
 //!     └───────── a refusal, a failure, an answer, limits in headers ◀─────────────────┘
 //! ```
 //!
-//! Invariants: nothing is granted before a pause has ended; while the breaker is open one probe is
-//! in flight at most, and always will be another when it is lost; nothing learnt holds a call longer
+//! Invariants: nothing is granted before a pause has ended; while the breaker is open one probe is let
+//! in at a time, and always will be another when it is lost or long silent; nothing learnt holds a call longer
 //! than `GATE_LEARNT_MAX_MS`; whatever waits is let in at last, for each bar has an end of its own.
 
 use std::collections::HashMap;
@@ -170,7 +170,7 @@ impl Bars {
         let Left { requests, tokens, input_tokens, output_tokens } = self.left;
         match (self.paused_until, self.breaker) {
             (Some(until), _) => format!("paused {} s", seconds(until)),
-            (None, Stage::Probing) => "the vendor is down, a probe is on its way".to_owned(),
+            (None, Stage::Probing { .. }) => "the vendor is down, a probe is on its way".to_owned(),
             (None, Stage::Open { until }) => {
                 format!("the vendor is down, the next probe in {} s", seconds(until))
             }
@@ -188,7 +188,7 @@ impl Bars {
         let breaker = match self.breaker {
             Stage::Open { until } => Stage::Open { until: tell(until) },
             Stage::Closed => Stage::Closed,
-            Stage::Probing => Stage::Probing,
+            Stage::Probing { until } => Stage::Probing { until: tell(until) },
         };
         Self { paused_until: self.paused_until.map(tell), breaker, ..self }
     }
@@ -216,8 +216,7 @@ impl Admission {
         }
         let opens = match self.breaker.stage() {
             Stage::Closed => self.pause.next(),
-            Stage::Open { until } => self.pause.next().max(until),
-            Stage::Probing => return Next::Wait { until: None },
+            Stage::Open { until } | Stage::Probing { until } => self.pause.next().max(until),
         };
         if now < opens {
             return Next::Wait { until: Some(opens) };
@@ -241,7 +240,7 @@ impl Admission {
         waiting: usize,
     ) {
         self.flying.insert(no, Flight { claim, heard: false, began: false });
-        self.breaker.granted(no);
+        self.breaker.granted(no, now);
         self.rates.granted(&claim, now);
         self.again.granted(claim.again(), now);
         self.pause.granted(now, random, (self.places, waiting));
@@ -272,7 +271,7 @@ impl Admission {
         if let Some(flight) = self.flying.get_mut(&no) {
             flight.began = true;
         }
-        if self.breaker.stage() == Stage::Probing {
+        if matches!(self.breaker.stage(), Stage::Probing { .. }) {
             self.healed(no, now);
         }
     }

@@ -14,6 +14,9 @@
 //! 4. The mode, the strictest of all links and of the override, then the waiver, then the desk
 //!    treat an *ask*. Only `plan` touches an allow. Nothing touches a deny.
 //!
+//! A tool that fails again and again is raised (`policy::reliability`): what would be allowed is then
+//! a firm ask too. So where nothing is asked it is denied, and no waiver covers it.
+//!
 //! A rule that tightens and cannot be compared with the request makes a *firm* ask: a person may
 //! answer it, but no mode and no waiver does. A rule of a session that cannot be read denies when
 //! it was meant to tighten, and is left out when it was meant to allow.
@@ -94,6 +97,8 @@ pub struct Standing<'a> {
     pub mode: Option<Mode>,
     /// What running the tool twice would do.
     pub effect: EffectClass,
+    /// Why a person must answer although rules allow it: the tool failed again and again.
+    pub raised: Option<&'a str>,
 }
 
 /// Whether a rule narrows or widens what may run: doubt goes against it in either case.
@@ -202,12 +207,15 @@ pub fn decide(policy: &Policy, standing: &Standing<'_>, request: &Request) -> Ve
     let proposal = facts.proposal(&found);
     let strictest = found.into_iter().map(|(_, found)| found).reduce(Finding::or_stricter);
     let finding = strictest.unwrap_or(Finding::NOTHING);
+    // No rule would allow what is asked about only because its tool fails.
+    let has_proposal = standing.raised.is_none() || finding.say != Say::Allow;
+    let finding = finding.raised(standing.raised);
     let mut verdict = settle(policy.desk, standing, &facts, finding);
     if verdict.decision != Decision::Allow {
         verdict.reasons.extend(notes);
     }
     dedup(&mut verdict.reasons);
-    if verdict.decision == Decision::Ask {
+    if verdict.decision == Decision::Ask && has_proposal {
         verdict.proposal = Some(match proposal {
             Some(rule) => format!("{}({})", request.tool, glob::escape_all_but_end(&rule)),
             None => remember(request, Decision::Allow).pattern.0,

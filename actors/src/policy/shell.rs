@@ -49,6 +49,10 @@ pub(in crate::policy) struct Script {
     pub(in crate::policy) murky: bool,
     /// Commands so far, the same one again counted again.
     commands: usize,
+    /// Files so far.
+    files: usize,
+    /// Whether there was no room for a part.
+    cut: bool,
 }
 
 /// One thing that a script does.
@@ -156,15 +160,26 @@ impl Script {
         self.push(Part::Doubt(Doubt { refused, why }));
     }
 
-    /// Adds a part once. Past the limit only what could be refused is of interest, and that is what
-    /// every further part might be: so the limit itself is noted, and the walk ends elsewhere.
+    /// Adds a part once. A part for which there is no room might be one that rules forbid: that it is
+    /// missing is itself a part, whatever else is full, and the walk goes no deeper.
     fn push(&mut self, part: Part) {
-        if self.parts.len() < limits::SCRIPT_PARTS && !self.parts.contains(&part) {
+        if self.parts.contains(&part) {
+            return;
+        }
+        let is_file = matches!(part, Part::File(_));
+        let refused = matches!(&part, Part::Doubt(doubt) if doubt.refused);
+        let room = !is_file || self.files < limits::SCRIPT_FILES;
+        if refused || (room && self.parts.len() < limits::SCRIPT_PARTS) {
+            self.files += usize::from(is_file);
             self.parts.push(part);
+        } else if !self.cut {
+            (self.cut, self.murky) = (true, true);
+            let why = "it has more parts than are analysed".to_owned();
+            self.parts.push(Part::Doubt(Doubt { refused: false, why }));
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.parts.len() + 1 >= limits::SCRIPT_PARTS
+    const fn is_full(&self) -> bool {
+        self.cut
     }
 }

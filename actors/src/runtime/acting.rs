@@ -37,6 +37,7 @@ impl Acting<'_> {
             total: limits.total,
             accounts: Vec::new(),
             authority: Vec::new(),
+            raised: Vec::new(),
         };
         self.open_as(session, Creation { rendered, lineage }, None, tenant).await?;
         Ok(session)

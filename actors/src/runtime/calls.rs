@@ -310,6 +310,8 @@ impl Runtime {
             total: opened.rendered.agent.limits.total,
             accounts: Vec::new(),
             authority: opened.lineage.authority.clone(),
+            // The fold of what it continues knows of them.
+            raised: Vec::new(),
         };
         let creation = Creation { rendered: opened.rendered.clone(), lineage };
         self.acting().open_as(fork, creation, Some(point), tenant).await?;

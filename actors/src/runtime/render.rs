@@ -154,6 +154,7 @@ pub(super) fn render(
         asks_waived: false,
         mode: None,
         effect: EffectClass::Once,
+        raised: None,
     };
     tools.retain(|tool| !rules::hidden(policy, &standing, &tool.name));
     let rendered = Rendered { agent: agent.clone(), tools };

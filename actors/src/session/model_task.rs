@@ -122,7 +122,7 @@ async fn talk(
                 if let Some(pass) = pass.filter(|_| !std::mem::replace(&mut began, true)) {
                     pass.began();
                 }
-                if house.bus.is_heard(id.session) {
+                if house.bus.pieces_are_heard(id.session) {
                     given_out.store(true, Ordering::Relaxed);
                     house.bus.publish(Note::Delta { call: id, event });
                 }
@@ -134,8 +134,10 @@ async fn talk(
 }
 
 /// Puts what is large into blobs, so that the reply fits into an event: what is large by itself,
-/// and where many pieces make the reply large, those too.
+/// and where many pieces make the reply large, those too. What is too long for a model's name is
+/// none, and no reason to lose an answer: it then counts as the model's that was asked.
 async fn pack(house: &House, mut reply: Reply) -> Result<Reply, ModelFailure> {
+    reply.served_by.take_if(|model| model.0.len() > limits::MODEL_NAME_BYTES);
     for above in [limits::INLINE_BYTES, limits::PREVIEW_BYTES] {
         if length(&reply) <= REPLY_INLINE {
             return Ok(reply);

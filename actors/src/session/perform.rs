@@ -336,7 +336,7 @@ impl Live {
                 let cancelled = self.state.turn.as_ref().is_some_and(|turn| turn.cancel.is_some());
                 let failure = if cancelled { aborted() } else { model_task::timed_out() };
                 // A task that never lets go of its thread cannot say whether it gave pieces out.
-                let emitted = self.house.bus.is_heard(self.id());
+                let emitted = self.house.bus.pieces_are_heard(self.id());
                 let failure = ModelFailure { emitted, ..failure };
                 Input::ModelFailed { call, failure }
             }

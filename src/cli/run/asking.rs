@@ -83,7 +83,8 @@ impl Questions {
 
     /// Shows again what can be typed, below something that was told meanwhile.
     pub(super) fn remind(&self) {
-        let Some(question) = self.waiting.front().filter(|_| self.is_shown()) else { return };
+        let can_answer = self.is_shown() && self.has_somebody();
+        let Some(question) = self.waiting.front().filter(|_| can_answer) else { return };
         Screen::prompt(&format!("{}: {CHOICES} ", escaped(question.agent.as_str())));
     }
 
@@ -181,6 +182,8 @@ impl Questions {
             terminal.forget();
         }
         Screen::remark(&text);
-        Screen::prompt(&format!("{CHOICES} "));
+        if self.has_somebody() {
+            Screen::prompt(&format!("{CHOICES} "));
+        }
     }
 }

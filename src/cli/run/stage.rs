@@ -104,7 +104,7 @@ impl Stage {
     }
 
     /// The session is there.
-    pub(super) fn opened(&self, store: &Path) -> Result<(), CliError> {
+    pub(super) fn opened(&self, store: &Path, is_asked_elsewhere: bool) -> Result<(), CliError> {
         if self.is_json {
             let agent = self.cast.get(&self.session);
             let agent = agent.ok_or(CallError::UnknownSession { session: self.session })?;
@@ -113,7 +113,11 @@ impl Stage {
         let line = format!("session {} in {}", self.session, store.display());
         Screen::remark(&self.screen.paint_remark(Tone::Faint, &line));
         if !self.questions.has_somebody() {
-            let line = "no terminal: what would be asked is denied";
+            let line = if is_asked_elsewhere {
+                "no terminal: what is asked waits for an answer from elsewhere"
+            } else {
+                "no terminal: what would be asked is denied"
+            };
             Screen::remark(&self.screen.paint_remark(Tone::Faint, line));
         }
         Ok(())

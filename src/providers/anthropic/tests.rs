@@ -4,14 +4,16 @@ mod ask;
 
 use greenroom_actors::domain::{
     conversation::{Block, Reply, ReplyBlock, Stop},
-    ids::{ModelName, ProviderName, ToolName},
-    tool::Args,
+    ids::ModelName,
     usage::Usage,
 };
 use reqwest::header::HeaderValue;
 
 use super::{
-    super::{Said, samples},
+    super::{
+        Said,
+        samples::{self, call as tool, said, text},
+    },
     *,
 };
 
@@ -31,20 +33,8 @@ fn event(data: &str) -> String {
     format!("event: e\ndata: {data}\n\n")
 }
 
-fn said(block: Block) -> ReplyBlock {
-    ReplyBlock::Said { block }
-}
-
-fn text(text: &str) -> ReplyBlock {
-    said(Block::Text { text: text.to_owned() })
-}
-
 fn opaque(json: &str) -> ReplyBlock {
-    said(Block::Opaque { provider: ProviderName(FAMILY.to_owned()), json: json.to_owned() })
-}
-
-fn tool(name: &str, args: &str) -> ReplyBlock {
-    ReplyBlock::ToolUse { name: ToolName(name.to_owned()), args: Args(args.to_owned()) }
+    samples::opaque(FAMILY, json)
 }
 
 const TALK: [&str; 12] = [

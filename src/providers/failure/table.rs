@@ -37,6 +37,15 @@ const NO_MONEY: &[&str] = &[
     "payment_required",
     "perday",
     "402",
+    // Moonshot's word.
+    "exceeded_current_quota",
+    // Z.ai's numbers, all under a 429: no balance, the day's calls, a plan's hours, a plan that has
+    // run out, a plan's week or month.
+    "1113",
+    "1304",
+    "1308",
+    "1309",
+    "1310",
     "credit balance is too low",
 ];
 /// The credential is wrong, whatever the status.

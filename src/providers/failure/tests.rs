@@ -15,7 +15,12 @@ use crate::{
 };
 
 use super::{
-    super::{Key, Options, Trouble, Vendor, Wire, anthropic::Anthropic, ollama::Ollama},
+    super::{
+        Key, Options, Trouble, Vendor, Wire,
+        anthropic::Anthropic,
+        ollama::Ollama,
+        openai_chat::{OpenAiChat, Quirks},
+    },
     *,
 };
 
@@ -97,6 +102,25 @@ fn a_word_is_looked_for_where_vendors_put_it() {
     assert_eq!(kind("", "insufficient_quota"), Overloaded);
     assert_eq!(kind("", "Your credit balance is too low to go on"), Quota);
     assert_eq!(kind("credit balance is too low", ""), Overloaded);
+}
+
+#[test]
+fn an_empty_account_is_known_in_the_words_of_each_vendor() {
+    let wire: Arc<dyn Wire> = Arc::new(OpenAiChat::new("own", Quirks::COMPATIBLE));
+    let vendor = vendor(wire);
+    let moonshot = r#"{"error":{"message":"no funds","type":"exceeded_current_quota_error"}}"#;
+    let zai = ["1113", "1304", "1308", "1309", "1310"]
+        .map(|code| format!(r#"{{"error":{{"code":"{code}","message":"recharge"}}}}"#));
+    for body in zai.iter().map(String::as_str).chain([moonshot]) {
+        let failed = failed(&vendor, 429, body);
+        assert_eq!((failed.kind, failed.retryable), (Quota, false), "{body}");
+    }
+    // Too many at once, and too often.
+    for code in ["1302", "1303", "1305"] {
+        let body = format!(r#"{{"error":{{"code":"{code}","message":"slower"}}}}"#);
+        let failed = failed(&vendor, 429, &body);
+        assert_eq!((failed.kind, failed.retryable), (RateLimited, true), "{code}");
+    }
 }
 
 /// What each status is with a body that says nothing: a page, nothing, half an object.

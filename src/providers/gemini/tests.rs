@@ -1,21 +1,24 @@
 //! Requests and answers of Gemini, from short texts made by hand.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use greenroom_actors::domain::{
     agent::Sampling,
-    conversation::{BlobRef, Block, Message, ReplyBlock, Speaker, Stop},
-    ids::{
-        AgentName, CallId, ModelCallNo, ModelName, PoolKind, ProviderName, SessionId, Timestamp,
-        ToolCallNo, ToolName, TurnId,
-    },
+    conversation::{BlobRef, Block, Message, ReplyBlock, Stop},
+    ids::{ModelName, PoolKind, ProviderName, ToolCallNo, ToolName},
     model::ModelEvent,
-    tool::{Args, EffectClass, Output, ToolSpec},
+    tool::{EffectClass, ToolSpec},
     usage::Usage,
 };
 
 use super::*;
-use crate::{net::Frame, providers::Said};
+use crate::{
+    net::Frame,
+    providers::{
+        Said,
+        samples::{self, assistant, call, code, done, text, thinking, user},
+    },
+};
 
 const WIRE: Gemini = Gemini::new();
 
@@ -59,77 +62,25 @@ fn blocks(each: &[&str]) -> Vec<ReplyBlock> {
     stream(&chunks).unwrap().1.unwrap().blocks
 }
 
-fn said(block: Block) -> ReplyBlock {
-    ReplyBlock::Said { block }
-}
-
-fn text(text: &str) -> ReplyBlock {
-    said(Block::Text { text: text.to_owned() })
-}
-
-fn thinking(text: &str) -> ReplyBlock {
-    said(Block::Thinking { text: text.to_owned(), signature: None })
-}
-
 fn opaque(json: &str) -> ReplyBlock {
-    said(own(json))
+    samples::opaque("gemini", json)
 }
 
 fn own(json: &str) -> Block {
-    Block::Opaque { provider: ProviderName("gemini".to_owned()), json: json.to_owned() }
+    samples::own("gemini", json)
 }
 
-fn call(name: &str, args: &str) -> ReplyBlock {
-    ReplyBlock::ToolUse { name: ToolName(name.to_owned()), args: Args(args.to_owned()) }
-}
-
-fn code(trouble: Trouble) -> String {
-    match trouble {
-        Trouble::Said(said) => said.code,
-        Trouble::Malformed(what) => panic!("malformed: {what}"),
-    }
-}
-
+/// A request that sets nothing.
 fn request(model: &str, messages: Vec<Message>) -> ModelRequest {
-    ModelRequest {
-        call: CallId::model(SessionId(uuid::Uuid::nil()), ModelCallNo(1)),
-        agent: AgentName("a".to_owned()),
-        turn: TurnId::default(),
-        deadline: Timestamp(0),
-        model: ModelName(model.to_owned()),
-        instructions: String::new(),
-        tools: Arc::new(Vec::new()),
-        messages: messages.into_iter().map(Arc::new).collect(),
-        sampling: Sampling::default(),
-        images: BTreeMap::new(),
-    }
-}
-
-fn body_on(wire: &Gemini, request: &ModelRequest) -> String {
-    let ask = wire.ask(request, true).unwrap();
-    assert_eq!(ask, wire.ask(request, true).unwrap(), "the same request makes the same bytes");
-    String::from_utf8(ask.body.to_vec()).unwrap()
+    ModelRequest { sampling: Sampling::default(), ..samples::request(model, messages) }
 }
 
 fn body(request: &ModelRequest) -> String {
-    body_on(&WIRE, request)
+    samples::body(&WIRE, request)
 }
 
 fn asked(no: u32, args: &str) -> Block {
-    let name = ToolName("f".to_owned());
-    Block::ToolUse { call: ToolCallNo(no), name, args: Args(args.to_owned()) }
-}
-
-fn done(no: u32, text: &str, is_error: bool) -> Block {
-    Block::ToolResult { call: ToolCallNo(no), output: Output::text(text), is_error }
-}
-
-fn model(blocks: Vec<Block>) -> Message {
-    Message { speaker: Speaker::Assistant, blocks }
-}
-
-fn user(blocks: Vec<Block>) -> Message {
-    Message { speaker: Speaker::User, blocks }
+    samples::asked(no, "f", args)
 }
 
 fn tool() -> Arc<Vec<ToolSpec>> {
@@ -204,7 +155,7 @@ fn signatures_go_back_in_the_part_that_they_came_in() {
             Block::ToolUse { call: ToolCallNo(no), name, args }
         }
     });
-    let body = body(&request("gemini-3-pro", vec![model(back.collect())]));
+    let body = body(&request("gemini-3-pro", vec![assistant(back.collect())]));
     let parts = [
         r#"{"text":"a"}"#,
         r#"{"text":"b","thoughtSignature":"s\u0031"}"#,
@@ -222,7 +173,7 @@ fn thoughts_go_back_only_where_they_are_signed() {
     let kept = blocks(&[r#"{"text":"hm ","thought":true}"#, signed, r#"{"text":"a"}"#]);
     assert_eq!(kept, [thinking("hm so"), opaque(signed), text("a")]);
     let shown = Block::Thinking { text: "hm so".to_owned(), signature: None };
-    let body = body(&request("gemini-2.5-pro", vec![model(vec![shown, own(signed)])]));
+    let body = body(&request("gemini-2.5-pro", vec![assistant(vec![shown, own(signed)])]));
     assert!(body.contains(&format!(r#""parts":[{signed}]"#)), "{body}");
 }
 
@@ -236,12 +187,12 @@ fn what_nobody_knows_goes_round_unchanged() {
     ];
     let expected: Vec<ReplyBlock> = each.iter().map(|part| opaque(part)).collect();
     assert_eq!(blocks(&each), expected);
-    let back = model(each.iter().map(|part| own(part)).collect());
+    let back = assistant(each.iter().map(|part| own(part)).collect());
     let foreign = Block::Opaque {
         provider: ProviderName("vertex".to_owned()),
         json: r#"{"foreign":1}"#.to_owned(),
     };
-    let body = body(&request("gemini-2.5-pro", vec![back, model(vec![foreign])]));
+    let body = body(&request("gemini-2.5-pro", vec![back, assistant(vec![foreign])]));
     assert!(body.contains(&format!("[{}]", each.join(","))), "{body}");
     assert!(!body.contains("foreign") && !body.contains(r#""parts":[]"#), "{body}");
 }
@@ -406,7 +357,7 @@ fn results_name_the_tools_of_their_calls() {
     let talk = request(
         "gemini-2.5-flash",
         vec![
-            model(vec![asked(1, "{}"), asked(2, "not json")]),
+            assistant(vec![asked(1, "{}"), asked(2, "not json")]),
             user(vec![done(1, "yes", false), done(2, "no", true)]),
         ],
     );
@@ -419,14 +370,14 @@ fn results_name_the_tools_of_their_calls() {
     ] {
         assert!(with.contains(part), "{part} is not in {with}");
     }
-    assert!(!body_on(&vertex(), &talk).contains("call_1"), "Vertex goes by order and name");
+    assert!(!samples::body(&vertex(), &talk).contains("call_1"), "Vertex goes by order and name");
     let orphan = request("gemini-2.5-flash", vec![user(vec![done(9, "?", false)])]);
     assert!(WIRE.ask(&orphan, true).unwrap_err().contains("call 9"));
 }
 
 #[test]
 fn a_call_that_another_model_made_is_let_pass() {
-    let talk = |name| body(&request(name, vec![model(vec![asked(1, "{}"), asked(2, "{}")])]));
+    let talk = |name| body(&request(name, vec![assistant(vec![asked(1, "{}"), asked(2, "{}")])]));
     let modern = talk("gemini-3-flash");
     assert_eq!(modern.matches("skip_thought_signature_validator").count(), 1, "{modern}");
     let first =

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use greenroom_actors::domain::{
-    conversation::{BlobRef, Block, Message, Reply, ReplyBlock, Stop},
+    conversation::{BlobRef, Block, Message, Reply, Stop},
     ids::{ModelName, PoolKind, ProviderName, ToolCallNo, ToolName},
     tool::{Args, EffectClass, Output, ToolSpec},
     usage::Usage,
 };
 
 use super::{
-    super::{Said, samples},
+    super::{
+        Said,
+        samples::{self, call as tool, said},
+    },
     *,
 };
 
@@ -32,14 +35,6 @@ const TALK: &str = concat!(
     r#"{"model":"qwen3","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","prompt_eval_count":17,"eval_count":50}"#,
     "\n",
 );
-
-fn said(block: Block) -> ReplyBlock {
-    ReplyBlock::Said { block }
-}
-
-fn tool(name: &str, args: &str) -> ReplyBlock {
-    ReplyBlock::ToolUse { name: ToolName(name.to_owned()), args: Args(args.to_owned()) }
-}
 
 fn talk() -> Reply {
     Reply {

@@ -1,6 +1,8 @@
 //! What comes, as types. Servers leave out, null or retype almost anything, so what a server may say
 //! in several ways is kept as its text and looked at by whoever needs it.
 
+use std::borrow::Cow;
+
 use greenroom_actors::domain::usage::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -32,13 +34,15 @@ pub(super) struct Groq<'a> {
     pub(super) usage: Option<&'a RawValue>,
 }
 
+/// A stream's chunk is one of these and little else, and is moved as it is read: so what chunks do not
+/// have takes no room in it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Choice<'a> {
     pub(super) index: Option<i64>,
     #[serde(borrow)]
     pub(super) delta: Option<Said<'a>>,
     #[serde(borrow)]
-    pub(super) message: Option<Said<'a>>,
+    pub(super) message: Option<Box<Said<'a>>>,
     pub(super) finish_reason: Option<String>,
     #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
@@ -61,11 +65,11 @@ pub(super) struct Said<'a> {
     pub(super) tool_calls: Option<Vec<Call<'a>>>,
     /// How one call was said before there could be several.
     #[serde(borrow)]
-    pub(super) function_call: Option<Function<'a>>,
+    pub(super) function_call: Option<Box<Function<'a>>>,
 }
 
 /// A call, or a fragment of one.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct Call<'a> {
     pub(super) index: Option<i64>,
     pub(super) id: Option<String>,
@@ -116,11 +120,15 @@ fn says_nothing(text: &str) -> bool {
 }
 
 /// A text; of what should be one and is something else, its JSON.
-pub(super) fn text(raw: Option<&RawValue>) -> Result<String, serde_json::Error> {
-    match raw.map(RawValue::get) {
-        None | Some("null") => Ok(String::new()),
-        Some(json) if json.starts_with('"') => serde_json::from_str(json),
-        Some(json) => Ok(json.to_owned()),
+pub(super) fn text(raw: Option<&RawValue>) -> Result<Cow<'_, str>, serde_json::Error> {
+    let Some(json) = raw.map(RawValue::get).filter(|json| *json != "null") else {
+        return Ok(Cow::Borrowed(""));
+    };
+    match json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        // It is JSON, so without an escape it is what it says.
+        Some(text) if !text.contains('\\') => Ok(Cow::Borrowed(text)),
+        Some(_escaped) => serde_json::from_str(json).map(Cow::Owned),
+        None => Ok(Cow::Borrowed(json)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! An answer as it grows from what is said, in one piece or in many: one text, one thinking, calls.
 
+use std::borrow::Cow;
+
 use greenroom_actors::domain::{
     conversation::{Reply, Stop},
     model::ModelEvent,
@@ -11,7 +13,7 @@ use super::{
         Said as Problem, Trouble,
         draft::{At, Draft, Piece},
     },
-    answer::{Answer, Call, Choice, Part, Said, text},
+    answer::{Answer, Choice, Function, Part, Said, text},
     calls::{Calls, Place},
     details::Details,
 };
@@ -63,46 +65,46 @@ impl Growing {
         self.draft.usage = answer.usage().or(self.draft.usage);
         // Each chunk repeats it, but for a first one that may be empty.
         if self.draft.served_by.as_ref().is_none_or(String::is_empty) {
-            let model = text(answer.model);
-            self.draft.served_by =
-                Some(model.map_err(|error| Trouble::json("read the model", &error))?);
+            let model = text(answer.model).map_err(|error| Trouble::json("read the model", &error));
+            self.draft.served_by = Some(model?.into_owned());
         }
-        for choice in answer.choices.into_iter().flatten() {
+        for choice in answer.choices.iter().flatten() {
             self.choice(choice, out)?;
         }
         Ok(())
     }
 
-    fn choice(&mut self, choice: Choice<'_>, out: Out<'_>) -> Result<(), Trouble> {
+    fn choice(&mut self, choice: &Choice<'_>, out: Out<'_>) -> Result<(), Trouble> {
         self.begun = true;
         let no = choice.index.unwrap_or_default();
-        if let Some(said) = choice.message {
+        if let Some(said) = &choice.message {
             self.say(no, said, true, out)?;
         }
-        if let Some(said) = choice.delta {
+        if let Some(said) = &choice.delta {
             self.say(no, said, false, out)?;
         }
         // Servers that do not know of `null` say "" as long as there is no reason.
-        if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
-            self.reason = Some(reason);
+        if let Some(reason) = choice.finish_reason.as_ref().filter(|reason| !reason.is_empty()) {
+            self.reason = Some(reason.clone());
         }
         Ok(())
     }
 
-    fn say(&mut self, no: i64, said: Said<'_>, whole: bool, out: Out<'_>) -> Result<(), Trouble> {
-        self.reason(&said, out)?;
+    fn say(&mut self, no: i64, said: &Said<'_>, whole: bool, out: Out<'_>) -> Result<(), Trouble> {
+        self.reason(said, out)?;
         self.content(said.content, out)?;
         let refusal = text(said.refusal).map_err(|error| Trouble::json("read refusal", &error))?;
         if !refusal.is_empty() {
             self.refused = true;
             self.speak(&refusal, out)?;
         }
-        for call in said.tool_calls.into_iter().flatten() {
-            self.call(no, call, whole, out)?;
+        for call in said.tool_calls.iter().flatten() {
+            let place = Place { choice: no, index: call.index };
+            self.call((place, whole), call.id.as_deref(), call.function.as_ref(), out)?;
         }
-        if let Some(function) = said.function_call {
-            let call = Call { function: Some(function), ..Call::default() };
-            self.call(no, call, whole, out)?;
+        if let Some(function) = &said.function_call {
+            let place = Place { choice: no, index: None };
+            self.call((place, whole), None, Some(function), out)?;
         }
         Ok(())
     }
@@ -110,7 +112,7 @@ impl Growing {
     /// The same thoughts may come under several names at once; they are shown once.
     fn reason(&mut self, said: &Said<'_>, out: Out<'_>) -> Result<(), Trouble> {
         let unread = |error| Trouble::json("read the reasoning", &error);
-        let mut shown = String::new();
+        let mut shown = Cow::Borrowed("");
         if let Some(raw) = said.reasoning_details.filter(|raw| !["null", "[]"].contains(&raw.get()))
         {
             self.draft.grow(raw.get().len())?;
@@ -119,7 +121,7 @@ impl Growing {
                 self.details = Some((self.draft.begin(piece)?, Details::default()));
             }
             if let Some((_, details)) = &mut self.details {
-                shown = details.add(raw)?;
+                shown = details.add(raw)?.into();
             }
         }
         for raw in [said.reasoning_content, said.reasoning] {
@@ -179,27 +181,31 @@ impl Growing {
         Ok(())
     }
 
-    fn call(&mut self, no: i64, call: Call<'_>, whole: bool, out: Out<'_>) -> Result<(), Trouble> {
-        let place = Place { choice: no, index: call.index };
-        let id = call.id.filter(|id| !id.is_empty());
-        let (name, args) = match call.function {
-            Some(function) => (function.name.unwrap_or_default(), function.arguments),
-            None => (String::new(), None),
-        };
+    fn call(
+        &mut self,
+        (place, whole): (Place, bool),
+        id: Option<&str>,
+        function: Option<&Function<'_>>,
+        out: Out<'_>,
+    ) -> Result<(), Trouble> {
+        let id = id.filter(|id| !id.is_empty());
+        let name = function.and_then(|function| function.name.as_deref()).unwrap_or_default();
+        let args = function.and_then(|function| function.arguments);
         let args = text(args).map_err(|error| Trouble::json("read the arguments", &error))?;
         let found = match whole {
             true => None,
-            false => self.calls.find(&mut self.draft, place, id.as_deref(), &name),
+            false => self.calls.find(&mut self.draft, place, id, name),
         };
         let Some(at) = found else {
-            let at = self.draft.begin(Piece::Tool { name, args })?;
-            self.calls.begun(place, id, at);
+            let at =
+                self.draft.begin(Piece::Tool { name: name.to_owned(), args: args.into_owned() })?;
+            self.calls.begun(place, id.map(str::to_owned), at);
             return Ok(());
         };
         if let Some(Piece::Tool { name: begun, .. }) = self.draft.piece(at)
             && begun.is_empty()
         {
-            *begun = name;
+            name.clone_into(begun);
         }
         self.draft.add(at, &args, out)
     }
@@ -223,7 +229,9 @@ impl Growing {
 
 /// Thoughts are a text or parts with a text each.
 fn thoughts(raw: Option<&RawValue>) -> Result<String, serde_json::Error> {
-    let Some(raw) = raw.filter(|raw| raw.get().starts_with('[')) else { return text(raw) };
+    let Some(raw) = raw.filter(|raw| raw.get().starts_with('[')) else {
+        return text(raw).map(Cow::into_owned);
+    };
     let parts: Vec<Part<'_>> = serde_json::from_str(raw.get())?;
     parts.into_iter().map(|part| text(part.text)).collect()
 }

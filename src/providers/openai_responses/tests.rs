@@ -1,21 +1,24 @@
 //! Requests and answers of the Responses format, from short texts made by hand.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use greenroom_actors::domain::{
     agent::Sampling,
-    conversation::{BlobRef, Block, Message, ReplyBlock, Speaker, Stop},
-    ids::{
-        AgentName, CallId, ModelCallNo, ModelName, PoolKind, ProviderName, SessionId, Timestamp,
-        ToolCallNo, ToolName, TurnId,
-    },
+    conversation::{BlobRef, Block, Message, ReplyBlock, Stop},
+    ids::{ModelName, PoolKind, ProviderName, ToolName},
     model::ModelEvent,
-    tool::{Args, EffectClass, Output, ToolSpec},
+    tool::{EffectClass, ToolSpec},
     usage::Usage,
 };
 
 use super::*;
-use crate::{net::Frame, providers::Said};
+use crate::{
+    net::Frame,
+    providers::{
+        Said,
+        samples::{self, assistant, call, code, done, text, thinking, user},
+    },
+};
 
 const WIRE: OpenAiResponses = OpenAiResponses::new();
 
@@ -48,73 +51,25 @@ fn whole(body: &str) -> Result<Reply, Trouble> {
     WIRE.whole(body.as_bytes())
 }
 
-fn said(block: Block) -> ReplyBlock {
-    ReplyBlock::Said { block }
-}
-
-fn text(text: &str) -> ReplyBlock {
-    said(Block::Text { text: text.to_owned() })
-}
-
-fn thinking(text: &str) -> ReplyBlock {
-    said(Block::Thinking { text: text.to_owned(), signature: None })
-}
-
 fn opaque(json: &str) -> ReplyBlock {
-    said(own(json))
+    samples::opaque("openai_responses", json)
 }
 
 fn own(json: &str) -> Block {
-    Block::Opaque { provider: ProviderName("openai_responses".to_owned()), json: json.to_owned() }
+    samples::own("openai_responses", json)
 }
 
-fn call(name: &str, args: &str) -> ReplyBlock {
-    ReplyBlock::ToolUse { name: ToolName(name.to_owned()), args: Args(args.to_owned()) }
-}
-
-fn code(trouble: Trouble) -> String {
-    match trouble {
-        Trouble::Said(said) => said.code,
-        Trouble::Malformed(what) => panic!("malformed: {what}"),
-    }
-}
-
+/// A request that sets nothing.
 fn request(messages: Vec<Message>) -> ModelRequest {
-    ModelRequest {
-        call: CallId::model(SessionId(uuid::Uuid::nil()), ModelCallNo(1)),
-        agent: AgentName("a".to_owned()),
-        turn: TurnId::default(),
-        deadline: Timestamp(0),
-        model: ModelName("gpt-5.2".to_owned()),
-        instructions: String::new(),
-        tools: Arc::new(Vec::new()),
-        messages: messages.into_iter().map(Arc::new).collect(),
-        sampling: Sampling::default(),
-        images: BTreeMap::new(),
-    }
+    ModelRequest { sampling: Sampling::default(), ..samples::request("gpt-5.2", messages) }
 }
 
 fn body(request: &ModelRequest) -> String {
-    let ask = WIRE.ask(request, true).unwrap();
-    assert_eq!(ask, WIRE.ask(request, true).unwrap(), "the same request makes the same bytes");
-    String::from_utf8(ask.body.to_vec()).unwrap()
-}
-
-fn assistant(blocks: Vec<Block>) -> Message {
-    Message { speaker: Speaker::Assistant, blocks }
-}
-
-fn results(blocks: Vec<Block>) -> Message {
-    Message { speaker: Speaker::User, blocks }
+    samples::body(&WIRE, request)
 }
 
 fn asked(no: u32, name: &str) -> Block {
-    let (name, args) = (ToolName(name.to_owned()), Args("{}".to_owned()));
-    Block::ToolUse { call: ToolCallNo(no), name, args }
-}
-
-fn done(no: u32, text: &str, is_error: bool) -> Block {
-    Block::ToolResult { call: ToolCallNo(no), output: Output::text(text), is_error }
+    samples::asked(no, name, "{}")
 }
 
 const END: &str = r#"{"type":"response.completed","response":{"status":"completed","output":[]}}"#;
@@ -200,7 +155,7 @@ fn reasoning_is_shown_and_kept_byte_for_byte_before_its_call() {
             Block::Opaque { provider: ProviderName("gemini".to_owned()), json: "{}".to_owned() },
             asked(7, "f"),
         ]),
-        results(vec![done_ok(7)]),
+        user(vec![done_ok(7)]),
     ]);
     let body = body(&back);
     let order = format!(r#"{item},{{"type":"function_call","call_id":"call_7","name":"f""#);
@@ -278,7 +233,7 @@ fn marks_go_back_in_the_items_that_they_came_in() {
             own(r#"{"custom":true}"#),
             asked(2, "g"),
         ]),
-        results(vec![done(1, "no", true), done(2, "yes", false)]),
+        user(vec![done(1, "no", true), done(2, "yes", false)]),
     ]));
     for item in [
         r#"{"type":"message","role":"assistant","content":"hm","phase":"commentary"}"#,
@@ -464,7 +419,7 @@ fn a_plain_request_says_no_more_than_it_must() {
 
 #[test]
 fn everything_that_is_set_is_said() {
-    let mut request = request(vec![results(vec![
+    let mut request = request(vec![user(vec![
         Block::Text { text: "see".to_owned() },
         Block::Image {
             media_type: "image/png".to_owned(),
@@ -511,7 +466,7 @@ fn what_cannot_be_told_is_refused_in_words() {
     assert!(WIRE.ask(&stops, true).unwrap_err().contains("stop"));
     let blob = BlobRef { sha256: "cd".to_owned(), bytes: 1 };
     let image = Block::Image { media_type: "image/png".to_owned(), blob };
-    let missing = request(vec![results(vec![image])]);
+    let missing = request(vec![user(vec![image])]);
     assert!(WIRE.ask(&missing, true).unwrap_err().contains("image cd"));
 }
 

@@ -175,3 +175,25 @@ fn everybody_is_awake_asleep_or_ended_and_a_ghost_in_memory_shows() {
     // One more in memory than the catalog knows of.
     shows(&seen(Some(2)), "greenroom_sessions_unaccounted -1");
 }
+
+#[test]
+fn a_gate_shows_who_is_in_flight_and_who_waits_and_what_for() {
+    let metrics = Metrics::default();
+    let fill = Fill { places: 40, taken: 3, waiting: 7 };
+    let paused = Gate { fill, paused_until: Some(Timestamp(2_500)), breaker: Breaker::Probing };
+    let seen = |gate: Gate| {
+        metrics.look(&House { gates: vec![("key".to_owned(), gate)], ..House::default() });
+        metrics.text().expect("text").lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let lines = seen(paused);
+    shows(&lines, r#"greenroom_gate{name="key",state="taken"} 3"#);
+    shows(&lines, r#"greenroom_gate{name="key",state="waiting"} 7"#);
+    shows(&lines, r#"greenroom_gate_paused_until_seconds{name="key"} 2.5"#);
+    shows(&lines, r#"greenroom_gate_breaker{name="key",state="probing"} 1"#);
+    shows(&lines, r#"greenroom_gate_breaker{name="key",state="closed"} 0"#);
+    // What is over is over in the next look as well.
+    let lines = seen(Gate { fill, ..Gate::default() });
+    shows(&lines, r#"greenroom_gate_paused_until_seconds{name="key"} 0.0"#);
+    shows(&lines, r#"greenroom_gate_breaker{name="key",state="probing"} 0"#);
+    shows(&lines, r#"greenroom_gate_breaker{name="key",state="closed"} 1"#);
+}

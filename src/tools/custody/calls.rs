@@ -48,6 +48,7 @@ const NEVER: &[i64] = &[
     libc::SYS_fspick,
     libc::SYS_mount_setattr,
     libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
     // The machine.
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
@@ -59,12 +60,15 @@ const NEVER: &[i64] = &[
     libc::SYS_finit_module,
     libc::SYS_delete_module,
     libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
     libc::SYS_reboot,
     libc::SYS_swapon,
     libc::SYS_swapoff,
     libc::SYS_syslog,
     libc::SYS_acct,
     libc::SYS_quotactl,
+    libc::SYS_quotactl_fd,
+    libc::SYS_fanotify_init,
     libc::SYS_settimeofday,
     libc::SYS_clock_settime,
     libc::SYS_clock_adjtime,
@@ -102,8 +106,11 @@ fn wrong(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> NoFilter
 }
 
 fn rule(arg: u8, len: Len, op: Op, value: u64) -> Result<SeccompRule, NoFilter> {
-    let condition = SeccompCondition::new(arg, len, op, value).map_err(wrong)?;
-    SeccompRule::new(vec![condition]).map_err(wrong)
+    SeccompRule::new(vec![condition(arg, len, op, value)?]).map_err(wrong)
+}
+
+fn condition(arg: u8, len: Len, op: Op, value: u64) -> Result<SeccompCondition, NoFilter> {
+    SeccompCondition::new(arg, len, op, value).map_err(wrong)
 }
 
 /// The filter, as the kernel takes it.
@@ -117,13 +124,20 @@ pub(super) fn filter(network: bool) -> Result<Vec<u8>, NoFilter> {
     rules.insert(libc::SYS_clone, some);
     let terminal = TERMINAL.map(|request| rule(1, Len::Dword, Op::Eq, request));
     rules.insert(libc::SYS_ioctl, terminal.into_iter().collect::<Result<_, _>>()?);
-    // Netlink and packets tell of the machine; sockets to a hypervisor leave every namespace.
+    // Families that tell of the machine, leave every namespace, or that no tool needs. Of netlink
+    // there is what finds routes and addresses, which the C library asks.
     let mut sockets = Vec::new();
     let local = libc::AF_UNIX as u64;
     if network {
-        for family in [libc::AF_VSOCK, libc::AF_PACKET, libc::AF_ALG] {
-            sockets.push(rule(0, Len::Dword, Op::Eq, family as u64)?);
-        }
+        let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+        let other = families.map(|family| condition(0, Len::Dword, Op::Ne, family as u64));
+        let other = other.into_iter().collect::<Result<_, _>>()?;
+        sockets.push(SeccompRule::new(other).map_err(wrong)?);
+        let rest = [
+            condition(0, Len::Dword, Op::Eq, libc::AF_NETLINK as u64)?,
+            condition(2, Len::Dword, Op::Ne, libc::NETLINK_ROUTE as u64)?,
+        ];
+        sockets.push(SeccompRule::new(rest.into()).map_err(wrong)?);
     } else {
         sockets.push(rule(0, Len::Dword, Op::Ne, local)?);
         rules.extend(NO_NETWORK.iter().map(|call| (*call, Vec::new())));

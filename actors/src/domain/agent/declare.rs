@@ -2,7 +2,7 @@
 //! set in the fields, which stay the one truth; nothing is checked before the agent is registered
 //! or opened.
 
-use super::{AgentSpec, Limits, ModelChoice, Role, Sampling};
+use super::{AgentSpec, Limits, ModelChoice, Reliability, Role, Sampling};
 use crate::domain::{
     budget::Budget,
     ids::{AgentName, ModelName, ProviderName, ToolName},
@@ -46,6 +46,13 @@ impl AgentSpec {
     #[must_use]
     pub const fn role(mut self, role: Role) -> Self {
         self.role = role;
+        self
+    }
+
+    /// When its tools are asked about because they fail.
+    #[must_use]
+    pub const fn reliability(mut self, reliability: Reliability) -> Self {
+        self.reliability = reliability;
         self
     }
 

@@ -74,6 +74,38 @@ async fn a_vendor_that_says_nothing_is_left_is_not_called_before_its_window_ends
     }
 }
 
+/// On threads, for the pause must be told amid the actor's work. Where it falls is chance, so there
+/// are many rounds: a gate that books a call under another lock than that under which it was decided
+/// fails one of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_that_is_told_while_a_crowd_is_let_in_holds_whoever_is_not_in() {
+    const CROWD: usize = 40;
+    for round in 0..200 {
+        let house = House::new(64).await;
+        let (to, mut passes) = mpsc::channel(100);
+        drop(house.task(0, FAR, &to));
+        let (_, pass) = next(&mut passes).await;
+        let none = Some(Allowance { limit: 1_000, remaining: 0, reset_ms: 1_000 });
+        pass.heard(&RateLimits { requests: none, ..RateLimits::default() });
+        pass.ended(End::Answered);
+        (1..=CROWD as u128).for_each(|who| drop(house.task(who, FAR, &to)));
+        house.waiting(CROWD).await;
+        house.clock.forward_to(Timestamp(2_000));
+        eventually(|| house.gate.figures().waiting <= CROWD - round % CROWD).await;
+        house.gate.pause(10_000);
+        // All who were let in have heard of it, so nothing is booked any more.
+        let mut inside = Vec::new();
+        while inside.len() < CROWD - house.gate.figures().waiting {
+            inside.push(next(&mut passes).await);
+        }
+        let mut another = Queue::new(1);
+        another.put(0, claim(999), ());
+        let next = house.gate.known().next(&another, Timestamp(2_000));
+        let Next::Wait { until: Some(until) } = next else { panic!("{round}: {next:?}") };
+        assert!(until >= Timestamp(12_000), "{round}: {until:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_little_a_vendor_has_left_is_spread_over_its_window() {
     let house = House::new(64).await;
@@ -123,7 +155,7 @@ async fn while_a_vendor_is_down_one_calls_at_a_time_and_when_it_is_back_all_do()
     let waits: Vec<_> = (100..150).filter_map(|who| house.gate.waits_for(session(who))).collect();
     assert_eq!(waits.len(), 49, "the one that calls does not wait");
     assert_eq!(waits[0], "gate key: the vendor is down, a probe is on its way");
-    assert_eq!(house.gate.bars().breaker, Stage::Probing);
+    assert!(matches!(house.gate.bars().breaker, Stage::Probing { .. }));
     probe.ended(BROKEN);
     // The second is broken off, and the gate's actor dies before the third.
     house.clock.forward_to(Timestamp(6_000));
@@ -159,6 +191,25 @@ async fn a_probe_whose_task_had_gone_before_its_turn_is_none() {
     house.waiting(1).await;
     house.clock.forward_to(Timestamp(3_000));
     assert_eq!(next(&mut passes).await.0, 101);
+}
+
+#[tokio::test]
+async fn a_probe_whose_answer_comes_as_a_whole_keeps_nobody_until_its_deadline() {
+    let house = House::new(64).await;
+    break_down(&house).await;
+    let (to, mut passes) = mpsc::channel(100);
+    drop(house.task(100, FAR, &to));
+    house.waiting(1).await;
+    house.clock.forward_to(Timestamp(3_000));
+    let (_, silent) = next(&mut passes).await;
+    drop(house.task(101, FAR, &to));
+    house.waiting(1).await;
+    house.clock.forward_to(Timestamp(3_000).plus_ms(limits::GATE_PROBE_MAX_MS));
+    let (who, another) = next(&mut passes).await;
+    assert_eq!(who, 101);
+    another.began();
+    assert_eq!(house.gate.bars().breaker, Stage::Closed);
+    drop(silent);
 }
 
 #[tokio::test]

@@ -153,6 +153,19 @@ impl Finding {
     }
 }
 
+impl Finding {
+    /// At least a firm ask, for this reason.
+    pub(super) fn raised(mut self, why: Option<&str>) -> Self {
+        let Some(why) = why.filter(|_| self.say != Say::Deny) else { return self };
+        if !matches!(self.say, Say::Ask | Say::FirmAsk) {
+            self.reasons.clear();
+        }
+        self.say = Say::FirmAsk;
+        self.reasons.insert(0, why.to_owned());
+        self
+    }
+}
+
 impl Layer {
     /// What this layer says, its strictest list first.
     pub(super) fn ask_all(

@@ -2,6 +2,7 @@
 //! The laws are in `laws`.
 
 mod laws;
+mod raised;
 
 use super::*;
 use crate::domain::{permission::RulePattern, tool::Args};
@@ -65,6 +66,7 @@ pub(super) const fn standing(authority: &[Authority]) -> Standing<'_> {
         asks_waived: false,
         mode: None,
         effect: EffectClass::Once,
+        raised: None,
     }
 }
 

@@ -72,6 +72,15 @@ pub(super) fn read(program: &str) -> Result<Vec<(Access, String)>, String> {
                 value =
                     !matches!(word.as_str(), "print" | "printf" | "return" | "in" | "else" | "do");
             }
+            '+' | '-' if chars.get(at) == Some(&c) => {
+                at += 1;
+                // Behind a value it is done to that, before one to the next.
+                let mut behind = chars.get(at..).unwrap_or_default().iter();
+                if behind.find(|c| !matches!(c, ' ' | '\t')) == Some(&'/') {
+                    return Err("a slash of the awk program may mean two things".to_owned());
+                }
+                value = false;
+            }
             ')' | ']' => value = true,
             '$' | '(' | '[' | ',' | ';' | '\n' | '+' | '-' | '*' | '%' | '^' | '=' | '!' | '~'
             | '<' | '>' | '?' | ':' | '&' | '.' => value = false,

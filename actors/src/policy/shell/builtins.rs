@@ -83,15 +83,17 @@ impl Walk<'_> {
             "read" => {
                 for word in arguments {
                     if let Some(name) = word.text().filter(|text| !text.starts_with('-')) {
-                        self.judge_name(name);
+                        self.judge_exported(name);
                     }
                 }
                 self.program(program, words);
             }
             "printf" => {
-                if arguments.first().is_some_and(|word| word.start().starts_with("-v")) {
-                    let name = arguments.get(1).and_then(Word::text).unwrap_or_default().to_owned();
-                    self.judge_name(&name);
+                let option = arguments.first().map(Word::start).unwrap_or_default();
+                if let Some(glued) = option.strip_prefix("-v") {
+                    let next = arguments.get(1).and_then(Word::text).unwrap_or_default();
+                    let name = if glued.is_empty() { next } else { glued }.to_owned();
+                    self.judge_exported(&name);
                 }
                 self.program(program, words);
             }
@@ -139,7 +141,8 @@ impl Walk<'_> {
                 return Ends::both(&Folders::lost());
             }
         };
-        self.reads(target);
+        // `cd` goes up by the names that it came by, whatever is a link.
+        self.script.file(Access::Read, target, &self.folders.by_name());
         let badly = self.folders.clone();
         match target.text().filter(|text| !text.is_empty() && !text.starts_with(['-', '+'])) {
             Some(text) => Ends { well: self.folders.moved(text), badly },
@@ -220,7 +223,7 @@ impl Walk<'_> {
     /// A text that is run as one more script, in the same shell or, `aside`, in one of its own.
     pub(super) fn nested(&mut self, text: &str, aside: bool) {
         if aside {
-            self.aside(|walk| walk.script(text, super::wrappers::NESTED));
+            self.elsewhere(|walk| walk.script(text, super::wrappers::NESTED));
         } else {
             self.script(text, super::wrappers::NESTED);
         }

@@ -191,6 +191,7 @@ fn meaning(name: &str) -> Meaning {
 impl Walk<'_> {
     /// `name=value`, for one command or, `lasting`, for the shell.
     pub(super) fn judge_assignment(&mut self, name: &str, value: &Word, lasting: bool) {
+        self.sets(name);
         match meaning(name) {
             Meaning::Hazard => self.judge_name(name),
             Meaning::Harmless if value.text().is_some_and(is_modest) => {}
@@ -202,8 +203,28 @@ impl Walk<'_> {
         }
     }
 
+    /// A name that the shell gives a value of which nothing is known. Programs see it where they saw one
+    /// of that name before.
+    pub(super) fn judge_exported(&mut self, name: &str) {
+        self.sets(name);
+        self.judge_loop(name);
+    }
+
+    /// The same for the variable of a loop.
+    pub(super) fn judge_loop(&mut self, name: &str) {
+        self.judge(name);
+        if meaning(name) != Meaning::Hazard && is_name(name) && !is_own(name) {
+            self.script.doubt(format!("it sets the variable {name}, of which nothing is known"));
+        }
+    }
+
     /// A name that is given a value in whatever way.
     pub(super) fn judge_name(&mut self, name: &str) {
+        self.sets(name);
+        self.judge(name);
+    }
+
+    fn judge(&mut self, name: &str) {
         if !is_name(name) {
             self.script.doubt("what is set is not a plain name");
         } else if meaning(name) == Meaning::Hazard {

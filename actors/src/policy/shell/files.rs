@@ -12,19 +12,26 @@ pub(super) struct Folders {
     known: Vec<String>,
     /// It may also be anywhere else.
     lost: bool,
+    /// It has gone somewhere, so that the way up may be another than the way there.
+    moved: bool,
 }
 
 impl Folders {
     pub(super) fn at(cwd: Option<&str>) -> Self {
-        Self { known: cwd.map(str::to_owned).into_iter().collect(), lost: false }
+        Self { known: cwd.map(str::to_owned).into_iter().collect(), lost: false, moved: false }
     }
 
     pub(super) const fn lost() -> Self {
-        Self { known: Vec::new(), lost: true }
+        Self { known: Vec::new(), lost: true, moved: true }
     }
 
     pub(super) const fn is_lost(&self) -> bool {
         self.lost
+    }
+
+    /// The same for who goes up by names.
+    pub(super) fn by_name(&self) -> Self {
+        Self { moved: false, ..self.clone() }
     }
 
     /// Here or there.
@@ -37,20 +44,40 @@ impl Folders {
         if self.known.len() > limits::SCRIPT_FOLDERS {
             return Self::lost();
         }
-        Self { known: self.known, lost: self.lost || other.lost }
+        let (lost, moved) = (self.lost || other.lost, self.moved || other.moved);
+        Self { known: self.known, lost, moved }
     }
 
     /// After a change to a folder that is written out.
     pub(super) fn moved(&self, to: &str) -> Self {
         if to.starts_with('/') {
-            return Self { known: vec![resolved(to)], lost: false };
+            return Self { known: vec![resolved(to)], lost: false, moved: true };
         }
         if self.lost || self.known.is_empty() || to.starts_with(['~', '-']) {
             return Self::lost();
         }
         let known = self.known.iter().map(|from| resolved(&format!("{from}/{to}"))).collect();
-        Self { known, lost: false }
+        Self { known, lost: false, moved: true }
     }
+}
+
+/// Whether a path goes up from somewhere that may be a link.
+fn climbs(path: &Word, moved: bool) -> bool {
+    let text: String = path
+        .pieces()
+        .iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => text.as_str(),
+            Piece::Wild(_) | Piece::Any | Piece::Split => "*",
+        })
+        .collect();
+    let mut below = moved && !text.starts_with(['/', '~']);
+    text.split('/').filter(|part| !part.is_empty() && *part != ".").any(|part| {
+        let up = part == "..";
+        let climbs = up && below;
+        below |= !up;
+        climbs
+    })
 }
 
 /// A path with `.` and `..` resolved as text; a link in it is for whoever opens it.
@@ -85,6 +112,9 @@ impl Script {
         if access == Access::Read && path.text() == Some("-") {
             return;
         }
+        if access != Access::Maybe && climbs(path, folders.moved) {
+            self.doubt("a `..` behind a name leads elsewhere where the name is a link");
+        }
         let one = |cwd: Option<String>| Part::File(FileUse { access, path: path.clone(), cwd });
         if folders.known.is_empty() || folders.lost {
             self.push(one(None));
@@ -107,7 +137,10 @@ impl Script {
             let Some((before, _)) = start.split_once(['=', ':', '@']) else { break };
             let skipped = start.get(..=before.len()).unwrap_or_default();
             let Some(tail) = rest.without(skipped) else { break };
-            self.file(Access::Maybe, &tail, folders);
+            // What stands behind a scheme is a host.
+            if !(skipped.ends_with(':') && tail.start().starts_with("//")) {
+                self.file(Access::Maybe, &tail, folders);
+            }
             rest = tail;
         }
         let glued = word.start().get(..2).filter(|o| o.starts_with('-') && *o != "--");

@@ -1,6 +1,6 @@
 //! `find`: where it looks, what it runs, what it removes and writes.
 
-use super::{Cover, Piece, Word, statements::Walk};
+use super::{Cover, Piece, Word, files::Folders, statements::Walk};
 
 /// Tests and actions without a word behind them that change nothing.
 const FLAGS: &[&str] = &[
@@ -97,7 +97,14 @@ impl Walk<'_> {
             };
             let next = words.get(at);
             if RUNS.contains(&text) {
-                let end = self.executed(words.get(at..).unwrap_or_default());
+                let command = words.get(at..).unwrap_or_default();
+                let mut end = 0;
+                self.aside(|walk| {
+                    if text.ends_with("dir") {
+                        walk.folders = Folders::lost();
+                    }
+                    end = walk.executed(command);
+                });
                 at += end;
             } else if FLAGS.contains(&text) {
             } else if VALUES.contains(&text) && next.is_some_and(|word| word.text().is_some()) {
@@ -124,8 +131,12 @@ impl Walk<'_> {
 
     /// The command of an action, up to `;` or `+`; how many words it took.
     fn executed(&mut self, words: &[Word]) -> usize {
-        let ends = |word: &Word| matches!(word.text(), Some(";" | "+"));
-        let end = words.iter().position(ends).unwrap_or(words.len());
+        let ends = |at: &usize| match words.get(*at).and_then(Word::text) {
+            Some(";") => true,
+            Some("+") => *at > 0 && words.get(at - 1).and_then(Word::text) == Some("{}"),
+            Some(_) | None => false,
+        };
+        let end = (0..words.len()).find(ends).unwrap_or(words.len());
         let command: Vec<Word> = words.get(..end).unwrap_or_default().iter().map(filled).collect();
         if command.is_empty() {
             self.script.doubt("find has an action without a command");

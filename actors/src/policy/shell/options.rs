@@ -39,6 +39,7 @@ impl Walk<'_> {
                 let named: Vec<&str> = words.iter().take(2).map_while(Word::text).collect();
                 Cover::Unlisted(format!("{} is not known to be harmless", named.join(" ")))
             } else {
+                self.may_run(words);
                 Cover::Unknown
             };
             return self.runs(words.to_vec(), cover);
@@ -143,6 +144,10 @@ impl Walk<'_> {
                 Some(Takes::Value(used)) if tail.is_empty() => {
                     return self.next(reading, used, rest);
                 }
+                Some(Takes::Value(_)) if reading.row.apart => {
+                    reading.against(format!("{} -{letters} is not understood", reading.name));
+                    return;
+                }
                 Some(Takes::Value(used)) => {
                     return self.given(reading, used, &Word::Text(tail.to_owned()));
                 }
@@ -218,6 +223,18 @@ impl Walk<'_> {
                     self.script.maybe_file(word, &self.folders);
                 }
             }
+            Operands::Archive => {
+                let elsewhere = |word: &Word| {
+                    let start = word.start();
+                    start.split('/').next().is_some_and(|first| first.contains(':'))
+                        || word.text().is_none()
+                };
+                if operands.iter().any(elsewhere) {
+                    reading.against("an archive with a colon is on another machine".to_owned());
+                }
+                self.files(reading, &operands);
+            }
+            Operands::Jq => self.code(reading, operands, jq_files),
             Operands::Sed => self.code(reading, operands, sed::read),
             Operands::Awk => self.code(reading, operands, awk::read),
             Operands::Letters => {
@@ -275,6 +292,16 @@ impl Reading {
 
     fn unknown(&mut self, option: &str) {
         self.against(format!("{} {option} is not known to be harmless", self.name));
+    }
+}
+
+/// The files that a filter for jq names: none, or it is not harmless.
+fn jq_files(filter: &str) -> Result<Vec<(Access, String)>, String> {
+    let mut words = filter.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '$')));
+    let reaches = ["import", "include", "modulemeta", "input_filename", "env", "$ENV"];
+    match words.find(|word| reaches.contains(word)) {
+        Some(word) => Err(format!("the filter of jq has the word {word}")),
+        None => Ok(Vec::new()),
     }
 }
 

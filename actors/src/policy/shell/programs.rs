@@ -53,6 +53,10 @@ pub(super) enum Operands {
     Sed,
     /// A script for awk, then files.
     Awk,
+    /// A filter for jq, then files.
+    Jq,
+    /// Archives, of which one may be on another machine.
+    Archive,
     /// Letters, as `ps aux` has them.
     Letters,
     /// Files that are read, if the option `--check` is there.
@@ -67,6 +71,8 @@ pub(super) struct Row {
     pub(super) inert: bool,
     /// Its long options begin with one dash.
     pub(super) single: bool,
+    /// A letter takes its value from the next word, whatever stands behind it in its own.
+    pub(super) apart: bool,
     shorts: Vec<(char, Takes)>,
     longs: HashMap<&'static str, Takes>,
 }
@@ -110,10 +116,15 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 fn read(line: &'static str) -> Option<(&'static str, Row)> {
     let mut fields = line.split('|').map(str::trim);
     let (name, operands) = (fields.next()?, fields.next()?);
-    let kind = operands.trim_end_matches(['!', '~']);
-    let (inert, single) = (operands.contains('!'), operands.contains('~'));
-    let operands = meant(kind)?;
-    let mut row = Row { operands, inert, single, shorts: Vec::new(), longs: HashMap::new() };
+    let kind = operands.trim_end_matches(['!', '~', '^']);
+    let mut row = Row {
+        operands: meant(kind)?,
+        inert: operands.contains('!'),
+        single: operands.contains('~'),
+        apart: operands.contains('^'),
+        shorts: Vec::new(),
+        longs: HashMap::new(),
+    };
     for token in fields.next().unwrap_or_default().split_whitespace() {
         let (letters, takes) = option(token)?;
         let mut letters = letters.chars().rev();
@@ -158,6 +169,8 @@ fn meant(kind: &str) -> Option<Operands> {
         "gitgrep" => Operands::FirstMaybe,
         "sed" => Operands::Sed,
         "awk" => Operands::Awk,
+        "jq" => Operands::Jq,
+        "archive" => Operands::Archive,
         "ps" => Operands::Letters,
         "check" => Operands::Checked,
         _ => return None,

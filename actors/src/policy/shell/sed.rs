@@ -70,13 +70,14 @@ impl Reader {
                 self.end()?;
             }
             Some('a' | 'i' | 'c') => loop {
-                // A line that ends in a backslash goes on.
+                // A line that ends in a backslash goes on, unless that is itself escaped.
                 let line = self.line();
-                if !line.ends_with('\\') {
+                let backslashes = line.chars().rev().take_while(|c| *c == '\\').count();
+                if backslashes % 2 == 0 {
                     break;
                 }
             },
-            Some('b' | 't' | 'T' | ':') => drop(self.line()),
+            Some('b' | 't' | 'T' | ':') => self.label()?,
             Some('r' | 'R') => self.file(Access::Read)?,
             Some('w' | 'W') => self.file(Access::Write)?,
             Some('e') => return Err("the sed script runs a command".to_owned()),
@@ -170,6 +171,18 @@ impl Reader {
         match self.peek() {
             None | Some(';' | '\n' | '}' | '#') => Ok(()),
             Some(other) => Err(format!("the sed script has {other:?} after a command")),
+        }
+    }
+
+    /// A label's name. What may stand in one differs between versions, so only what all agree on is
+    /// taken, and the commands behind it are read.
+    fn label(&mut self) -> Result<(), String> {
+        self.skip(|c| matches!(c, ' ' | '\t'));
+        self.skip(|c| c.is_ascii_alphanumeric() || c == '_');
+        self.skip(|c| matches!(c, ' ' | '\t'));
+        match self.peek() {
+            None | Some(';' | '\n') => Ok(()),
+            Some(other) => Err(format!("the sed script has {other:?} behind a label")),
         }
     }
 

@@ -170,7 +170,11 @@ impl Walk<'_> {
                 "heredoc_start" => start = raw(src, part),
                 "heredoc_body" => self.here_body(src, part, start),
                 "heredoc_end" => {
-                    if raw(src, part) != start.trim_matches(['\'', '"']) {
+                    // It is a line of its own, whole.
+                    let own = src.get(part.byte_range()) == Some(start.trim_matches(['\'', '"']));
+                    let begins = src.get(..part.start_byte()).is_some_and(|b| b.ends_with('\n'));
+                    let behind = src.get(part.end_byte()..).unwrap_or_default();
+                    if !own || !begins || !(behind.is_empty() || behind.starts_with('\n')) {
                         self.script.unread("the end of a here-document is not its own");
                     }
                 }

@@ -25,6 +25,8 @@ pub(super) struct Walk<'s> {
     bound: Vec<(String, Word)>,
     /// Names that are given a value anywhere.
     assigned: Vec<String>,
+    /// Names of loops whose value was taken for known.
+    used: Vec<String>,
     /// How deep this is in texts within texts and statements within statements.
     depth: usize,
 }
@@ -54,7 +56,14 @@ pub(super) fn children(node: Node<'_>) -> Vec<Node<'_>> {
 impl<'s> Walk<'s> {
     pub(super) fn new(script: &'s mut Script, cwd: Option<&str>) -> Self {
         let folders = Folders::at(cwd);
-        Self { script, folders, bound: Vec::new(), assigned: Vec::new(), depth: 0 }
+        Self {
+            script,
+            folders,
+            bound: Vec::new(),
+            assigned: Vec::new(),
+            used: Vec::new(),
+            depth: 0,
+        }
     }
 
     /// A whole text, `deeper` than the one it stands in.
@@ -102,6 +111,31 @@ impl<'s> Walk<'s> {
     pub(super) fn bound(&self, name: &str) -> Option<&Word> {
         let known = self.bound.iter().rev().find(|(bound, _)| bound == name);
         known.map(|(_, word)| word).filter(|_| !self.is_assigned(name))
+    }
+
+    /// A loop's variable was read as what the loop gives it.
+    pub(super) fn used(&mut self, name: &str) {
+        if !self.used.iter().any(|used| used == name) {
+            self.used.push(name.to_owned());
+        }
+    }
+
+    /// A name is given a value. In a text within the text that may come after the name was read as
+    /// another, so it is said then.
+    pub(super) fn sets(&mut self, name: &str) {
+        if self.used.iter().any(|used| used == name) {
+            self.script.unread(format!("the loop's variable {name} is set elsewhere as well"));
+        }
+        if !self.is_assigned(name) {
+            self.assigned.push(name.to_owned());
+        }
+    }
+
+    /// Another shell, which has none of the variables that this one keeps to itself.
+    pub(super) fn elsewhere(&mut self, inner: impl FnOnce(&mut Self)) {
+        let bound = std::mem::take(&mut self.bound);
+        self.aside(inner);
+        self.bound = bound;
     }
 
     pub(super) fn is_assigned(&self, name: &str) -> bool {
@@ -300,17 +334,27 @@ impl<'s> Walk<'s> {
                 }
             }
         }
-        self.bound.truncate(known);
+        for (name, _) in self.bound.drain(known..) {
+            self.used.retain(|used| *used != name);
+        }
     }
 
     /// The value of a loop's variable, where one shape stands for all of them.
     fn bind(&mut self, name: Option<String>, values: &[Word]) {
         let Some(name) = name else { return };
-        self.judge_name(&name);
+        self.judge_loop(&name);
+        if self.bound(&name).is_some() {
+            // A loop within a loop of the same name.
+            self.sets(&name);
+        }
+        // A name that begins otherwise may be one that the shell sets itself.
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+            return;
+        }
         match values {
             [one] if one.is_files() => self.bound.push((name, one.clone())),
             _ if values.iter().all(|value| value.text().is_some_and(is_number)) => {
-                self.bound.push((name, Word::Text("0".to_owned())));
+                self.bound.push((name, Word::unknown()));
             }
             _ => {}
         }

@@ -73,11 +73,30 @@ fn gap(node: Node<'_>, text: &str, depth: usize) -> Option<&'static str> {
     let mut cursor = node.walk();
     let mut at = node.start_byte();
     let mut parts = 0_usize;
+    // Where a new line ends the command, but for what stands open before it.
+    let one_line = matches!(
+        node.kind(),
+        "command"
+            | "redirected_statement"
+            | "pipeline"
+            | "test_command"
+            | "negated_command"
+            | "declaration_command"
+            | "unset_command"
+            | "variable_assignments"
+    );
+    let mut is_open = false;
     for part in node.children(&mut cursor) {
         parts += 1;
-        if !own_text && !text.get(at..part.start_byte()).is_none_or(is_blank) {
+        let between = text.get(at..part.start_byte());
+        if !own_text && !between.is_none_or(is_blank) {
             return Some("some characters of the command have no place in its reading");
         }
+        if one_line && !is_open && between.is_some_and(|gap| gap.replace("\\\n", "").contains('\n'))
+        {
+            return Some("a new line stands within a command");
+        }
+        is_open = matches!(part.kind(), "|" | "|&");
         at = at.max(part.end_byte());
         if let Some(why) = gap(part, text, depth + 1) {
             return Some(why);

@@ -226,7 +226,7 @@ impl Walk<'_> {
             };
             safe && !raw(src, part).contains('@')
         });
-        if !harmless {
+        if !harmless || !is_plain_value(whole, start(src, node), node) {
             self.script.unread(format!("the expansion {whole:?} is not understood"));
         }
         self.anything(src, node);
@@ -236,8 +236,12 @@ impl Walk<'_> {
     /// The value of a variable, as far as it is known.
     fn value(&mut self, name: &str, quoted: bool, out: &mut Vec<Piece>) {
         match (name, self.bound(name)) {
-            (_, Some(word)) if quoted || word.text().is_some_and(is_single) => {
-                out.extend(word.pieces());
+            (_, Some(word))
+                if quoted || word.text().is_some_and(is_single) || *word == Word::unknown() =>
+            {
+                let pieces = word.pieces();
+                self.used(name);
+                out.extend(pieces);
             }
             // The folder that it names is asked about where a folder is needed.
             ("HOME", None) if out.is_empty() && !self.is_assigned("HOME") => {
@@ -255,6 +259,37 @@ impl Walk<'_> {
             self.script.unread("arithmetic with names may run what they hold");
         }
         self.anything(src, node);
+    }
+}
+
+/// Whether an expansion holds only characters that mean themselves, besides substitutions that the walk
+/// enters. The grammar takes patterns and quotes in it for plain text, and a shell does not.
+fn is_plain_value(whole: &str, begin: usize, node: Node<'_>) -> bool {
+    let mut entered = Vec::new();
+    substitutions(node, &mut entered);
+    let inside = whole.char_indices().skip(2).take(whole.chars().count().saturating_sub(3));
+    let outside = |at: usize| !entered.iter().any(|range| range.contains(&(begin + at)));
+    inside.filter(|(at, _)| outside(*at)).all(|(at, c)| {
+        let next = whole.get(at + 1..).and_then(|rest| rest.chars().next());
+        match c {
+            '$' => next.is_some_and(|next| next.is_ascii_alphanumeric() || next == '_'),
+            c => {
+                c.is_alphanumeric()
+                    || matches!(c, ' ' | '_' | '-' | '.' | '/' | '*' | '?' | ',' | ':' | '=' | '+')
+                    || matches!(c, '#' | '%' | '^' | '~')
+            }
+        }
+    })
+}
+
+/// Where the substitutions of a node are that are walked as such.
+fn substitutions(node: Node<'_>, out: &mut Vec<std::ops::Range<usize>>) {
+    for part in children(node) {
+        match part.kind() {
+            "command_substitution" => out.push(part.byte_range()),
+            "raw_string" | "ansi_c_string" => {}
+            _ => substitutions(part, out),
+        }
     }
 }
 

@@ -186,6 +186,9 @@ impl Walk<'_> {
 
     /// Every later word as the beginning of a command, and every text that could be a script.
     pub(super) fn shadows(&mut self, words: &[Word]) {
+        if words.len() > crate::limits::COMMAND_WORDS {
+            self.script.doubt("it has more words than are looked at as programs");
+        }
         for at in 1..words.len().min(crate::limits::COMMAND_WORDS) {
             let rest = words.get(at..).unwrap_or_default();
             let program = rest.first().and_then(Word::text).map(basename);
@@ -198,6 +201,19 @@ impl Walk<'_> {
             {
                 let text = text.to_owned();
                 self.nested(&text, true);
+            }
+        }
+    }
+
+    /// Every later word of a program of which nothing is known: it may run it.
+    pub(super) fn may_run(&mut self, words: &[Word]) {
+        if words.len() > crate::limits::COMMAND_WORDS {
+            self.script.doubt("it has more words than are looked at as programs");
+        }
+        for at in 1..words.len().min(crate::limits::COMMAND_WORDS) {
+            let rest = words.get(at..).unwrap_or_default();
+            if !rest.first().is_some_and(|word| word.start().starts_with('-')) {
+                self.runs(rest.to_vec(), Cover::Shadow);
             }
         }
     }

@@ -169,6 +169,7 @@ impl Fold {
         if state.opened.is_some() && opened.fork.is_none() {
             return self.cannot("the session is open already");
         }
+        state.inherit_runs(&opened.lineage.raised);
         state.tools = Arc::new(opened.rendered.tools.clone());
         state.opened = Some(Arc::new(opened));
         state.created_at = self.at;

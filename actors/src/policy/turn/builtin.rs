@@ -259,6 +259,7 @@ impl Desk<'_, '_> {
             total: opened.lineage.total,
             accounts: state.accounts(),
             authority: state.authority(),
+            raised: state.raised_tools(self.env.now),
         };
         let creation = Box::new(Creation { rendered: rendered.clone(), lineage });
         Ok(Work::Spawn { creation, agent: args.agent, task: args.task })

@@ -19,8 +19,10 @@ use crate::domain::{
     tool::{Args, ToolSpec},
     usage::{Settlement, Usage},
 };
+use crate::policy::reliability::Record;
 
 mod children;
+mod runs;
 mod standing;
 mod window;
 
@@ -68,6 +70,8 @@ pub struct State {
     pub answered: BTreeMap<ApprovalNo, (Answer, PrincipalId)>,
     /// Whether somebody answered "all".
     pub waived: bool,
+    /// How tools did lately that have failed.
+    pub reliability: BTreeMap<ToolName, Record>,
     /// Model calls whose booking is only a bound, and that bound's model.
     pub unsettled: BTreeMap<ModelCallNo, ModelName>,
     /// Exact usage of all calls.
@@ -304,6 +308,7 @@ impl State {
             always: Vec::new(),
             answered: BTreeMap::new(),
             waived: false,
+            reliability: BTreeMap::new(),
             unsettled: BTreeMap::new(),
             usage: Usage::default(),
             recent: VecDeque::new(),

@@ -13,6 +13,7 @@ mod outside;
 mod play;
 mod recorded;
 mod recovery;
+mod reliability;
 mod room;
 mod told;
 mod tools;

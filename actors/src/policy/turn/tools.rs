@@ -95,12 +95,14 @@ impl Desk<'_, '_> {
             Caller::Model { .. } => turn.and_then(|turn| turn.mode),
         };
         let effect = self.state.tool(&call.name).map_or(EffectClass::Once, |tool| tool.effect);
+        let raised = self.state.raised(&call.name, self.env.now);
         let standing = rules::Standing {
             authority: &self.state.authority(),
             answers: &self.state.answers,
             asks_waived: self.state.waived || turn.is_some_and(|turn| turn.waived),
             mode,
             effect,
+            raised: raised.as_deref(),
         };
         rules::decide(self.env.policy, &standing, &State::request(call))
     }

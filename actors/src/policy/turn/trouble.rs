@@ -73,7 +73,8 @@ impl Desk<'_, '_> {
             let at = after(turn.patience).utc();
             format!("the model asks to wait until {at}, beyond the turn's time: {message}")
         } else {
-            format!("the model call failed {tries} times: {message}")
+            let times = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
+            format!("the model call failed {times}: {message}")
         };
         Next::End { reason }
     }

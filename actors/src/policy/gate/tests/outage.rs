@@ -68,9 +68,10 @@ fn while_it_is_open_one_calls_and_every_failure_doubles_the_pause() {
         let from = desk.now;
         let (probe, _) = desk.until_next().unwrap();
         pauses.push(desk.now.since_ms(from));
-        assert_eq!(desk.next(), Next::Wait { until: None }, "the others wait for the probe");
-        desk.now = desk.now.plus_ms(60_000);
-        assert_eq!(desk.next(), Next::Wait { until: None }, "however long it takes");
+        let until = Some(desk.now.plus_ms(limits::GATE_PROBE_MAX_MS));
+        assert_eq!(desk.next(), Next::Wait { until }, "the others wait for the probe");
+        desk.now = desk.now.plus_ms(limits::GATE_PROBE_MAX_MS - 1);
+        assert_eq!(desk.next(), Next::Wait { until }, "for so long");
         desk.ended(probe, BROKEN);
     }
     for (no, pause) in pauses.iter().enumerate() {
@@ -98,6 +99,36 @@ fn a_probe_that_is_answered_lets_all_in_and_one_that_is_lost_is_followed_by_anot
     let all = std::iter::from_fn(|| desk.until_next()).count();
     assert_eq!(all, 97);
     assert!(desk.now.since_ms(from) <= 2 * limits::GATE_BACK_MS, "they come back in a while");
+}
+
+#[test]
+fn a_probe_of_which_nothing_is_heard_is_followed_by_another_and_each_may_close_it() {
+    for closes in 0..3 {
+        let mut desk = opened();
+        (0..100).for_each(|who| desk.waits(claim(who, 1)));
+        let mut probes = vec![desk.until_next().unwrap().0];
+        for _ in 0..2 {
+            let from = desk.now;
+            probes.push(desk.until_next().unwrap().0);
+            assert_eq!(desk.now.since_ms(from), limits::GATE_PROBE_MAX_MS);
+            assert!(desk.grant().is_none(), "one at a time");
+        }
+        desk.ended(probes[closes], End::Answered);
+        assert_eq!(desk.known.bars(desk.now).breaker, Stage::Closed);
+        let from = desk.now;
+        assert_eq!(std::iter::from_fn(|| desk.until_next()).count(), 97);
+        assert!(desk.now.since_ms(from) <= 2 * limits::GATE_BACK_MS);
+    }
+    // One of them fails: that is the pause from then on, whatever the others do.
+    let mut desk = opened();
+    (0..100).for_each(|who| desk.waits(claim(who, 1)));
+    let (first, _) = desk.until_next().unwrap();
+    let (second, _) = desk.until_next().unwrap();
+    desk.ended(second, BROKEN);
+    let until = Next::Wait { until: Some(desk.now.plus_ms(limits::GATE_PROBE_MS)) };
+    assert_ne!(desk.next(), until, "twice as long as the first");
+    desk.ended(first, End::Answered);
+    assert_eq!(desk.known.bars(desk.now).breaker, Stage::Closed);
 }
 
 #[test]
@@ -170,7 +201,7 @@ fn outage(places: usize, fails: impl Fn(Timestamp, u64) -> Option<End>) -> Outag
         while flying.len() < places
             && let Some((no, claim)) = desk.grant()
         {
-            let probes = desk.known.bars(desk.now).breaker == Stage::Probing;
+            let probes = matches!(desk.known.bars(desk.now).breaker, Stage::Probing { .. });
             sum.calls += 1;
             sum.probes += u64::from(probes);
             sum.again += u64::from(claim.again() && !probes);

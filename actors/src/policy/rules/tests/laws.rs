@@ -141,6 +141,7 @@ impl World {
             asks_waived: self.waived,
             mode: self.mode,
             effect: self.effect,
+            raised: None,
         };
         decide(&policy(&self.layers, desk), &standing, request).decision
     }

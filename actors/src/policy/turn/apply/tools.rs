@@ -137,6 +137,9 @@ impl Fold {
             let actual = Amount { tool_calls, ..Amount::default() };
             booked(state, CallNo::Tool(no), actual, builtin::assigns(&call.name));
         }
+        if started && !builtin::is_builtin(&call.name) {
+            state.note_run(&call.name, outcome, self.at);
+        }
         if let Some(read) = builtin::awaited(state, &call.name, &call.args)
             && matches!(outcome, ToolOutcome::Done { .. })
         {

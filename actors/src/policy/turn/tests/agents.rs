@@ -473,7 +473,7 @@ fn an_assignment_ends_behind_the_agents_below_it() {
             ended(1, 1, "stopped"),
             "
                 + child_finished kid1/1 completed
-                + turn_finished 1 failed: the model call failed 1 times: no
+                + turn_finished 1 failed: the model call failed once: no
                 > settle t1 0 tokens 1 calls
                 > report 1 to boss: failed
                 > tell turn 1 failed

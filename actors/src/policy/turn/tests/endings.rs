@@ -97,7 +97,7 @@ fn a_turn_of_a_person_that_fails_leaves_its_agents_at_work() {
         "
                 + model_call_failed m2 Auth
                 + usage_settled m2 at its bound
-                + turn_finished 1 failed: the model call failed 1 times: no
+                + turn_finished 1 failed: the model call failed once: no
                 > tell turn 1 failed
             ",
     );

@@ -22,6 +22,7 @@ fn lineage() -> Lineage {
         total: 9,
         accounts: Vec::new(),
         authority: Vec::new(),
+        raised: Vec::new(),
     }
 }
 

@@ -125,6 +125,7 @@ impl Play {
             total: agent.limits.total,
             accounts: Vec::new(),
             authority: Vec::new(),
+            raised: Vec::new(),
         };
         opened(agent, lineage)
     }
@@ -141,6 +142,7 @@ impl Play {
             total: 9,
             accounts: vec![Account { session: root, budget }],
             authority: Vec::new(),
+            raised: Vec::new(),
         };
         Self::blank().with(opened(agent, lineage))
     }

@@ -189,7 +189,7 @@ fn a_turn_fails_when_its_retries_are_used_up_or_cannot_help() {
         "
                 + model_call_failed m1 Auth
                 + usage_settled m1 at its bound
-                + turn_finished 1 failed: the model call failed 1 times: no
+                + turn_finished 1 failed: the model call failed once: no
                 > tell turn 1 failed
             ",
     );

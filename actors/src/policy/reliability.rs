@@ -1,0 +1,101 @@
+//! Whether a tool works: how its latest runs went, and until when its calls are asked about because
+//! they failed. The record is folded from the log alone, so it is the same after a crash; time is
+//! that of the frames.
+//!
+//! ```text
+//!              enough of the latest runs failed
+//!   trusted ───────────────────────────────────▶ raised: a person answers each call
+//!      ▲                                           │    ▲
+//!      │ so many in a row worked                   │    │ it fails again while
+//!      ├───────────────────────────────────────────┤    │ the others still count
+//!      │                                           ▼    │
+//!      └───────────────────────────────────── time ran out
+//! ```
+//!
+//! It refuses to judge what never ran, and it raises only: it allows nothing that rules do not.
+
+use std::collections::VecDeque;
+
+use crate::domain::{
+    agent::Reliability,
+    ids::{Timestamp, ToolName},
+    permission::Raised,
+};
+
+/// How one tool did lately. Without failures there is nothing to remember.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// When its latest runs ended and whether they failed, oldest first.
+    runs: VecDeque<(Timestamp, bool)>,
+    /// Runs in a row that worked.
+    good: u32,
+    raise: Option<Raise>,
+}
+
+/// Why it is asked about, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raise {
+    /// So many runs failed.
+    pub failed: u32,
+    /// Of so many.
+    pub of: u32,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+impl Record {
+    /// What a parent knows of a tool when it starts an agent.
+    #[must_use]
+    pub fn inherited(raised: &Raised) -> Self {
+        let Raised { failed, of, until, .. } = *raised;
+        Self { raise: Some(Raise { failed, of, until }), ..Self::default() }
+    }
+
+    /// Another run has ended.
+    pub fn note(&mut self, rules: &Reliability, failed: bool, at: Timestamp) {
+        self.runs.push_back((at, failed));
+        self.good = if failed { 0 } else { self.good.saturating_add(1) };
+        if self.good >= rules.successes.max(1) {
+            *self = Self::default();
+            return;
+        }
+        // Of a clock that was set back the runs of before count as recent.
+        let is_old = |run: &(Timestamp, bool)| at.since_ms(run.0) > rules.window_ms;
+        while self.runs.len() > rules.runs as usize || self.runs.front().is_some_and(is_old) {
+            self.runs.pop_front();
+        }
+        if failed && rules.failures > 0 {
+            let count = |runs: usize| u32::try_from(runs).unwrap_or(u32::MAX);
+            let fails = count(self.runs.iter().filter(|(_, failed)| *failed).count());
+            if fails >= rules.failures {
+                let until = at.plus_ms(rules.raised_ms);
+                self.raise = Some(Raise { failed: fails, of: count(self.runs.len()), until });
+            }
+        }
+    }
+
+    /// Whether it is asked about now.
+    #[must_use]
+    pub fn raised(&self, now: Timestamp) -> Option<&Raise> {
+        self.raise.as_ref().filter(|raise| now < raise.until)
+    }
+
+    /// Whether there is nothing to remember.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Why a call is asked about, for people and for the model.
+#[must_use]
+pub fn words(tool: &ToolName, raise: &Raise, successes: u32) -> String {
+    let Raise { failed, of, until } = raise;
+    let until = until.utc();
+    format!(
+        "{tool} failed {failed} of its last {of} runs, so a person is asked about each call until {until}, or until {successes} in a row have worked"
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! The record of a tool against one that is worked out from the whole history, and its edges.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const RULES: Reliability =
+    Reliability { runs: 6, failures: 5, window_ms: 1_000, raised_ms: 100, successes: 3 };
+
+/// `x` failed, `.` worked; ten milliseconds apart.
+fn played(rules: &Reliability, runs: &str) -> (Record, Timestamp) {
+    let (mut record, mut now) = (Record::default(), Timestamp(0));
+    for run in runs.chars() {
+        now = now.plus_ms(10);
+        record.note(rules, run == 'x', now);
+    }
+    (record, now)
+}
+
+#[test]
+fn enough_failures_among_the_last_runs_raise_it_and_successes_bring_it_back() {
+    for (runs, raised) in [
+        ("xxxx", None),
+        ("xxxxx", Some((5, 5))),
+        ("x.xxxx", Some((5, 6))),
+        ("x.x.xxx", None),
+        ("xxxxx..", Some((5, 5))),
+        ("xxxxx...", None),
+        ("xxxx...x", None),
+        ("xxxxx...xxxx", None),
+        ("..xxxxx", Some((5, 6))),
+    ] {
+        let (record, now) = played(&RULES, runs);
+        let found = record.raised(now).map(|raise| (raise.failed, raise.of));
+        assert_eq!(found, raised, "{runs}");
+    }
+}
+
+#[test]
+fn it_is_over_after_a_while_and_the_next_failure_raises_it_again() {
+    let (mut record, now) = played(&RULES, "xxxxx");
+    let until = now.plus_ms(RULES.raised_ms);
+    assert!(record.raised(Timestamp(until.0 - 1)).is_some());
+    assert!(record.raised(until).is_none());
+    record.note(&RULES, true, until.plus_ms(1));
+    assert!(record.raised(until.plus_ms(2)).is_some(), "the failures of before still count");
+    let later = until.plus_ms(RULES.window_ms + 200);
+    record.note(&RULES, true, later);
+    assert!(record.raised(later).is_none(), "those of long ago do not");
+}
+
+#[test]
+fn with_no_failures_named_nothing_is_ever_raised() {
+    let (record, now) = played(&Reliability { failures: 0, ..RULES }, &"x".repeat(50));
+    assert!(record.raised(now).is_none());
+}
+
+#[test]
+fn it_says_in_words_why_and_until_when() {
+    let (record, now) = played(&RULES, "x.xxxx");
+    let words = words(&"shell".into(), record.raised(now).unwrap(), RULES.successes);
+    assert_eq!(
+        words,
+        "shell failed 5 of its last 6 runs, so a person is asked about each call until 1970-01-01 00:00:00.160, or until 3 in a row have worked"
+    );
+}
+
+fn rules() -> impl Strategy<Value = Reliability> {
+    (1_u32..8, 0_u32..8, 1_u64..200, 1_u64..200, 1_u32..5).prop_map(
+        |(runs, failures, window_ms, raised_ms, successes)| Reliability {
+            runs,
+            failures,
+            window_ms,
+            raised_ms,
+            successes,
+        },
+    )
+}
+
+/// The same worked out anew for each moment, from everything that ever ran.
+fn oracle(rules: &Reliability, history: &[(Timestamp, bool)], now: Timestamp) -> bool {
+    let successes = rules.successes as usize;
+    let cleared = (successes..=history.len())
+        .rev()
+        .find(|end| history[end - successes..*end].iter().all(|(_, failed)| !failed))
+        .unwrap_or(0);
+    let since = &history[cleared..];
+    (0..since.len()).any(|last| {
+        let (at, failed) = since[last];
+        let latest = since[..=last].iter().rev().take(rules.runs as usize);
+        let fails = latest
+            .filter(|(ended, failed)| *failed && at.since_ms(*ended) <= rules.window_ms)
+            .count();
+        rules.failures > 0
+            && failed
+            && fails >= rules.failures as usize
+            && now < at.plus_ms(rules.raised_ms)
+    })
+}
+
+proptest! {
+    #[test]
+    fn it_is_raised_exactly_when_the_whole_history_says_so(
+        rules in rules(),
+        runs in proptest::collection::vec((0_u64..60, proptest::bool::weighted(0.7)), 0..60),
+        later in 0_u64..200,
+    ) {
+        let (mut record, mut now) = (Record::default(), Timestamp(0));
+        let mut history = Vec::new();
+        for (pause, failed) in runs {
+            now = now.plus_ms(pause);
+            record.note(&rules, failed, now);
+            history.push((now, failed));
+            prop_assert_eq!(record.raised(now).is_some(), oracle(&rules, &history, now));
+            prop_assert!(record.runs.len() <= rules.runs as usize, "it keeps no more than it looks at");
+        }
+        let then = now.plus_ms(later);
+        prop_assert_eq!(record.raised(then).is_some(), oracle(&rules, &history, then));
+    }
+}

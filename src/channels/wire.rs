@@ -1,0 +1,138 @@
+//! A question and an answer as JSON, for webhooks and files. An answer names the question and the
+//! digest of the request that it was shown, so that an answer to something else, a server's polite
+//! page, or a copy of yesterday's file is none.
+
+use greenroom_actors::domain::{
+    catalog::ApprovalRow,
+    ids::Timestamp,
+    permission::{Answer, Subject},
+    tool::Args,
+};
+use serde::{Deserialize, Serialize};
+
+use super::NoAnswer;
+
+/// What may be answered, in the words of `greenroom approve`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Once,
+    Turn,
+    Session,
+    Always,
+    All,
+    Edit,
+    No,
+    Never,
+    Comment,
+    Revise,
+}
+
+const WORDS: [Word; 10] = [
+    Word::Once,
+    Word::Turn,
+    Word::Session,
+    Word::Always,
+    Word::All,
+    Word::Edit,
+    Word::No,
+    Word::Never,
+    Word::Comment,
+    Word::Revise,
+];
+
+#[derive(Serialize)]
+struct Question<'a> {
+    kind: &'static str,
+    approval: String,
+    digest: &'a str,
+    agent: &'a str,
+    tenant: &'a str,
+    subject: &'a Subject,
+    reasons: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proposal: Option<&'a str>,
+    /// Milliseconds since 1970.
+    expires_at: Timestamp,
+    answers: [Word; 10],
+}
+
+#[derive(Serialize)]
+struct Closed<'a> {
+    kind: &'static str,
+    approval: String,
+    digest: &'a str,
+    how: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reply {
+    approval: String,
+    digest: String,
+    answer: Word,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    args: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A question.
+pub(super) fn question(row: &ApprovalRow) -> Vec<u8> {
+    pretty(&Question {
+        kind: "approval_requested",
+        approval: row.id.to_string(),
+        digest: &row.ask.digest.0,
+        agent: row.agent.as_str(),
+        tenant: row.tenant.as_str(),
+        subject: &row.ask.subject,
+        reasons: &row.ask.reasons,
+        proposal: row.ask.proposal.as_deref(),
+        expires_at: row.ask.expires_at,
+        answers: WORDS,
+    })
+}
+
+/// That it is closed.
+pub(super) fn closed(row: &ApprovalRow, how: &str) -> Vec<u8> {
+    let (approval, digest) = (row.id.to_string(), row.ask.digest.0.as_str());
+    pretty(&Closed { kind: "approval_closed", approval, digest, how })
+}
+
+fn pretty(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec_pretty(value).expect("texts, numbers and lists of them become JSON")
+}
+
+/// The answer to this question, if these bytes are one.
+pub(super) fn answer(row: &ApprovalRow, bytes: &[u8]) -> Result<Answer, NoAnswer> {
+    let reply: Reply = serde_json::from_slice(bytes)
+        .map_err(|error| NoAnswer::because(format!("it is no answer: {error}")))?;
+    if reply.approval != row.id.to_string() {
+        return Err(NoAnswer::because("it answers another question"));
+    }
+    if reply.digest != row.ask.digest.0 {
+        return Err(NoAnswer::because("its digest is that of another request"));
+    }
+    let Reply { answer: word, text, args, .. } = reply;
+    let lacks = |what: &str| NoAnswer::because(format!("this answer needs {what:?}"));
+    let plain = |answer: Answer| match (&text, &args) {
+        (None, None) => Ok(answer),
+        (Some(_), _) => Err(NoAnswer::because("\"text\" belongs to comment and revise alone")),
+        (_, Some(_)) => Err(NoAnswer::because("\"args\" belong to edit alone")),
+    };
+    match word {
+        Word::Once => plain(Answer::Once),
+        Word::Turn => plain(Answer::Turn),
+        Word::Session => plain(Answer::Session),
+        Word::Always => plain(Answer::Always),
+        Word::All => plain(Answer::All),
+        Word::No => plain(Answer::Reject),
+        Word::Never => plain(Answer::Never),
+        Word::Edit => {
+            let args = args.ok_or_else(|| lacks("args"))?;
+            Ok(Answer::Edit { args: Args(serde_json::Value::Object(args).to_string()) })
+        }
+        Word::Comment => Ok(Answer::Comment { text: text.ok_or_else(|| lacks("text"))? }),
+        Word::Revise => Ok(Answer::Revise { feedback: text.ok_or_else(|| lacks("text"))? }),
+    }
+}
