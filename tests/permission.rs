@@ -59,6 +59,7 @@ fn below(policy: &Policy, line: &[Authority], mode: Option<Mode>, command: &str)
         asks_waived: false,
         mode,
         effect: EffectClass::Once,
+        raised: None,
     };
     decide(policy, &standing, &request).decision
 }

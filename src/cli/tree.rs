@@ -81,14 +81,15 @@ pub(super) fn shown<'a>(
     })
 }
 
-/// Says at each root what holds the processes of tools, as the runtime that started last did.
+/// Says at each root what holds the processes of tools: what held them in the last runtime that
+/// started any. One that only wrote an answer down starts none.
 pub(super) async fn held(reading: &Reading, trees: &mut [Shown]) -> Result<(), CallError> {
     let mut custody = None;
     // A house log that cannot be read is the doctor's to tell.
     let events = reading.house().await.or_else(|error| damage(error).map(|_why| Vec::new()))?;
     for event in events {
-        if let HouseEvent::Booted { custody: held, .. } = event {
-            custody = held;
+        if let HouseEvent::Booted { custody: Some(held), .. } = event {
+            custody = Some(held);
         }
     }
     trees.iter_mut().for_each(|tree| tree.custody.clone_from(&custody));

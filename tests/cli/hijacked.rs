@@ -64,6 +64,7 @@ struct World {
 /// Everything that is tried. `PORT` is the sink's, `OUT` the folder outside.
 const TRIES: &str = r#"
 agent villain
+    call write_file {"path": "inside.txt", "content": "allowed"}
     call exec {"argv": ["sh", "-c", "env; cat /proc/1/environ /proc/self/environ; cat OUT/secret.txt"]}
     call exec {"argv": ["cp", "OUT/secret.txt", "stolen.txt"]}
     call exec {"argv": ["touch", "OUT/by-exec"]}
@@ -270,8 +271,8 @@ fn under_an_everyday_policy_nothing_leaves_but_the_search_that_is_allowed() {
     world.outside_is_untouched(1);
     world.files_hold_nothing();
     every_tool_was_tried(&world);
-    // What the accomplice may do is cut with what the villain may: a file in the workspace, no shell.
-    assert!(world.at("ws/inside-by-accomplice").exists());
+    // What is allowed did happen; no later write, for a tool that failed so often is asked about.
+    assert!(world.at("ws/inside.txt").exists());
 }
 
 #[test]
