@@ -8,6 +8,7 @@
 mod agents;
 mod approvals;
 mod budgets;
+mod custody;
 mod models;
 mod permissions;
 mod providers;
@@ -61,6 +62,8 @@ pub struct AgentsFile {
     pub services: BTreeMap<String, String>,
     /// How questions reach somebody.
     pub approvals: Approvals,
+    /// Layers of the sandbox without which no tool starts a process.
+    pub custody: Vec<String>,
 }
 
 /// A tool that touches nothing and always gives the same answer: for trials, as a script is.
@@ -88,7 +91,7 @@ impl std::fmt::Debug for World<'_> {
     }
 }
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "agents",
     "models",
     "providers",
@@ -97,6 +100,7 @@ const KEYS: [&str; 9] = [
     "budgets",
     "permissions",
     "approvals",
+    "custody",
     "services",
 ];
 
@@ -125,6 +129,7 @@ impl AgentsFile {
         let budgets = budgets::named(all);
         self.services = tools::services(all);
         self.approvals = approvals::read(all);
+        self.custody = custody::read(all);
         let drafts =
             agents::read(all, &agents::Parts { models: &models, tools: &tools, budgets }, world);
         self.lead = team::check(all, &drafts, &models);

@@ -64,6 +64,8 @@ pub struct Config {
     pub tools: Vec<Arc<dyn Tool>>,
     /// Where their commands run: with it they may have `exec` and `shell`.
     pub workspace: Option<PathBuf>,
+    /// Layers of custody, by name, without which they have neither.
+    pub custody: Vec<String>,
     /// What models cost.
     pub prices: PriceBook,
     /// What the host offers to its tools.
@@ -94,6 +96,7 @@ impl Config {
             agents: Vec::new(),
             tools: Vec::new(),
             workspace: None,
+            custody: Vec::new(),
             prices: PriceBook::default(),
             services: Services::default(),
             approvals: Approvals::default(),
@@ -170,6 +173,12 @@ pub enum AppError {
     #[cfg(target_os = "linux")]
     #[error(transparent)]
     Custody(#[from] crate::tools::custody::NoCustody),
+    /// A layer that nobody has heard of.
+    #[error("no layer of custody is called {name:?}: there are {}", crate::tools::LAYERS.join(", "))]
+    NoSuchLayer {
+        /// What was required.
+        name: String,
+    },
     /// Who is to hold its tools' processes.
     #[cfg(not(target_os = "linux"))]
     #[error("hold processes of tools: that is done on Linux only")]
@@ -209,6 +218,7 @@ impl App {
             agents,
             mut tools,
             workspace,
+            custody,
             prices,
             services,
             approvals,
@@ -220,7 +230,7 @@ impl App {
         let mut approvals = if options.dark { Approvals::default() } else { approvals };
         approvals.away_from.extend(workspace.clone());
         // First of all: its host is a copy of this process, which is small now.
-        let holder = workspace.as_ref().map(|_| hands::hold()).transpose()?;
+        let holder = workspace.as_ref().map(|_| hands::hold(&custody)).transpose()?;
         options.custody = holder.as_ref().map(hands::Holder::level);
         let scrub = secrets.clone();
         options.scrub = Scrub::new(move |text| match scrub.clean(text) {

@@ -23,6 +23,21 @@ mod scripts;
 mod shell;
 pub mod web;
 
+/// The layers of custody by name, for whoever requires some, on whatever machine that is written.
+pub const LAYERS: [&str; 11] = [
+    "users",
+    "processes",
+    "mounts",
+    "proc",
+    "network",
+    "ipc",
+    "privileges",
+    "limits",
+    "count",
+    "files",
+    "calls",
+];
+
 #[cfg(target_os = "linux")]
 pub use self::{command::Bench, exec::Exec, shell::Shell};
 pub(crate) use self::{fetch::Fetch, web::WebSearch};

@@ -14,6 +14,7 @@ use greenroom_actors::domain::{
 use super::*;
 
 mod approvals;
+mod custody;
 mod fallback;
 mod search;
 mod vendors;

@@ -127,6 +127,7 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     for (name, value) in file.services {
         config.services = config.services.with(&name, value)?;
     }
+    config.custody = file.custody;
     config.approvals = Approvals::of(file.approvals, environment, folder(agents));
     config.approvals.away_from.extend(works_here.then(|| PathBuf::from(".")));
     // Where it is started from, as for any program that works on files.

@@ -59,9 +59,14 @@ pub(super) struct Around<'a> {
 
 /// Starts custody. It is a copy of this process, which is small as long as nothing else has started.
 #[cfg(target_os = "linux")]
-pub(super) fn hold() -> Result<Holder, AppError> {
-    use crate::tools::custody::{Custody, Options};
-    Ok(Holder(Custody::start(Options::default())?))
+pub(super) fn hold(required: &[String]) -> Result<Holder, AppError> {
+    use crate::tools::custody::{Custody, Layer, Options};
+    let layer = |name: &String| {
+        let known = Layer::ALL.into_iter().find(|layer| layer.word() == name);
+        known.ok_or_else(|| AppError::NoSuchLayer { name: name.clone() })
+    };
+    let require = required.iter().map(layer).collect::<Result<_, _>>()?;
+    Ok(Holder(Custody::start(Options { require, ..Options::default() })?))
 }
 
 /// The tools themselves.
@@ -91,7 +96,7 @@ pub(super) fn hands(
 
 /// Processes are held on Linux only, and none is started that is not.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn hold() -> Result<Holder, AppError> {
+pub(super) fn hold(_required: &[String]) -> Result<Holder, AppError> {
     Err(AppError::Custody)
 }
 

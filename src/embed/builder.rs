@@ -135,6 +135,15 @@ impl Builder {
         self
     }
 
+    /// Layers of custody without which nothing is started: `users`, `processes`, `mounts`, `proc`,
+    /// `network`, `ipc`, `privileges`, `limits`, `count`, `files`, `calls`. Whoever starts the runtime
+    /// where one of them cannot be had is refused, with the reason.
+    #[must_use]
+    pub fn require_custody<'a>(mut self, layers: impl IntoIterator<Item = &'a str>) -> Self {
+        self.config.custody.extend(layers.into_iter().map(str::to_owned));
+        self
+    }
+
     /// An agent that can be opened by name and spawned by others.
     #[must_use]
     pub fn agent(mut self, agent: AgentSpec) -> Self {

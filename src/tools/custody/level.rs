@@ -176,3 +176,14 @@ impl fmt::Display for Level {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Layer;
+    use crate::tools::LAYERS;
+
+    #[test]
+    fn the_names_that_may_be_required_are_those_of_the_layers() {
+        assert_eq!(Layer::ALL.map(Layer::word), LAYERS);
+    }
+}
