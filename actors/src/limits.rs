@@ -349,11 +349,15 @@ pub const CALL_OVERHEAD_BYTES: usize = 448;
 /// The same of a call that is refused for being one too many.
 pub const REFUSED_OVERHEAD_BYTES: usize = 240;
 /// Bytes of a shell command that rules look at; a longer one is never allowed by a rule. Commands
-/// that people write are below 2 KiB; the cost of a look grows with its square.
-pub const COMMAND_BYTES: usize = 8 * 1024;
+/// that people write are below 2 KiB; the cost of a look grows with its square, and the worst texts of
+/// this size take some 50 ms.
+pub const COMMAND_BYTES: usize = 6 * 1024;
 /// Steps of the parser, by the hundred, that one command may take: a command of `COMMAND_BYTES` takes
 /// some 300 of them where the grammar reads it at once, and ten times that where it has to try.
 pub const PARSE_STEPS: u32 = 3_000;
+/// Pipes, and brackets of tests, in one command: the parser's tree of more is slow to walk, for its rows
+/// are chains. People write five.
+pub const COMMAND_PIPES: usize = 256;
 /// Here-documents in one command: the grammar's scanner holds their ends in a kilobyte.
 pub const HERE_DOCUMENTS: usize = 8;
 /// How deep the tree of a command is compared with its text: some four nodes for each of the levels
@@ -373,6 +377,8 @@ pub const SCRIPT_FOLDERS: usize = 8;
 pub const SCRIPT_FILES: usize = 16;
 /// Bytes of such a file: 16 MiB are hashed in 40 ms, and what people write is a thousandth of it.
 pub const SCRIPT_FILE_BYTES: u64 = 16 << 20;
+/// Wildcards of one word whose folders are looked at; people write two.
+pub const WORD_WILDS: usize = 16;
 /// Words of one part of a command that may begin another one.
 pub const COMMAND_WORDS: usize = 64;
 

@@ -24,6 +24,7 @@ mod files;
 mod find;
 #[cfg(feature = "testing")]
 mod foretell;
+mod loops;
 mod options;
 mod programs;
 mod runs;

@@ -22,11 +22,11 @@ pub(super) struct Walk<'s> {
     /// Where the next statement may be.
     pub(super) folders: Folders,
     /// Variables of loops whose values are known.
-    bound: Vec<(String, Word)>,
+    pub(super) bound: Vec<(String, Word)>,
     /// Names that are given a value anywhere.
-    assigned: Vec<String>,
+    pub(super) assigned: Vec<String>,
     /// Names of loops whose value was taken for known.
-    used: Vec<String>,
+    pub(super) used: Vec<String>,
     /// How deep this is in texts within texts and statements within statements.
     depth: usize,
 }
@@ -43,7 +43,7 @@ impl Ends {
         Self { well: folders.clone(), badly: folders.clone() }
     }
 
-    fn joined(self) -> Folders {
+    pub(super) fn joined(self) -> Folders {
         self.well.or(self.badly)
     }
 }
@@ -109,40 +109,6 @@ impl<'s> Walk<'s> {
             inner(self);
             self.depth -= 1;
         }
-    }
-
-    pub(super) fn bound(&self, name: &str) -> Option<&Word> {
-        let known = self.bound.iter().rev().find(|(bound, _)| bound == name);
-        known.map(|(_, word)| word).filter(|_| !self.is_assigned(name))
-    }
-
-    /// A loop's variable was read as what the loop gives it.
-    pub(super) fn used(&mut self, name: &str) {
-        if !self.used.iter().any(|used| used == name) {
-            self.used.push(name.to_owned());
-        }
-    }
-
-    /// A name is given a value. In a text within the text that may come after the name was read as
-    /// another, so it is said then.
-    pub(super) fn sets(&mut self, name: &str) {
-        if self.used.iter().any(|used| used == name) {
-            self.script.unread(format!("the loop's variable {name} is set elsewhere as well"));
-        }
-        if !self.is_assigned(name) {
-            self.assigned.push(name.to_owned());
-        }
-    }
-
-    /// Another shell, which has none of the variables that this one keeps to itself.
-    pub(super) fn elsewhere(&mut self, inner: impl FnOnce(&mut Self)) {
-        let bound = std::mem::take(&mut self.bound);
-        self.aside(inner);
-        self.bound = bound;
-    }
-
-    pub(super) fn is_assigned(&self, name: &str) -> bool {
-        self.assigned.iter().any(|assigned| assigned == name)
     }
 
     /// Statements one after another.
@@ -305,71 +271,6 @@ impl<'s> Walk<'s> {
         Ends::both(&after.or(self.folders.clone()))
     }
 
-    /// `while`, `until`, `for`. A folder that changes with each round is not followed.
-    fn repeated(&mut self, src: &str, node: Node<'_>) -> Ends {
-        let before = self.folders.clone();
-        self.round(src, node);
-        if self.folders != before {
-            self.folders = Folders::lost();
-            self.round(src, node);
-            self.folders = Folders::lost();
-        }
-        Ends::both(&self.folders)
-    }
-
-    fn round(&mut self, src: &str, node: Node<'_>) {
-        let mut values = Vec::new();
-        let mut name = None;
-        let known = self.bound.len();
-        for (at, part) in children(node).into_iter().enumerate() {
-            let kind = part.kind();
-            let is_value =
-                u32::try_from(at).is_ok_and(|at| node.field_name_for_child(at) == Some("value"));
-            match kind {
-                "select" => self.script.unread("select is not understood"),
-                "while" | "until" | "for" | "in" | ";" | "\n" | "&" | ";;" | "comment" => {}
-                "variable_name" => name = Some(raw(src, part).to_owned()),
-                _ if is_value => {
-                    let word = self.word(src, part);
-                    values.push(word);
-                }
-                "do_group" => {
-                    self.bind(name.take(), &values);
-                    let ends = self.statement(src, part);
-                    self.folders = ends.joined();
-                }
-                _ => {
-                    let ends = self.statement(src, part);
-                    self.folders = ends.joined();
-                }
-            }
-        }
-        for (name, _) in self.bound.drain(known..) {
-            self.used.retain(|used| *used != name);
-        }
-    }
-
-    /// The value of a loop's variable, where one shape stands for all of them.
-    fn bind(&mut self, name: Option<String>, values: &[Word]) {
-        let Some(name) = name else { return };
-        self.judge_loop(&name);
-        if self.bound(&name).is_some() {
-            // A loop within a loop of the same name.
-            self.sets(&name);
-        }
-        // A name that begins otherwise may be one that the shell sets itself.
-        if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-            return;
-        }
-        match values {
-            [one] if one.is_files() => self.bound.push((name, one.clone())),
-            _ if values.iter().all(|value| value.text().is_some_and(is_number)) => {
-                self.bound.push((name, Word::unknown()));
-            }
-            _ => {}
-        }
-    }
-
     /// Searches a node that is not understood for what it runs.
     pub(super) fn anything(&mut self, src: &str, node: Node<'_>) {
         for part in children(node) {
@@ -458,10 +359,6 @@ impl<'s> Walk<'s> {
 
 fn spoken(kind: &str) -> String {
     kind.replace('_', " ")
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
 }
 
 /// The part of a text that is analysed, and whether there is more.

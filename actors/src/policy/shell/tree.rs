@@ -27,7 +27,8 @@ fn fresh() -> Option<Parser> {
 /// The tree of a text; `None` when it takes longer than a command may take. The work is counted in
 /// steps and not in time, so that the same text always has the same answer.
 pub(super) fn parse(text: &str) -> Option<Tree> {
-    if text.matches("<<").count() > limits::HERE_DOCUMENTS {
+    let chained = |token| text.matches(token).count() > limits::COMMAND_PIPES;
+    if text.matches("<<").count() > limits::HERE_DOCUMENTS || chained("|") || chained("[[") {
         return None;
     }
     let bytes: Vec<u8> = text.bytes().map(|b| if is_plain_byte(b) { b } else { b'x' }).collect();

@@ -134,7 +134,7 @@ impl Word {
             }
             Self::Text(".".to_owned())
         };
-        (0..pieces.len()).filter(wild).map(above).collect()
+        (0..pieces.len()).filter(wild).map(above).take(crate::limits::WORD_WILDS + 1).collect()
     }
 
     /// Whether it may turn out as several words, or none.

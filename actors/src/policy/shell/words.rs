@@ -4,6 +4,8 @@
 
 use tree_sitter::Node;
 
+use crate::limits;
+
 use super::{
     Access, Piece, Word,
     statements::{Walk, children},
@@ -30,7 +32,11 @@ impl Walk<'_> {
             pieces.push(Piece::Split);
         }
         let word = Word::of(pieces);
-        for folder in word.listed() {
+        let listed = word.listed();
+        if listed.len() > limits::WORD_WILDS {
+            self.script.unread("a word has more wildcards than are looked at");
+        }
+        for folder in listed.into_iter().take(limits::WORD_WILDS) {
             if !folder.is_files() {
                 self.script.doubt("which folder is looked through is known only when it runs");
             }

@@ -215,6 +215,7 @@ impl Walk<'_> {
         }
         for at in 1..words.len().min(crate::limits::COMMAND_WORDS) {
             let rest = words.get(at..).unwrap_or_default();
+            let rest = rest.get(..crate::limits::COMMAND_WORDS).unwrap_or(rest);
             if !rest.first().is_some_and(|word| word.start().starts_with('-')) {
                 self.runs(rest.to_vec(), Cover::Shadow);
             }

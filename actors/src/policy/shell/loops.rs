@@ -1,0 +1,116 @@
+//! Loops and the variables that they give values to: what such a name stands for is known only where
+//! nothing else sets it, in this text or in one that it holds.
+
+use tree_sitter::Node;
+
+use super::{
+    Word,
+    files::Folders,
+    statements::{Ends, Walk, children},
+    words::raw,
+};
+
+impl Walk<'_> {
+    pub(super) fn bound(&self, name: &str) -> Option<&Word> {
+        let known = self.bound.iter().rev().find(|(bound, _)| bound == name);
+        known.map(|(_, word)| word).filter(|_| !self.is_assigned(name))
+    }
+
+    /// A loop's variable was read as what the loop gives it.
+    pub(super) fn used(&mut self, name: &str) {
+        if !self.used.iter().any(|used| used == name) {
+            self.used.push(name.to_owned());
+        }
+    }
+
+    /// A name is given a value. In a text within the text that may come after the name was read as
+    /// another, so it is said then.
+    pub(super) fn sets(&mut self, name: &str) {
+        if self.used.iter().any(|used| used == name) {
+            self.script.unread(format!("the loop's variable {name} is set elsewhere as well"));
+        }
+        if !self.is_assigned(name) {
+            self.assigned.push(name.to_owned());
+        }
+    }
+
+    /// Another shell, which has none of the variables that this one keeps to itself.
+    pub(super) fn elsewhere(&mut self, inner: impl FnOnce(&mut Self)) {
+        let bound = std::mem::take(&mut self.bound);
+        self.aside(inner);
+        self.bound = bound;
+    }
+
+    pub(super) fn is_assigned(&self, name: &str) -> bool {
+        self.assigned.iter().any(|assigned| assigned == name)
+    }
+
+    /// `while`, `until`, `for`. A folder that changes with each round is not followed.
+    pub(super) fn repeated(&mut self, src: &str, node: Node<'_>) -> Ends {
+        let before = self.folders.clone();
+        self.round(src, node);
+        if self.folders != before {
+            self.folders = Folders::lost();
+            self.round(src, node);
+            self.folders = Folders::lost();
+        }
+        Ends::both(&self.folders)
+    }
+
+    fn round(&mut self, src: &str, node: Node<'_>) {
+        let mut values = Vec::new();
+        let mut name = None;
+        let known = self.bound.len();
+        for (at, part) in children(node).into_iter().enumerate() {
+            let kind = part.kind();
+            let is_value =
+                u32::try_from(at).is_ok_and(|at| node.field_name_for_child(at) == Some("value"));
+            match kind {
+                "select" => self.script.unread("select is not understood"),
+                "while" | "until" | "for" | "in" | ";" | "\n" | "&" | ";;" | "comment" => {}
+                "variable_name" => name = Some(raw(src, part).to_owned()),
+                _ if is_value => {
+                    let word = self.word(src, part);
+                    values.push(word);
+                }
+                "do_group" => {
+                    self.bind(name.take(), &values);
+                    let ends = self.statement(src, part);
+                    self.folders = ends.joined();
+                }
+                _ => {
+                    let ends = self.statement(src, part);
+                    self.folders = ends.joined();
+                }
+            }
+        }
+        for (name, _) in self.bound.drain(known..) {
+            self.used.retain(|used| *used != name);
+        }
+    }
+
+    /// The value of a loop's variable, where one shape stands for all of them.
+    fn bind(&mut self, name: Option<String>, values: &[Word]) {
+        let Some(name) = name else { return };
+        self.judge_loop(&name);
+        if self.bound(&name).is_some() {
+            // A loop within a loop of the same name.
+            self.sets(&name);
+        }
+        // A name that begins otherwise may be one that the shell sets itself.
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+            return;
+        }
+        match values {
+            [one] if one.is_files() => self.bound.push((name, one.clone())),
+            _ if values.iter().all(|value| value.text().is_some_and(is_number)) => {
+                self.bound.push((name, Word::unknown()));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit())
+}
