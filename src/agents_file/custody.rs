@@ -17,7 +17,7 @@ pub(super) fn read(all: &Section<'_, '_>) -> Vec<String> {
         } else {
             let what = format!("no layer of custody is called {:?}", name.value);
             let meant = near(&name.value, LAYERS);
-            table.sheet.note_near(name.span, what, format!("one of {}", listed(LAYERS)), meant);
+            table.sheet.note_near(name.span, what, listed(LAYERS), meant);
         }
     }
     required

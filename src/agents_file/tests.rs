@@ -279,7 +279,7 @@ instructions = "x"
         r#"
 f.toml:1:2: unknown key "agent"
   1 | [agent.a]
-    |  ^^^^^ expected one of "agents", "models", "providers", "registry", "tools", "budgets", "permissions", "approvals", "services"
+    |  ^^^^^ expected one of "agents", "models", "providers", "registry", "tools", "budgets", "permissions", "approvals", "custody", "services"
     = did you mean "agents"?
 "#,
     );
