@@ -17,8 +17,8 @@ use std::{
 use greenroom::config::PolicyFile;
 use greenroom_actors::{
     domain::{
-        permission::{Decision, Request, RuleSet},
-        tool::{Args, EffectClass},
+        permission::{Decision, Request},
+        tool::Args,
     },
     runtime::{Desk, Layers, Places, Policy, Standing, decide},
 };
@@ -45,14 +45,7 @@ fn main() {
         text.chars().all(|c| c.is_ascii_alphanumeric() || " _-./:,@%+=".contains(c))
     };
     let (simple, other): (Vec<&Request>, Vec<&Request>) = requests.iter().partition(plain);
-    let standing = Standing {
-        authority: &[],
-        answers: &RuleSet::default(),
-        asks_waived: false,
-        mode: None,
-        effect: EffectClass::Once,
-        raised: None,
-    };
+    let standing = Standing::new(&[]);
     let mut allowed = 0;
     let mut judge = |requests: &[&Request]| {
         measure(rounds, requests.len(), || {

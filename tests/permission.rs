@@ -6,8 +6,8 @@
 use greenroom::config::PolicyFile;
 use greenroom_actors::{
     domain::{
-        permission::{Authority, Decision, Mode, Request, RulePattern, RuleSet, Verdict},
-        tool::{Args, EffectClass},
+        permission::{Authority, Decision, Mode, Request, RulePattern, Verdict},
+        tool::Args,
     },
     runtime::{Desk, Layers, Places, Policy, Standing, decide},
 };
@@ -38,14 +38,7 @@ fn verdict(policy: &Policy, command: &str) -> Verdict {
 }
 
 fn judged_of(policy: &Policy, request: &Request) -> Verdict {
-    let standing = Standing {
-        authority: &[],
-        answers: &RuleSet::default(),
-        asks_waived: false,
-        mode: None,
-        effect: EffectClass::Once,
-        raised: None,
-    };
+    let standing = Standing::new(&[]);
     decide(policy, &standing, request)
 }
 
@@ -53,14 +46,7 @@ fn judged_of(policy: &Policy, request: &Request) -> Verdict {
 fn below(policy: &Policy, line: &[Authority], mode: Option<Mode>, command: &str) -> Decision {
     let args = Args(serde_json::json!({ "command": command }).to_string());
     let request = Request { tool: "shell".into(), args, cwd: Some("/ws".to_owned()) };
-    let standing = Standing {
-        authority: line,
-        answers: &RuleSet::default(),
-        asks_waived: false,
-        mode,
-        effect: EffectClass::Once,
-        raised: None,
-    };
+    let standing = Standing { mode, ..Standing::new(line) };
     decide(policy, &standing, &request).decision
 }
 

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use greenroom_actors::{
     domain::{
         permission::{Decision, Request, Verdict},
-        tool::{Args as ToolArgs, EffectClass},
+        tool::Args as ToolArgs,
     },
     runtime::{Desk, Layers, Places, Policy, RuleError, Standing, decide},
 };
@@ -101,14 +101,7 @@ impl Court<'_> {
 
 /// What rules say about a request of nobody in particular.
 fn judged(policy: &Policy, request: &Request) -> Verdict {
-    let standing = Standing {
-        authority: &[],
-        answers: &greenroom_actors::domain::permission::RuleSet::default(),
-        asks_waived: false,
-        mode: None,
-        effect: EffectClass::Once,
-        raised: None,
-    };
+    let standing = Standing::new(&[]);
     decide(policy, &standing, request)
 }
 

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use greenroom::config::PolicyFile;
 use greenroom_actors::{
     domain::{
-        permission::{Decision, Request, RulePattern, RuleSet},
-        tool::{Args, EffectClass},
+        permission::{Decision, Request, RulePattern},
+        tool::Args,
     },
     policy::foresight::foretell,
     runtime::{Desk, Layers, Places, Policy, Standing, decide},
@@ -39,13 +39,7 @@ fn policy(file: &PolicyFile) -> Policy {
 }
 
 fn decision(policy: &Policy, command: &str) -> Decision {
-    let standing = Standing {
-        authority: &[],
-        answers: &RuleSet::default(),
-        asks_waived: false,
-        mode: None,
-        effect: EffectClass::Once,
-    };
+    let standing = Standing::new(&[]);
     let args = Args(serde_json::json!({ "command": command }).to_string());
     decide(policy, &standing, &Request { tool: "shell".into(), args, cwd: Some("/ws".to_owned()) })
         .decision

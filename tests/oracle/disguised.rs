@@ -6,8 +6,8 @@ use std::{io, path::Path};
 use greenroom::config::PolicyFile;
 use greenroom_actors::{
     domain::{
-        permission::{Request, RuleSet, Verdict},
-        tool::{Args, EffectClass},
+        permission::{Request, Verdict},
+        tool::Args,
     },
     runtime::{Desk, Layers, Places, Policy, Standing, decide},
 };
@@ -51,13 +51,6 @@ pub(crate) fn run(cases: &Path) -> io::Result<usize> {
 fn verdict(policy: &Policy, command: &str) -> Verdict {
     let args = Args(serde_json::json!({ "command": command }).to_string());
     let request = Request { tool: "shell".into(), args, cwd: Some("/ws".to_owned()) };
-    let standing = Standing {
-        authority: &[],
-        answers: &RuleSet::default(),
-        asks_waived: false,
-        mode: None,
-        effect: EffectClass::Once,
-        raised: None,
-    };
+    let standing = Standing::new(&[]);
     decide(policy, &standing, &request)
 }

@@ -11,8 +11,8 @@ use std::{
 use greenroom::config::PolicyFile;
 use greenroom_actors::{
     domain::{
-        permission::{Decision, Request, RulePattern, RuleSet},
-        tool::{Args, EffectClass},
+        permission::{Decision, Request, RulePattern},
+        tool::Args,
     },
     policy::foresight::{Foreseen, Foretold, How, foretell},
     runtime::{Desk, Layers, Places, Policy, Standing, decide},
@@ -50,14 +50,7 @@ impl Law {
     }
 
     fn decides(&self, tool: &str, args: &serde_json::Value) -> Decision {
-        let standing = Standing {
-            authority: &[],
-            answers: &RuleSet::default(),
-            asks_waived: false,
-            mode: None,
-            effect: EffectClass::Once,
-            raised: None,
-        };
+        let standing = Standing::new(&[]);
         let cwd = Some(self.cwd.clone());
         let request = Request { tool: tool.into(), args: Args(args.to_string()), cwd };
         decide(&self.policy, &standing, &request).decision

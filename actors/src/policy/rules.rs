@@ -110,6 +110,23 @@ pub struct Standing<'a> {
     pub raised: Option<&'a str>,
 }
 
+impl<'a> Standing<'a> {
+    /// One that nobody has answered anything, before a tool of which nothing better is known.
+    #[must_use]
+    pub const fn new(authority: &'a [Authority]) -> Self {
+        const NO_ANSWERS: &RuleSet =
+            &RuleSet { deny: Vec::new(), ask: Vec::new(), allow: Vec::new() };
+        Self {
+            authority,
+            answers: NO_ANSWERS,
+            asks_waived: false,
+            mode: None,
+            effect: EffectClass::Once,
+            raised: None,
+        }
+    }
+}
+
 /// Whether a rule narrows or widens what may run: doubt goes against it in either case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {

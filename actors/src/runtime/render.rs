@@ -5,8 +5,6 @@ use crate::{
     domain::{
         agent::{AgentSpec, ModelChoice, Rendered},
         ids::{AgentName, ToolName},
-        permission::RuleSet,
-        tool::EffectClass,
     },
     limits,
     policy::{
@@ -148,14 +146,7 @@ pub(super) fn render(
         tools.extend(builtin::specs(&agent.routes));
     }
     // A tool that is denied whatever its arguments is not shown to the model at all.
-    let standing = Standing {
-        authority: std::slice::from_ref(&agent.authority),
-        answers: &RuleSet::default(),
-        asks_waived: false,
-        mode: None,
-        effect: EffectClass::Once,
-        raised: None,
-    };
+    let standing = Standing::new(std::slice::from_ref(&agent.authority));
     tools.retain(|tool| !rules::hidden(policy, &standing, &tool.name));
     let rendered = Rendered { agent: agent.clone(), tools };
     let bytes = serde_json::to_vec(&rendered).map_or(usize::MAX, |bytes| bytes.len());

@@ -59,18 +59,8 @@ pub(super) fn user(text: &str) -> Policy {
     policy(&Layers { user: rules(text), ..Layers::default() }, Desk::Staffed)
 }
 
-pub(super) const NO_ANSWERS: &RuleSet =
-    &RuleSet { deny: Vec::new(), ask: Vec::new(), allow: Vec::new() };
-
 pub(super) const fn standing(authority: &[Authority]) -> Standing<'_> {
-    Standing {
-        authority,
-        answers: NO_ANSWERS,
-        asks_waived: false,
-        mode: None,
-        effect: EffectClass::Once,
-        raised: None,
-    }
+    Standing::new(authority)
 }
 
 pub(super) fn link(text: &str, mode: Mode) -> Authority {
