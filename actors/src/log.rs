@@ -8,7 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     domain::{
         catalog::Change,
-        frame::{self, DecodeError, EncodeError, Envelope, LogId, SCHEMA_VERSION, Verifier},
+        frame::{
+            self, DecodeError, EncodeError, Envelope, LogId, SCHEMA_VERSION, StoredFrame, Verifier,
+        },
         ids::{Position, PrincipalId, TenantId, Timestamp, Token},
     },
     limits,
@@ -152,6 +154,45 @@ pub async fn read_all<E: DeserializeOwned>(
     })
     .await?;
     Ok(all)
+}
+
+/// Some frames of a log after a position, decoded: what a reader with a cursor needs, whatever the
+/// log's length. Each is verified against the frame before it, so what is read is one unbroken piece;
+/// that the piece hangs together with the log's start is for whoever owns the log.
+///
+/// # Errors
+/// As `read`.
+pub async fn page<E: DeserializeOwned>(
+    journal: &Arc<dyn Journal>,
+    log: LogId,
+    after: Position,
+    rows: usize,
+) -> Result<Vec<Decoded<E>>, ReadError> {
+    let Some(before) = after.0.checked_sub(1) else {
+        return decoded(Verifier::new(log), journal.read(log, after, rows).await?);
+    };
+    let mut frames = journal.read(log, Position(before), rows.saturating_add(1)).await?;
+    if frames.is_empty() {
+        return Ok(Vec::new());
+    }
+    let held = frames.remove(0);
+    if frames.is_empty() {
+        // It may have been too large to leave room for another.
+        frames = journal.read(log, after, rows).await?;
+    }
+    decoded(Verifier::behind(&held), frames)
+}
+
+fn decoded<E: DeserializeOwned>(
+    mut verifier: Verifier,
+    frames: Vec<StoredFrame>,
+) -> Result<Vec<Decoded<E>>, ReadError> {
+    let mut decoded = Vec::with_capacity(frames.len());
+    for stored in frames {
+        let events = verifier.decode(&stored)?;
+        decoded.push(Decoded { envelope: stored.envelope, events });
+    }
+    Ok(decoded)
 }
 
 /// The first frame of a log, if it has one; reads no other.

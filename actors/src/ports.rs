@@ -8,7 +8,10 @@ use tokio::sync::watch;
 
 pub use crate::domain::model::{ModelEvent, ModelRequest};
 use crate::domain::{
-    catalog::{ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf},
+    catalog::{
+        Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
+        TotalsOf,
+    },
     conversation::BlobRef,
     event::ModelFailure,
     frame::{Chain, Envelope, LogId, StoredFrame},
@@ -117,7 +120,7 @@ pub trait Journal: Send + Sync + 'static {
 /// The read model over all sessions. It follows the journal; no decision reads it before it has
 /// caught up, and its failure stops no append.
 pub trait Catalog: Send + Sync + 'static {
-    /// Lines of sessions, in the order of their ids.
+    /// Lines of sessions, in the order of their ids; the newest first where that is wished.
     fn sessions(
         &self,
         filter: SessionFilter,
@@ -137,6 +140,19 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// Sums of what was booked.
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>>;
+
+    /// Sessions of these trees, in the order of their ids, each with what it spent; at most `rows`.
+    fn accounts(
+        &self,
+        roots: Vec<SessionId>,
+        rows: usize,
+    ) -> BoxFuture<'static, Result<Vec<Account>, JournalError>>;
+
+    /// How many sessions of each agent are in which state.
+    fn census(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> BoxFuture<'static, Result<Vec<Census>, JournalError>>;
 
     /// A session's checkpoints, oldest first.
     fn checkpoints(

@@ -5,6 +5,7 @@ mod acting;
 mod calls;
 mod consult;
 mod images;
+mod looking;
 mod patience;
 mod reading;
 mod release;
@@ -16,7 +17,8 @@ mod strike;
 
 pub use calls::CallError;
 pub use consult::{Consulted, consulted};
-pub use reading::{HouseFigures, Reading, TreeNode};
+pub use looking::HouseFigures;
+pub use reading::{Reading, TreeNode};
 pub use render::RenderError;
 pub use scrub::Scrub;
 pub use start::{Deps, Options, Setup, StartError};

@@ -13,7 +13,9 @@ use greenroom_actors::{
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-pub(super) use queries::{approvals, checkpoints, session, sessions, stale, totals};
+pub(super) use queries::{
+    accounts, approvals, census, checkpoints, session, sessions, stale, totals,
+};
 
 use super::{
     columns::{Json, Whole},

@@ -6,7 +6,8 @@ use futures_util::future::BoxFuture;
 use greenroom_actors::{
     domain::{
         catalog::{
-            ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
+            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
+            TotalsOf,
         },
         conversation::BlobRef,
         frame::{LogId, StoredFrame},
@@ -75,6 +76,21 @@ impl Catalog for Store {
 
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
         Box::pin(self.door.clone().read(move |conn| catalog::totals(conn, &of)))
+    }
+
+    fn accounts(
+        &self,
+        roots: Vec<SessionId>,
+        rows: usize,
+    ) -> BoxFuture<'static, Result<Vec<Account>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::accounts(conn, &roots, rows)))
+    }
+
+    fn census(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> BoxFuture<'static, Result<Vec<Census>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::census(conn, tenant.as_ref())))
     }
 
     fn checkpoints(

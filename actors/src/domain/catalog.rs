@@ -231,6 +231,8 @@ pub enum TotalsOf {
     Model(ModelName),
     /// One agent name.
     Agent(AgentName),
+    /// One tenant.
+    Tenant(TenantId),
 }
 
 /// Which sessions to list.
@@ -250,4 +252,35 @@ pub struct SessionFilter {
     pub after: Option<SessionId>,
     /// At most this many.
     pub rows: usize,
+    /// Roots only; each of those that hold a session for which all the other wishes are true.
+    pub roots: bool,
+    /// Only of this agent.
+    pub agent: Option<AgentName>,
+    /// Only where agent, name, what is waited for or the beginning of the id has this text; the case of
+    /// plain letters does not matter.
+    pub text: Option<String>,
+    /// The newest first; `after` then is the last of the page before, too.
+    pub newest: bool,
+}
+
+/// How many sessions of an agent are in one state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Census {
+    /// Whose agent.
+    pub agent: AgentName,
+    /// In which state.
+    pub status: Status,
+    /// How many.
+    pub sessions: u64,
+    /// How often they were started again with work in hand.
+    pub restarts: u64,
+}
+
+/// A session's line with what it spent itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its line.
+    pub row: SessionRow,
+    /// What it spent, without those below it.
+    pub own: Totals,
 }

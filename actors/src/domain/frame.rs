@@ -274,6 +274,12 @@ impl Verifier {
         Self { log, position: Position(0), chain: Chain::START }
     }
 
+    /// Behind a frame that is taken as it is stored.
+    #[must_use]
+    pub const fn behind(frame: &StoredFrame) -> Self {
+        Self { log: frame.envelope.log, position: frame.envelope.position, chain: frame.chain }
+    }
+
     /// The last frame that passed.
     #[must_use]
     pub const fn position(&self) -> Position {

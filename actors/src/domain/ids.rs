@@ -206,6 +206,15 @@ impl SessionId {
         Self(Uuid::new_v5(&parent.0, format!("child/{}", call.0).as_bytes()))
     }
 
+    /// The session that a caller opens under a key of its own: the same key again is the same session,
+    /// also after a crash that took the first answer.
+    #[must_use]
+    pub fn keyed(tenant: &TenantId, key: &InputKey) -> Self {
+        let (tenant, key) = (tenant.as_str(), key.as_str());
+        let name = format!("opened/{}/{tenant}/{key}", tenant.len());
+        Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
+    }
+
     /// The id of the session in which an agent's model is asked about a question of one below it:
     /// derived, so that it is asked once.
     #[must_use]

@@ -1,15 +1,18 @@
 //! A runtime used on somebody's behalf: every event it causes names the principal.
 
+use std::sync::Arc;
+
 use crate::{
     domain::{
         agent::Rendered,
-        event::{Creation, ForkPoint, Lineage, UserInput},
-        ids::{ApprovalId, InputKey, PrincipalId, SessionId, TenantId},
+        event::{CancelTarget, Creation, ForkPoint, Goal, Lineage, UserInput},
+        ids::{AgentName, ApprovalId, InputKey, Position, PrincipalId, SessionId, TenantId},
         permission::Answer,
     },
     limits,
     policy::turn::{Input, Rejected},
     protocol::session::Request,
+    session::fork_base,
 };
 
 use super::{CallError, Runtime};
@@ -26,8 +29,9 @@ impl Acting<'_> {
         &self,
         rendered: Rendered,
         tenant: TenantId,
+        key: Option<&InputKey>,
     ) -> Result<SessionId, CallError> {
-        let session = self.runtime.inner.clock.new_session();
+        let session = self.fresh(&tenant, key);
         let limits = &rendered.agent.limits;
         let lineage = Lineage {
             root: session,
@@ -61,10 +65,109 @@ impl Acting<'_> {
             })
             .await;
         match opened {
-            // The id is fresh, so whoever opened it was this very call, before its answer was lost.
+            // The id is fresh or that of a key, so whoever opened it was this very call, before its
+            // answer was lost.
             Err(CallError::Rejected(Rejected::Exists)) => Ok(()),
             other => other,
         }
+    }
+
+    /// As `Runtime::open`. Under a key the same call again is the same session.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open(
+        &self,
+        agent: &AgentName,
+        tenant: TenantId,
+        key: Option<&InputKey>,
+    ) -> Result<SessionId, CallError> {
+        let tables = Arc::clone(&self.runtime.inner.tables.borrow());
+        let Some(rendered) = tables.agents.get(agent) else {
+            let known: Vec<&str> = tables.agents.keys().map(AgentName::as_str).collect();
+            let known = known.join(", ");
+            return Err(CallError::UnknownAgent { name: agent.clone(), known });
+        };
+        self.open_rendered(rendered.clone(), tenant, key).await
+    }
+
+    /// As `Runtime::fork`. Under a key the same call again is the same session.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn fork(
+        &self,
+        session: SessionId,
+        at: Position,
+        key: Option<&InputKey>,
+    ) -> Result<SessionId, CallError> {
+        let point = ForkPoint { session, at };
+        let (base, tenant) = fork_base(&self.runtime.inner.journal, point).await?;
+        let Some(opened) = base.opened else {
+            return Err(CallError::UnknownSession { session });
+        };
+        let fork = self.fresh(&tenant, key);
+        // What the base was allowed by its ancestors is all the fork is allowed; its budget is its
+        // own from here on.
+        let lineage = Lineage {
+            root: fork,
+            parent: None,
+            depth: 0,
+            depth_left: opened.lineage.depth_left,
+            total: opened.rendered.agent.limits.total,
+            accounts: Vec::new(),
+            authority: opened.lineage.authority.clone(),
+            // The fold of what it continues knows of them.
+            raised: Vec::new(),
+        };
+        let creation = Creation { rendered: opened.rendered.clone(), lineage };
+        self.open_as(fork, creation, Some(point), tenant).await?;
+        Ok(fork)
+    }
+
+    fn fresh(&self, tenant: &TenantId, key: Option<&InputKey>) -> SessionId {
+        key.map_or_else(
+            || self.runtime.inner.clock.new_session(),
+            |key| SessionId::keyed(tenant, key),
+        )
+    }
+
+    /// As `Runtime::cancel`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn cancel(
+        &self,
+        session: SessionId,
+        target: CancelTarget,
+        reason: &str,
+    ) -> Result<(), CallError> {
+        let reason = reason.to_owned();
+        self.order(session, Input::CancelRequested { target, reason }).await
+    }
+
+    /// As `Runtime::rename`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn rename(&self, session: SessionId, name: &str) -> Result<(), CallError> {
+        self.order(session, Input::Renamed { name: name.to_owned() }).await
+    }
+
+    /// As `Runtime::archive`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn archive(&self, session: SessionId, archived: bool) -> Result<(), CallError> {
+        self.order(session, Input::Archived { archived }).await
+    }
+
+    /// As `Runtime::set_goal`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn set_goal(&self, session: SessionId, goal: Option<Goal>) -> Result<(), CallError> {
+        self.order(session, Input::GoalSet { goal }).await
     }
 
     /// As `Runtime::submit`.

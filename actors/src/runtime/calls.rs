@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::{
     domain::{
         agent::AgentSpec,
-        event::{CancelTarget, Creation, ForkPoint, Goal, Lineage, UserInput},
+        event::{CancelTarget, Goal, UserInput},
         house::HouseEvent,
         ids::{
             AgentName, ApprovalId, CheckpointName, InputKey, Position, SessionId, TenantId,
@@ -29,7 +29,6 @@ use crate::{
         permission::PermissionMsg,
         session::{Answer as Reply, Request},
     },
-    session::fork_base,
 };
 
 use super::{RenderError, Runtime, acting::Acting, render};
@@ -120,13 +119,7 @@ impl Runtime {
     /// # Errors
     /// When there is no such agent or the log cannot be written.
     pub async fn open(&self, agent: &AgentName, tenant: TenantId) -> Result<SessionId, CallError> {
-        let tables = Arc::clone(&self.inner.tables.borrow());
-        let Some(rendered) = tables.agents.get(agent) else {
-            let known: Vec<&str> = tables.agents.keys().map(AgentName::as_str).collect();
-            let known = known.join(", ");
-            return Err(CallError::UnknownAgent { name: agent.clone(), known });
-        };
-        self.acting().open_rendered(rendered.clone(), tenant).await
+        self.acting().open(agent, tenant, None).await
     }
 
     /// Opens a session for an agent that need not be registered.
@@ -139,7 +132,7 @@ impl Runtime {
         let policy = Arc::clone(&self.inner.seats.policy().borrow());
         let agent = self.inner.options.scrub.agent(agent);
         let rendered = render::render(&agent, &tables, &policy, known)?;
-        self.acting().open_rendered(rendered, tenant).await
+        self.acting().open_rendered(rendered, tenant, None).await
     }
 
     /// Hands an input over; when this returns it is in the log.
@@ -202,8 +195,7 @@ impl Runtime {
         target: CancelTarget,
         reason: &str,
     ) -> Result<(), CallError> {
-        let reason = reason.to_owned();
-        self.acting().order(session, Input::CancelRequested { target, reason }).await
+        self.acting().cancel(session, target, reason).await
     }
 
     /// Answers an approval; when this returns the answer is in the log.
@@ -244,7 +236,7 @@ impl Runtime {
     /// # Errors
     /// When the name is unusable or the session does not answer.
     pub async fn rename(&self, session: SessionId, name: &str) -> Result<(), CallError> {
-        self.acting().order(session, Input::Renamed { name: name.to_owned() }).await
+        self.acting().rename(session, name).await
     }
 
     /// Puts a session away, or takes it out.
@@ -252,7 +244,7 @@ impl Runtime {
     /// # Errors
     /// When it has work in hand or does not answer.
     pub async fn archive(&self, session: SessionId, archived: bool) -> Result<(), CallError> {
-        self.acting().order(session, Input::Archived { archived }).await
+        self.acting().archive(session, archived).await
     }
 
     /// Sets a session's goal, or takes it away.
@@ -260,7 +252,7 @@ impl Runtime {
     /// # Errors
     /// When it does not answer.
     pub async fn set_goal(&self, session: SessionId, goal: Option<Goal>) -> Result<(), CallError> {
-        self.acting().order(session, Input::GoalSet { goal }).await
+        self.acting().set_goal(session, goal).await
     }
 
     /// Keeps a pointer to the session's last frame, with the caller's own value beside it.
@@ -294,28 +286,7 @@ impl Runtime {
     /// # Errors
     /// When that frame does not exist or the logs cannot be read or written.
     pub async fn fork(&self, session: SessionId, at: Position) -> Result<SessionId, CallError> {
-        let point = ForkPoint { session, at };
-        let (base, tenant) = fork_base(&self.inner.journal, point).await?;
-        let Some(opened) = base.opened else {
-            return Err(CallError::UnknownSession { session });
-        };
-        let fork = self.inner.clock.new_session();
-        // What the base was allowed by its ancestors is all the fork is allowed; its budget is its
-        // own from here on.
-        let lineage = Lineage {
-            root: fork,
-            parent: None,
-            depth: 0,
-            depth_left: opened.lineage.depth_left,
-            total: opened.rendered.agent.limits.total,
-            accounts: Vec::new(),
-            authority: opened.lineage.authority.clone(),
-            // The fold of what it continues knows of them.
-            raised: Vec::new(),
-        };
-        let creation = Creation { rendered: opened.rendered.clone(), lineage };
-        self.acting().open_as(fork, creation, Some(point), tenant).await?;
-        Ok(fork)
+        self.acting().fork(session, at, None).await
     }
 
     /// Lets a session that is awake panic, as a defect in it would; `false` when it is not awake.

@@ -8,7 +8,8 @@ use futures_util::future::BoxFuture;
 use crate::{
     domain::{
         catalog::{
-            ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
+            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
+            TotalsOf,
         },
         conversation::BlobRef,
         frame::{LogId, StoredFrame},
@@ -104,6 +105,21 @@ impl Catalog for Patient<dyn Catalog> {
 
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
         self.within(limits::CALL_MS, self.port.totals(of))
+    }
+
+    fn accounts(
+        &self,
+        roots: Vec<SessionId>,
+        rows: usize,
+    ) -> BoxFuture<'static, Result<Vec<Account>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.accounts(roots, rows))
+    }
+
+    fn census(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> BoxFuture<'static, Result<Vec<Census>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.census(tenant))
     }
 
     fn checkpoints(

@@ -1,28 +1,26 @@
 //! What can be read: from a running runtime, or from its store alone, while another process runs on
 //! it or none does. Nothing here writes, wakes or claims.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
 use crate::{
     domain::{
-        catalog::{ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf},
+        catalog::{
+            Account, ApprovalRow, Census, CheckpointRow, SessionFilter, SessionRow, Totals,
+            TotalsOf,
+        },
         conversation::BlobRef,
         event::Event,
         frame::LogId,
         house::HouseEvent,
-        ids::{
-            CredentialName, PoolKind, Position, SessionId, TenantId, Timestamp, ToolCallNo, TurnId,
-        },
+        ids::{Position, SessionId, TenantId, ToolCallNo, TurnId},
         outcome::TurnOutcome,
         tool::ToolOutcome,
     },
     limits, log,
-    policy::{gate::Bars, recovery::Held, turn::State},
     ports::{Blobs, Catalog, Journal},
-    protocol::{lease::Figures, ledger::LedgerFigures},
-    session::state_at,
 };
 
 use super::{CallError, Deps, Runtime};
@@ -42,19 +40,6 @@ pub struct TreeNode {
     pub subtree: Totals,
     /// Its children.
     pub children: Vec<TreeNode>,
-}
-
-/// How full what is shared is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HouseFigures {
-    /// Slots of each tool pool.
-    pub pools: BTreeMap<PoolKind, Figures>,
-    /// Calls at each credential's gate.
-    pub gates: BTreeMap<CredentialName, Figures>,
-    /// What holds calls up at each of them; moments are the wall's.
-    pub bars: BTreeMap<CredentialName, Bars>,
-    /// While many died together: since when restarts are held up, and how many wait.
-    pub held: Option<Held>,
 }
 
 /// A store as a reader sees it: what is committed.
@@ -97,6 +82,47 @@ impl Reading {
         })
         .await?;
         Ok(frames)
+    }
+
+    /// At most so many frames of a session's log after one of them, whatever the log's length.
+    ///
+    /// # Errors
+    /// When they cannot be read or do not hang together.
+    pub async fn page(
+        &self,
+        session: SessionId,
+        after: Position,
+        rows: usize,
+    ) -> Result<Vec<log::Decoded<Event>>, CallError> {
+        Ok(log::page(&self.journal, LogId::session(session), after, rows).await?)
+    }
+
+    /// The last frame of a session's log; 0 where there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn tail(&self, session: SessionId) -> Result<Position, CallError> {
+        Ok(self.journal.tail(LogId::session(session)).await?.0)
+    }
+
+    /// Sessions of some trees, each with what it spent itself, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn accounts(
+        &self,
+        roots: Vec<SessionId>,
+        rows: usize,
+    ) -> Result<Vec<Account>, CallError> {
+        Ok(self.catalog.accounts(roots, rows).await?)
+    }
+
+    /// How many sessions of each agent are in which state.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn census(&self, tenant: Option<TenantId>) -> Result<Vec<Census>, CallError> {
+        Ok(self.catalog.census(tenant).await?)
     }
 
     /// How a session's last turn ended, if one has. Reads its whole log.
@@ -277,134 +303,6 @@ impl Runtime {
             journal: Arc::clone(&self.inner.journal),
             catalog: Arc::clone(&self.inner.catalog),
             blobs: Arc::clone(&self.inner.blobs),
-        }
-    }
-
-    /// Reads a session's log after a frame, decoded and verified from its start.
-    ///
-    /// # Errors
-    /// When it cannot be read or does not verify.
-    pub async fn read(
-        &self,
-        session: SessionId,
-        after: Position,
-    ) -> Result<Vec<log::Decoded<Event>>, CallError> {
-        self.reading().read(session, after).await
-    }
-
-    /// Lines of sessions.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn sessions(&self, filter: SessionFilter) -> Result<Vec<SessionRow>, CallError> {
-        self.reading().sessions(filter).await
-    }
-
-    /// Open approvals, from any depth.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn approvals(&self, tenant: Option<TenantId>) -> Result<Vec<ApprovalRow>, CallError> {
-        self.reading().approvals(tenant).await
-    }
-
-    /// Sums of booked model calls.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn totals(&self, of: TotalsOf) -> Result<Totals, CallError> {
-        self.reading().totals(of).await
-    }
-
-    /// A session's checkpoints.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn checkpoints(&self, session: SessionId) -> Result<Vec<CheckpointRow>, CallError> {
-        self.reading().checkpoints(session).await
-    }
-
-    /// A large value by its reference.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn blob(&self, blob: BlobRef) -> Result<Option<Vec<u8>>, CallError> {
-        self.reading().blob(blob).await
-    }
-
-    /// What the house itself recorded.
-    ///
-    /// # Errors
-    /// When the log cannot be read or does not verify.
-    pub async fn house(&self) -> Result<Vec<HouseEvent>, CallError> {
-        self.reading().house().await
-    }
-
-    /// A session and everything below it, with who is awake.
-    ///
-    /// # Errors
-    /// When it does not exist or the store cannot be read.
-    pub async fn tree(&self, root: SessionId) -> Result<TreeNode, CallError> {
-        let mut tree = self.reading().tree(root).await?;
-        self.look(&mut tree);
-        Ok(tree)
-    }
-
-    /// What a session is after its log, folded without waking it.
-    ///
-    /// # Errors
-    /// When the log cannot be read or does not verify.
-    pub async fn state(&self, session: SessionId) -> Result<State, CallError> {
-        Ok(state_at(&self.inner.journal, session, None).await?)
-    }
-
-    /// How full the pools and the gates are, and whether restarts are held up.
-    #[must_use]
-    pub fn figures(&self) -> HouseFigures {
-        let tables = Arc::clone(&self.inner.tables.borrow());
-        let pools = tables.pools.iter().map(|(kind, pool)| (kind.clone(), pool.figures()));
-        let gates = tables.gates.iter().map(|(name, gate)| (name.clone(), gate.figures()));
-        // The house counts by running time; people read the wall.
-        let clock = &self.inner.clock;
-        let by_the_wall = |since: Timestamp| {
-            let for_ms = clock.running().since_ms(since);
-            Timestamp(clock.now().0.saturating_sub_unsigned(for_ms))
-        };
-        let held = self.inner.seats.restarts().held();
-        let held = held.map(|held| Held { since: by_the_wall(held.since), ..held });
-        let to_the_wall = |at: Timestamp| clock.now().plus_ms(at.since_ms(clock.running()));
-        let bars = tables.gates.iter();
-        let bars = bars.map(|(name, gate)| (name.clone(), gate.bars().told_as(to_the_wall)));
-        HouseFigures { pools: pools.collect(), gates: gates.collect(), bars: bars.collect(), held }
-    }
-
-    /// The accounts of a tree: spent and reserved. Nothing is begun for one that has no log yet: what
-    /// was granted to anybody is in there.
-    pub async fn accounts(&self, root: SessionId) -> Option<LedgerFigures> {
-        let (tail, _) = self.inner.journal.tail(LogId::ledger(root)).await.ok()?;
-        if tail == Position(0) {
-            return Some(LedgerFigures::default());
-        }
-        self.inner.seats.ledger().figures(root).await
-    }
-
-    /// How many sessions are in memory.
-    #[must_use]
-    pub fn awake(&self) -> usize {
-        self.inner.seats.board().len()
-    }
-
-    fn look(&self, node: &mut TreeNode) {
-        let depth = self.inner.seats.board().depth(node.row.session);
-        (node.awake, node.inbox) = (depth.is_some(), depth.unwrap_or(0));
-        // Its log says which model it calls; that the call has not left yet is known to the gate.
-        let tables = Arc::clone(&self.inner.tables.borrow());
-        let mut gates = tables.gates.values();
-        if let Some(words) = gates.find_map(|gate| gate.waits_for(node.row.session)) {
-            node.row.waiting_on = Some(words);
-        }
-        for child in &mut node.children {
-            self.look(child);
         }
     }
 }

@@ -8,7 +8,11 @@ use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt as _;
 
 use crate::{
-    domain::{frame::LogId, house::HouseEvent, ids::SessionId},
+    domain::{
+        frame::LogId,
+        house::HouseEvent,
+        ids::{PrincipalId, SessionId},
+    },
     limits,
     log::ReadError,
     owned::panic_text,
@@ -17,7 +21,17 @@ use crate::{
     session::state_at,
 };
 
-use super::{CallError, Runtime};
+use super::{CallError, Runtime, acting::Acting};
+
+impl Acting<'_> {
+    /// As `Runtime::release`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn release(&self, session: SessionId, skip: bool) -> Result<(), CallError> {
+        self.runtime.release_for(&self.principal, session, skip).await
+    }
+}
 
 impl Runtime {
     /// Lets a quarantined session back; with `skip`, the step that failed is closed, not repeated.
@@ -28,12 +42,21 @@ impl Runtime {
     /// When it is not quarantined or does not answer, and when a step is to be skipped of a log that
     /// cannot be read.
     pub async fn release(&self, session: SessionId, skip: bool) -> Result<(), CallError> {
+        self.acting().release(session, skip).await
+    }
+
+    async fn release_for(
+        &self,
+        by: &PrincipalId,
+        session: SessionId,
+        skip: bool,
+    ) -> Result<(), CallError> {
         let mut damaged = self.inner.seats.damaged();
         if !damaged.borrow().contains_key(&session) {
-            match self.acting().order(session, Input::Released { skip }).await {
+            match self.on_behalf_of(by.clone()).order(session, Input::Released { skip }).await {
                 // The answer to an earlier try may have been lost.
                 Err(CallError::Rejected(Rejected::NotQuarantined))
-                    if self.house_released(session, skip).await? =>
+                    if self.house_released(by, session, skip).await? =>
                 {
                     return Ok(());
                 }
@@ -48,7 +71,7 @@ impl Runtime {
         if skip {
             self.has_steps(session).await?;
         }
-        let by = self.inner.principal.clone();
+        let by = by.clone();
         self.record(HouseEvent::Released { session, skip, by }).await?;
         self.inner.seats.board().wake(session);
         Ok(())
@@ -84,10 +107,15 @@ impl Runtime {
     }
 
     /// Whether the house's last word on a session is this very release.
-    async fn house_released(&self, session: SessionId, skip: bool) -> Result<bool, CallError> {
+    async fn house_released(
+        &self,
+        by: &PrincipalId,
+        session: SessionId,
+        skip: bool,
+    ) -> Result<bool, CallError> {
         let words = self.house().await?;
         let last = words.into_iter().rev().find(|event| event.session() == Some(session));
-        let by = self.inner.principal.clone();
+        let by = by.clone();
         Ok(last == Some(HouseEvent::Released { session, skip, by }))
     }
 }

@@ -43,6 +43,8 @@ pub async fn catalog<S: Journal + Catalog>(make: impl Fn() -> S) {
     catalog::a_later_word_on_a_call_replaces_the_earlier(&make()).await;
     catalog::totals_are_by_session_subtree_model_agent_and_all(&make()).await;
     catalog::checkpoints_come_oldest_first(&make()).await;
+    catalog::roots_are_found_by_what_is_below_them(&make()).await;
+    catalog::trees_are_counted_and_told_with_what_each_spent(&make()).await;
     catalog::a_fenced_frame_changes_nothing_in_the_catalog(&make()).await;
 }
 

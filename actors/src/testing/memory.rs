@@ -19,7 +19,8 @@ use self::rows::Rows;
 use crate::{
     domain::{
         catalog::{
-            ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
+            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
+            TotalsOf,
         },
         conversation::BlobRef,
         frame::{Chain, LogId, LogKind, StoredFrame, hex},
@@ -355,6 +356,21 @@ impl Catalog for MemoryStore {
 
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
         self.with(move |state| Ok(state.rows.totals(&of)))
+    }
+
+    fn accounts(
+        &self,
+        roots: Vec<SessionId>,
+        rows: usize,
+    ) -> BoxFuture<'static, Result<Vec<Account>, JournalError>> {
+        self.with(move |state| Ok(state.rows.accounts(&roots, rows)))
+    }
+
+    fn census(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> BoxFuture<'static, Result<Vec<Census>, JournalError>> {
+        self.with(move |state| Ok(state.rows.census(tenant.as_ref())))
     }
 
     fn checkpoints(

@@ -1,18 +1,18 @@
 //! What can be asked of the read model. Every answer is bounded by the caller's rows or by what is
 //! open.
 
-use greenroom_actors::{
-    domain::{
-        catalog::{
-            ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Status, Totals, TotalsOf,
-        },
-        ids::{ApprovalId, ApprovalNo, Position, SessionId, TenantId, Timestamp},
-        usage::{NanoUsd, Usage},
+mod filter;
+
+use greenroom_actors::domain::{
+    catalog::{
+        Account, ApprovalRow, Census, CheckpointRow, SessionFilter, SessionRow, Status, Totals,
+        TotalsOf,
     },
-    limits,
+    ids::{ApprovalId, ApprovalNo, Position, SessionId, TenantId, Timestamp},
+    usage::{NanoUsd, Usage},
 };
 use rusqlite::{
-    Connection, OptionalExtension as _, Row, ToSql, params_from_iter,
+    Connection, OptionalExtension as _, Row, params, params_from_iter,
     types::{FromSql, FromSqlError, FromSqlResult, ValueRef},
 };
 
@@ -70,37 +70,51 @@ pub(in crate::store) fn sessions(
     conn: &Connection,
     filter: &SessionFilter,
 ) -> Result<Vec<SessionRow>, Trouble> {
-    let mut wanted: Vec<&str> = Vec::new();
-    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-    if let Some(tenant) = &filter.tenant {
-        wanted.push("tenant = ?");
-        values.push(Box::new(tenant.as_str().to_owned()));
-    }
-    if let Some(root) = filter.root {
-        wanted.push("root = ?");
-        values.push(Box::new(root.to_string()));
-    }
-    let marks = format!("status IN ({})", vec!["?"; filter.status.len()].join(", "));
-    if !filter.status.is_empty() {
-        wanted.push(&marks);
-        values.extend(filter.status.iter().map(|status| Box::new(status.word()) as Box<dyn ToSql>));
-    } else if !filter.archived {
-        wanted.push("status <> 'archived'");
-    }
-    if let Some(by) = filter.wake_by {
-        wanted.push("wake_at <= ?");
-        values.push(Box::new(by.0));
-    }
-    if let Some(after) = filter.after {
-        wanted.push("id > ?");
-        values.push(Box::new(after.to_string()));
-    }
-    let wanted = if wanted.is_empty() { "TRUE".to_owned() } else { wanted.join(" AND ") };
-    let rows = if filter.rows == 0 { limits::LIST_ROWS } else { filter.rows };
-    values.push(Box::new(Whole(rows as u64)));
-    let sql = format!("{SESSION} WHERE {wanted} ORDER BY id LIMIT ?");
+    let (wanted, values) = filter::wanted(filter);
+    let order = if filter.newest { "created_at DESC, id DESC" } else { "id" };
+    let sql = format!("{SESSION} WHERE {wanted} ORDER BY {order} LIMIT ?");
     let mut statement = conn.prepare_cached(&sql)?;
     let found = statement.query_map(params_from_iter(values), session_row)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Sessions of some trees, each with what it spent itself.
+pub(in crate::store) fn accounts(
+    conn: &Connection,
+    roots: &[SessionId],
+    rows: usize,
+) -> Result<Vec<Account>, Trouble> {
+    // One list as one value: a statement for each number of roots would fill the cache.
+    let roots = Json(roots.iter().map(SessionId::to_string).collect::<Vec<_>>());
+    let sql =
+        format!("{SESSION} WHERE root IN (SELECT value FROM json_each(?1)) ORDER BY id LIMIT ?2");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let found = statement.query_map(params![roots, Whole(rows as u64)], session_row)?;
+    let found = found.collect::<Result<Vec<_>, _>>()?;
+    let mut spent = conn.prepare_cached(&format!("{TOTALS}session = ?1"))?;
+    let mut account = |row: SessionRow| {
+        let own = spent.query_row([row.session.to_string()], sums)?;
+        Ok(Account { row, own })
+    };
+    found.into_iter().map(&mut account).collect()
+}
+
+/// How many sessions of each agent are in which state.
+pub(in crate::store) fn census(
+    conn: &Connection,
+    tenant: Option<&TenantId>,
+) -> Result<Vec<Census>, Trouble> {
+    let sql = "SELECT agent, status, count(*), sum(restarts) FROM session \
+               WHERE ?1 IS NULL OR tenant = ?1 GROUP BY agent, status ORDER BY agent, status";
+    let mut statement = conn.prepare_cached(sql)?;
+    let found = statement.query_map([tenant.map(TenantId::as_str)], |row| {
+        Ok(Census {
+            agent: row.get::<_, String>(0)?.into(),
+            status: row.get::<_, Word>(1)?.0,
+            sessions: row.get::<_, Whole>(2)?.0,
+            restarts: row.get::<_, Whole>(3)?.0,
+        })
+    })?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
@@ -144,27 +158,33 @@ pub(in crate::store) fn totals(conn: &Connection, of: &TotalsOf) -> Result<Total
         ),
         TotalsOf::Model(model) => ("model = ?1", Some(model.as_str().to_owned())),
         TotalsOf::Agent(agent) => ("agent = ?1", Some(agent.as_str().to_owned())),
+        TotalsOf::Tenant(tenant) => (
+            "session IN (SELECT id FROM session WHERE tenant = ?1)",
+            Some(tenant.as_str().to_owned()),
+        ),
     };
     let sql = format!("{TOTALS}{wanted}");
-    let totals = conn.prepare_cached(&sql)?.query_row([value], |row| {
-        let figure = |column: usize| row.get::<_, Whole>(column).map(|figure| figure.0);
-        Ok(Totals {
-            calls: figure(0)?,
-            usage: Usage {
-                input: figure(1)?,
-                cache_read: figure(2)?,
-                cache_write: figure(3)?,
-                output: figure(4)?,
-                reasoning: figure(5)?,
-            },
-            cost: NanoUsd(figure(6)?),
-            unpriced_calls: figure(7)?,
-            unsettled_calls: figure(8)?,
-            unsettled_tokens_max: figure(9)?,
-            unsettled_cost_max: NanoUsd(figure(10)?),
-        })
-    })?;
-    Ok(totals)
+    Ok(conn.prepare_cached(&sql)?.query_row([value], sums)?)
+}
+
+/// The columns of `TOTALS`.
+fn sums(row: &Row<'_>) -> rusqlite::Result<Totals> {
+    let figure = |column: usize| row.get::<_, Whole>(column).map(|figure| figure.0);
+    Ok(Totals {
+        calls: figure(0)?,
+        usage: Usage {
+            input: figure(1)?,
+            cache_read: figure(2)?,
+            cache_write: figure(3)?,
+            output: figure(4)?,
+            reasoning: figure(5)?,
+        },
+        cost: NanoUsd(figure(6)?),
+        unpriced_calls: figure(7)?,
+        unsettled_calls: figure(8)?,
+        unsettled_tokens_max: figure(9)?,
+        unsettled_cost_max: NanoUsd(figure(10)?),
+    })
 }
 
 /// A session's checkpoints, oldest first.

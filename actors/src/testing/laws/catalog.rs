@@ -3,7 +3,7 @@
 use super::sample::{booked, change, claim, frame, line, opened, row, session, settled};
 use crate::{
     domain::{
-        catalog::{Change, SessionFilter, SessionRow, Status, Totals, TotalsOf},
+        catalog::{Account, Census, Change, SessionFilter, SessionRow, Status, Totals, TotalsOf},
         event::Goal,
         frame::LogId,
         ids::{ApprovalNo, Position, SessionId, TenantId, Timestamp},
@@ -195,4 +195,76 @@ pub(super) async fn a_fenced_frame_changes_nothing_in_the_catalog<S: Journal + C
     assert_eq!(store.session(session(1)).await, Ok(Some(row(1))));
     assert_eq!(store.totals(TotalsOf::Runtime).await, Ok(Totals::default()));
     assert_eq!(store.approvals(None).await, Ok(Vec::new()));
+}
+
+pub(super) async fn roots_are_found_by_what_is_below_them<S: Journal + Catalog>(store: &S) {
+    // Two trees, 1 with 4 and 5 below it, 2 alone; 3 was put away.
+    for (n, agent, at) in [(1, "lead", 30), (2, "lead", 20), (3, "lead", 10), (4, "hand", 31)] {
+        let mut told = SessionRow { agent: agent.into(), created_at: Timestamp(at), ..row(n) };
+        if n == 3 {
+            told.status = Status::Archived;
+        }
+        if n == 4 {
+            (told.root, told.parent) = (session(1), Some(session(1)));
+            told.name = Some("Props 100%".to_owned());
+            told.status = Status::Running;
+        }
+        tell(store, n, vec![line(&told)]).await;
+    }
+    let roots = || SessionFilter { roots: true, ..SessionFilter::default() };
+    let ids = |ns: &[u128]| ns.iter().map(|n| session(*n)).collect::<Vec<_>>();
+    assert_eq!(list(store, roots()).await, ids(&[1, 2]));
+    assert_eq!(list(store, SessionFilter { newest: true, ..roots() }).await, ids(&[1, 2]));
+    let older = SessionFilter { newest: true, after: Some(session(1)), ..roots() };
+    assert_eq!(list(store, older).await, ids(&[2]), "the next page of the newest is what is older");
+    let all = SessionFilter { newest: true, archived: true, ..SessionFilter::default() };
+    assert_eq!(list(store, all).await, ids(&[4, 1, 2, 3]));
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(list(store, SessionFilter { text: text("PROPS 1"), ..roots() }).await, ids(&[1]));
+    assert_eq!(list(store, SessionFilter { text: text("%"), ..roots() }).await, ids(&[1]));
+    assert_eq!(list(store, SessionFilter { text: text("_"), ..roots() }).await, []);
+    let hands = SessionFilter { agent: Some("hand".into()), ..SessionFilter::default() };
+    assert_eq!(list(store, hands.clone()).await, ids(&[4]));
+    assert_eq!(list(store, SessionFilter { roots: true, ..hands }).await, ids(&[1]));
+    let running = SessionFilter { status: vec![Status::Running], ..roots() };
+    assert_eq!(list(store, running).await, ids(&[1]));
+}
+
+pub(super) async fn trees_are_counted_and_told_with_what_each_spent<S: Journal + Catalog>(
+    store: &S,
+) {
+    let other = TenantId("other".to_owned());
+    for n in [1, 2, 3] {
+        let mut told = SessionRow { restarts: u64::try_from(n).unwrap_or(0), ..row(n) };
+        if n == 2 {
+            (told.root, told.parent, told.agent) = (session(1), Some(session(1)), "hand".into());
+        }
+        if n == 3 {
+            told.tenant = other.clone();
+        }
+        let usage = Usage { input: 10 * told.restarts, ..Usage::default() };
+        let booking = settled(1, "odd", "writer", Settlement::Exact { usage, cost: None });
+        tell(store, n, vec![line(&told), booking]).await;
+    }
+    let told = |roots: Vec<SessionId>, rows| async move {
+        let told = store.accounts(roots, rows).await.expect("accounts");
+        let line = |account: &Account| (account.row.session, account.own.usage.input);
+        told.iter().map(line).collect::<Vec<_>>()
+    };
+    let (one, two, three) = ((session(1), 10), (session(2), 20), (session(3), 30));
+    assert_eq!(told(vec![session(1)], 9).await, [one, two]);
+    assert_eq!(told(vec![session(3), session(1)], 9).await, [one, two, three]);
+    assert_eq!(told(vec![session(1), session(3)], 2).await, [one, two], "no more than was asked");
+    assert_eq!(told(vec![], 9).await, []);
+    let census = |tenant| async move {
+        let counted = store.census(tenant).await.expect("census");
+        let line = |one: &Census| (one.agent.to_string(), one.status, one.sessions, one.restarts);
+        counted.iter().map(line).collect::<Vec<_>>()
+    };
+    let (hand, writer) = ("hand".to_owned(), "writer".to_owned());
+    let all = [(hand, Status::Idle, 1, 2), (writer.clone(), Status::Idle, 2, 4)];
+    assert_eq!(census(None).await, all);
+    assert_eq!(census(Some(other.clone())).await, [(writer, Status::Idle, 1, 3)]);
+    let theirs = store.totals(TotalsOf::Tenant(other)).await.expect("totals");
+    assert_eq!(theirs.usage.input, 30);
 }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     domain::{
         catalog::{
-            ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Status, Totals,
-            TotalsOf, UsageRow,
+            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Status,
+            Totals, TotalsOf, UsageRow,
         },
         frame::{LogId, LogKind},
-        ids::{ApprovalId, CheckpointName, ModelCallNo, SessionId, TenantId},
+        ids::{AgentName, ApprovalId, CheckpointName, ModelCallNo, SessionId, TenantId, Timestamp},
         permission::Ask,
     },
     limits,
@@ -77,7 +77,49 @@ impl Rows {
 
     pub(super) fn sessions(&self, filter: &SessionFilter) -> Vec<SessionRow> {
         let rows = if filter.rows == 0 { limits::LIST_ROWS } else { filter.rows };
-        self.sessions.values().filter(|row| matches(filter, row)).take(rows).cloned().collect()
+        let holds = |root: &SessionRow| {
+            let mut tree = self.sessions.values().filter(|row| row.root == root.session);
+            root.parent.is_none() && tree.any(|row| matches(filter, row))
+        };
+        let is_wanted = |row: &&SessionRow| {
+            let is_wanted = if filter.roots { holds(row) } else { matches(filter, row) };
+            let is_later = filter.after.is_none_or(|after| match self.sessions.get(&after) {
+                Some(after) if filter.newest => age(row) < age(after),
+                Some(_) | None => row.session > after,
+            });
+            is_wanted && is_later
+        };
+        let mut found: Vec<&SessionRow> = self.sessions.values().filter(is_wanted).collect();
+        if filter.newest {
+            found.sort_by_key(|row| std::cmp::Reverse(age(row)));
+        }
+        found.into_iter().take(rows).cloned().collect()
+    }
+
+    pub(super) fn accounts(&self, roots: &[SessionId], rows: usize) -> Vec<Account> {
+        let theirs = self.sessions.values().filter(|row| roots.contains(&row.root)).take(rows);
+        let account = |row: &SessionRow| Account {
+            row: row.clone(),
+            own: self.totals(&TotalsOf::Session(row.session)),
+        };
+        theirs.map(account).collect()
+    }
+
+    pub(super) fn census(&self, tenant: Option<&TenantId>) -> Vec<Census> {
+        let mut counted: BTreeMap<(AgentName, &str), Census> = BTreeMap::new();
+        let rows = self.sessions.values();
+        for row in rows.filter(|row| tenant.is_none_or(|tenant| row.tenant == *tenant)) {
+            let (agent, status) = (row.agent.clone(), row.status);
+            let census = counted.entry((agent.clone(), status.word())).or_insert_with(|| Census {
+                agent,
+                status,
+                sessions: 0,
+                restarts: 0,
+            });
+            census.sessions += 1;
+            census.restarts += row.restarts;
+        }
+        counted.into_values().collect()
     }
 
     pub(super) fn approvals(&self, tenant: Option<&TenantId>) -> Vec<ApprovalRow> {
@@ -102,8 +144,12 @@ impl Rows {
     }
 
     pub(super) fn totals(&self, of: &TotalsOf) -> Totals {
-        let below = match of {
+        let of_these = match of {
             TotalsOf::Subtree(session) => self.below(*session),
+            TotalsOf::Tenant(tenant) => {
+                let theirs = self.sessions.values().filter(|row| row.tenant == *tenant);
+                theirs.map(|row| row.session).collect()
+            }
             TotalsOf::Runtime | TotalsOf::Session(_) | TotalsOf::Model(_) | TotalsOf::Agent(_) => {
                 BTreeSet::new()
             }
@@ -111,7 +157,7 @@ impl Rows {
         let wanted = |row: &&UsageRow| match of {
             TotalsOf::Runtime => true,
             TotalsOf::Session(session) => row.session == *session,
-            TotalsOf::Subtree(_) => below.contains(&row.session),
+            TotalsOf::Subtree(_) | TotalsOf::Tenant(_) => of_these.contains(&row.session),
             TotalsOf::Model(model) => row.model == *model,
             TotalsOf::Agent(agent) => row.agent == *agent,
         };
@@ -151,5 +197,18 @@ fn matches(filter: &SessionFilter, row: &SessionRow) -> bool {
         && filter.tenant.as_ref().is_none_or(|tenant| row.tenant == *tenant)
         && filter.root.is_none_or(|root| row.root == root)
         && filter.wake_by.is_none_or(|by| row.wake_at.is_some_and(|at| at <= by))
-        && filter.after.is_none_or(|after| row.session > after)
+        && filter.agent.as_ref().is_none_or(|agent| row.agent == *agent)
+        && filter.text.as_ref().is_none_or(|text| has(row, &text.to_ascii_lowercase()))
+}
+
+const fn age(row: &SessionRow) -> (Timestamp, SessionId) {
+    (row.created_at, row.session)
+}
+
+fn has(row: &SessionRow, text: &str) -> bool {
+    let has = |words: &str| words.to_ascii_lowercase().contains(text);
+    has(row.agent.as_str())
+        || row.name.as_deref().is_some_and(has)
+        || row.waiting_on.as_deref().is_some_and(has)
+        || row.session.to_string().starts_with(text)
 }
