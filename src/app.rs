@@ -200,6 +200,7 @@ pub struct App {
     runtime: Runtime,
     store: Arc<Store>,
     secrets: Secrets,
+    custody: Option<String>,
     /// Who asks questions through channels, where there are any.
     asking: Option<Owned>,
 }
@@ -232,6 +233,7 @@ impl App {
         // First of all: its host is a copy of this process, which is small now.
         let holder = workspace.as_ref().map(|_| hands::hold(&custody)).transpose()?;
         options.custody = holder.as_ref().map(hands::Holder::level);
+        let level = options.custody.clone();
         let scrub = secrets.clone();
         options.scrub = Scrub::new(move |text| match scrub.clean(text) {
             Cow::Borrowed(_) => None,
@@ -266,7 +268,7 @@ impl App {
         setup.services = services;
         let runtime = Runtime::start(setup).await?;
         let asking = ways.staff(&runtime);
-        Ok(Self { runtime, store, secrets, asking })
+        Ok(Self { runtime, store, secrets, custody: level, asking })
     }
 
     /// What is kept out of everything that is written.
@@ -285,6 +287,12 @@ impl App {
     #[must_use]
     pub fn masked_provider(&self, provider: Arc<dyn ModelProvider>) -> Arc<dyn ModelProvider> {
         masked::provider(provider, &self.secrets)
+    }
+
+    /// What holds its tools' processes, in words; nothing where it starts none.
+    #[must_use]
+    pub fn custody(&self) -> Option<String> {
+        self.custody.clone()
     }
 
     /// The handle.

@@ -13,6 +13,7 @@ mod permissions;
 mod progress;
 mod run;
 mod screen;
+mod serve;
 mod settings;
 mod tree;
 mod vendors;
@@ -76,6 +77,11 @@ enum Command {
     /// no terminal to ask in, the answer is no. Ctrl-C cancels the turn, a second one quits. With
     /// --json each event is a line.
     Run(run::RunArgs),
+    /// Serve the agents of an agents file over HTTP, with a page that shows them live
+    ///
+    /// Prints where it listens and the token that lets in. The page, the API under /v1 and /metrics
+    /// are described in the README; GET /openapi.json has every route.
+    Serve(serve::ServeArgs),
     /// Show what is set and by whom, or check settings and agents files
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -169,6 +175,9 @@ enum CliError {
     /// What was to be judged.
     #[error(transparent)]
     Judge(#[from] permissions::JudgeError),
+    /// What was to be served.
+    #[error(transparent)]
+    Serve(#[from] serve::ServingError),
     /// What was to be run.
     #[error(transparent)]
     Run(#[from] run::RunError),
@@ -297,6 +306,7 @@ fn run(command: Command, settings: &Settings, screen: &Screen) -> Result<Done, C
         match command {
             Command::Demo(args) => Box::pin(demo::run(args, settings, screen)).await,
             Command::Run(args) => Box::pin(run::run(args, settings, screen)).await,
+            Command::Serve(args) => Box::pin(serve::run(args, settings, screen)).await,
             Command::Config(command) => settings::config(command, settings, screen),
             Command::Permissions(command) => permissions::run(&command, settings, screen),
             Command::Tree(args) => look::tree(&args, settings, screen).await,

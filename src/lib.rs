@@ -36,6 +36,7 @@ pub mod clock;
 pub mod config;
 mod document;
 mod embed;
+mod http;
 mod net;
 pub mod providers;
 pub mod registry;
@@ -49,6 +50,7 @@ pub use embed::{
     AnswerError, Approval, Builder, Inbox, Input, Runtime, Session, Tenant, TurnEvent, TurnStream,
     schema_of,
 };
+pub use http::{BadToken, Face, FaceOptions, Grant, Scope, ServeError, Served, Token, Tokens};
 pub use typed::{Stopped, ToolError, TypedTool};
 
 // What a program that embeds the runtime meets, so that it needs no other crate of ours.

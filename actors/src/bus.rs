@@ -23,7 +23,7 @@ use tokio::sync::{
 use crate::{
     domain::{
         event::Event,
-        ids::{AgentName, CallId, Position, SessionId, TenantId, Timestamp, Token},
+        ids::{AgentName, CallId, Position, PrincipalId, SessionId, TenantId, Timestamp, Token},
     },
     limits,
     ports::ModelEvent,
@@ -63,6 +63,8 @@ pub struct Frame {
     pub position: Position,
     /// The owner that wrote it.
     pub token: Token,
+    /// On whose behalf.
+    pub principal: PrincipalId,
     /// When.
     pub at: Timestamp,
     /// What happened.

@@ -111,6 +111,11 @@ impl Switchboard {
         self.awake.len()
     }
 
+    /// Who is in memory.
+    pub(crate) fn awake(&self) -> Vec<SessionId> {
+        self.awake.iter().map(|entry| *entry.key()).collect()
+    }
+
     /// How many messages wait in a session's mailbox; `None` when it is asleep.
     pub(crate) fn depth(&self, session: SessionId) -> Option<usize> {
         self.awake.get(&session).map(|entry| entry.doors.depth())

@@ -43,5 +43,6 @@ pub mod scripted;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use ports::{ModelProvider, Probe, ServiceError, Services, Tool, ToolCtx};
+pub use owned::Owned;
+pub use ports::{Clock, JournalError, ModelProvider, Probe, ServiceError, Services, Tool, ToolCtx};
 pub use runtime::Runtime;

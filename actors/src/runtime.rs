@@ -45,10 +45,12 @@ use crate::{
 pub use crate::{
     bus::{Frame, Heard, Listener, Note},
     log::Decoded,
+    policy::gate::Stage,
     policy::rules::{
         Desk, Layers, Places, Policy, RuleError, Standing, check as check_rules, decide,
     },
-    policy::turn::builtin::ALL as OWN_TOOLS,
+    policy::turn::{Rejected, builtin::ALL as OWN_TOOLS},
+    protocol::lease::Figures,
     supervisor::Ended,
 };
 
@@ -92,6 +94,12 @@ impl Runtime {
     #[must_use]
     pub fn fresh_key(&self) -> InputKey {
         InputKey(format!("input/{}", self.inner.clock.new_session()))
+    }
+
+    /// Its clock.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.inner.clock)
     }
 
     /// Tools that are registered: names, schemas, effect classes.

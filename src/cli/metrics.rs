@@ -26,7 +26,6 @@ pub(super) async fn run(args: &MetricsArgs, settings: &Settings) -> Result<Done,
     let mut metrics = Metrics::default();
     let mut house = House::default();
     for row in look::every(&reading, true).await? {
-        house.sessions.push((row.status, false));
         // One log at a time: the store may hold more than memory does.
         let frames = match reading.read(row.session, Position(0)).await {
             Ok(frames) => frames,
@@ -43,6 +42,7 @@ pub(super) async fn run(args: &MetricsArgs, settings: &Settings) -> Result<Done,
             frame.events.iter().for_each(|event| metrics.hear(of, event));
         }
     }
+    house.census = reading.census(None).await?;
     house.approvals = reading.approvals(None).await?.len();
     metrics.look(&house);
     Screen::print(metrics.text().map_err(CliError::Metrics)?.trim_end())?;

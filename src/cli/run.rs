@@ -106,11 +106,7 @@ pub(super) async fn run(
     let crew = app::crew(&file, &store, &settings.environment)?;
     crew.ready()?;
     let (mut config, lead) = (crew.config, crew.lead);
-    let others = others_at_work(&store, &config.agents).await?;
-    if !others.is_empty() {
-        let others = others.into_iter().collect::<Vec<_>>().join(", ");
-        return Err(RunError::OthersWork { store, file, others }.into());
-    }
+    only_ours(&store, &config.agents, &file).await?;
     let agent = choose(args.agent, lead, &config.agents, file)?;
     let prompt = prompt(args.prompt)?;
     let terminal = Terminal::open();
@@ -157,6 +153,22 @@ async fn off_the_stage(
         Screen::remark(&format!("`greenroom release {session} --store {store}` lets it back"));
     }
     Ok(())
+}
+
+/// Refuses a store where agents have work in hand that are not of this file: it would be taken up with
+/// the wrong models.
+pub(super) async fn only_ours(
+    store: &Path,
+    agents: &[AgentSpec],
+    file: &Path,
+) -> Result<(), CliError> {
+    let others = others_at_work(store, agents).await?;
+    if others.is_empty() {
+        return Ok(());
+    }
+    let others = others.into_iter().collect::<Vec<_>>().join(", ");
+    let (store, file) = (store.to_owned(), file.to_owned());
+    Err(RunError::OthersWork { store, file, others }.into())
 }
 
 /// Agents with work in hand in a store who are not among these.

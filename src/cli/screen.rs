@@ -85,6 +85,14 @@ impl Screen {
         out.flush()
     }
 
+    /// Prints what only its owner may read, as it is: the one secret that this program shows, to whoever
+    /// started it, is the token that it made.
+    pub(super) fn reveal(text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}")?;
+        out.flush()
+    }
+
     /// Prints a remark. That nobody reads remarks is no failure.
     pub(super) fn remark(text: &str) {
         let _written = writeln!(io::stderr().lock(), "{}", clean(text));

@@ -31,6 +31,11 @@ impl Bounded {
         }
         name.to_owned()
     }
+
+    /// Those that have a name of their own.
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 //! heard live or read from a store. Levels, which no event carries, are set from a look at the
 //! house. Nothing here can fail or wait, so nothing that is measured depends on it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use greenroom_actors::domain::{
     agent::ModelChoice,
-    catalog::Status,
+    catalog::{Census, Status},
     event::{CancelTarget, Event, RestartCause, TimerKind},
     ids::{ApprovalNo, ModelCallNo, SessionId, Timestamp, ToolCallNo, ToolName, TurnId},
     permission::{Answer, Closed},
@@ -83,17 +83,47 @@ pub struct Gate {
 /// A look at the house.
 #[derive(Clone, Debug, Default)]
 pub struct House {
-    /// Each session: what it is doing, and whether it is in memory.
-    pub sessions: Vec<(Status, bool)>,
+    /// How many sessions of each agent are in which state.
+    pub census: Vec<Census>,
+    /// What those are doing that are in memory and in the catalog.
+    pub seen_awake: Vec<Status>,
     /// Sessions in memory, as the house's own directory counts them; unknown to whoever reads a
     /// store that another process may be working on.
     pub awake: Option<usize>,
     /// Open questions.
     pub approvals: usize,
+    /// How many wait for what, by the words of `waits_for`.
+    pub waiting: BTreeMap<String, usize>,
+    /// Messages in all mailboxes, and in the fullest.
+    pub inbox_sum: usize,
+    /// The latter.
+    pub inbox_max: usize,
+    /// Sessions whose restart is held up because many died together.
+    pub held: usize,
     /// Tool pools by kind.
     pub pools: Vec<(String, Fill)>,
     /// Gates by credential.
     pub gates: Vec<(String, Gate)>,
+}
+
+/// What sessions wait for, as a label.
+const WAITED: [&str; 8] =
+    ["approval", "model", "tool", "children", "release", "cancel", "gate", "other"];
+
+/// The label of what a session waits for, by the words that people are told.
+#[must_use]
+pub fn waits_for(words: &str) -> &'static str {
+    let mut apart = words.split(' ');
+    match (apart.next().unwrap_or_default(), apart.next().unwrap_or_default()) {
+        ("approval", _) => "approval",
+        ("model", _) => "model",
+        ("tool", _) => "tool",
+        ("gate", _) => "gate",
+        ("release:", _) => "release",
+        (_, "child" | "children") => "children",
+        ("the", "end") => "cancel",
+        _ => "other",
+    }
 }
 
 /// All metrics of one house.
@@ -212,6 +242,11 @@ impl Metrics {
         }
     }
 
+    /// So many notes were not heard: what is counted is too low by them.
+    pub fn missed(&mut self, notes: u64) {
+        self.all.missed.get_or_create(&Labels::new()).inc_by(notes);
+    }
+
     fn called(&mut self, of: Heard<'_>, call: ModelCallNo, result: &str) {
         // A listener that came late does not know which model it was.
         let begun = self.calls.end(of.session, call, of.at);
@@ -260,29 +295,59 @@ impl Metrics {
     }
 
     /// Sets the levels to what a look at the house saw.
-    pub fn look(&self, house: &House) {
-        for status in Status::ALL {
-            let many = house.sessions.iter().filter(|(is, _)| *is == status).count();
-            self.all.sessions.get_or_create(&one("state", status.word())).set(level(many));
-        }
-        let those = |is: &dyn Fn(Status, bool) -> bool| {
-            level(house.sessions.iter().filter(|(status, awake)| is(*status, *awake)).count())
+    pub fn look(&mut self, house: &House) {
+        let all = |is: &dyn Fn(Status) -> bool| {
+            let these = house.census.iter().filter(|one| is(one.status));
+            these.map(|one| whole(one.sessions)).sum::<i64>()
         };
-        let ended = those(&|status, awake| !awake && status == Status::Archived);
-        let asleep = those(&|status, awake| !awake && status != Status::Archived);
-        let (awake, spawned) = (level(house.awake.unwrap_or(0)), level(house.sessions.len()));
+        let awake_and = |is: &dyn Fn(Status) -> bool| {
+            level(house.seen_awake.iter().filter(|status| is(**status)).count())
+        };
+        for status in Status::ALL {
+            let many = all(&|is| is == status);
+            self.all.sessions.get_or_create(&one("state", status.word())).set(many);
+        }
+        self.by_agent(&house.census);
+        let is_archived = |status| status == Status::Archived;
+        let ended = all(&is_archived) - awake_and(&is_archived);
+        let asleep =
+            all(&|status| !is_archived(status)) - awake_and(&|status| !is_archived(status));
+        let (awake, spawned) = (level(house.awake.unwrap_or(0)), all(&|_any| true));
         self.all.sessions_spawned.set(spawned);
         self.all.sessions_awake.set(awake);
         self.all.sessions_asleep.set(asleep);
         self.all.sessions_ended.set(ended);
         self.all.sessions_unaccounted.set(spawned - awake - asleep - ended);
         if house.awake.is_some() {
-            let stranded = those(&|status, awake| !awake && status == Status::Running);
-            self.all.sessions_stranded.set(stranded);
+            let is_running = |status| status == Status::Running;
+            self.all.sessions_stranded.set(all(&is_running) - awake_and(&is_running));
         }
         self.all.approvals_open.set(level(house.approvals));
+        for what in WAITED {
+            let many = house.waiting.get(what).copied().unwrap_or(0);
+            self.all.waiting_on.get_or_create(&one("what", what)).set(level(many));
+        }
+        self.all.inbox_messages.set(level(house.inbox_sum));
+        self.all.inbox_messages_max.set(level(house.inbox_max));
+        self.all.restarts_held.set(level(house.held));
         house.pools.iter().for_each(|(name, pool)| filled(&self.all.pool, name, pool));
         house.gates.iter().for_each(|(name, gate)| self.gate(name, gate));
+    }
+
+    /// An agent that is not counted any more keeps its series, at nothing.
+    fn by_agent(&mut self, census: &[Census]) {
+        let mut counted: BTreeMap<(String, &str), i64> = BTreeMap::new();
+        for agent in self.agents.values() {
+            counted.extend(Status::ALL.map(|status| ((agent.to_owned(), status.word()), 0)));
+        }
+        for Census { agent, status, sessions, .. } in census {
+            let agent = self.agents.value(agent.as_str());
+            *counted.entry((agent, status.word())).or_default() += whole(*sessions);
+        }
+        for ((agent, state), many) in counted {
+            let labels = two(("agent", &agent), ("state", state));
+            self.all.agent_sessions.get_or_create(&labels).set(many);
+        }
     }
 
     fn gate(&self, name: &str, gate: &Gate) {
@@ -343,6 +408,10 @@ fn one(key: &'static str, value: &str) -> Labels {
 
 fn two(first: (&'static str, &str), second: (&'static str, &str)) -> Labels {
     vec![(first.0, first.1.to_owned()), (second.0, second.1.to_owned())]
+}
+
+fn whole(many: u64) -> i64 {
+    i64::try_from(many).unwrap_or(i64::MAX)
 }
 
 fn level(many: usize) -> i64 {

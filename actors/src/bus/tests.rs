@@ -48,6 +48,7 @@ async fn who_watches_frames_alone_hears_no_pieces_and_counts_for_none() {
         tenant: "test".into(),
         position: Position(1),
         token: Token(1),
+        principal: "host".into(),
         at: Timestamp(0),
         events: Arc::new([]),
     }));

@@ -254,6 +254,8 @@ pub struct SessionFilter {
     pub rows: usize,
     /// Roots only; each of those that hold a session for which all the other wishes are true.
     pub roots: bool,
+    /// Only these.
+    pub among: Option<Vec<SessionId>>,
     /// Only of this agent.
     pub agent: Option<AgentName>,
     /// Only where agent, name, what is waited for or the beginning of the id has this text; the case of

@@ -6,8 +6,11 @@ use crate::{
     domain::{
         agent::Rendered,
         event::{CancelTarget, Creation, ForkPoint, Goal, Lineage, UserInput},
-        ids::{AgentName, ApprovalId, InputKey, Position, PrincipalId, SessionId, TenantId},
-        permission::Answer,
+        ids::{
+            AgentName, ApprovalId, InputKey, Position, PrincipalId, SessionId, TenantId, ToolName,
+        },
+        permission::{Answer, Mode},
+        tool::{Args, ToolOutcome},
     },
     limits,
     policy::turn::{Input, Rejected},
@@ -130,6 +133,32 @@ impl Acting<'_> {
             || self.runtime.inner.clock.new_session(),
             |key| SessionId::keyed(tenant, key),
         )
+    }
+
+    /// As `Runtime::invoke_tool`.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn invoke_tool(
+        &self,
+        session: SessionId,
+        key: InputKey,
+        (name, args): (ToolName, Args),
+        (mode, cwd): (Option<Mode>, Option<String>),
+    ) -> Result<ToolOutcome, CallError> {
+        let input = Input::Invoked { key: key.clone(), name, args, mode, cwd };
+        self.order(session, input).await?;
+        let patience = limits::TOOL_MS + limits::CALL_MS;
+        let make = |reply| Request::CallOutcome { key: key.clone(), reply };
+        match self.runtime.ask(session, patience, make).await {
+            Err(CallError::Rejected(Rejected::CallInLog { call })) => {
+                let reading = self.runtime.reading();
+                let outcome =
+                    self.runtime.within(patience, reading.call_end(session, call)).await??;
+                outcome.ok_or(CallError::Rejected(Rejected::CallInLog { call }))
+            }
+            other => other,
+        }
     }
 
     /// As `Runtime::cancel`.

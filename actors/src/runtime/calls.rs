@@ -20,10 +20,7 @@ use crate::{
     },
     limits,
     log::ReadError,
-    policy::{
-        rules::Layers,
-        turn::{Input, Rejected},
-    },
+    policy::{rules::Layers, turn::Rejected},
     ports::JournalError,
     protocol::{
         permission::PermissionMsg,
@@ -217,18 +214,7 @@ impl Runtime {
         (name, args): (ToolName, Args),
         (mode, cwd): (Option<Mode>, Option<String>),
     ) -> Result<ToolOutcome, CallError> {
-        let input = Input::Invoked { key: key.clone(), name, args, mode, cwd };
-        self.acting().order(session, input).await?;
-        let patience = limits::TOOL_MS + limits::CALL_MS;
-        let make = |reply| Request::CallOutcome { key: key.clone(), reply };
-        match self.ask(session, patience, make).await {
-            Err(CallError::Rejected(Rejected::CallInLog { call })) => {
-                let reading = self.reading();
-                let outcome = self.within(patience, reading.call_end(session, call)).await??;
-                outcome.ok_or(CallError::Rejected(Rejected::CallInLog { call }))
-            }
-            other => other,
-        }
+        self.acting().invoke_tool(session, key, (name, args), (mode, cwd)).await
     }
 
     /// Gives a session a name.

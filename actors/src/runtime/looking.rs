@@ -154,6 +154,18 @@ impl Runtime {
         self.inner.seats.board().depth(session)
     }
 
+    /// Who is in memory.
+    #[must_use]
+    pub fn those_awake(&self) -> Vec<SessionId> {
+        self.inner.seats.board().awake()
+    }
+
+    /// Has a session that sleeps come into memory; one that is awake notices nothing. It leaves again
+    /// when there is nothing to do.
+    pub fn wake(&self, session: SessionId) {
+        self.inner.seats.board().wake(session);
+    }
+
     /// What a session waits for at a gate, where its call has not left yet: its log does not know.
     #[must_use]
     pub fn waits_at_gate(&self, session: SessionId) -> Option<String> {

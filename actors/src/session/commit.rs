@@ -104,6 +104,7 @@ impl Live {
             tenant: self.writer.tenant.clone(),
             position,
             token: self.writer.token,
+            principal: self.writer.principal.clone(),
             at: flight.at,
             events: Arc::clone(&flight.events),
         }));

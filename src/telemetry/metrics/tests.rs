@@ -154,15 +154,12 @@ fn names_are_escaped_and_above_the_bound_they_are_one() {
 
 #[test]
 fn everybody_is_awake_asleep_or_ended_and_a_ghost_in_memory_shows() {
-    let sessions = vec![
-        (Status::Running, true),
-        (Status::Running, false),
-        (Status::Waiting, false),
-        (Status::Archived, false),
-    ];
+    let of = |status, sessions| Census { agent: "a".into(), status, sessions, restarts: 0 };
+    let census = [of(Status::Running, 2), of(Status::Waiting, 1), of(Status::Archived, 1)];
     let seen = |awake| {
-        let metrics = Metrics::default();
-        metrics.look(&House { sessions: sessions.clone(), awake, ..House::default() });
+        let mut metrics = Metrics::default();
+        let (census, seen_awake) = (census.to_vec(), vec![Status::Running]);
+        metrics.look(&House { census, seen_awake, awake, ..House::default() });
         metrics.text().expect("text").lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let calm = seen(Some(1));
@@ -172,13 +169,14 @@ fn everybody_is_awake_asleep_or_ended_and_a_ghost_in_memory_shows() {
     shows(&calm, "greenroom_sessions_unaccounted 0");
     shows(&calm, "greenroom_sessions_stranded 1");
     shows(&calm, r#"greenroom_sessions{state="running"} 2"#);
+    shows(&calm, r#"greenroom_agent_sessions{agent="a",state="waiting"} 1"#);
     // One more in memory than the catalog knows of.
     shows(&seen(Some(2)), "greenroom_sessions_unaccounted -1");
 }
 
 #[test]
 fn a_gate_shows_who_is_in_flight_and_who_waits_and_what_for() {
-    let metrics = Metrics::default();
+    let mut metrics = Metrics::default();
     let fill = Fill { places: 40, taken: 3, waiting: 7 };
     let paused = Gate { fill, paused_until: Some(Timestamp(2_500)), breaker: Breaker::Probing };
     let seen = |gate: Gate| {

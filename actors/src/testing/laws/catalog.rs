@@ -223,6 +223,9 @@ pub(super) async fn roots_are_found_by_what_is_below_them<S: Journal + Catalog>(
     assert_eq!(list(store, SessionFilter { text: text("PROPS 1"), ..roots() }).await, ids(&[1]));
     assert_eq!(list(store, SessionFilter { text: text("%"), ..roots() }).await, ids(&[1]));
     assert_eq!(list(store, SessionFilter { text: text("_"), ..roots() }).await, []);
+    let among = Some(vec![session(2), session(3), session(9)]);
+    let these = SessionFilter { among, archived: true, ..SessionFilter::default() };
+    assert_eq!(list(store, these).await, ids(&[2, 3]));
     let hands = SessionFilter { agent: Some("hand".into()), ..SessionFilter::default() };
     assert_eq!(list(store, hands.clone()).await, ids(&[4]));
     assert_eq!(list(store, SessionFilter { roots: true, ..hands }).await, ids(&[1]));

@@ -197,6 +197,7 @@ fn matches(filter: &SessionFilter, row: &SessionRow) -> bool {
         && filter.tenant.as_ref().is_none_or(|tenant| row.tenant == *tenant)
         && filter.root.is_none_or(|root| row.root == root)
         && filter.wake_by.is_none_or(|by| row.wake_at.is_some_and(|at| at <= by))
+        && filter.among.as_ref().is_none_or(|among| among.contains(&row.session))
         && filter.agent.as_ref().is_none_or(|agent| row.agent == *agent)
         && filter.text.as_ref().is_none_or(|text| has(row, &text.to_ascii_lowercase()))
 }

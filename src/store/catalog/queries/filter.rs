@@ -1,9 +1,12 @@
 //! Which lines of sessions are wanted, as a condition with its values.
 
-use greenroom_actors::{domain::catalog::SessionFilter, limits};
+use greenroom_actors::{
+    domain::{catalog::SessionFilter, ids::SessionId},
+    limits,
+};
 use rusqlite::ToSql;
 
-use crate::store::columns::Whole;
+use crate::store::columns::{Json, Whole};
 
 /// The condition and its values, the number of rows last.
 pub(super) fn wanted(filter: &SessionFilter) -> (String, Vec<Box<dyn ToSql>>) {
@@ -44,6 +47,10 @@ fn of_a_session(filter: &SessionFilter, parts: &mut Vec<String>, values: &mut Ve
     }
     if let Some(root) = filter.root {
         want("root = ?", Box::new(root.to_string()));
+    }
+    if let Some(among) = &filter.among {
+        let among = among.iter().map(SessionId::to_string).collect::<Vec<_>>();
+        want("id IN (SELECT value FROM json_each(?))", Box::new(Json(among)));
     }
     if let Some(agent) = &filter.agent {
         want("agent = ?", Box::new(agent.as_str().to_owned()));

@@ -1,0 +1,237 @@
+//! Questions to people: the inbox, and the answers. An answer names what was shown by its digest, so that
+//! nobody says yes to something else; the first that is in the log counts.
+
+use axum::{Json, extract::State as Of};
+use greenroom_actors::domain::{
+    catalog::ApprovalRow,
+    ids::ApprovalId,
+    permission::{Answer as Says, Subject},
+    tool::Args,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Ctx, House,
+    problem::{Answer, problem},
+    routes::Route,
+    take::{Asked, Question, Take, Who},
+    token::{Caller, Scope},
+    wire::{Accepted, Page, rows},
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/approvals", "Questions that wait, the first to expire first", list)
+            .asks::<Wishes>()
+            .gives::<Page<Asking>>(),
+        Route::get("/v1/approvals/{session}/{no}", "One question", read).gives::<Asking>(),
+        Route::post("/v1/approvals/{session}/{no}", (Scope::Approve, "Answers it"), decide)
+            .takes::<Reply>()
+            .gives::<Accepted>(),
+    ]
+}
+
+/// Which questions.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wishes {
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 500))]
+    limit: Option<usize>,
+    /// Only of this session.
+    #[schemars(extend("format" = "uuid"))]
+    session: Option<String>,
+}
+
+/// A question.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Asking {
+    /// Its id, `SESSION/aN`.
+    id: String,
+    /// Who asks.
+    session: String,
+    /// Its number there.
+    no: u32,
+    agent: String,
+    tenant: String,
+    /// Until when an answer counts.
+    expires_at: i64,
+    /// `tool_call`, `plan`, `budget` or `question`.
+    kind: &'static str,
+    /// What is asked, in words.
+    subject: String,
+    /// The tool that would run.
+    tool: Option<String>,
+    /// Its exact arguments, as JSON.
+    arguments: Option<String>,
+    /// Where it would run.
+    cwd: Option<String>,
+    /// Why it is asked.
+    reasons: Vec<String>,
+    /// What an answer is bound to.
+    digest: String,
+    /// A rule that would answer it next time.
+    proposed_rule: Option<String>,
+    /// The answers that there are.
+    answers: Vec<&'static str>,
+}
+
+const YES_OR_NO: [&str; 4] = ["once", "reject", "comment", "revise"];
+const OF_A_CALL: [&str; 10] =
+    ["once", "turn", "session", "always", "all", "edit", "reject", "never", "comment", "revise"];
+
+impl From<ApprovalRow> for Asking {
+    fn from(row: ApprovalRow) -> Self {
+        let ApprovalRow { id, tenant, agent, ask } = row;
+        let (kind, subject, request) = match ask.subject {
+            Subject::ToolCall { request, .. } => {
+                ("tool_call", request.tool.to_string(), Some(request))
+            }
+            Subject::Plan { text } => ("plan", text, None),
+            Subject::Budget { budget } => ("budget", format!("more budget: {budget:?}"), None),
+            Subject::Question { text } => ("question", text, None),
+        };
+        let answers: &[&str] = if request.is_some() { &OF_A_CALL } else { &YES_OR_NO };
+        Self {
+            id: id.to_string(),
+            session: id.session.to_string(),
+            no: id.no.0,
+            agent: agent.to_string(),
+            tenant: tenant.to_string(),
+            expires_at: ask.expires_at.0,
+            kind,
+            subject,
+            tool: request.as_ref().map(|request| request.tool.to_string()),
+            arguments: request.as_ref().map(|request| request.args.canonical()),
+            cwd: request.and_then(|request| request.cwd),
+            reasons: ask.reasons,
+            digest: ask.digest.0,
+            proposed_rule: ask.proposal,
+            answers: answers.to_vec(),
+        }
+    }
+}
+
+async fn list(
+    Of(ctx): Of<Ctx>,
+    Who(caller): Who,
+    Asked(wishes): Asked<Wishes>,
+) -> Answer<Json<Page<Asking>>> {
+    let limit = rows(wishes.limit)?;
+    let is_cursor =
+        |_odd| problem("invalid", "`after` is no cursor: expected the `next` of a page");
+    let after: Option<ApprovalId> =
+        wishes.after.as_deref().map(str::parse).transpose().map_err(is_cursor)?;
+    let mut open = ctx.reading.approvals(caller.tenant).await?;
+    if let Some(session) = &wishes.session {
+        open.retain(|row| row.id.session.to_string() == *session);
+    }
+    // One that was answered meanwhile is no place to go on from: then the list begins anew.
+    let from = after.and_then(|after| open.iter().position(|row| row.id == after));
+    let mut rest = open.into_iter().skip(from.map_or(0, |at| at + 1));
+    let items: Vec<Asking> = rest.by_ref().take(limit).map(Asking::from).collect();
+    let next = if rest.next().is_some() { items.last().map(|last| last.id.clone()) } else { None };
+    Ok(Json(Page { items, next }))
+}
+
+impl House {
+    /// An open question where it is this caller's.
+    async fn question(&self, caller: &Caller, id: ApprovalId) -> Answer<ApprovalRow> {
+        self.line(caller, id.session).await?;
+        let open = self.reading.approvals(caller.tenant.clone()).await?;
+        open.into_iter().find(|row| row.id == id).ok_or_else(|| {
+            problem(
+                "not_found",
+                format!("{id} is not open: it was answered, withdrawn, or never asked"),
+            )
+        })
+    }
+}
+
+async fn read(Of(ctx): Of<Ctx>, Who(caller): Who, Question(id): Question) -> Answer<Json<Asking>> {
+    Ok(Json(ctx.question(&caller, id).await?.into()))
+}
+
+/// What is answered.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Word {
+    /// Yes, this call.
+    Once,
+    /// Yes, and everything that would be asked until the turn ends.
+    Turn,
+    /// Yes, and calls like it for the rest of this session.
+    Session,
+    /// Yes, and calls like it in every session from now on.
+    Always,
+    /// Yes, and everything that would be asked in this session.
+    All,
+    /// Yes, with other arguments.
+    Edit,
+    /// No.
+    Reject,
+    /// No, and never calls like it in this session.
+    Never,
+    /// No, and the model should read this.
+    Comment,
+    /// Not like this.
+    Revise,
+}
+
+/// An answer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reply {
+    /// Which.
+    answer: Word,
+    /// The digest of what was shown.
+    digest: String,
+    /// For `comment` and `revise`: what the model should read.
+    #[serde(default)]
+    feedback: Option<String>,
+    /// For `edit`: the arguments.
+    #[serde(default)]
+    arguments: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl Reply {
+    fn says(self) -> Answer<Says> {
+        let words = |feedback: Option<String>| {
+            let told = feedback.filter(|text| !text.trim().is_empty());
+            told.ok_or_else(|| problem("unprocessable", "expected `feedback` with this answer"))
+        };
+        Ok(match self.answer {
+            Word::Once => Says::Once,
+            Word::Turn => Says::Turn,
+            Word::Session => Says::Session,
+            Word::Always => Says::Always,
+            Word::All => Says::All,
+            Word::Reject => Says::Reject,
+            Word::Never => Says::Never,
+            Word::Comment => Says::Comment { text: words(self.feedback)? },
+            Word::Revise => Says::Revise { feedback: words(self.feedback)? },
+            Word::Edit => {
+                let missing = || problem("unprocessable", "expected `arguments` with this answer");
+                let args = serde_json::Value::Object(self.arguments.ok_or_else(missing)?);
+                Says::Edit { args: Args(args.to_string()) }
+            }
+        })
+    }
+}
+
+async fn decide(
+    Of(ctx): Of<Ctx>,
+    Who(caller): Who,
+    Question(id): Question,
+    Take(reply): Take<Reply>,
+) -> Answer<Json<Accepted>> {
+    let row = ctx.question(&caller, id).await?;
+    if row.ask.digest.0 != reply.digest {
+        return Err(problem("changed", "the digest is not that of this question; read it anew"));
+    }
+    ctx.runtime.on_behalf_of(caller.name).decide(id, reply.says()?).await?;
+    Ok(Json(Accepted { session: id.session.to_string() }))
+}

@@ -1,0 +1,323 @@
+//! What goes on in the house, heard once for everybody who looks: the metrics, the figures over time for
+//! the charts, and which sessions have changed. It hears frames alone, so who watches the house is nobody
+//! to whom an answer was shown in part.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use greenroom_actors::{
+    domain::{
+        catalog::{SessionFilter, SessionRow, Status, TotalsOf},
+        event::Event,
+        ids::{SessionId, TenantId},
+        usage::Settlement,
+    },
+    runtime::{Frame, Heard, Listener, Note, Stage},
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use crate::telemetry::metrics::{self, Breaker, Fill, Gate, Metrics};
+
+use super::{Ctx, House, problem::Answer};
+
+/// How often changes are told: four times a second is live to the eye.
+const CHANGES_MS: u64 = 250;
+/// Sessions that are told one by one; above it whoever looks should look at all anew.
+pub(super) const CHANGED: usize = 200;
+/// Changes that a slow reader may be behind.
+const BEHIND: usize = 64;
+/// How often the figures are kept, and how many of them: an hour.
+pub(super) const SAMPLE_MS: u64 = 5_000;
+const SAMPLES: usize = 720;
+
+/// What is known of the house at large.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    heard: Mutex<Known>,
+    changes: broadcast::Sender<Arc<Changes>>,
+}
+
+/// What was heard.
+#[derive(Debug, Default)]
+struct Known {
+    metrics: Metrics,
+    counts: Counts,
+    samples: VecDeque<Point>,
+    dirty: BTreeMap<SessionId, Dirty>,
+    missed: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Dirty {
+    tenant: TenantId,
+    position: u64,
+}
+
+/// Sums since the server began; tokens and money since the store did.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    input: u64,
+    output: u64,
+    cost: u64,
+    turns: u64,
+    restarts: u64,
+}
+
+/// The figures of one moment: sums, and levels.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub(super) struct Point {
+    at: i64,
+    input_tokens: u64,
+    output_tokens: u64,
+    cost_nano_usd: u64,
+    /// Turns that ended since the server began.
+    turns: u64,
+    /// Restarts since the server began.
+    restarts: u64,
+    awake: usize,
+    running: u64,
+    waiting: u64,
+}
+
+/// A session that has changed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Changed {
+    session: String,
+    root: String,
+    position: u64,
+    #[serde(skip)]
+    pub(super) tenant: Option<TenantId>,
+}
+
+/// What has changed since the last time.
+#[derive(Clone, Debug)]
+pub(super) struct Changes {
+    pub(super) sessions: Vec<Changed>,
+    /// Whether there was more than is told one by one.
+    pub(super) more: bool,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self { heard: Mutex::default(), changes: broadcast::channel(BEHIND).0 }
+    }
+}
+
+impl Pulse {
+    fn with<T>(&self, see: impl FnOnce(&mut Known) -> T) -> T {
+        see(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Hears of changes from now on.
+    pub(super) fn changes(&self) -> broadcast::Receiver<Arc<Changes>> {
+        self.changes.subscribe()
+    }
+
+    /// Figures over time, the oldest first.
+    pub(super) fn points(&self) -> Vec<Point> {
+        self.with(|known| known.samples.iter().copied().collect())
+    }
+
+    /// Turns that ended and restarts since the server began.
+    pub(super) fn counted(&self) -> (u64, u64) {
+        self.with(|known| (known.counts.turns, known.counts.restarts))
+    }
+}
+
+/// Hears the house until it ends.
+pub(super) async fn listen(ctx: Ctx, mut listener: Listener) {
+    // What was spent before this server began is in the catalog.
+    if let Ok(before) = ctx.reading.totals(TotalsOf::Runtime).await {
+        ctx.pulse.with(|known| {
+            known.counts.input += before.usage.input;
+            known.counts.output += before.usage.output;
+            known.counts.cost += before.cost.0;
+        });
+    }
+    let mut tell_at = ctx.clock.after(CHANGES_MS);
+    loop {
+        tokio::select! {
+            heard = listener.next() => match heard {
+                Some(Heard::Note(Note::Frame(frame))) => ctx.pulse.with(|known| known.hear(&frame)),
+                Some(Heard::Note(_)) => {}
+                Some(Heard::Lagged { missed }) => {
+                    tracing::warn!(missed, "the metrics have not heard everything");
+                    ctx.pulse.with(|known| {
+                        known.metrics.missed(missed);
+                        known.missed = true;
+                    });
+                }
+                None => return,
+            },
+            () = &mut tell_at => {
+                ctx.tell_changes().await;
+                tell_at = ctx.clock.after(CHANGES_MS);
+            }
+        }
+    }
+}
+
+/// Keeps the figures of each moment until the runtime ends.
+pub(super) async fn sample(ctx: Ctx) {
+    loop {
+        let census = ctx.reading.census(None).await.unwrap_or_default();
+        let many = |status: Status| {
+            census.iter().filter(|one| one.status == status).map(|one| one.sessions).sum()
+        };
+        let (at, awake) = (ctx.clock.now().0, ctx.runtime.awake());
+        let (running, waiting) = (many(Status::Running), many(Status::Waiting));
+        ctx.pulse.with(|known| {
+            let counts = known.counts;
+            if known.samples.len() >= SAMPLES {
+                known.samples.pop_front();
+            }
+            known.samples.push_back(Point {
+                at,
+                input_tokens: counts.input,
+                output_tokens: counts.output,
+                cost_nano_usd: counts.cost,
+                turns: counts.turns,
+                restarts: counts.restarts,
+                awake,
+                running,
+                waiting,
+            });
+        });
+        tokio::select! {
+            () = ctx.clock.after(SAMPLE_MS) => {}
+            _why = ctx.runtime.ended() => return,
+        }
+    }
+}
+
+impl Known {
+    fn hear(&mut self, frame: &Frame) {
+        let of =
+            metrics::Heard { session: frame.session, agent: frame.agent.as_str(), at: frame.at };
+        for event in frame.events.iter() {
+            self.metrics.hear(of, event);
+            self.counts.hear(event);
+        }
+        let (tenant, position) = (frame.tenant.clone(), frame.position.0);
+        self.dirty.insert(frame.session, Dirty { tenant, position });
+    }
+}
+
+impl Counts {
+    fn hear(&mut self, event: &Event) {
+        match event {
+            Event::TurnFinished { .. } => self.turns += 1,
+            Event::SessionRestarted { .. } => self.restarts += 1,
+            Event::UsageSettled { settlement: Settlement::Exact { usage, cost }, .. } => {
+                self.input += usage.input;
+                self.output += usage.output;
+                self.cost += cost.unwrap_or_default().0;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl House {
+    /// Tells who looks what has changed, if anything has.
+    async fn tell_changes(&self) {
+        if self.pulse.changes.receiver_count() == 0 {
+            return self.pulse.with(|known| known.dirty.clear());
+        }
+        let (dirty, missed) = self
+            .pulse
+            .with(|known| (std::mem::take(&mut known.dirty), std::mem::take(&mut known.missed)));
+        if dirty.is_empty() && !missed {
+            return;
+        }
+        let among: Vec<SessionId> = dirty.keys().take(CHANGED).copied().collect();
+        let filter = SessionFilter {
+            among: Some(among),
+            archived: true,
+            rows: CHANGED,
+            ..SessionFilter::default()
+        };
+        let rows = self.reading.sessions(filter).await.unwrap_or_default();
+        let roots: BTreeMap<SessionId, SessionId> =
+            rows.into_iter().map(|row: SessionRow| (row.session, row.root)).collect();
+        let more = missed || dirty.len() > CHANGED;
+        let changed = |(session, dirty): (SessionId, Dirty)| Changed {
+            session: session.to_string(),
+            root: roots.get(&session).unwrap_or(&session).to_string(),
+            position: dirty.position,
+            tenant: Some(dirty.tenant),
+        };
+        let sessions = dirty.into_iter().take(CHANGED).map(changed).collect();
+        // The last of those who looked may have gone meanwhile.
+        drop(self.pulse.changes.send(Arc::new(Changes { sessions, more })));
+    }
+
+    /// The metrics of this moment.
+    pub(super) async fn scraped(&self) -> Answer<String> {
+        let awake = self.runtime.those_awake();
+        let count = awake.len();
+        let filter = SessionFilter {
+            rows: count.max(1),
+            among: Some(awake),
+            archived: true,
+            ..SessionFilter::default()
+        };
+        let rows = self.reading.sessions(filter).await?;
+        let figures = self.runtime.figures();
+        let fill = |places, taken, waiting| Fill { places, taken, waiting };
+        let gates = figures.gates.iter().map(|(name, gate)| {
+            let bars = figures.bars.get(name);
+            let breaker = match bars.map(|bars| bars.breaker) {
+                None | Some(Stage::Closed) => Breaker::Closed,
+                Some(Stage::Open { .. }) => Breaker::Open,
+                Some(Stage::Probing { .. }) => Breaker::Probing,
+            };
+            let paused_until = bars.and_then(|bars| bars.paused_until);
+            let fill = fill(gate.places, gate.taken, gate.waiting);
+            (name.to_string(), Gate { fill, paused_until, breaker })
+        });
+        let pools = figures
+            .pools
+            .iter()
+            .map(|(kind, pool)| (kind.to_string(), fill(pool.places, pool.taken, pool.waiting)));
+        let waiting = self.waiting_on().await?;
+        let inbox =
+            rows.iter().filter_map(|row| self.runtime.inbox(row.session)).collect::<Vec<_>>();
+        let house = metrics::House {
+            census: self.reading.census(None).await?,
+            seen_awake: rows.iter().map(|row| row.status).collect(),
+            awake: Some(count),
+            approvals: self.reading.approvals(None).await?.len(),
+            pools: pools.collect(),
+            gates: gates.collect(),
+            waiting,
+            inbox_sum: inbox.iter().sum(),
+            inbox_max: inbox.iter().copied().max().unwrap_or(0),
+            held: figures.held.map_or(0, |held| held.waiting),
+        };
+        let text = self.pulse.with(|known| {
+            known.metrics.look(&house);
+            known.metrics.text()
+        });
+        text.map_err(|_fmt| super::problem::problem("internal", "a figure does not become text"))
+    }
+
+    /// For what those wait that have work in hand, by the first word of it.
+    async fn waiting_on(&self) -> Answer<BTreeMap<String, usize>> {
+        let filter = SessionFilter {
+            status: vec![Status::Running, Status::Waiting, Status::Quarantined],
+            ..SessionFilter::default()
+        };
+        let mut waiting: BTreeMap<String, usize> = BTreeMap::new();
+        for row in self.reading.all_sessions(filter).await? {
+            let words = self.runtime.waits_at_gate(row.session).map(|_why| "gate".to_owned());
+            let words = words.or(row.waiting_on).unwrap_or_default();
+            *waiting.entry(metrics::waits_for(&words).to_owned()).or_default() += 1;
+        }
+        Ok(waiting)
+    }
+}

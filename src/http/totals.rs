@@ -1,0 +1,78 @@
+//! What was spent, and what may still be: sums by session, tree, agent or model, and the budgets of a
+//! tree as the ledger holds them.
+
+use axum::{Json, extract::State as Of};
+use greenroom_actors::domain::catalog::TotalsOf;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Ctx,
+    problem::{Answer, problem},
+    routes::Route,
+    take::{Asked, Id, Who},
+    wire::Spent,
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/totals", "What was spent", totals).asks::<Wishes>().gives::<Spent>(),
+        Route::get("/v1/sessions/{session}/budget", "The accounts of its tree", budget)
+            .gives::<Accounts>(),
+    ]
+}
+
+/// Of what; of everything where nothing is named.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wishes {
+    /// Of this session and everybody below it.
+    #[schemars(extend("format" = "uuid"))]
+    session: Option<String>,
+    /// Of this agent.
+    agent: Option<String>,
+    /// Of this model.
+    model: Option<String>,
+}
+
+async fn totals(
+    Of(ctx): Of<Ctx>,
+    Who(caller): Who,
+    Asked(wishes): Asked<Wishes>,
+) -> Answer<Json<Spent>> {
+    let of = match (wishes.session, wishes.agent, wishes.model) {
+        (None, None, None) => caller.tenant.map_or(TotalsOf::Runtime, TotalsOf::Tenant),
+        (Some(session), None, None) => {
+            let is_id = |_odd| problem("invalid", "`session` is no session's id");
+            let session = session.parse().map_err(is_id)?;
+            ctx.line(&caller, session).await?;
+            TotalsOf::Subtree(session)
+        }
+        // These are not kept apart by tenant.
+        (None, ..) if caller.tenant.is_some() => {
+            return Err(problem("forbidden", "sums by agent or model are of all tenants"));
+        }
+        (None, Some(agent), None) => TotalsOf::Agent(agent.into()),
+        (None, None, Some(model)) => TotalsOf::Model(model.into()),
+        _ => return Err(problem("invalid", "expected one of `session`, `agent` and `model`")),
+    };
+    Ok(Json(ctx.reading.totals(of).await?.into()))
+}
+
+/// The accounts of a tree.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Accounts {
+    /// The root of the tree.
+    root: String,
+    /// What is spent and what is held back for calls that run, as the ledger tells it.
+    accounts: Vec<String>,
+}
+
+async fn budget(Of(ctx): Of<Ctx>, Who(caller): Who, Id(session): Id) -> Answer<Json<Accounts>> {
+    let row = ctx.line(&caller, session).await?;
+    let figures = ctx.runtime.accounts(row.root).await;
+    let figures =
+        figures.ok_or_else(|| problem("unavailable", "the ledger does not answer").again_in(1))?;
+    let accounts = vec![format!("{figures:?}")];
+    Ok(Json(Accounts { root: row.root.to_string(), accounts }))
+}
