@@ -126,6 +126,10 @@ impl<T: DeserializeOwned> FromRequest<Ctx> for Take<T> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // A list would be read as an object without names.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(problem("invalid", "the body is not as expected: an object, `{…}`"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let wrong = |place: &str, error: &serde_json::Error| {
         let place = if place == "." { "the body" } else { place };

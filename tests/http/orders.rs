@@ -1,0 +1,145 @@
+//! What a session can be told over HTTP: every verb has its place, and a missing one is an error.
+
+use serde_json::{Value, json};
+
+use super::theatre::{Theatre, at, items};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_opened_spoken_to_read_and_put_away() {
+    let theatre = Theatre::open().await;
+    let admin = &theatre.admin;
+    let opened = json!({ "agent": "echo", "name": "first" });
+    let opened = admin.post("/v1/sessions", &opened).await.is(201).json();
+    let session = opened["session"].as_str().unwrap().to_owned();
+    assert_eq!((&opened["name"], &opened["state"]), (&json!("first"), &json!("idle")));
+    let turn = theatre.turn(&session, "hello").await;
+    assert_eq!((&turn["outcome"], &turn["text"]), (&json!("completed"), &json!("You said hello.")));
+
+    let read = admin.get(&format!("/v1/sessions/{session}")).await.is(200).json();
+    assert_eq!(read["agent_spec"]["model"], "scripted");
+    assert_eq!(read["outcome"], "completed");
+    assert!(read["own"]["input_tokens"].as_u64().unwrap() > 0, "{read}");
+
+    let renamed =
+        admin.post(&at(&session, "rename"), &json!({ "name": "second" })).await.is(200).json();
+    assert_eq!(renamed["name"], "second");
+    let goal = json!({ "objective": "to be heard", "token_budget": 9_000 });
+    admin.with("PUT", &at(&session, "goal"), &[], &goal).await.is(200);
+    assert_eq!(admin.get(&at(&session, "goal")).await.json(), goal);
+    admin.with("DELETE", &at(&session, "goal"), &[], &json!({})).await.is(200);
+    assert_eq!(admin.get(&at(&session, "goal")).await.json(), Value::Null);
+
+    let kept = json!({ "name": "here", "value": "mine" });
+    admin.post(&at(&session, "checkpoints"), &kept).await.is(201);
+    let checkpoints = items(&admin.get(&at(&session, "checkpoints")).await);
+    assert_eq!(
+        (&checkpoints[0]["name"], &checkpoints[0]["value"]),
+        (&json!("here"), &json!("mine"))
+    );
+
+    let before = checkpoints[0]["at"].clone();
+    let fork = admin.post(&at(&session, "fork"), &json!({ "at": before })).await.is(201).json();
+    let fork = fork["session"].as_str().unwrap().to_owned();
+    assert_ne!(fork, session);
+    assert_eq!(theatre.turn(&fork, "again").await["turn"], 2, "it goes on where the first was");
+    let beyond = admin.post(&at(&session, "fork"), &json!({ "at": 9_999 })).await;
+    assert_eq!(beyond.code(), "unprocessable");
+
+    admin.post(&at(&session, "archive"), &json!({})).await.is(200);
+    let listed = |reply| items(&reply).iter().map(|row| row["session"].clone()).collect::<Vec<_>>();
+    assert_eq!(listed(admin.get("/v1/sessions").await), [json!(fork)]);
+    assert_eq!(
+        listed(admin.get("/v1/sessions?archived=true").await),
+        [json!(fork), json!(session)]
+    );
+    let spoken = admin.post(&at(&session, "messages"), &json!({ "text": "hello?" })).await;
+    assert_eq!(spoken.code(), "conflict");
+    admin.post(&at(&session, "unarchive"), &json!({})).await.is(200);
+    admin.post(&at(&session, "resume"), &json!({})).await.is(200);
+    assert_eq!(theatre.turn(&session, "back").await["outcome"], "completed");
+    assert_eq!(admin.post(&at(&session, "release"), &json!({})).await.code(), "conflict");
+    admin.post(&at(&session, "cancel"), &json!({ "reason": "enough" })).await.is(202);
+    theatre.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_come_by_pages_and_lose_nobody() {
+    let theatre = Theatre::open().await;
+    let mut opened = Vec::new();
+    for _ in 0..23 {
+        opened.push(theatre.session("echo").await);
+    }
+    opened.reverse();
+    for list in ["sessions", "tree"] {
+        let (mut seen, mut next) = (Vec::new(), String::new());
+        loop {
+            let page = theatre.admin.get(&format!("/v1/{list}?limit=5{next}")).await.is(200);
+            seen.extend(items(&page).iter().map(|row| row["session"].as_str().unwrap().to_owned()));
+            match page.json()["next"].as_str() {
+                Some(cursor) => next = format!("&after={cursor}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen, opened, "{list}");
+    }
+    for wrong in ["limit=0", "limit=501", "limit=x", "after=x", "odd=1", "state=asleep"] {
+        let reply = theatre.admin.get(&format!("/v1/sessions?{wrong}")).await;
+        assert_eq!(reply.code(), "invalid", "{wrong}");
+    }
+    theatre.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_is_read_forwards_backwards_and_from_its_end() {
+    let theatre = Theatre::open().await;
+    let session = theatre.session("echo").await;
+    theatre.turn(&session, "hello").await;
+    theatre.turn(&session, "again").await;
+    let read = |query: &str| {
+        let path = at(&session, &format!("frames?{query}"));
+        let client = theatre.admin.clone();
+        async move {
+            let page = client.get(&path).await.is(200);
+            let positions = items(&page)
+                .iter()
+                .map(|frame| frame["position"].as_u64().unwrap())
+                .collect::<Vec<_>>();
+            (positions, page.json()["next"].as_str().map(str::to_owned))
+        }
+    };
+    let (all, next) = read("").await;
+    let end = *all.last().unwrap();
+    assert_eq!((&all, next), (&(1..=end).collect::<Vec<_>>(), None));
+    assert_eq!(read("limit=2").await, (vec![1, 2], Some("2".to_owned())));
+    assert_eq!(read("after=2&limit=2").await, (vec![3, 4], Some("4".to_owned())));
+    assert_eq!(read(&format!("after={end}")).await, (vec![], None));
+    assert_eq!(read("last=2").await.0, [end - 1, end]);
+    assert_eq!(read("before=3&limit=5").await.0, [1, 2]);
+    assert_eq!(read("before=4&limit=2").await.0, [2, 3]);
+    let both = theatre.admin.get(&at(&session, "frames?after=1&last=2")).await;
+    assert_eq!(both.code(), "invalid");
+    theatre.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_is_run_without_a_model_as_the_rules_allow() {
+    let theatre = Theatre::open().await;
+    let session = theatre.session("clerk").await;
+    let (client, path) = (theatre.admin.clone(), at(&session, "tools/pay"));
+    let call = json!({ "arguments": { "cents": 5 } });
+    let running = tokio::task::spawn(async move { client.post(&path, &call).await });
+    let question = theatre.question(&session).await;
+    assert_eq!(question["arguments"], r#"{"cents":5}"#);
+    let answer = json!({ "answer": "once", "digest": question["digest"] });
+    theatre.admin.post(&at_question(&session), &answer).await.is(200);
+    let outcome = running.await.unwrap().is(200).json();
+    assert_eq!(outcome["outcome"], "done", "{outcome}");
+    assert!(outcome.to_string().contains("paid 5"), "{outcome}");
+    let none = theatre.admin.post(&at(&session, "tools/steal"), &json!({ "arguments": {} })).await;
+    assert_eq!(none.code(), "not_found");
+    theatre.close().await;
+}
+
+fn at_question(session: &str) -> String {
+    format!("/v1/approvals/{session}/1")
+}
