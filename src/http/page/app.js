@@ -43,11 +43,6 @@ let changes = null;
 
 // ---- beginning ------------------------------------------------------------------------------------
 
-onRefused(() => askToken());
-wire();
-if (takeToken()) begin();
-else askToken();
-
 function askToken() {
   changes?.close();
   changes = null;
@@ -342,3 +337,8 @@ const HANDS = {
 };
 
 setIcon($("connection").querySelector("svg"), "link-connecting");
+
+onRefused(() => askToken());
+wire();
+if (takeToken()) begin();
+else askToken();

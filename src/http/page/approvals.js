@@ -130,7 +130,12 @@ export class Inbox {
   buttons(item, card) {
     const words = item.answers?.length ? item.answers : USUAL;
     const row = h("div", { class: "answers", role: "group", "aria-label": "answers" });
+    const isNo = (word) => ["no", "reject", "never", "comment", "revise"].includes(word);
+    let wasNo = isNo(words[0]);
     for (const word of words) {
+      // Yes on the one side, no on the other: a hand in a hurry hits the right one.
+      if (isNo(word) !== wasNo) row.append(h("span", { class: "gap" }));
+      wasNo = isNo(word);
       const known = ANSWERS[word] ?? { word: plain(word), tells: "" };
       const tells = word === "always" && item.proposed_rule ? `${known.tells}: allow ${item.proposed_rule}` : known.tells;
       const onclick = () => (known.text ? this.ask(item, card, word, known) : this.send(item, card, { answer: word }));

@@ -93,8 +93,8 @@ function bound(one) {
     "li",
     { class: isFull ? "full" : "", title: `${one.name}: ${one.taken} of ${one.places} places taken, ${one.waiting ?? 0} waiting` },
     h("span", { class: "ellipsis grow" }, one.name),
-    one.trouble ? h("em", {}, icon("quarantined"), one.trouble) : one.waiting > 0 && h("em", {}, `${short(one.waiting)} waiting`),
-    h("span", { class: "bar" }, bar),
+    one.trouble ? h("em", {}, one.trouble) : one.waiting > 0 && h("em", {}, `${short(one.waiting)} waiting`),
+    !one.trouble && h("span", { class: "bar" }, bar),
     h("span", { class: "fig" }, `${one.taken}/${one.places}`),
   );
 }
