@@ -130,16 +130,15 @@ export class Inbox {
   buttons(item, card) {
     const words = item.answers?.length ? item.answers : USUAL;
     const row = h("div", { class: "answers", role: "group", "aria-label": "answers" });
-    const isNo = (word) => ["no", "reject", "never", "comment", "revise"].includes(word);
-    let wasNo = isNo(words[0]);
+    // Yes on the one side, no on the other: a hand in a hurry hits the right one.
+    const sides = { yes: h("span", { class: "answers" }), no: h("span", { class: "answers" }) };
+    row.append(sides.yes, sides.no);
     for (const word of words) {
-      // Yes on the one side, no on the other: a hand in a hurry hits the right one.
-      if (isNo(word) !== wasNo) row.append(h("span", { class: "gap" }));
-      wasNo = isNo(word);
+      const side = ["no", "reject", "never", "comment", "revise"].includes(word) ? sides.no : sides.yes;
       const known = ANSWERS[word] ?? { word: plain(word), tells: "" };
       const tells = word === "always" && item.proposed_rule ? `${known.tells}: allow ${item.proposed_rule}` : known.tells;
       const onclick = () => (known.text ? this.ask(item, card, word, known) : this.send(item, card, { answer: word }));
-      row.append(button({ class: known.tone ?? "", "data-answer": word, title: tells, onclick }, null, known.word));
+      side.append(button({ class: known.tone ?? "", "data-answer": word, title: tells, onclick }, null, known.word));
     }
     return row;
   }

@@ -74,7 +74,7 @@ export class Charts {
     const last = this.points.at(-1);
     if (!last || this.points.length < 2) return null;
     const from = Math.max(this.points[0].at, last.at - 60000);
-    const gained = last.turns - at(this.points, from, (p) => p.turns);
+    const gained = last.turns - at(this.points, from, { of: (p) => p.turns });
     const ms = last.at - from;
     return ms > 0 ? Math.max(0, (gained * 60000) / ms) : null;
   }
@@ -92,9 +92,9 @@ export class Charts {
     const count = Math.max(12, Math.floor(width / SLICE_PX));
     const slice = (end - start) / count;
     const values = [];
-    let before = at(this.points, start, chart.of);
+    let before = at(this.points, start, chart);
     for (let i = 1; i <= count; i += 1) {
-      const upto = at(this.points, start + i * slice, chart.of);
+      const upto = at(this.points, start + i * slice, chart);
       const gained = Math.max(0, upto - before);
       values.push(chart.per ? (gained * chart.per) / slice : gained);
       before = upto;
@@ -166,8 +166,8 @@ export class Charts {
   }
 }
 
-/// A counter at a moment, between the samples around it.
-function at(points, moment, of) {
+/// A counter at a moment, between the samples around it; what is counted one by one only by samples.
+function at(points, moment, { of, isBars }) {
   let low = 0;
   let high = points.length - 1;
   if (moment <= points[0].at) return of(points[0]);
@@ -177,6 +177,7 @@ function at(points, moment, of) {
     if (points[middle].at <= moment) low = middle;
     else high = middle;
   }
+  if (isBars) return of(points[low]);
   const share = (moment - points[low].at) / (points[high].at - points[low].at);
   return of(points[low]) + share * (of(points[high]) - of(points[low]));
 }

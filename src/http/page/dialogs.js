@@ -18,7 +18,7 @@ export function ask({ id, title, text, fields = [], submit, danger, act }) {
       text && h("p", { class: "quiet" }, text),
       fields,
       fault,
-      h("footer", {}, button({ class: "ghost", onclick: () => dialog.close() }, null, "Back"), send),
+      h("footer", {}, act && button({ class: "ghost", onclick: () => dialog.close() }, null, "Back"), send),
     );
     const dialog = h("dialog", { id: `dialog-${id}`, "aria-labelledby": `${id}-title` }, form);
     form.addEventListener("submit", async (event) => {
@@ -108,7 +108,7 @@ const KEYS = [
 
 export function help() {
   if ($("dialog-help")) return;
-  ask({ id: "help", title: "Keys", submit: "Good", fields: [h("dl", { class: "keys" }, KEYS.flatMap(([keys, what]) => [h("dt", {}, keys.split(/ +/).map((key) => h("kbd", {}, key))), h("dd", {}, what)]))] });
+  ask({ id: "help", title: "Keys", submit: "Close", fields: [h("dl", { class: "keys" }, KEYS.flatMap(([keys, what]) => [h("dt", {}, keys.split(/ +/).map((key) => h("kbd", {}, key))), h("dd", {}, what)]))] });
 }
 
 /// Asks for the token until one is taken. `check` throws when it is not.

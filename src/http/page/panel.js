@@ -96,6 +96,8 @@ export class Panel {
   connection(word, detail) {
     const element = $("talk-state");
     element.hidden = word === "live" || word === "connecting";
+    // What was said meanwhile is not said again before it is recorded.
+    if (word === "waiting") this.talk.lagged();
     element.dataset.state = word;
     const words = { waiting: "The stream broke off; coming back", closed: detail ? `No more is heard of it: ${detail.message}` : "This session is gone." };
     setText(element, words[word] ?? "");
@@ -223,8 +225,8 @@ export class Panel {
       ["budget", budgetText(line.budget ?? spec.budget ?? agent?.budget)],
       ["tools", tools.length && h("span", { class: "chips" }, tools.map((tool) => h("code", {}, tool.name ?? tool)))],
       ["spent", line.own && `${whole(tokens(own))} tokens, ${money(own.cost_nano_usd)} in ${counted(own.calls ?? 0, "call")}`],
-      ["subtree", line.subtree && line.children > 0 && `${whole(tokens(line.subtree))} tokens, ${money(line.subtree.cost_nano_usd)}, ${counted(line.children, "child", "children")}`],
       ["of these", line.own && `${whole(own.input_tokens)} in, ${whole(own.cache_read_tokens)} from cache, ${whole(own.cache_write_tokens)} to cache, ${whole(own.output_tokens)} out`],
+      ["subtree", line.subtree && line.children > 0 && `${whole(tokens(line.subtree))} tokens, ${money(line.subtree.cost_nano_usd)}, ${counted(line.children, "child", "children")}`],
       ["unsettled", own.unsettled_calls > 0 && `${counted(own.unsettled_calls, "call")} broke off: at most ${whole(own.unsettled_tokens_max)} tokens, ${money(own.unsettled_cost_nano_usd_max)}`],
       ["restarts", line.restarts > 0 && String(line.restarts)],
       ["inbox", line.inbox > 0 && counted(line.inbox, "message")],

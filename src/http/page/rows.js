@@ -229,6 +229,7 @@ function write(element, row, at, view) {
   const drawn = row.guides.map((on) => (on ? "|" : " ")).join("") + (row.depth > 0 ? (row.isLast ? "L" : "T") : "");
   if (seen.guides !== drawn) {
     seen.guides = drawn;
+    element.style.setProperty("--depth", row.depth);
     fill(parts.guides, [...drawn].map((kind) => h("i", { class: GUIDES[kind] })));
   }
   parts.twist.classList.toggle("none", !row.isParent);

@@ -141,7 +141,7 @@ const MAKERS = {
     const isCalling = item.state === "calling";
     const tokens = item.tokens ?? (item.usage ? usageTokens(item.usage) : null);
     const meta = [
-      tokens !== null && h("span", { class: "fig", title: usageTitle(item.usage) }, `${item.isBound ? "≤ " : ""}${short(tokens)} tok`),
+      tokens > 0 && h("span", { class: "fig", title: usageTitle(item.usage) }, `${item.isBound ? "≤ " : ""}${short(tokens)} tok`),
       item.cost > 0 && h("span", { class: "fig" }, `${item.isBound ? "≤ " : ""}${money(item.cost)}`),
       item.endedAt && item.at && h("span", { class: "fig" }, took(item.endedAt - item.at)),
       isCalling && h("span", { class: "fig busy" }, h("span", { "data-ticks": item.at }, span(now() - item.at))),
@@ -150,7 +150,7 @@ const MAKERS = {
     if (isCalling) {
       const thinking = h("div", { class: "live-thinking", hidden: true });
       const text = h("div", { class: "live-text prose", hidden: true });
-      if (item.isPartial && live?.text) text.append(h("span", { class: "quiet" }, "… "));
+      if (item.isPartial) text.append(h("span", { class: "quiet" }, "… "));
       element.append(thinking, text, h("span", { class: "caret", "aria-label": "the model is answering" }));
       view.append(thinking, live?.thinking);
       view.append(text, live?.text);
