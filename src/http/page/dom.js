@@ -107,8 +107,8 @@ export function announce(text) {
   $("announce").textContent = text;
 }
 
-/// One call for many askings: runs in the next frame.
-export function coalesced(action) {
+/// One call for many askings: runs in the next frame, or so much later.
+export function coalesced(action, ms = 0) {
   let asked = false;
   return () => {
     if (asked) return;
@@ -118,7 +118,7 @@ export function coalesced(action) {
       action();
     };
     // A page in the background draws no frames, but must not fall behind for good.
-    if (document.hidden) setTimeout(run, 250);
+    if (ms || document.hidden) setTimeout(run, ms || 250);
     else requestAnimationFrame(run);
   };
 }

@@ -7,6 +7,7 @@ import { plain, span } from "./format.js";
 export class Talk {
   constructor() {
     this.frames = new Map();
+    this.revs = 0;
     this.clear();
   }
 
@@ -32,6 +33,8 @@ export class Talk {
     this.live = live;
     all.forEach((frame) => this.fold(frame));
     // The beginning of an answer that is being given now was said before anybody listened.
+    if (this.isRead) return;
+    this.isRead = true;
     for (const item of this.items) if (item.kind === "reply" && item.state === "calling") item.isPartial = true;
   }
 
@@ -69,7 +72,7 @@ export class Talk {
   put(item) {
     const known = this.byId.get(item.id);
     if (known) return this.touch(known, item);
-    item.rev = 1;
+    item.rev = this.revs += 1;
     this.items.push(item);
     this.byId.set(item.id, item);
     return item;
@@ -77,7 +80,7 @@ export class Talk {
 
   touch(item, change) {
     Object.assign(item, change);
-    item.rev += 1;
+    item.rev = this.revs += 1;
     return item;
   }
 

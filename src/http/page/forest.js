@@ -10,6 +10,8 @@ const UNFOLDED_MAX = 150;
 const PAGE = 100;
 // Requests of this page at once: two streams are open, and a browser has six connections a host.
 const AT_ONCE = 3;
+// A tree that was read rests so long for each of its sessions: 2,000 of them for five seconds.
+const REST_MS = 2.5;
 
 /// What a session is in one word: how its last turn ended, where it has nothing in hand.
 export function standing(line) {
@@ -27,6 +29,7 @@ export class Forest {
     this.open = new Map();
     this.stale = new Set();
     this.busy = new Set();
+    this.readAt = new Map();
     this.filter = { q: "", agent: "", state: "" };
     this.next = null;
     this.matched = 0;
@@ -143,9 +146,8 @@ export class Forest {
     let isNew = false;
     for (const { session: id, root, position } of sessions) {
       const known = this.byId.get(root);
-      if (known) {
-        if (known.session !== id || !(position <= known.position)) this.stale.add(root);
-      } else if (id === root && position <= 4) {
+      if (known) this.stale.add(root);
+      else if (id === root && position <= 4) {
         isNew = true;
         if (this.isFiltered) this.fresh += 1;
         else this.stale.add(root);
@@ -159,11 +161,16 @@ export class Forest {
     for (const root of this.roots) this.stale.add(root.session);
   }
 
-  /// Reads again what is stale and among `shown` roots, or not here at all. A few at a time.
+  /// Reads again what is stale and among `shown` roots, or not here at all: a few at a time, and a
+  /// large tree less often than a small one. Whether something of that is left to be read.
   async refresh(shown) {
-    const due = [...this.stale].filter((id) => !this.busy.has(id) && (shown.has(id) || !this.byId.has(id)));
-    await Promise.all(due.slice(0, AT_ONCE - this.busy.size).map((id) => this.reread(id)));
-    return this.stale.size > 0 && due.length > 0;
+    const wanted = [...this.stale].filter((id) => !this.busy.has(id) && (shown.has(id) || !this.byId.has(id)));
+    const rested = wanted.filter((id) => {
+      const node = this.byId.get(id);
+      return !node || Date.now() - (this.readAt.get(id) ?? 0) > node.tally.all * REST_MS;
+    });
+    await Promise.all(rested.slice(0, AT_ONCE - this.busy.size).map((id) => this.reread(id)));
+    return wanted.length > 0;
   }
 
   async reread(id) {
@@ -180,6 +187,7 @@ export class Forest {
     } catch (error) {
       if (error.status === 404 && this.byId.has(id)) this.forget(id);
     } finally {
+      this.readAt.set(id, Date.now());
       this.busy.delete(id);
     }
     this.changed();

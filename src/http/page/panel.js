@@ -25,7 +25,8 @@ export class Panel {
     });
     this.redraw = coalesced(() => this.talk && this.view.draw(this.talk));
     this.relive = coalesced(() => this.talk && this.view.drawLive(this.talk));
-    this.reread = coalesced(() => this.readLine());
+    // Frames may come by the dozen; the line that sums them up is read less often.
+    this.reread = coalesced(() => this.readLine(), 500);
     $("talk-down").addEventListener("click", () => this.view.toEnd());
     $("talk-earlier").addEventListener("click", () => this.earlier());
     $("talk").addEventListener("scroll", () => $("talk").scrollTop < 80 && this.earlier(), { passive: true });

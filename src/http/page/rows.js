@@ -21,6 +21,7 @@ export class Rows {
     this.height = 30;
     this.grid.addEventListener("scroll", () => this.draw(), { passive: true });
     new ResizeObserver(() => this.measure()).observe(this.grid);
+    this.grid.addEventListener("focus", () => !this.current && this.grid.matches(":focus-visible") && this.step(0));
     this.body.addEventListener("click", (event) => this.clicked(event));
     this.measure();
   }
@@ -36,7 +37,10 @@ export class Rows {
   show(rows) {
     this.rows = rows;
     this.at = new Map(rows.map((row, at) => [key(row), at]));
-    if (this.current && !this.at.has(this.current)) this.current = null;
+    if (this.current && !this.at.has(this.current)) {
+      this.current = null;
+      this.grid.removeAttribute("aria-activedescendant");
+    }
     this.place();
     this.draw();
   }
@@ -136,7 +140,8 @@ export class Rows {
 
   step(by) {
     const at = this.at?.get(this.current);
-    this.go(at === undefined ? 0 : at + by);
+    // Nobody was there yet: the first row in sight.
+    this.go(at === undefined ? Math.ceil(this.grid.scrollTop / this.height) : at + by);
   }
 
   get page() {

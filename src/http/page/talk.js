@@ -243,7 +243,7 @@ function said(block, id, view) {
 
 function toolInside(item) {
   const { text, bytes } = item.outcome ? outputOf(item.outcome) : { text: "" };
-  const part = (title, body, more) => h("section", {}, h("h4", {}, title, body && copy(body, title)), more);
+  const part = (title, body, more) => h("section", {}, h("h3", {}, title, body && copy(body, title)), more);
   return [
     item.args && part("arguments", item.args, h("pre", { class: "code" }, pretty(item.args))),
     text && part("output", text, h("pre", { class: "code out" }, text)),
