@@ -7,9 +7,11 @@ import { Charts } from "./charts.js";
 import { Forest } from "./forest.js";
 import { Groups } from "./groups.js";
 import { Inbox } from "./approvals.js";
+import { Jobs } from "./jobs.js";
 import { Panel } from "./panel.js";
 import { Rows } from "./rows.js";
 import { Status } from "./status.js";
+import { divider } from "./divider.js";
 import { follow } from "./stream.js";
 import { help, start, token } from "./dialogs.js";
 import { keys } from "./keys.js";
@@ -18,6 +20,7 @@ import { now, span, whole } from "./format.js";
 const SEARCH_MS = 200;
 const GROUPS_MS = 4000;
 const REFRESH_MS = 400;
+const REST_MS = 60000;
 
 const status = new Status();
 const charts = new Charts();
@@ -37,6 +40,8 @@ const panel = new Panel({
   changed: (line) => noteChanged([{ session: line.session, root: line.root ?? line.session, position: Infinity }]),
 });
 const groups = new Groups({ chosen: (agent) => (filterBy({ agent }), showView("tree")) });
+
+const jobs = new Jobs();
 
 let view = "tree";
 let changes = null;
@@ -65,6 +70,7 @@ async function begin() {
     if (status.value) charts.push(status.value);
     status.turns(charts.turnsPerMinute());
   });
+  jobs.isThere().then((isThere) => ($("jobs-tab").hidden = !isThere));
   load("/v1/agents", ({ items }) => agentsIn(items.map((agent) => agent.name)));
 }
 
@@ -100,6 +106,37 @@ function listen() {
   });
 }
 
+// A page that nobody looks at gives its streams back: a browser has six connections a host, and
+// somebody with ten tabs would have none left. The title still says how many questions wait.
+let resting = 0;
+
+function watched() {
+  clearTimeout(resting);
+  if (!document.hidden) {
+    if (resting === null) {
+      listen();
+      resync();
+      panel.resume();
+    }
+    resting = 0;
+    return;
+  }
+  resting = setTimeout(rest, REST_MS);
+}
+
+function rest() {
+  if (!document.hidden || !changes) return;
+  changes.close();
+  panel.pause();
+  resting = null;
+  const look = async () => {
+    if (resting !== null) return;
+    await load("/v1/status", (value) => status.show(value));
+    setTimeout(look, REST_MS);
+  };
+  setTimeout(look, REST_MS);
+}
+
 function resync() {
   forest.loaded ? changedAll() : forest.reload();
   inbox.load();
@@ -112,6 +149,7 @@ function showStatus(value) {
   status.show(value);
   charts.push(value);
   status.turns(charts.turnsPerMinute());
+  if (value.approvals_open > (before ?? Infinity)) announce(`${value.approvals_open} questions wait for you`);
   if (value.approvals_open !== before || (value.approvals_open > 0 && !inbox.loaded)) inbox.load();
   setText($("matched"), matchedText());
 }
@@ -191,7 +229,10 @@ function showView(name) {
   for (const tab of document.querySelectorAll("[data-view-tab]")) tab.setAttribute("aria-selected", String(tab.dataset.viewTab === name));
   $("tree").hidden = name !== "tree";
   $("groups").hidden = name !== "groups";
+  $("jobs").hidden = name !== "jobs";
+  jobs.hide();
   if (name === "groups") groups.load();
+  else if (name === "jobs") jobs.show();
   else rows.measure();
 }
 
@@ -287,7 +328,9 @@ function wire() {
   };
   for (const [id, run] of Object.entries(clicks)) $(id).addEventListener("click", run);
   $("tree").addEventListener("scroll", () => forest.stale.size && touched(), { passive: true });
+  divider(() => rows.measure());
   setInterval(tick, 1000);
+  document.addEventListener("visibilitychange", watched);
   keys(HANDS);
 }
 
@@ -307,7 +350,7 @@ function tick() {
 
 const HANDS = {
   isReady: () => $("token").hidden,
-  isInbox: () => !$("inbox").hidden,
+  isInbox: (target) => !$("inbox").hidden && !target.closest?.("#tree"),
   step: (by) => (view === "tree" ? ($("tree").focus({ preventScroll: true }), rows.step(by)) : undefined),
   page: (by) => rows.step(by * rows.page),
   edge: (isEnd) => rows.go(isEnd ? Infinity : 0),
@@ -317,6 +360,7 @@ const HANDS = {
   },
   enter: () => rows.enter(),
   question: (by) => inbox.step(by),
+  answers: (card) => inbox.enter(card),
   search: () => ($("search").focus(), $("search").select()),
   approvals: () => ($("inbox").hidden ? openInbox() : inbox.focus()),
   start: startSession,

@@ -196,14 +196,19 @@ export class Inbox {
   focus(at = 0) {
     const cards = [...this.list.children];
     const card = cards[Math.min(Math.max(0, at), cards.length - 1)];
-    (card?.querySelector(".answers button") ?? $("inbox")).focus();
+    // The card, not its first button: two quick keys must not answer what nobody has read.
+    (card ?? $("inbox")).focus();
+  }
+
+  /// Goes from a question to its answers.
+  enter(card) {
+    card.querySelector("button[data-answer]")?.focus();
   }
 
   step(by) {
     const cards = [...this.list.children];
     const at = cards.findIndex((card) => card.contains(document.activeElement));
     this.focus(at < 0 ? 0 : at + by);
-    document.activeElement.scrollIntoView({ block: "nearest" });
   }
 }
 

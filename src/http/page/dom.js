@@ -52,8 +52,10 @@ export function icon(name, label) {
 export function setIcon(element, name) {
   if (element.dataset.icon === name) return;
   element.dataset.icon = name;
-  element.setAttribute("class", `icon i-${name}`);
-  element.firstChild.setAttribute("href", `#i-${name}`);
+  // A newer server may have a state that this page has no picture of.
+  const known = $(`i-${name}`) ? name : "dot";
+  element.setAttribute("class", `icon i-${known}`);
+  element.firstElementChild.setAttribute("href", `#i-${known}`);
 }
 
 /// Writes a text only where it differs: a page that ticks must not lay itself out for nothing.

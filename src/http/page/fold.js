@@ -95,6 +95,12 @@ export class Talk {
     });
   }
 
+  /// A call that nobody is asked about any more is wanted as before.
+  answered(approval) {
+    const tool = this.byId.get(approval.call);
+    if (tool?.state === "asked") this.touch(tool, { state: "requested" });
+  }
+
   note(place, icon, tone, text, detail) {
     this.put({ kind: "note", id: place.id, at: place.at, icon, tone, text, detail, position: place.position });
   }
@@ -209,10 +215,12 @@ const HANDLERS = {
   approval_decided(talk, event, place) {
     const item = talk.put({ kind: "approval", id: `a${event.no}`, no: event.no, state: "decided", answer: event.answer, decidedBy: event.by, remember: event.remember, endedAt: place.at });
     item.at ??= place.at;
+    talk.answered(item);
   },
   approval_closed(talk, event, place) {
     const item = talk.put({ kind: "approval", id: `a${event.no}`, no: event.no, state: event.why, endedAt: place.at });
     item.at ??= place.at;
+    talk.answered(item);
   },
   tool_started(talk, event, place) {
     const item = talk.byId.get(`t${event.call}`);

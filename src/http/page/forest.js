@@ -105,13 +105,8 @@ export class Forest {
   adopt(node, parent) {
     node.up = parent;
     node.nodes ??= [];
-    const tally = { all: 1, running: 0, waiting: 0, quarantined: 0, idle: 0, archived: 0 };
-    tally[node.state] = (tally[node.state] ?? 0) + 1;
-    for (const child of node.nodes) {
-      this.adopt(child, node);
-      for (const key in child.tally) tally[key] = (tally[key] ?? 0) + child.tally[key];
-    }
-    node.tally = tally;
+    for (const child of node.nodes) this.adopt(child, node);
+    this.count(node);
     this.byId.set(node.session, node);
     return node;
   }
@@ -135,8 +130,8 @@ export class Forest {
 
   count(node) {
     const tally = { all: 1, running: 0, waiting: 0, quarantined: 0, idle: 0, archived: 0 };
-    tally[node.state] += 1;
-    for (const child of node.nodes) for (const key in child.tally) tally[key] += child.tally[key];
+    tally[node.state] = (tally[node.state] ?? 0) + 1;
+    for (const child of node.nodes) for (const key in child.tally) tally[key] = (tally[key] ?? 0) + child.tally[key];
     node.tally = tally;
   }
 

@@ -10,11 +10,13 @@ export function keys(on) {
     if (key === "Escape") return on.leave(target);
     if (target.closest?.(TYPED) || !on.isReady()) return;
     const inTree = target === document.body || target.id === "tree" || !target.closest?.("button, a, summary, #talk");
-    const action = on.isInbox(target) ? INBOX[key] : inTree ? TREE[key] : null;
+    const isInbox = on.isInbox(target);
+    if (isInbox && key === "Enter" && !target.matches(".card")) return;
+    const action = isInbox ? INBOX[key] : inTree ? TREE[key] : null;
     const run = action ?? (altKey ? null : PAGE[key]);
     if (!run) return;
     event.preventDefault();
-    run(on, altKey);
+    run(on, altKey, target);
   });
 }
 
@@ -35,6 +37,7 @@ const TREE = {
 };
 
 const INBOX = {
+  Enter: (on, all, target) => on.answers(target),
   j: (on) => on.question(1),
   k: (on) => on.question(-1),
   ArrowDown: (on) => on.question(1),

@@ -82,6 +82,16 @@ export class Panel {
     });
   }
 
+  /// Gives the stream back while nobody looks, and takes it up where it was.
+  pause() {
+    this.stream?.close();
+    this.stream = null;
+  }
+
+  resume() {
+    if (this.id && !this.stream && this.talk?.isRead) this.follow(this.id);
+  }
+
   heard(event, data) {
     const { talk } = this;
     if (event === "frame" && talk.add(data)) {
@@ -178,7 +188,8 @@ export class Panel {
   tick() {
     const line = this.known;
     if (!this.id || !line) return;
-    setText($("panel-since"), line.since && line.state !== "archived" ? span(now() - line.since) : "");
+    const isOver = line.state === "idle" || line.state === "archived";
+    setText($("panel-since"), line.since ? (isOver ? `${span(now() - line.since)} ago` : `for ${span(now() - line.since)}`) : "");
     this.view.tick();
   }
 

@@ -253,6 +253,7 @@ function writeLine(element, row) {
   const { node } = row;
   setText(parts.name, node.name ?? node.agent);
   setText(parts.agent, node.name ? node.agent : "");
+  attr(parts.name, "title", node.name ? `${node.name}, ${node.agent}` : node.agent);
   setText(parts.id, shortId(node.session));
   const word = standing(node);
   element.dataset.state = word;
