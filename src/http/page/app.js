@@ -4,7 +4,7 @@
 import { $, announce, coalesced, setIcon, setText } from "./dom.js";
 import { forgetToken, get, onRefused, setToken, takeToken } from "./api.js";
 import { Charts } from "./charts.js";
-import { Forest } from "./forest.js";
+import { Forest, PAGE } from "./forest.js";
 import { Groups } from "./groups.js";
 import { Inbox } from "./approvals.js";
 import { Jobs } from "./jobs.js";
@@ -19,6 +19,7 @@ import { now, span, whole } from "./format.js";
 
 const SEARCH_MS = 200;
 const GROUPS_MS = 4000;
+const FILTER_MS = 4000;
 const REFRESH_MS = 400;
 const REST_MS = 60000;
 
@@ -155,7 +156,8 @@ function showStatus(value) {
 }
 
 function noteChanged(sessions) {
-  if (forest.note(sessions) && forest.isFiltered) setText($("matched"), matchedText());
+  // What a filter is about may have come up in a tree that is not here.
+  if (forest.note(sessions) && forest.isFiltered && !forest.loading) filterDue ||= setTimeout(refilter, FILTER_MS);
   if (sessions.some((one) => one.session === panel.id)) panel.reread();
   touched();
 }
@@ -164,6 +166,14 @@ function changedAll() {
   forest.noteAll();
   if (panel.id) panel.reread();
   touched();
+}
+
+let filterDue = 0;
+
+function refilter() {
+  filterDue = 0;
+  // Whoever has read on to further pages is not thrown back to the first.
+  if (forest.isFiltered && forest.roots.length <= PAGE) forest.reload();
 }
 
 let refreshing = 0;
@@ -199,7 +209,7 @@ function matchedText() {
   if (!forest.loaded) return "";
   const total = status.value?.sessions.total ?? forest.total;
   const here = forest.byId.size;
-  if (forest.isFiltered) return `${whole(forest.matched)} of ${whole(forest.total || total)}${forest.fresh ? `, ${forest.fresh} new` : ""}`;
+  if (forest.isFiltered) return `${whole(forest.matched)} of ${whole(forest.total || total)}`;
   return forest.next ? `${whole(here)} of ${whole(Math.max(total, here))} read` : `${whole(Math.max(total, here))} sessions`;
 }
 

@@ -7,11 +7,14 @@ import { get, session } from "./api.js";
 export const STATES = ["running", "waiting", "quarantined", "idle", "archived"];
 // So many sessions are shown unfolded at once; above it a root is one row until somebody opens it.
 const UNFOLDED_MAX = 150;
-const PAGE = 100;
+export const PAGE = 100;
 // Requests of this page at once: two streams are open, and a browser has six connections a host.
 const AT_ONCE = 3;
 // A tree that was read rests so long for each of its sessions: 2,000 of them for five seconds.
 const REST_MS = 2.5;
+// A root without a row that has no more frames than this was opened a moment ago; any other is one of
+// a page that nobody has read.
+const YOUNG = 12;
 
 /// What a session is in one word: how its last turn ended, where it has nothing in hand.
 export function standing(line) {
@@ -34,7 +37,6 @@ export class Forest {
     this.next = null;
     this.matched = 0;
     this.total = 0;
-    this.fresh = 0;
     this.loading = false;
     this.loaded = false;
     this.error = null;
@@ -62,8 +64,8 @@ export class Forest {
       this.byId.clear();
       this.stale.clear();
       this.roots = [];
-      this.fresh = 0;
-      this.take(page);
+        this.take(page);
+      this.isSmall = this.byId.size <= UNFOLDED_MAX;
       this.error = null;
       this.loaded = true;
     } catch (error) {
@@ -135,20 +137,17 @@ export class Forest {
     node.tally = tally;
   }
 
-  /// Something changed in these sessions. Roots that are here become stale; they are read again when
-  /// they are on the screen. A root that nobody has seen is counted, or joins an unfiltered list.
+  /// Something changed in these sessions. Roots that are here become stale, and are read again when
+  /// they are on the screen; a root that has just begun joins a list without a filter. Whether there
+  /// were others, which a filter may have to be asked about again.
   note(sessions) {
-    let isNew = false;
-    for (const { session: id, root, position } of sessions) {
-      const known = this.byId.get(root);
-      if (known) this.stale.add(root);
-      else if (id === root && position <= 4) {
-        isNew = true;
-        if (this.isFiltered) this.fresh += 1;
-        else this.stale.add(root);
-      }
+    let isElsewhere = false;
+    for (const { root, position } of sessions) {
+      const isYoung = position <= YOUNG || !this.next;
+      if (this.byId.has(root) || (isYoung && !this.isFiltered)) this.stale.add(root);
+      else isElsewhere = true;
     }
-    return isNew;
+    return isElsewhere;
   }
 
   /// Everything may have changed.
@@ -173,8 +172,9 @@ export class Forest {
     this.stale.delete(id);
     try {
       const node = await session.tree(id);
-      if (this.byId.has(id)) this.replace(node);
-      else if (!this.isFiltered) {
+      const isAway = node.state === "archived" && this.filter.state !== "archived";
+      if (this.byId.has(id)) isAway ? this.forget(id) : this.replace(node);
+      else if (!this.isFiltered && !isAway) {
         this.roots.unshift(this.adopt(node, null));
         this.total += node.tally.all;
         this.matched += node.tally.all;
@@ -207,7 +207,7 @@ export class Forest {
     const said = this.open.get(node.session);
     if (said !== undefined) return said;
     if (this.isFiltered) return true;
-    return depth > 0 || this.byId.size <= UNFOLDED_MAX;
+    return depth > 0 || this.isSmall;
   }
 
   /// Folds or unfolds; `all` with everything below.

@@ -35,6 +35,9 @@ export class Rows {
   }
 
   show(rows) {
+    const { scrollTop } = this.grid;
+    const first = Math.floor(scrollTop / this.height);
+    const anchor = scrollTop > 0 && this.rows[first] ? key(this.rows[first]) : null;
     this.rows = rows;
     this.at = new Map(rows.map((row, at) => [key(row), at]));
     if (this.current && !this.at.has(this.current)) {
@@ -42,6 +45,9 @@ export class Rows {
       this.grid.removeAttribute("aria-activedescendant");
     }
     this.place();
+    // Rows that come or go above do not move what the reader looks at.
+    const moved = anchor && this.at.has(anchor) ? this.at.get(anchor) - first : 0;
+    if (moved) this.grid.scrollTop = scrollTop + moved * this.height;
     this.draw();
   }
 

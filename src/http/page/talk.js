@@ -151,7 +151,7 @@ const MAKERS = {
       const thinking = h("div", { class: "live-thinking", hidden: true });
       const text = h("div", { class: "live-text prose", hidden: true });
       if (item.isPartial) text.append(h("span", { class: "quiet" }, "… "));
-      element.append(thinking, text, h("span", { class: "caret", "aria-label": "the model is answering" }));
+      element.append(thinking, text, h("span", { class: "caret", role: "img", "aria-label": "the model is answering" }));
       view.append(thinking, live?.thinking);
       view.append(text, live?.text);
       return element;
