@@ -9,7 +9,11 @@ let refused = () => {};
 /// What the server says went wrong.
 export class Problem extends Error {
   constructor(status, body, retryAfter) {
-    super(body?.detail || body?.title || (status ? `the server answered ${status}` : "the server cannot be reached"));
+    super(
+      body?.detail ||
+        body?.title ||
+        (status ? `the server answered ${status}` : "the server cannot be reached"),
+    );
     this.status = status;
     this.code = body?.code ?? (status ? `http_${status}` : "unreachable");
     this.retryAfter = retryAfter;
@@ -61,20 +65,26 @@ export async function problem(response) {
   return new Problem(response.status, body, Number.isFinite(after) && after > 0 ? after * 1000 : undefined);
 }
 
-async function ask(method, path, body, signal) {
+// A POST of which nobody knows whether it arrived is sent again under the key that it had.
+const unsure = new Map();
+
+async function ask(method, address, body, signal) {
   const init = { method, signal, headers: headers({ Accept: "application/json" }), cache: "no-store" };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
     init.headers["Content-Type"] = "application/json";
   }
-  if (method !== "GET") init.headers["Idempotency-Key"] = key();
+  const what = `${address} ${init.body}`;
+  if (method !== "GET") init.headers["Idempotency-Key"] = unsure.get(what) ?? key();
   let response;
   try {
-    response = await fetch(path, init);
+    response = await fetch(address, init);
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    if (method !== "GET") unsure.set(what, init.headers["Idempotency-Key"]);
     throw new Problem(0, null);
   }
+  unsure.delete(what);
   if (!response.ok) throw await problem(response);
   const text = await response.text();
   return text ? JSON.parse(text) : null;
@@ -121,5 +131,8 @@ export const session = {
 export function answer(approval, body) {
   const [owner, no] = approval.id.split("/");
   const number = no.replace(/^a/, "");
-  return post(`/v1/approvals/${encodeURIComponent(owner)}/${encodeURIComponent(number)}`, { ...body, digest: approval.digest });
+  return post(`/v1/approvals/${encodeURIComponent(owner)}/${encodeURIComponent(number)}`, {
+    ...body,
+    digest: approval.digest,
+  });
 }

@@ -38,7 +38,8 @@ const panel = new Panel({
   close: closeSide,
   inbox,
   line: (id) => forest.byId.get(id),
-  changed: (line) => noteChanged([{ session: line.session, root: line.root ?? line.session, position: Infinity }]),
+  changed: (line) =>
+    noteChanged([{ session: line.session, root: line.root ?? line.session, position: Infinity }]),
 });
 const groups = new Groups({ chosen: (agent) => (filterBy({ agent }), showView("tree")) });
 
@@ -157,7 +158,8 @@ function showStatus(value) {
 
 function noteChanged(sessions) {
   // What a filter is about may have come up in a tree that is not here.
-  if (forest.note(sessions) && forest.isFiltered && !forest.loading) filterDue ||= setTimeout(refilter, FILTER_MS);
+  if (forest.note(sessions) && forest.isFiltered && !forest.loading)
+    filterDue ||= setTimeout(refilter, FILTER_MS);
   if (sessions.some((one) => one.session === panel.id)) panel.reread();
   touched();
 }
@@ -210,7 +212,9 @@ function matchedText() {
   const total = status.value?.sessions.total ?? forest.total;
   const here = forest.byId.size;
   if (forest.isFiltered) return `${whole(forest.matched)} of ${whole(forest.total || total)}`;
-  return forest.next ? `${whole(here)} of ${whole(Math.max(total, here))} read` : `${whole(Math.max(total, here))} sessions`;
+  return forest.next
+    ? `${whole(here)} of ${whole(Math.max(total, here))} read`
+    : `${whole(Math.max(total, here))} sessions`;
 }
 
 function countApprovals(by) {
@@ -228,7 +232,8 @@ function filterBy(change) {
   const { agent, state } = forest.filter;
   if (agent) agentsIn([agent]);
   $("filter-agent").value = agent;
-  for (const chip of document.querySelectorAll("[data-filter]")) chip.setAttribute("aria-pressed", String(chip.dataset.filter === state));
+  for (const chip of document.querySelectorAll("[data-filter]"))
+    chip.setAttribute("aria-pressed", String(chip.dataset.filter === state));
   forest.reload();
   $("tree").scrollTop = 0;
 }
@@ -236,7 +241,8 @@ function filterBy(change) {
 function showView(name) {
   view = name;
   document.body.dataset.view = name;
-  for (const tab of document.querySelectorAll("[data-view-tab]")) tab.setAttribute("aria-selected", String(tab.dataset.viewTab === name));
+  for (const tab of document.querySelectorAll("[data-view-tab]"))
+    tab.setAttribute("aria-selected", String(tab.dataset.viewTab === name));
   $("tree").hidden = name !== "tree";
   $("groups").hidden = name !== "groups";
   $("jobs").hidden = name !== "jobs";
@@ -293,7 +299,9 @@ function startSession() {
 
 function turnTheme() {
   const root = document.documentElement;
-  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  const isDark = root.dataset.theme
+    ? root.dataset.theme === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = isDark ? "light" : "dark";
   try {
     localStorage.setItem("greenroom.theme", root.dataset.theme);
@@ -317,24 +325,26 @@ function wire() {
     typing = setTimeout(() => filterBy({ q: $("search").value.trim() }), SEARCH_MS);
   });
   $("filter-agent").addEventListener("change", () => filterBy({ agent: $("filter-agent").value }));
-  for (const chip of document.querySelectorAll("[data-filter]")) chip.addEventListener("click", () => filterBy({ state: chip.dataset.filter }));
-  for (const tab of document.querySelectorAll("[data-view-tab]")) tab.addEventListener("click", () => showView(tab.dataset.viewTab));
+  for (const chip of document.querySelectorAll("[data-filter]"))
+    chip.addEventListener("click", () => filterBy({ state: chip.dataset.filter }));
+  for (const tab of document.querySelectorAll("[data-view-tab]"))
+    tab.addEventListener("click", () => showView(tab.dataset.viewTab));
   const clicks = {
     "stat-approvals": () => ($("inbox").hidden ? openInbox() : closeSide()),
     "stat-running": () => filterBy({ state: "running" }),
     "stat-waiting": () => filterBy({ state: "waiting" }),
     "stat-quarantined": () => filterBy({ state: "quarantined" }),
-    "start": startSession,
+    start: startSession,
     "start-first": startSession,
-    "theme": turnTheme,
-    "help": help,
+    theme: turnTheme,
+    help: help,
     "charts-toggle": turnCharts,
     "panel-close": closeSide,
     "inbox-close": closeSide,
     "tree-retry": () => forest.reload(),
     "tree-clear": clearFilter,
     "inbox-retry": () => inbox.load(),
-    "connection": () => changes?.wake(),
+    connection: () => changes?.wake(),
   };
   for (const [id, run] of Object.entries(clicks)) $(id).addEventListener("click", run);
   $("tree").addEventListener("scroll", () => forest.stale.size && touched(), { passive: true });
@@ -355,7 +365,8 @@ function tick() {
   status.tick();
   if (panel.id) panel.tick();
   inbox.tick();
-  for (const element of document.querySelectorAll("[data-ago]")) setText(element, span(now() - Number(element.dataset.ago)));
+  for (const element of document.querySelectorAll("[data-ago]"))
+    setText(element, span(now() - Number(element.dataset.ago)));
 }
 
 const HANDS = {

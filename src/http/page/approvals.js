@@ -2,9 +2,10 @@
 // counts for, and the answers as buttons. What was shown is what is answered: the digest goes along,
 // and a request that has changed meanwhile is shown again instead.
 
-import { $, announce, button, copy, fill, h, icon, setText } from "./dom.js";
+import { $, announce, button, h, icon, setText } from "./dom.js";
 import { answer, get } from "./api.js";
-import { counted, full, money, now, parsed, plain, pretty, shortId, span, whole } from "./format.js";
+import { full, now, parsed, plain, pretty, shortId, span, whole } from "./format.js";
+import { facts, request, subjectOf } from "./question.js";
 
 // What each answer is called on its button, what it does, and how it looks. `no` and `reject` are one.
 const ANSWERS = {
@@ -108,17 +109,34 @@ export class Inbox {
   /// A question as a card. `isInline` leaves out what stands around it in a conversation.
   card(item, isInline = false) {
     const subject = subjectOf(item);
-    const card = h("article", { class: "card", "data-approval": item.id, "data-digest": item.digest, tabindex: "-1" });
-    const title = subject.kind === "tool_call" ? item.tool ?? "a tool" : plain(subject.kind);
+    const card = h("article", {
+      class: "card",
+      "data-approval": item.id,
+      "data-digest": item.digest,
+      tabindex: "-1",
+    });
+    const title = subject.kind === "tool_call" ? (item.tool ?? "a tool") : plain(subject.kind);
     card.append(
       h(
         "header",
         {},
         icon("approval"),
         h("b", {}, title),
-        !isInline && h("button", { type: "button", class: "link", onclick: () => this.hooks.open(item.session) }, item.agent, " ", h("code", {}, shortId(item.session))),
+        !isInline &&
+          h(
+            "button",
+            { type: "button", class: "link", onclick: () => this.hooks.open(item.session) },
+            item.agent,
+            " ",
+            h("code", {}, shortId(item.session)),
+          ),
         h("span", { class: "grow" }),
-        item.expires_at && h("span", { class: "expires", "data-expires": item.expires_at, title: `until ${full(item.expires_at)}` }, `expires in ${span(item.expires_at - now())}`),
+        item.expires_at &&
+          h(
+            "span",
+            { class: "expires", "data-expires": item.expires_at, title: `until ${full(item.expires_at)}` },
+            `expires in ${span(item.expires_at - now())}`,
+          ),
       ),
       ...request(item, subject),
       facts(item),
@@ -136,9 +154,13 @@ export class Inbox {
     for (const word of words) {
       const side = ["no", "reject", "never", "comment", "revise"].includes(word) ? sides.no : sides.yes;
       const known = ANSWERS[word] ?? { word: plain(word), tells: "" };
-      const tells = word === "always" && item.proposed_rule ? `${known.tells}: allow ${item.proposed_rule}` : known.tells;
-      const onclick = () => (known.text ? this.ask(item, card, word, known) : this.send(item, card, { answer: word }));
-      side.append(button({ class: known.tone ?? "", "data-answer": word, title: tells, onclick }, null, known.word));
+      const tells =
+        word === "always" && item.proposed_rule ? `${known.tells}: allow ${item.proposed_rule}` : known.tells;
+      const onclick = () =>
+        known.text ? this.ask(item, card, word, known) : this.send(item, card, { answer: word });
+      side.append(
+        button({ class: known.tone ?? "", "data-answer": word, title: tells, onclick }, null, known.word),
+      );
     }
     return row;
   }
@@ -147,16 +169,41 @@ export class Inbox {
   ask(item, card, word, known) {
     card.querySelector(".typed")?.remove();
     const isArgs = known.text === "arguments";
-    const field = h("textarea", { rows: isArgs ? 6 : 3, "aria-label": known.tells, placeholder: isArgs ? "" : "What should it do instead?", spellcheck: isArgs ? "false" : "true", class: isArgs ? "mono" : "" });
+    const field = h("textarea", {
+      rows: isArgs ? 6 : 3,
+      "aria-label": known.tells,
+      placeholder: isArgs ? "" : "What should it do instead?",
+      spellcheck: isArgs ? "false" : "true",
+      class: isArgs ? "mono" : "",
+    });
     if (isArgs) field.value = pretty(item.arguments ?? "{}");
     const fault = h("p", { class: "fault", role: "alert" });
     const submit = (event) => {
       event.preventDefault();
       if (isArgs && !parsed(field.value)) return setText(fault, "These are no JSON arguments.");
       if (!isArgs && !field.value.trim()) return setText(fault, "A reason is needed here.");
-      this.send(item, card, isArgs ? { answer: word, arguments: field.value } : { answer: word, feedback: field.value.trim() });
+      this.send(
+        item,
+        card,
+        isArgs ? { answer: word, arguments: field.value } : { answer: word, feedback: field.value.trim() },
+      );
     };
-    const form = h("form", { class: "typed", onsubmit: submit }, field, fault, h("div", { class: "answers" }, h("button", { type: "submit", class: "primary", "data-answer-send": word }, isArgs ? "Allow with these" : "Send"), button({ class: "ghost", onclick: () => form.remove() }, null, "Back")));
+    const form = h(
+      "form",
+      { class: "typed", onsubmit: submit },
+      field,
+      fault,
+      h(
+        "div",
+        { class: "answers" },
+        h(
+          "button",
+          { type: "submit", class: "primary", "data-answer-send": word },
+          isArgs ? "Allow with these" : "Send",
+        ),
+        button({ class: "ghost", onclick: () => form.remove() }, null, "Back"),
+      ),
+    );
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) submit(event);
       if (event.key === "Escape") {
@@ -181,12 +228,14 @@ export class Inbox {
       card.classList.add("done");
       this.draw();
       this.hooks.changed(-1);
-      if (hadFocus) this.focus(at);
+      if (hadFocus) card.closest("#panel") ? $("talk").focus() : this.focus(at);
     } catch (error) {
       controls.forEach((control) => (control.disabled = false));
       const changed = error.code === "changed";
       const gone = [404, 409, 410].includes(error.status);
-      const text = changed ? "The request has changed since it was shown. This is how it is now:" : `Not answered: ${error.message}`;
+      const text = changed
+        ? "The request has changed since it was shown. This is how it is now:"
+        : `Not answered: ${error.message}`;
       card.append(h("p", { class: "trouble failure", role: "alert" }, icon("failed"), text));
       if (changed || gone) this.load();
     }
@@ -211,64 +260,3 @@ export class Inbox {
     this.focus(at < 0 ? 0 : at + by);
   }
 }
-
-/// A question as the log tells it, for a conversation that is read before the inbox is.
-export function fromLog(session, agent, item) {
-  const { ask } = item;
-  const request = ask.subject.request;
-  return {
-    id: `${session}/a${item.no}`,
-    session,
-    agent,
-    asked_at: item.at,
-    expires_at: ask.expires_at,
-    subject: ask.subject,
-    tool: request?.tool ?? null,
-    arguments: request?.args ?? null,
-    cwd: request?.cwd,
-    reasons: ask.reasons,
-    digest: ask.digest,
-    proposed_rule: ask.proposal ?? null,
-    answers: null,
-  };
-}
-
-// The server may name the subject or give it whole.
-function subjectOf(item) {
-  if (item.subject && typeof item.subject === "object") return item.subject;
-  const kind = typeof item.subject === "string" && /^[a-z_]+$/.test(item.subject) ? item.subject : item.tool ? "tool_call" : "question";
-  return { kind: item.tool ? "tool_call" : kind, text: kind === item.subject ? "" : item.subject };
-}
-
-function request(item, subject) {
-  if (subject.kind === "budget") {
-    const asked = Object.entries(subject.budget ?? {}).map(([key, value]) => `${key === "nano_usd" ? money(value) : whole(value)} ${key === "nano_usd" ? "" : plain(key)}`);
-    return [h("p", { class: "asks" }, `More budget: ${asked.join(", ") || "as much as it takes"}`)];
-  }
-  if (subject.kind !== "tool_call") return [h("p", { class: "asks" }, subject.text || plain(subject.kind))];
-  const args = parsed(item.arguments);
-  const parts = [];
-  const cwd = item.cwd ?? subject.request?.cwd;
-  if (typeof args?.command === "string") parts.push(h("pre", { class: "code command" }, args.command));
-  else if (args) parts.push(h("dl", { class: "args" }, Object.entries(args).flatMap(([key, value]) => [h("dt", {}, key), h("dd", {}, typeof value === "string" ? value : JSON.stringify(value))])));
-  else if (item.arguments) parts.push(h("pre", { class: "code" }, String(item.arguments)));
-  if (typeof args?.command === "string" && Object.keys(args).length > 1) {
-    parts.push(h("details", { class: "exact" }, h("summary", {}, icon("chevron"), "exact arguments"), h("pre", { class: "code" }, pretty(item.arguments))));
-  }
-  if (cwd) parts.push(h("p", { class: "quiet" }, "in ", h("code", {}, cwd)));
-  return parts;
-}
-
-function facts(item) {
-  const lines = [];
-  const reasons = (item.reasons ?? []).filter(Boolean);
-  if (reasons.length) lines.push([reasons.length > 1 ? "reasons" : "reason", reasons.map((reason) => h("span", { class: "reason" }, reason))]);
-  if (item.proposed_rule) lines.push(["rule", [h("code", {}, item.proposed_rule)]]);
-  if (item.scripts?.length) lines.push(["runs", item.scripts.map((script) => h("code", {}, script.path))]);
-  if (item.asked_at) lines.push(["asked", [h("span", { title: full(item.asked_at) }, h("span", { "data-ago": item.asked_at }, span(now() - item.asked_at)), " ago")]]);
-  lines.push(["digest", [h("code", { title: item.digest }, String(item.digest).slice(0, 12)), copy(item.digest, "digest")]]);
-  return h("dl", { class: "facts" }, lines.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
-}
-
-/// What a question says in one line, for a title.
-export const asksIn = (items) => counted(items.length, "question");

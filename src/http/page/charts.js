@@ -9,7 +9,14 @@ const LEAST_MS = 300000;
 const SLICE_PX = 5;
 
 const CHARTS = [
-  { id: "tokens", title: "Tokens", unit: "/min", per: 60000, of: (p) => p.input_tokens + p.output_tokens, word: short },
+  {
+    id: "tokens",
+    title: "Tokens",
+    unit: "/min",
+    per: 60000,
+    of: (p) => p.input_tokens + p.output_tokens,
+    word: short,
+  },
   { id: "money", title: "Money", unit: "/h", per: 3600000, of: (p) => p.cost_nano_usd, word: money },
   { id: "turns", title: "Turns", unit: "/min", per: 60000, of: (p) => p.turns, word: short },
   { id: "restarts", title: "Restarts", unit: "", per: 0, of: (p) => p.restarts, word: short, isBars: true },
@@ -21,7 +28,10 @@ export class Charts {
     this.every = 5000;
     this.box = $("charts");
     this.charts = CHARTS.map((chart) => this.make(chart));
-    fill(this.box, this.charts.map((chart) => chart.figure));
+    fill(
+      this.box,
+      this.charts.map((chart) => chart.figure),
+    );
     new ResizeObserver(() => this.draw()).observe(this.box);
   }
 
@@ -35,7 +45,19 @@ export class Charts {
     const cross = svg("line", { class: "cross", visibility: "hidden" });
     const dot = svg("circle", { class: "dot", r: 2.5, visibility: "hidden" });
     const picture = svg("svg", { role: "img", "aria-label": chart.title }, base, area, line, cross, dot);
-    const figure = h("figure", { class: "chart", "data-chart": chart.id }, h("figcaption", {}, h("span", { class: "title" }, chart.title), h("span", { class: "grow" }), hint, h("span", { class: "now" }, value, unit)), picture);
+    const figure = h(
+      "figure",
+      { class: "chart", "data-chart": chart.id },
+      h(
+        "figcaption",
+        {},
+        h("span", { class: "title" }, chart.title),
+        h("span", { class: "grow" }),
+        hint,
+        h("span", { class: "now" }, value, unit),
+      ),
+      picture,
+    );
     const made = { ...chart, figure, picture, area, line, base, cross, dot, value, hint };
     picture.addEventListener("pointermove", (event) => this.point(made, event));
     picture.addEventListener("pointerleave", () => this.unpoint(made));
@@ -74,7 +96,7 @@ export class Charts {
     const last = this.points.at(-1);
     if (!last || this.points.length < 2) return null;
     const from = Math.max(this.points[0].at, last.at - 60000);
-    const gained = last.turns - at(this.points, from, { of: (p) => p.turns });
+    const gained = last.turns - counterAt(this.points, from, { of: (p) => p.turns });
     const ms = last.at - from;
     return ms > 0 ? Math.max(0, (gained * 60000) / ms) : null;
   }
@@ -92,9 +114,9 @@ export class Charts {
     const count = Math.max(12, Math.floor(width / SLICE_PX));
     const slice = (end - start) / count;
     const values = [];
-    let before = at(this.points, start, chart);
+    let before = counterAt(this.points, start, chart);
     for (let i = 1; i <= count; i += 1) {
-      const upto = at(this.points, start + i * slice, chart);
+      const upto = counterAt(this.points, start + i * slice, chart);
       const gained = Math.max(0, upto - before);
       values.push(chart.per ? (gained * chart.per) / slice : gained);
       before = upto;
@@ -104,7 +126,13 @@ export class Charts {
     const y = (value) => height - 1.5 - (value / top) * (height - 5);
     Object.assign(chart, { values, x, y, start, slice, width, height });
     chart.picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    for (const [name, value] of [["x1", 0], ["x2", width], ["y1", height - 0.5], ["y2", height - 0.5]]) chart.base.setAttribute(name, value);
+    for (const [name, value] of [
+      ["x1", 0],
+      ["x2", width],
+      ["y1", height - 0.5],
+      ["y2", height - 0.5],
+    ])
+      chart.base.setAttribute(name, value);
     if (chart.isBars) this.bars(chart, count);
     else this.curve(chart);
     this.latest(chart);
@@ -121,7 +149,10 @@ export class Charts {
   bars(chart, count) {
     const { values, x, y, height, width } = chart;
     const wide = Math.max(1.5, width / count - 1.5);
-    const bar = (value, i) => (value > 0 ? `M${(x(i) - wide / 2).toFixed(1)},${height}V${y(value).toFixed(1)}h${wide.toFixed(1)}V${height}Z` : "");
+    const bar = (value, i) =>
+      value > 0
+        ? `M${(x(i) - wide / 2).toFixed(1)},${height}V${y(value).toFixed(1)}h${wide.toFixed(1)}V${height}Z`
+        : "";
     chart.area.setAttribute("d", values.map(bar).join(""));
     chart.line.setAttribute("d", "");
   }
@@ -141,20 +172,38 @@ export class Charts {
     const rate = last.reduce((all, value) => all + value, 0) / last.length;
     setText(chart.value, chart.word(rate));
     setText(chart.hint, `peak ${chart.word(Math.max(...values))}`);
-    chart.picture.setAttribute("aria-label", `${chart.title}: ${chart.word(rate)} ${chart.unit}, peak ${chart.word(Math.max(...values))}`);
+    chart.picture.setAttribute(
+      "aria-label",
+      `${chart.title}: ${chart.word(rate)} ${chart.unit}, peak ${chart.word(Math.max(...values))}`,
+    );
   }
 
   point(chart, event) {
     if (!chart.values) return;
     const box = chart.picture.getBoundingClientRect();
-    const i = Math.max(0, Math.min(chart.values.length - 1, Math.floor(((event.clientX - box.left) / box.width) * chart.values.length)));
+    const i = Math.max(
+      0,
+      Math.min(
+        chart.values.length - 1,
+        Math.floor(((event.clientX - box.left) / box.width) * chart.values.length),
+      ),
+    );
     const value = chart.values[i];
-    for (const [name, where] of [["x1", chart.x(i)], ["x2", chart.x(i)], ["y1", 0], ["y2", chart.height]]) chart.cross.setAttribute(name, where);
+    for (const [name, where] of [
+      ["x1", chart.x(i)],
+      ["x2", chart.x(i)],
+      ["y1", 0],
+      ["y2", chart.height],
+    ])
+      chart.cross.setAttribute(name, where);
     chart.dot.setAttribute("cx", chart.x(i));
     chart.dot.setAttribute("cy", chart.y(value));
     chart.cross.setAttribute("visibility", "visible");
     chart.dot.setAttribute("visibility", chart.isBars ? "hidden" : "visible");
-    setText(chart.hint, `${minute(chart.start + (i + 0.5) * chart.slice)}  ${chart.word(chart.isBars ? Math.round(value) : value)}${chart.unit}`);
+    setText(
+      chart.hint,
+      `${minute(chart.start + (i + 0.5) * chart.slice)}  ${chart.word(chart.isBars ? Math.round(value) : value)}${chart.unit}`,
+    );
     chart.figure.classList.add("pointed");
   }
 
@@ -167,7 +216,7 @@ export class Charts {
 }
 
 /// A counter at a moment, between the samples around it; what is counted one by one only by samples.
-function at(points, moment, { of, isBars }) {
+function counterAt(points, moment, { of, isBars }) {
   let low = 0;
   let high = points.length - 1;
   if (moment <= points[0].at) return of(points[0]);

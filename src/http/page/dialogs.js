@@ -9,7 +9,11 @@ import { get, session } from "./api.js";
 export function ask({ id, title, text, fields = [], submit, danger, act }) {
   return new Promise((resolve) => {
     const fault = h("p", { class: "fault", role: "alert" });
-    const send = h("button", { type: "submit", class: danger ? "danger solid" : "primary", "data-submit": id }, submit);
+    const send = h(
+      "button",
+      { type: "submit", class: danger ? "danger solid" : "primary", "data-submit": id },
+      submit,
+    );
     let result = null;
     const form = h(
       "form",
@@ -45,7 +49,8 @@ export function ask({ id, title, text, fields = [], submit, danger, act }) {
   });
 }
 
-export const field = (label, input, hint) => h("label", { class: "field" }, h("span", {}, label, hint && h("em", {}, hint)), input);
+export const field = (label, input, hint) =>
+  h("label", { class: "field" }, h("span", {}, label, hint && h("em", {}, hint)), input);
 
 /// A new session: an agent and its first message.
 export async function start(opened) {
@@ -57,14 +62,38 @@ export async function start(opened) {
     trouble = error;
   }
   const about = h("p", { class: "hint", id: "start-about" });
-  const select = h("select", { name: "agent", "data-field": "agent", "aria-describedby": "start-about" }, agents.map((agent) => h("option", { value: agent.name }, agent.name)));
+  const select = h(
+    "select",
+    { name: "agent", "data-field": "agent", "aria-describedby": "start-about" },
+    agents.map((agent) => h("option", { value: agent.name }, agent.name)),
+  );
   const describe = () => {
     const agent = agents.find((one) => one.name === select.value);
-    fill(about, agent ? [agent.description, [agent.model, agent.provider].filter(Boolean).join(" at "), agent.tools?.length && `${agent.tools.length} tools`].filter(Boolean).join(" · ") : trouble ? `The agents cannot be read: ${trouble.message}` : "No agent is declared: start the server with an agents file.");
+    fill(
+      about,
+      agent
+        ? [
+            agent.description,
+            [agent.model, agent.provider].filter(Boolean).join(" at "),
+            agent.tools?.length && `${agent.tools.length} tools`,
+          ]
+            .filter(Boolean)
+            .join(" · ")
+        : trouble
+          ? `The agents cannot be read: ${trouble.message}`
+          : "No agent is declared: start the server with an agents file.",
+    );
   };
   select.addEventListener("change", describe);
   describe();
-  const message = h("textarea", { name: "text", rows: 5, required: true, autofocus: true, "data-field": "text", placeholder: "What is it to do?" });
+  const message = h("textarea", {
+    name: "text",
+    rows: 5,
+    required: true,
+    autofocus: true,
+    "data-field": "text",
+    placeholder: "What is it to do?",
+  });
   message.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) message.form.requestSubmit();
   });
@@ -72,7 +101,16 @@ export async function start(opened) {
     id: "start",
     title: "Start a session",
     submit: "Start",
-    fields: [field("Agent", select), about, field("First message", message), field("Name", h("input", { name: "name", "data-field": "name", autocomplete: "off", placeholder: "the agent's" }), "if you like")],
+    fields: [
+      field("Agent", select),
+      about,
+      field("First message", message),
+      field(
+        "Name",
+        h("input", { name: "name", "data-field": "name", autocomplete: "off", placeholder: "the agent's" }),
+        "if you like",
+      ),
+    ],
     act: async ({ agent, name, text }) => {
       if (!agent) throw new Error("There is no agent to start.");
       const line = await session.start(agent, name.trim());
@@ -108,7 +146,25 @@ const KEYS = [
 
 export function help() {
   if ($("dialog-help")) return;
-  ask({ id: "help", title: "Keys", submit: "Close", fields: [h("dl", { class: "keys" }, KEYS.flatMap(([keys, what]) => [h("dt", {}, keys.split(/ +/).map((key) => h("kbd", {}, key))), h("dd", {}, what)]))] });
+  ask({
+    id: "help",
+    title: "Keys",
+    submit: "Close",
+    fields: [
+      h(
+        "dl",
+        { class: "keys" },
+        KEYS.flatMap(([keys, what]) => [
+          h(
+            "dt",
+            {},
+            keys.split(/ +/).map((key) => h("kbd", {}, key)),
+          ),
+          h("dd", {}, what),
+        ]),
+      ),
+    ],
+  });
 }
 
 /// Asks for the token until one is taken. `check` throws when it is not.
@@ -127,7 +183,8 @@ export function token(check) {
       cover.hidden = true;
       $("app").inert = false;
     } catch (error) {
-      $("token-fault").textContent = error.status === 401 ? "The server does not take this token." : error.message;
+      $("token-fault").textContent =
+        error.status === 401 ? "The server does not take this token." : error.message;
       $("token-field").select();
     }
   };

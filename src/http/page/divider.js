@@ -24,7 +24,9 @@ export function divider(moved) {
     line.setPointerCapture(event.pointerId);
     const move = (at) => set(main.getBoundingClientRect().right - at.clientX);
     line.addEventListener("pointermove", move);
-    line.addEventListener("lostpointercapture", () => line.removeEventListener("pointermove", move), { once: true });
+    line.addEventListener("lostpointercapture", () => line.removeEventListener("pointermove", move), {
+      once: true,
+    });
   });
   line.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: STEP, ArrowRight: -STEP }[event.key];

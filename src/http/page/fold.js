@@ -88,7 +88,12 @@ export class Talk {
     this.upTo = Math.max(this.upTo, frame.position);
     frame.events.forEach((event, at) => {
       const handler = HANDLERS[event.type];
-      const place = { at: frame.at, by: frame.principal, position: frame.position, id: `n${frame.position}.${at}` };
+      const place = {
+        at: frame.at,
+        by: frame.principal,
+        position: frame.position,
+        id: `n${frame.position}.${at}`,
+      };
       // A newer server may write what this page does not know: it is named, not hidden.
       if (handler) handler(this, event, place);
       else this.note(place, "dot", "quiet", plain(event.type));
@@ -132,7 +137,14 @@ const HANDLERS = {
     const agent = event.rendered?.agent ?? {};
     talk.rendered = event.rendered;
     talk.lineage = event.lineage;
-    talk.put({ kind: "opened", id: place.id, at: place.at, agent, fork: event.fork, instructions: agent.instructions });
+    talk.put({
+      kind: "opened",
+      id: place.id,
+      at: place.at,
+      agent,
+      fork: event.fork,
+      instructions: agent.instructions,
+    });
   },
   input_accepted(talk, event, place) {
     const isTask = Boolean(event.input.assignment);
@@ -155,7 +167,14 @@ const HANDLERS = {
   },
   model_call_started(talk, event, place) {
     if (talk.turn) talk.turn.calls += 1;
-    talk.put({ kind: "reply", id: `m${event.call}`, at: place.at, model: event.model, state: "calling", blocks: [] });
+    talk.put({
+      kind: "reply",
+      id: `m${event.call}`,
+      at: place.at,
+      model: event.model,
+      state: "calling",
+      blocks: [],
+    });
   },
   model_call_finished(talk, event, place) {
     const { reply } = event;
@@ -175,15 +194,30 @@ const HANDLERS = {
   },
   model_call_failed(talk, event, place) {
     talk.live.delete(`m${event.call}`);
-    talk.put({ kind: "reply", id: `m${event.call}`, state: "failed", failure: event.failure, blocks: [], endedAt: place.at });
+    talk.put({
+      kind: "reply",
+      id: `m${event.call}`,
+      state: "failed",
+      failure: event.failure,
+      blocks: [],
+      endedAt: place.at,
+    });
   },
   model_fell_back(talk, event, place) {
-    talk.note(place, "fork", "warn", `goes on with ${event.to.model} instead of ${event.from.model}`, event.reason);
+    talk.note(
+      place,
+      "fork",
+      "warn",
+      `goes on with ${event.to.model} instead of ${event.from.model}`,
+      event.reason,
+    );
   },
   usage_settled(talk, event) {
     const { settlement } = event;
     const usage = settlement.usage;
-    const tokens = usage ? usage.input + usage.output + usage.cache_read + usage.cache_write : (settlement.tokens_max ?? 0);
+    const tokens = usage
+      ? usage.input + usage.output + usage.cache_read + usage.cache_write
+      : (settlement.tokens_max ?? 0);
     const cost = settlement.cost ?? settlement.cost_max ?? 0;
     const item = talk.byId.get(`m${event.call}`);
     // A later word on the same call replaces the earlier one.
@@ -191,48 +225,103 @@ const HANDLERS = {
       talk.turn.tokens += tokens - (item?.tokens ?? 0);
       talk.turn.cost += cost - (item?.cost ?? 0);
     }
-    if (item) talk.touch(item, { usage: usage ?? item.usage, tokens, cost, isBound: settlement.kind === "unsettled" });
+    if (item)
+      talk.touch(item, { usage: usage ?? item.usage, tokens, cost, isBound: settlement.kind === "unsettled" });
   },
   budget_warned(talk, event, place) {
     const what = event.dimension ? `budget in ${plain(event.dimension)}` : "budget";
-    const text = event.percent > 100 ? `${what} overrun: ${event.percent}%` : `${event.percent}% of the ${what} is spent`;
+    const text =
+      event.percent > 100 ? `${what} overrun: ${event.percent}%` : `${event.percent}% of the ${what} is spent`;
     talk.note(place, "budget_exhausted", "warn", text);
   },
   budget_exhausted(talk, event, place) {
-    talk.note(place, "budget_exhausted", "bad", "no room in the budget for the next call", shortageText(event.shortage));
+    talk.note(
+      place,
+      "budget_exhausted",
+      "bad",
+      "no room in the budget for the next call",
+      shortageText(event.shortage),
+    );
   },
   tool_requested(talk, event, place) {
     if (talk.turn && event.by?.kind === "model") talk.turn.tools += 1;
-    talk.put({ kind: "tool", id: `t${event.call}`, at: place.at, name: event.name, args: event.args, by: event.by, state: "requested" });
+    talk.put({
+      kind: "tool",
+      id: `t${event.call}`,
+      at: place.at,
+      name: event.name,
+      args: event.args,
+      by: event.by,
+      state: "requested",
+    });
   },
   approval_requested(talk, event, place) {
     const { subject } = event.ask;
     const call = subject.kind === "tool_call" ? `t${subject.call}` : null;
-    talk.put({ kind: "approval", id: `a${event.no}`, at: place.at, no: event.no, ask: event.ask, call, state: "open" });
+    talk.put({
+      kind: "approval",
+      id: `a${event.no}`,
+      at: place.at,
+      no: event.no,
+      ask: event.ask,
+      call,
+      state: "open",
+    });
     const tool = talk.byId.get(call);
     if (tool) talk.touch(tool, { state: "asked" });
   },
   approval_decided(talk, event, place) {
-    const item = talk.put({ kind: "approval", id: `a${event.no}`, no: event.no, state: "decided", answer: event.answer, decidedBy: event.by, remember: event.remember, endedAt: place.at });
+    const item = talk.put({
+      kind: "approval",
+      id: `a${event.no}`,
+      no: event.no,
+      state: "decided",
+      answer: event.answer,
+      decidedBy: event.by,
+      remember: event.remember,
+      endedAt: place.at,
+    });
     item.at ??= place.at;
     talk.answered(item);
   },
   approval_closed(talk, event, place) {
-    const item = talk.put({ kind: "approval", id: `a${event.no}`, no: event.no, state: event.why, endedAt: place.at });
+    const item = talk.put({
+      kind: "approval",
+      id: `a${event.no}`,
+      no: event.no,
+      state: event.why,
+      endedAt: place.at,
+    });
     item.at ??= place.at;
     talk.answered(item);
   },
   tool_started(talk, event, place) {
     const item = talk.byId.get(`t${event.call}`);
-    if (item) talk.touch(item, { state: "running", startedAt: place.at, basis: event.basis, digest: event.digest });
+    if (item)
+      talk.touch(item, { state: "running", startedAt: place.at, basis: event.basis, digest: event.digest });
   },
   tool_finished(talk, event, place) {
-    const item = talk.put({ kind: "tool", id: `t${event.call}`, state: event.outcome.kind, outcome: event.outcome, endedAt: place.at, progress: null });
+    const item = talk.put({
+      kind: "tool",
+      id: `t${event.call}`,
+      state: event.outcome.kind,
+      outcome: event.outcome,
+      endedAt: place.at,
+      progress: null,
+    });
     item.name ??= `call ${event.call}`;
     item.at ??= place.at;
   },
   child_spawned(talk, event, place) {
-    talk.put({ kind: "child", id: `c:${event.child}:${event.assignment}`, at: place.at, child: event.child, agent: event.agent, task: textOf(event.task?.blocks), assignment: event.assignment });
+    talk.put({
+      kind: "child",
+      id: `c:${event.child}:${event.assignment}`,
+      at: place.at,
+      child: event.child,
+      agent: event.agent,
+      task: textOf(event.task?.blocks),
+      assignment: event.assignment,
+    });
   },
   child_finished(talk, event, place) {
     const id = `c:${event.child}:${event.assignment}`;
@@ -248,12 +337,22 @@ const HANDLERS = {
   },
   timer_fired() {},
   cancel_requested(talk, event, place) {
-    const of = { everything: "everything", turn: "the turn", child: "a child", assignment: "an assignment" }[event.target.kind];
+    const of = { everything: "everything", turn: "the turn", child: "a child", assignment: "an assignment" }[
+      event.target.kind
+    ];
     talk.note(place, "cancelled", "bad", `cancel of ${of ?? "the work"} asked by ${place.by}`, event.reason);
   },
   turn_finished(talk, event, place) {
     const turn = talk.turn?.no === event.turn ? talk.turn : null;
-    talk.put({ kind: "end", id: `turn${event.turn}`, at: place.at, turn: event.turn, outcome: event.outcome, sums: turn, took: turn ? place.at - turn.at : null });
+    talk.put({
+      kind: "end",
+      id: `turn${event.turn}`,
+      at: place.at,
+      turn: event.turn,
+      outcome: event.outcome,
+      sums: turn,
+      took: turn ? place.at - turn.at : null,
+    });
     talk.turn = null;
   },
   engine_state() {},
@@ -267,17 +366,34 @@ const HANDLERS = {
     talk.note(place, "flag", "quiet", `checkpoint “${event.name}” at frame ${event.at}`);
   },
   session_forked(talk, event, place) {
-    talk.note(place, "fork", "quiet", `forked from another session at frame ${event.from.at}`, event.from.session);
+    talk.note(
+      place,
+      "fork",
+      "quiet",
+      `forked from another session at frame ${event.from.at}`,
+      event.from.session,
+    );
   },
   session_restarted(talk, event, place) {
     const isPanic = event.cause.kind === "panic";
-    talk.note(place, "restart", "warn", isPanic ? "restarted after a panic" : "started again with the process", event.cause.message);
+    talk.note(
+      place,
+      "restart",
+      "warn",
+      isPanic ? "restarted after a panic" : "started again with the process",
+      event.cause.message,
+    );
   },
   session_quarantined(talk, event, place) {
     talk.note(place, "quarantined", "bad", "quarantined: it waits for a person", event.reason);
   },
   session_released(talk, event, place) {
-    talk.note(place, "check", "good", `released by ${event.by}${event.skip ? ", the failed step skipped" : ""}`);
+    talk.note(
+      place,
+      "check",
+      "good",
+      `released by ${event.by}${event.skip ? ", the failed step skipped" : ""}`,
+    );
   },
   session_renamed(talk, event, place) {
     talk.note(place, "edit", "quiet", `renamed to “${event.name}”`);

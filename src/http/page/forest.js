@@ -64,7 +64,7 @@ export class Forest {
       this.byId.clear();
       this.stale.clear();
       this.roots = [];
-        this.take(page);
+      this.take(page);
       this.isSmall = this.byId.size <= UNFOLDED_MAX;
       this.error = null;
       this.loaded = true;
@@ -133,7 +133,8 @@ export class Forest {
   count(node) {
     const tally = { all: 1, running: 0, waiting: 0, quarantined: 0, idle: 0, archived: 0 };
     tally[node.state] = (tally[node.state] ?? 0) + 1;
-    for (const child of node.nodes) for (const key in child.tally) tally[key] = (tally[key] ?? 0) + child.tally[key];
+    for (const child of node.nodes)
+      for (const key in child.tally) tally[key] = (tally[key] ?? 0) + child.tally[key];
     node.tally = tally;
   }
 
@@ -249,7 +250,16 @@ export class Forest {
       const count = children.length + (node.more > 0 ? 1 : 0);
       children.forEach((child, at) => walk(child, depth + 1, below, at + 1 === count, at + 1, count));
       if (node.more > 0) {
-        rows.push({ node, more: node.more, depth: depth + 1, guides: below, isLast: true, isHit: false, place: count, size: count });
+        rows.push({
+          node,
+          more: node.more,
+          depth: depth + 1,
+          guides: below,
+          isLast: true,
+          isHit: false,
+          place: count,
+          size: count,
+        });
       }
     };
     const hits = (node) => {

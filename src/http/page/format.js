@@ -21,7 +21,12 @@ export function short(n) {
   const value = n ?? 0;
   const size = Math.abs(value);
   if (size < 1000) return Number.isInteger(value) ? String(value) : value.toFixed(size < 10 ? 1 : 0);
-  for (const [unit, word] of [[1e3, "k"], [1e6, "M"], [1e9, "G"], [1e12, "T"]]) {
+  for (const [unit, word] of [
+    [1e3, "k"],
+    [1e6, "M"],
+    [1e9, "G"],
+    [1e12, "T"],
+  ]) {
     const scaled = value / unit;
     if (Math.abs(scaled) < 999.5) {
       const digits = Math.abs(scaled) < 9.995 ? 2 : Math.abs(scaled) < 99.95 ? 1 : 0;
@@ -76,7 +81,12 @@ export function took(ms) {
   return span(ms);
 }
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const CLOCK = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+});
 const MINUTE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", hour12: false });
 

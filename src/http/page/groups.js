@@ -29,15 +29,26 @@ export class Groups {
     const most = Math.max(1, ...this.items.map((item) => item.sessions));
     const active = document.activeElement?.closest?.("#groups-body tr")?.dataset.agent;
     const sorted = [...this.items].sort((a, b) => b.sessions - a.sessions || a.agent.localeCompare(b.agent));
-    fill(body, sorted.map((item) => this.line(item, most)));
-    if (active) [...body.children].find((row) => row.dataset.agent === active)?.querySelector("button").focus();
+    fill(
+      body,
+      sorted.map((item) => this.line(item, most)),
+    );
+    if (active)
+      [...body.children]
+        .find((row) => row.dataset.agent === active)
+        ?.querySelector("button")
+        .focus();
     $("groups-empty").hidden = this.items.length > 0 || Boolean(this.error);
     $("groups-error").hidden = !this.error;
     if (this.error) $("groups-error").textContent = `The groups cannot be read: ${this.error.message}`;
   }
 
   line(item, most) {
-    const bar = h("span", { class: "stack", role: "img", "aria-label": STATES.map((state) => `${item[state] ?? 0} ${state}`).join(", ") });
+    const bar = h("span", {
+      class: "stack",
+      role: "img",
+      "aria-label": STATES.map((state) => `${item[state] ?? 0} ${state}`).join(", "),
+    });
     bar.style.width = `${Math.max(3, (item.sessions / most) * 100)}%`;
     for (const state of STATES) {
       if (!item[state]) continue;
@@ -45,11 +56,20 @@ export class Groups {
       part.style.flexGrow = item[state];
       bar.append(part);
     }
-    const number = (value, state) => h("td", { class: `num ${value ? `s-${state}` : "none"}` }, value ? [STATES.includes(state) && icon(state), short(value)] : "·");
+    const number = (value, state) =>
+      h(
+        "td",
+        { class: `num ${value ? `s-${state}` : "none"}` },
+        value ? [STATES.includes(state) && icon(state), short(value)] : "·",
+      );
     return h(
       "tr",
       { "data-agent": item.agent },
-      h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => this.chosen(item.agent) }, item.agent)),
+      h(
+        "th",
+        { scope: "row" },
+        h("button", { type: "button", class: "link", onclick: () => this.chosen(item.agent) }, item.agent),
+      ),
       h("td", { class: "bars" }, bar),
       h("td", { class: "num" }, whole(item.sessions)),
       number(item.awake, "awake"),

@@ -68,11 +68,26 @@ function line(job) {
   return h(
     "tr",
     { "data-job": job.id, "data-state": mark },
-    h("th", { scope: "row", title: job.id }, h("b", {}, job.name ?? job.kind ?? job.id), h("span", { class: "quiet" }, ` ${[job.kind, job.queue].filter(Boolean).map(plain).join(" · ")}`)),
+    h(
+      "th",
+      { scope: "row", title: job.id },
+      h("b", {}, job.name ?? job.kind ?? job.id),
+      h("span", { class: "quiet" }, ` ${[job.kind, job.queue].filter(Boolean).map(plain).join(" · ")}`),
+    ),
     h("td", { class: "toned" }, icon(mark), " ", plain(job.state)),
-    h("td", {}, job.state === "running" || share > 0 ? [h("span", { class: "bar" }, bar), h("span", { class: "fig" }, ` ${Math.round(share)}%`)] : ""),
+    h(
+      "td",
+      {},
+      job.state === "running" || share > 0
+        ? [h("span", { class: "bar" }, bar), h("span", { class: "fig" }, ` ${Math.round(share)}%`)]
+        : "",
+    ),
     h("td", { class: "detail" }, job.detail ?? again),
     h("td", { class: "num" }, tries),
-    h("td", { class: "num", title: full(job.updated_at) }, job.updated_at ? `${span(now() - job.updated_at)} ago` : ""),
+    h(
+      "td",
+      { class: "num", title: full(job.updated_at) },
+      job.updated_at ? `${span(now() - job.updated_at)} ago` : "",
+    ),
   );
 }

@@ -5,11 +5,13 @@ const TYPED = "input, textarea, select, [contenteditable]";
 /// Listens for keys and calls what `on` has for them.
 export function keys(on) {
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]"))
+      return;
     const { key, altKey, target } = event;
     if (key === "Escape") return on.leave(target);
     if (target.closest?.(TYPED) || !on.isReady()) return;
-    const inTree = target === document.body || target.id === "tree" || !target.closest?.("button, a, summary, #talk");
+    const inTree =
+      target === document.body || target.id === "tree" || !target.closest?.("button, a, summary, #talk");
     const isInbox = on.isInbox(target);
     if (isInbox && key === "Enter" && !target.matches(".card")) return;
     const action = isInbox ? INBOX[key] : inTree ? TREE[key] : null;
@@ -55,5 +57,10 @@ const PAGE = {
   c: (on) => on.charts(),
   t: (on) => on.theme(),
   "?": (on) => on.help(),
-  ...Object.fromEntries(["", "running", "waiting", "quarantined", "idle", "archived"].map((state, at) => [String(at + 1), (on) => on.filter(state)])),
+  ...Object.fromEntries(
+    ["", "running", "waiting", "quarantined", "idle", "archived"].map((state, at) => [
+      String(at + 1),
+      (on) => on.filter(state),
+    ]),
+  ),
 };

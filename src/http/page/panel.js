@@ -2,14 +2,15 @@
 // with it. Frames are read from the newest page backwards; the stream begins at the last one that was
 // read, so that between the two nothing is missed and nothing is twice.
 
-import { $, announce, button, coalesced, copy, fill, h, icon, setIcon, setText } from "./dom.js";
+import { $, announce, button, coalesced, fill, h, icon, setIcon, setText } from "./dom.js";
 import { session } from "./api.js";
-import { counted, full, money, now, plain, shortId, span, tokens, whole } from "./format.js";
 import { Talk } from "./fold.js";
 import { TalkView } from "./talk.js";
-import { ask, confirmed, field } from "./dialogs.js";
+import { deeds } from "./deeds.js";
+import { facts, summed } from "./facts.js";
 import { follow } from "./stream.js";
-import { fromLog } from "./approvals.js";
+import { fromLog } from "./question.js";
+import { now, plain, shortId, span } from "./format.js";
 import { standing } from "./forest.js";
 
 const PAGE = 100;
@@ -110,7 +111,10 @@ export class Panel {
     // What was said meanwhile is not said again before it is recorded.
     if (word === "waiting") this.talk.lagged();
     element.dataset.state = word;
-    const words = { waiting: "The stream broke off; coming back", closed: detail ? `No more is heard of it: ${detail.message}` : "This session is gone." };
+    const words = {
+      waiting: "The stream broke off; coming back",
+      closed: detail ? `No more is heard of it: ${detail.message}` : "This session is gone.",
+    };
     setText(element, words[word] ?? "");
   }
 
@@ -159,7 +163,16 @@ export class Panel {
   }
 
   trouble(text, again) {
-    fill($("talk-list"), h("div", { class: "empty", role: "alert" }, icon("failed"), h("p", {}, text), again && button({ onclick: again }, null, "Try again")));
+    fill(
+      $("talk-list"),
+      h(
+        "div",
+        { class: "empty", role: "alert" },
+        icon("failed"),
+        h("p", {}, text),
+        again && button({ onclick: again }, null, "Try again"),
+      ),
+    );
   }
 
   question(item) {
@@ -189,7 +202,10 @@ export class Panel {
     const line = this.known;
     if (!this.id || !line) return;
     const isOver = line.state === "idle" || line.state === "archived";
-    setText($("panel-since"), line.since ? (isOver ? `${span(now() - line.since)} ago` : `for ${span(now() - line.since)}`) : "");
+    setText(
+      $("panel-since"),
+      line.since ? (isOver ? `${span(now() - line.since)} ago` : `for ${span(now() - line.since)}`) : "",
+    );
     this.view.tick();
   }
 
@@ -197,59 +213,52 @@ export class Panel {
   path() {
     const steps = [];
     for (let at = this.hooks.line(this.id)?.up; at; at = at.up) steps.unshift(at);
-    if (!steps.length && this.known.parent) steps.push({ session: this.known.parent, agent: shortId(this.known.parent) });
+    if (!steps.length && this.known.parent)
+      steps.push({ session: this.known.parent, agent: shortId(this.known.parent) });
     const text = steps.map((step) => step.session + (step.name ?? step.agent)).join();
     if (this.drawnPath === text) return;
     this.drawnPath = text;
-    fill($("panel-path"), steps.map((step) => [h("button", { type: "button", class: "link", onclick: () => this.hooks.open(step.session) }, step.name ?? step.agent), h("i", { "aria-hidden": "true" }, "›")]));
+    fill(
+      $("panel-path"),
+      steps.map((step) => [
+        h(
+          "button",
+          { type: "button", class: "link", onclick: () => this.hooks.open(step.session) },
+          step.name ?? step.agent,
+        ),
+        h("i", { "aria-hidden": "true" }, "›"),
+      ]),
+    );
     $("panel-path").hidden = steps.length === 0;
   }
 
   actions() {
     const { state } = this.known;
-    const isArchived = state === "archived";
     const text = `${this.id} ${state}`;
     if (this.drawnActions === text) return;
     this.drawnActions = text;
-    const act = (name, iconName, word, run, tone = "") => button({ class: tone, "data-action": name, onclick: () => run.call(this) }, iconName, word);
-    const busy = state === "running" || state === "waiting";
-    fill(
-      $("panel-actions"),
-      state === "quarantined" && act("release", "check", "Release", () => this.release(false), "primary"),
-      state === "quarantined" && act("release-skip", "skip", "Release, skip the step", () => this.release(true)),
-      (busy || state === "quarantined") && act("cancel", "cancelled", "Cancel", this.cancel, "danger"),
-      act("fork", "fork", "Fork", this.fork, "ghost"),
-      act("rename", "edit", "Rename", this.rename, "ghost"),
-      act(isArchived ? "unarchive" : "archive", "archived", isArchived ? "Unarchive" : "Archive", this.archive, "ghost"),
-    );
-    $("composer").hidden = isArchived;
+    const act = ([name, iconName, word, tone, run]) =>
+      button({ class: tone, "data-action": name, onclick: () => this.act(run) }, iconName, word);
+    fill($("panel-actions"), deeds(state).map(act));
+    $("composer").hidden = state === "archived";
+  }
+
+  /// Does one of the deeds; what it did is said and read again.
+  async act(run) {
+    const below = (this.hooks.line(this.id)?.tally?.all ?? 1) - 1;
+    const done = await run(this.known, below);
+    if (!done) return;
+    this.did(done.did);
+    if (done.open) this.hooks.open(done.open);
   }
 
   facts() {
     const line = this.known;
-    const spec = line.agent_spec ?? {};
-    const agent = this.talk?.rendered?.agent;
-    const own = line.own ?? {};
-    const tools = spec.tools ?? Object.keys(agent?.tools ?? {});
-    const rows = [
-      ["goal", line.goal && (typeof line.goal === "string" ? line.goal : line.goal.objective)],
-      ["model", [spec.model ?? agent?.model, spec.provider ?? agent?.provider].filter(Boolean).join(" at ")],
-      ["budget", budgetText(line.budget ?? spec.budget ?? agent?.budget)],
-      ["tools", tools.length && h("span", { class: "chips" }, tools.map((tool) => h("code", {}, tool.name ?? tool)))],
-      ["spent", line.own && `${whole(tokens(own))} tokens, ${money(own.cost_nano_usd)} in ${counted(own.calls ?? 0, "call")}`],
-      ["of these", line.own && `${whole(own.input_tokens)} in, ${whole(own.cache_read_tokens)} from cache, ${whole(own.cache_write_tokens)} to cache, ${whole(own.output_tokens)} out`],
-      ["subtree", line.subtree && line.children > 0 && `${whole(tokens(line.subtree))} tokens, ${money(line.subtree.cost_nano_usd)}, ${counted(line.children, "child", "children")}`],
-      ["unsettled", own.unsettled_calls > 0 && `${counted(own.unsettled_calls, "call")} broke off: at most ${whole(own.unsettled_tokens_max)} tokens, ${money(own.unsettled_cost_nano_usd_max)}`],
-      ["restarts", line.restarts > 0 && String(line.restarts)],
-      ["inbox", line.inbox > 0 && counted(line.inbox, "message")],
-      ["tenant", line.tenant],
-      ["opened", line.created_at && full(line.created_at)],
-      ["changed", line.updated_at && `${full(line.updated_at)}, frame ${line.position}`],
-      ["session", idOf(line.session)],
-      ["root", line.root && line.root !== line.session && idOf(line.root)],
-    ];
-    setText($("panel-sum"), line.subtree ? `${whole(tokens(line.subtree))} tokens  ·  ${money(line.subtree.cost_nano_usd)}${line.restarts ? `  ·  ${counted(line.restarts, "restart")}` : ""}` : "");
-    fill($("panel-facts-list"), rows.filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+    setText($("panel-sum"), summed(line));
+    fill(
+      $("panel-facts-list"),
+      facts(line, this.talk?.rendered?.agent).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    );
   }
 
   // ---- what can be done ---------------------------------------------------------------------------
@@ -288,68 +297,6 @@ export class Panel {
     this.grow();
   }
 
-  async cancel() {
-    const line = this.known;
-    const below = (this.hooks.line(this.id)?.tally?.all ?? 1) - 1;
-    const done = await ask({
-      id: "cancel",
-      title: `Cancel ${line.name ?? line.agent}?`,
-      text: `Its turn, what is queued${below > 0 ? ` and the work of ${counted(below, "session")} below it` : ""} end. What a tool has done already stays done.`,
-      submit: "Cancel the work",
-      danger: true,
-      fields: [field("Reason", h("input", { name: "reason", autocomplete: "off", "data-field": "reason" }), "for the log")],
-      act: ({ reason }) => session.cancel(line.session, reason.trim()),
-    });
-    if (done) this.did("cancel asked");
-  }
-
-  async release(skip) {
-    const line = this.known;
-    const done = await confirmed({
-      id: "release",
-      title: skip ? "Release, and skip the step that failed?" : "Release it?",
-      text: skip ? "The step that it failed at is closed as it stands; the work goes on after it." : "It tries the step that it failed at again. It comes back here if that fails as before.",
-      submit: skip ? "Release and skip" : "Release",
-      act: () => session.release(line.session, skip),
-    });
-    if (done) this.did("released");
-  }
-
-  async fork() {
-    const line = this.known;
-    const done = await ask({
-      id: "fork",
-      title: "Fork this session",
-      text: "Another session with the same conversation up to a frame.",
-      submit: "Fork",
-      fields: [field("At frame", h("input", { name: "at", type: "number", min: 1, max: line.position, "data-field": "at", placeholder: `${line.position ?? "the last"}` }), "the last, if empty")],
-      act: ({ at }) => session.fork(line.session, at ? Number(at) : undefined),
-    });
-    if (!done) return;
-    this.did("forked");
-    if (done.outcome?.session) this.hooks.open(done.outcome.session);
-  }
-
-  async rename() {
-    const line = this.known;
-    const input = h("input", { name: "name", value: line.name ?? "", required: true, autofocus: true, autocomplete: "off", "data-field": "name" });
-    const done = await ask({ id: "rename", title: "Rename", submit: "Rename", fields: [field("Name", input)], act: ({ name }) => session.rename(line.session, name.trim()) });
-    if (done) this.did("renamed");
-  }
-
-  async archive() {
-    const line = this.known;
-    const isArchived = line.state === "archived";
-    const done = await confirmed({
-      id: "archive",
-      title: isArchived ? "Take it out of the archive?" : "Archive it?",
-      text: isArchived ? "It stands among the others again." : "It is put away: nothing is deleted, and it can be taken out again.",
-      submit: isArchived ? "Unarchive" : "Archive",
-      act: () => session.archive(line.session, !isArchived),
-    });
-    if (done) this.did(isArchived ? "taken out" : "archived");
-  }
-
   did(what) {
     announce(what);
     this.readLine();
@@ -373,21 +320,4 @@ export class Panel {
     $("panel").hidden = true;
     this.view.clear();
   }
-}
-
-const idOf = (id) => [h("code", { class: "ellipsis" }, id), copy(id, "id")];
-
-function budgetText(budget) {
-  if (!budget) return "";
-  const words = {
-    tokens: (n) => `${whole(n)} tokens`,
-    nano_usd: (n) => money(n),
-    model_calls: (n) => counted(n, "model call"),
-    tool_calls: (n) => counted(n, "tool call"),
-    agents: (n) => counted(n, "agent"),
-  };
-  return Object.entries(budget)
-    .filter(([name, value]) => words[name] && value !== null)
-    .map(([name, value]) => words[name](value))
-    .join(", ");
 }

@@ -34,13 +34,18 @@ function blocks(part, out) {
 
 function list(lines) {
   const tag = /^\s*\d/.test(lines[0]) ? "ol" : "ul";
-  return h(tag, {}, lines.map((line) => h("li", {}, inline(line.replace(/^\s*([-*]|\d+[.)]) +/, "")))));
+  return h(
+    tag,
+    {},
+    lines.map((line) => h("li", {}, inline(line.replace(/^\s*([-*]|\d+[.)]) +/, "")))),
+  );
 }
 
 function inline(text) {
   return text.split(/(`[^`\n]+`|\*\*[^*\n]+\*\*)/).map((part) => {
     if (part.length > 2 && part.startsWith("`") && part.endsWith("`")) return h("code", {}, part.slice(1, -1));
-    if (part.length > 4 && part.startsWith("**") && part.endsWith("**")) return h("strong", {}, part.slice(2, -2));
+    if (part.length > 4 && part.startsWith("**") && part.endsWith("**"))
+      return h("strong", {}, part.slice(2, -2));
     return part;
   });
 }

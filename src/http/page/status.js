@@ -1,7 +1,7 @@
 // Owns: the header: what the house is doing in figures, whether the page hears of it, and what bounds
 // it (places at vendors and in pools, a hold). It only shows; what a click does is given to it.
 
-import { $, announce, fill, h, icon, setIcon, setText } from "./dom.js";
+import { $, announce, fill, h, setIcon, setText } from "./dom.js";
 import { full, money, now, plain, setServerNow, short, span, tokens, whole } from "./format.js";
 
 export class Status {
@@ -24,7 +24,8 @@ export class Status {
     this.approvals(status.approvals_open ?? 0);
     const all = tokens(status.spent);
     figure("tokens", short(all));
-    $("stat-tokens").title = `${whole(status.spent.input_tokens)} in, ${whole(status.spent.cache_read_tokens)} from cache, ${whole(status.spent.output_tokens)} out, in ${whole(status.spent.calls)} model calls`;
+    $("stat-tokens").title =
+      `${whole(status.spent.input_tokens)} in, ${whole(status.spent.cache_read_tokens)} from cache, ${whole(status.spent.output_tokens)} out, in ${whole(status.spent.calls)} model calls`;
     figure("money", money(status.spent.cost_nano_usd));
     const open = status.spent.unsettled_cost_nano_usd_max;
     $("stat-money").title = open ? `and at most ${money(open)} of calls that broke off` : "spent at vendors";
@@ -40,7 +41,10 @@ export class Status {
   }
 
   turns(perMinute) {
-    figure("turns", perMinute === null ? "–" : perMinute < 10 ? perMinute.toFixed(1) : short(Math.round(perMinute)));
+    figure(
+      "turns",
+      perMinute === null ? "–" : perMinute < 10 ? perMinute.toFixed(1) : short(Math.round(perMinute)),
+    );
   }
 
   /// The states of the stream, in words that stay on the screen.
@@ -57,20 +61,32 @@ export class Status {
 
   tick() {
     const left = Math.ceil((this.until - Date.now()) / 1000);
-    setText($("connection-word"), this.until && left > 0 ? `${this.word} in ${left}s` : this.word ?? "connecting");
+    setText(
+      $("connection-word"),
+      this.until && left > 0 ? `${this.word} in ${left}s` : (this.word ?? "connecting"),
+    );
     if (this.value?.held) setText($("held-since"), span(now() - this.value.held.since));
   }
 
   hold(held) {
     $("held").hidden = !held;
-    if (held) setText($("held-waiting"), held.waiting ? `${whole(held.waiting)} waiting behind it` : "nothing is waiting");
+    if (held)
+      setText(
+        $("held-waiting"),
+        held.waiting ? `${whole(held.waiting)} waiting behind it` : "nothing is waiting",
+      );
   }
 
   /// Places at vendors and in tool pools; a thing without room is what everybody waits for.
   bounds(status) {
     const gates = (status.gates ?? []).map((gate) => ({
       name: gate.credential,
-      trouble: gate.paused_until > now() ? `paused ${span(gate.paused_until - now())}` : gate.breaker && gate.breaker !== "closed" ? `breaker ${plain(gate.breaker)}` : "",
+      trouble:
+        gate.paused_until > now()
+          ? `paused ${span(gate.paused_until - now())}`
+          : gate.breaker && gate.breaker !== "closed"
+            ? `breaker ${plain(gate.breaker)}`
+            : "",
       ...gate,
     }));
     const pools = (status.pools ?? []).map((pool) => ({ name: pool.kind, trouble: "", ...pool }));
@@ -91,7 +107,10 @@ function bound(one) {
   const isFull = one.waiting > 0 || Boolean(one.trouble);
   return h(
     "li",
-    { class: isFull ? "full" : "", title: `${one.name}: ${one.taken} of ${one.places} places taken, ${one.waiting ?? 0} waiting` },
+    {
+      class: isFull ? "full" : "",
+      title: `${one.name}: ${one.taken} of ${one.places} places taken, ${one.waiting ?? 0} waiting`,
+    },
     h("span", { class: "ellipsis grow" }, one.name),
     one.trouble ? h("em", {}, one.trouble) : one.waiting > 0 && h("em", {}, `${short(one.waiting)} waiting`),
     !one.trouble && h("span", { class: "bar" }, bar),

@@ -6,7 +6,7 @@
   try {
     var chosen = localStorage.getItem("greenroom.theme");
     if (chosen === "light" || chosen === "dark") root.dataset.theme = chosen;
-  } catch (_) {
+  } catch {
     // A browser that keeps nothing follows the system.
   }
 })();
