@@ -238,6 +238,12 @@ function filterBy(change) {
   $("tree").scrollTop = 0;
 }
 
+/// A state that is chosen already is let go.
+function turnFilter(state) {
+  showView("tree");
+  filterBy({ state: state === forest.filter.state ? "" : state });
+}
+
 function showView(name) {
   view = name;
   document.body.dataset.view = name;
@@ -326,14 +332,14 @@ function wire() {
   });
   $("filter-agent").addEventListener("change", () => filterBy({ agent: $("filter-agent").value }));
   for (const chip of document.querySelectorAll("[data-filter]"))
-    chip.addEventListener("click", () => filterBy({ state: chip.dataset.filter }));
+    chip.addEventListener("click", () => turnFilter(chip.dataset.filter));
   for (const tab of document.querySelectorAll("[data-view-tab]"))
     tab.addEventListener("click", () => showView(tab.dataset.viewTab));
   const clicks = {
     "stat-approvals": () => ($("inbox").hidden ? openInbox() : closeSide()),
-    "stat-running": () => filterBy({ state: "running" }),
-    "stat-waiting": () => filterBy({ state: "waiting" }),
-    "stat-quarantined": () => filterBy({ state: "quarantined" }),
+    "stat-running": () => turnFilter("running"),
+    "stat-waiting": () => turnFilter("waiting"),
+    "stat-quarantined": () => turnFilter("quarantined"),
     start: startSession,
     "start-first": startSession,
     theme: turnTheme,
@@ -390,7 +396,7 @@ const HANDS = {
   charts: turnCharts,
   theme: turnTheme,
   help,
-  filter: (state) => (showView("tree"), filterBy({ state })),
+  filter: turnFilter,
   leave(target) {
     if (target.id === "search" || target.id === "composer-text") {
       if (target.id === "search" && target.value) clearFilter();

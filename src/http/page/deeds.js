@@ -55,7 +55,8 @@ async function release(line, skip) {
   return done && { did: "released" };
 }
 
-async function fork(line) {
+/// Another session, cut at a frame; the last one unless `at` says another.
+export async function fork(line, below, frame) {
   const done = await ask({
     id: "fork",
     title: "Fork this session",
@@ -70,6 +71,7 @@ async function fork(line) {
           min: 1,
           max: line.position,
           "data-field": "at",
+          value: frame ?? "",
           placeholder: `${line.position ?? "the last"}`,
         }),
         "the last, if empty",

@@ -350,6 +350,7 @@ const HANDLERS = {
       at: place.at,
       turn: event.turn,
       outcome: event.outcome,
+      position: place.position,
       sums: turn,
       took: turn ? place.at - turn.at : null,
     });

@@ -1,7 +1,7 @@
 // Owns: what each kind of item of a conversation looks like. It makes elements and keeps nothing;
 // `view` lends it what stays, such as which parts are unfolded.
 
-import { copy, h, icon } from "./dom.js";
+import { button, copy, h, icon } from "./dom.js";
 import {
   argsLine,
   clock,
@@ -53,6 +53,7 @@ export const MAKERS = {
       { class: "said" },
       head(
         who,
+        copy(item.text, "message"),
         model && h("span", { class: "tag" }, model),
         item.isQueued && h("span", { class: "tag" }, "queued"),
         time(item.at),
@@ -62,56 +63,17 @@ export const MAKERS = {
   },
 
   reply(item, view, talk) {
-    const live = talk.live.get(item.id);
-    const isCalling = item.state === "calling";
-    const tokens = item.tokens ?? (item.usage ? usageTokens(item.usage) : null);
-    const meta = [
-      tokens > 0 &&
-        h(
-          "span",
-          { class: "fig", title: usageTitle(item.usage) },
-          `${item.isBound ? "≤ " : ""}${short(tokens)} tok`,
-        ),
-      item.cost > 0 && h("span", { class: "fig" }, `${item.isBound ? "≤ " : ""}${money(item.cost)}`),
-      item.endedAt && item.at && h("span", { class: "fig" }, took(item.endedAt - item.at)),
-      isCalling &&
-        h("span", { class: "fig busy" }, h("span", { "data-ticks": item.at }, span(now() - item.at))),
-    ];
+    const text = textsOf(item);
     const element = h(
       "article",
       { class: `reply ${item.state}` },
-      head(item.model ?? "model", ...meta, time(item.at)),
+      head(item.model ?? "model", text && copy(text, "answer"), figures(item), time(item.at)),
     );
-    if (isCalling) {
-      const thinking = h("div", { class: "live-thinking", hidden: true });
-      const text = h("div", { class: "live-text prose", hidden: true });
-      if (item.isPartial) text.append(h("span", { class: "quiet" }, "… "));
-      element.append(
-        thinking,
-        text,
-        h("span", { class: "caret", role: "img", "aria-label": "the model is answering" }),
-      );
-      view.append(thinking, live?.thinking);
-      view.append(text, live?.text);
-      return element;
-    }
-    if (item.state === "failed") {
-      const { failure } = item;
-      element.append(
-        h(
-          "p",
-          { class: "failure" },
-          icon("failed"),
-          h("span", {}, h("b", {}, plain(failure.kind)), ` ${failure.message}`),
-          failure.retryable && h("span", { class: "tag" }, "may succeed later"),
-        ),
-      );
-    }
+    if (item.state === "calling") return answering(element, item, view, talk.live.get(item.id));
+    if (item.state === "failed") element.append(failed(item.failure));
     item.blocks.forEach((block, at) => element.append(...said(block, `${item.id}.${at}`, view)));
-    if (item.stop === "max_tokens")
-      element.append(h("p", { class: "failure" }, icon("waiting"), "cut by the output limit"));
-    if (item.stop === "refusal")
-      element.append(h("p", { class: "failure" }, icon("failed"), "the model refused"));
+    const broken = { max_tokens: "cut by the output limit", refusal: "the model refused" }[item.stop];
+    if (broken) element.append(h("p", { class: "failure" }, icon("failed"), broken));
     if (!item.blocks.length && item.state === "done") element.classList.add("silent");
     return element;
   },
@@ -186,10 +148,10 @@ export const MAKERS = {
 
   note: (item) => noteOf(item.tone, item.icon, item.text, item.detail, item.at),
 
-  end(item) {
+  end(item, view) {
     const { outcome, sums } = item;
     const word = outcome.kind;
-    const figures = [
+    const sumsUp = [
       item.took !== null && took(item.took),
       sums?.calls && counted(sums.calls, "model call"),
       sums?.tools && counted(sums.tools, "tool call"),
@@ -201,12 +163,58 @@ export const MAKERS = {
       { class: `end o-${word}`, title: full(item.at) },
       icon(MARKS[word] ?? "dot"),
       h("b", {}, `turn ${item.turn} ${plain(word)}`),
-      h("span", { class: "figs" }, figures.join("  ·  ")),
+      button(
+        {
+          class: "ghost mini",
+          "data-action": "fork-here",
+          title: "Fork here",
+          "aria-label": "Fork here",
+          onclick: () => view.hooks.fork(item.position),
+        },
+        "fork",
+      ),
+      h("span", { class: "figs" }, sumsUp.join("  ·  ")),
     );
     if (word === "completed" || !outcome.reason) return line;
     return h("div", { class: "ended" }, line, h("p", { class: "failure" }, outcome.reason));
   },
 };
+
+function textsOf(item) {
+  const texts = item.blocks.filter((block) => block.type === "text");
+  return texts.map((block) => block.text).join("\n");
+}
+
+/// What a call to a model took; a bound where nobody knows the figure.
+function figures(item) {
+  const tokens = item.tokens ?? usageTokens(item.usage);
+  const most = item.isBound ? "≤ " : "";
+  return [
+    tokens > 0 && h("span", { class: "fig", title: usageTitle(item.usage) }, `${most}${short(tokens)} tok`),
+    item.cost > 0 && h("span", { class: "fig" }, `${most}${money(item.cost)}`),
+    item.endedAt && item.at && h("span", { class: "fig" }, took(item.endedAt - item.at)),
+    item.state === "calling" &&
+      h("span", { class: "fig busy" }, h("span", { "data-ticks": item.at }, span(now() - item.at))),
+  ];
+}
+
+/// An answer that is being given: what has come of it stands as it was written.
+function answering(element, item, view, live) {
+  const thinking = h("div", { class: "live-thinking", hidden: true });
+  const words = h("div", { class: "live-text prose", hidden: true });
+  if (item.isPartial) words.append(h("span", { class: "quiet" }, "… "));
+  element.append(thinking, words);
+  element.append(h("span", { class: "caret", role: "img", "aria-label": "the model is answering" }));
+  view.append(thinking, live?.thinking);
+  view.append(words, live?.text);
+  return element;
+}
+
+function failed(failure) {
+  const words = h("span", {}, h("b", {}, plain(failure.kind)), ` ${failure.message}`);
+  const later = failure.retryable && h("span", { class: "tag" }, "may succeed later");
+  return h("p", { class: "failure" }, icon("failed"), words, later);
+}
 
 function noteOf(tone, name, text, detail, at) {
   return h(

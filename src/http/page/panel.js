@@ -6,7 +6,7 @@ import { $, announce, button, coalesced, fill, h, icon, setIcon, setText } from 
 import { session } from "./api.js";
 import { Talk } from "./fold.js";
 import { TalkView } from "./talk.js";
-import { deeds } from "./deeds.js";
+import { deeds, fork } from "./deeds.js";
 import { facts, summed } from "./facts.js";
 import { follow } from "./stream.js";
 import { fromLog } from "./question.js";
@@ -22,6 +22,7 @@ export class Panel {
     this.view = new TalkView($("talk"), $("talk-list"), {
       open,
       approval: (item) => this.question(item),
+      fork: (at) => this.act((known, below) => fork(known, below, at)),
       atEnd: (isAtEnd) => ($("talk-down").hidden = isAtEnd),
     });
     this.redraw = coalesced(() => this.talk && this.view.draw(this.talk));
