@@ -2,6 +2,7 @@
 //! to stdout, everything else to stderr. Exit codes: 0 done, 1 it did not work, 2 the command line
 //! was not understood, 130 interrupted.
 
+mod attach;
 mod demo;
 mod doctor;
 mod ending;
@@ -11,10 +12,12 @@ mod orders;
 mod output;
 mod permissions;
 mod progress;
+mod remote;
 mod run;
 mod screen;
 mod serve;
 mod settings;
+mod top;
 mod tree;
 mod vendors;
 
@@ -90,11 +93,15 @@ enum Command {
     Permissions(permissions::PermissionsCommand),
     /// Show sessions and their subagents, with tokens, money and restarts
     Tree(look::TreeArgs),
+    /// Show the tree live in the terminal
+    Top(top::TopArgs),
     /// List sessions
+    #[command(visible_alias = "ps")]
     Sessions(look::SessionsArgs),
     /// Print a session's log, frame by frame
     ///
     /// With --json each frame is a line.
+    #[command(visible_alias = "logs")]
     Log(look::LogArgs),
     /// Print what a tool call gave back, whole
     ///
@@ -106,11 +113,17 @@ enum Command {
     Totals(look::TotalsArgs),
     /// Print a store's figures as Prometheus reads them
     Metrics(metrics::MetricsArgs),
-    /// Answer a question in a store that no runtime works on
+    /// Talk to a session of a running server in the terminal
+    Attach(attach::AttachArgs),
+    /// Answer a question, of a running server or in a store that no runtime works on
     ///
-    /// The answer is written down; the next runtime on the store goes on with it.
+    /// In such a store the answer is written down; the next runtime on it goes on with it.
     Approve(orders::ApproveArgs),
-    /// Let a quarantined session back, in a store that no runtime works on
+    /// Stop a session and everybody below it, of a running server or in a store that no
+    /// runtime works on
+    Cancel(orders::CancelArgs),
+    /// Let a quarantined session back, of a running server or in a store that no runtime
+    /// works on
     Release(orders::ReleaseArgs),
     /// Open a session that goes on from a frame of another one
     ///
@@ -178,6 +191,9 @@ enum CliError {
     /// What was to be served.
     #[error(transparent)]
     Serve(#[from] serve::ServingError),
+    /// A running server.
+    #[error(transparent)]
+    Remote(#[from] remote::RemoteError),
     /// What was to be run.
     #[error(transparent)]
     Run(#[from] run::RunError),
@@ -316,6 +332,9 @@ fn run(command: Command, settings: &Settings, screen: &Screen) -> Result<Done, C
             Command::Approvals(args) => look::approvals(&args, settings, screen).await,
             Command::Totals(args) => look::totals(&args, settings, screen).await,
             Command::Metrics(args) => metrics::run(&args, settings).await,
+            Command::Top(args) => top::run(&args, settings, screen).await,
+            Command::Attach(args) => Box::pin(attach::run(&args, settings, screen)).await,
+            Command::Cancel(args) => orders::cancel(args, settings).await,
             Command::Approve(args) => orders::approve(args, settings).await,
             Command::Release(args) => orders::release(args, settings).await,
             Command::Fork(args) => orders::fork(args, settings).await,
