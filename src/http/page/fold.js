@@ -313,6 +313,9 @@ const HANDLERS = {
     item.at ??= place.at;
   },
   child_spawned(talk, event, place) {
+    // The child's own line says what the call said.
+    const call = talk.byId.get(`t${event.call}`);
+    if (call) talk.touch(call, { isSpawn: true });
     talk.put({
       kind: "child",
       id: `c:${event.child}:${event.assignment}`,

@@ -79,6 +79,7 @@ export const MAKERS = {
   },
 
   tool(item, view) {
+    if (item.isSpawn && ["running", "done"].includes(item.state)) return h("div", { hidden: true });
     const ended = item.endedAt && (item.startedAt ?? item.at);
     const words = OUTCOMES[item.state] ?? plain(item.state);
     const summary = h(
