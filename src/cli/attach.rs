@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use clap::Args;
 use greenroom_actors::domain::{
-    conversation::{Block, ReplyBlock},
+    conversation::{Block, Reply, ReplyBlock},
     event::Event,
     ids::AgentName,
 };
@@ -121,14 +121,10 @@ impl Voice {
         for event in &events {
             match event {
                 Event::ModelCallStarted { .. } => self.spoke = false,
-                Event::ModelCallFinished { reply, .. } if !self.spoke => {
-                    let mut text = String::new();
-                    for block in &reply.blocks {
-                        if let ReplyBlock::Said { block: Block::Text { text: words } } = block {
-                            text += words;
-                        }
-                    }
-                    if !text.is_empty() {
+                Event::ModelCallFinished { reply, .. } => {
+                    let said = std::mem::take(&mut self.spoke);
+                    let text = words(reply);
+                    if !said && !text.is_empty() {
                         self.line(&escaped(&text))?;
                     }
                 }
@@ -148,4 +144,13 @@ impl Voice {
         }
         Ok(Screen::print(text)?)
     }
+}
+
+/// The words of an answer.
+fn words(reply: &Reply) -> String {
+    let said = reply.blocks.iter().filter_map(|block| match block {
+        ReplyBlock::Said { block: Block::Text { text } } => Some(text.as_str()),
+        ReplyBlock::Said { .. } | ReplyBlock::ToolUse { .. } => None,
+    });
+    said.collect()
 }

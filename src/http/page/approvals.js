@@ -185,7 +185,7 @@ export class Inbox {
       this.send(
         item,
         card,
-        isArgs ? { answer: word, arguments: field.value } : { answer: word, feedback: field.value.trim() },
+        isArgs ? { answer: word, arguments: parsed(field.value) } : { answer: word, feedback: field.value.trim() },
       );
     };
     const form = h(
