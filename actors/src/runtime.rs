@@ -5,6 +5,7 @@ mod acting;
 mod calls;
 mod consult;
 mod images;
+mod jobs;
 mod patience;
 mod reading;
 mod release;
@@ -16,6 +17,7 @@ mod strike;
 
 pub use calls::CallError;
 pub use consult::{Consulted, consulted};
+pub use jobs::{JobError, Jobs};
 pub use reading::{HouseFigures, Reading, TreeNode};
 pub use render::RenderError;
 pub use scrub::Scrub;
@@ -41,8 +43,9 @@ use crate::{
 };
 
 pub use crate::{
-    bus::{Frame, Heard, Listener, Note},
+    bus::{Frame, Heard, JobHeard, JobListener, Listener, Note},
     log::Decoded,
+    policy::jobs::JobRefused,
     policy::rules::{
         Desk, Layers, Places, Policy, RuleError, Standing, check as check_rules, decide,
     },

@@ -51,9 +51,9 @@ fn a_newer_form_is_refused_and_left_as_it_is() {
     drop(open(&path));
     sql(&path, "PRAGMA user_version = 99");
     let (error, text) = refusal(&path);
-    assert!(matches!(error, OpenError::TooNew { found: 99, known: 1, .. }));
+    assert!(matches!(error, OpenError::TooNew { found: 99, known: 2, .. }));
     assert!(text.contains("newer"), "{text}");
-    sql(&path, "PRAGMA user_version = 1");
+    sql(&path, "PRAGMA user_version = 2");
     drop(open(&path));
 }
 
@@ -148,7 +148,7 @@ fn the_settings_that_durability_rests_on_are_in_force() {
     assert_eq!(number("foreign_keys"), 1);
     assert_eq!(number("trusted_schema"), 0);
     assert_eq!(number("cell_size_check"), 1);
-    assert_eq!(number("user_version"), 1);
+    assert_eq!(number("user_version"), 2);
     assert_eq!(number("busy_timeout"), limits::STORE_BUSY_MS as i64, "not that of opening");
 }
 
