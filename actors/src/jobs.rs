@@ -23,6 +23,7 @@ mod write;
 use std::{collections::BTreeMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     bus::Bus,
@@ -87,7 +88,7 @@ impl Actor for Jobs {
         desk: &mut Desk,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            JobsMsg::Request(request, _permit) => desk.request(*request),
+            JobsMsg::Request(request, permit) => desk.arrived(*request, permit),
             JobsMsg::Loaded(result) => desk.loaded(result),
             JobsMsg::Fetched(job, result) => desk.fetched(job, result),
             JobsMsg::Appended(job, result) => desk.appended(job, result),
@@ -163,13 +164,21 @@ impl Desk {
         if !self.house.dark {
             entered.into_iter().for_each(|job| self.wait_for_those_that_failed(job));
         }
+        for (request, _permit) in std::mem::take(&mut self.early) {
+            self.request(request);
+        }
+    }
+
+    /// Who comes before the logs are read waits for that, with its place at the door.
+    fn arrived(&mut self, request: Request, permit: OwnedSemaphorePermit) {
+        if self.is_loaded {
+            self.request(request);
+        } else {
+            self.early.push((request, permit));
+        }
     }
 
     fn request(&mut self, request: Request) {
-        if !self.is_loaded {
-            // The asker sees its reply port close and asks again; for a dark house as well.
-            return;
-        }
         match request {
             Request::Enqueue { job, spec, tenant, by, after, reply } => {
                 let asked = enqueue::Asked { job, spec, tenant, by, series: None, due: None };

@@ -7,6 +7,7 @@ use std::{
 };
 
 use ractor::ActorRef;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     domain::{
@@ -16,7 +17,7 @@ use crate::{
     log::Writer,
     owned::Owned,
     policy::jobs::{Input, JobRefused, State},
-    protocol::jobs::{Answer, JobsMsg},
+    protocol::jobs::{Answer, JobsMsg, Request},
 };
 
 use super::{JobsHouse, enqueue::Birth};
@@ -26,6 +27,8 @@ pub(crate) struct Desk {
     pub(super) house: Arc<JobsHouse>,
     pub(super) myself: ActorRef<JobsMsg>,
     pub(super) is_loaded: bool,
+    /// Who came before that.
+    pub(super) early: Vec<(Request, OwnedSemaphorePermit)>,
     /// Who reads all logs.
     pub(super) task: Option<Owned>,
     pub(super) jobs: BTreeMap<JobId, Live>,
@@ -113,6 +116,7 @@ impl Desk {
             house,
             myself,
             is_loaded: false,
+            early: Vec::new(),
             task: None,
             jobs: BTreeMap::new(),
             births: BTreeMap::new(),

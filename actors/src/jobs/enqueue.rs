@@ -194,15 +194,12 @@ impl Desk {
                 then.into_iter().for_each(|then| self.exists(job, then));
             }
             Err(Trouble::Poisoned(why)) => self.house.alarm.send(Alarm::Poisoned { why }),
-            // It may have been written. Whoever asked asks again under the same id, and whether it is
-            // there is read.
+            // It may have been written. Whoever asked sees the reply port close and asks again under
+            // the same id; whether it is there is read.
             Err(trouble @ (Trouble::Unavailable(_) | Trouble::Damaged(_))) => {
                 tracing::warn!(%job, error = %trouble, "a job's first frame was not written");
+                self.again_soon = true;
                 self.fetch(job, limits::SUSPEND_MS);
-                let why = trouble.to_string();
-                for then in then {
-                    self.refuse(job, then, JobRefused::Unavailable { why: why.clone() });
-                }
             }
         }
     }

@@ -213,12 +213,6 @@ pub enum JobRefused {
         /// Why.
         why: String,
     },
-    /// The store is away.
-    #[error("the jobs cannot be written for now: {why}")]
-    Unavailable {
-        /// Why.
-        why: String,
-    },
 }
 
 fn of(states: &[JobState]) -> String {
