@@ -43,6 +43,8 @@ pub async fn catalog<S: Journal + Catalog>(make: impl Fn() -> S) {
     catalog::a_later_word_on_a_call_replaces_the_earlier(&make()).await;
     catalog::totals_are_by_session_subtree_model_agent_and_all(&make()).await;
     catalog::checkpoints_come_oldest_first(&make()).await;
+    catalog::a_job_line_is_replaced_by_the_next_and_lists_come_in_pages(&make()).await;
+    catalog::a_job_line_is_brought_up_to_its_log_and_no_further(&make()).await;
     catalog::a_fenced_frame_changes_nothing_in_the_catalog(&make()).await;
 }
 

@@ -11,8 +11,11 @@ use greenroom_actors::{
     ports::{JobHook, NotTold},
 };
 
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+
 use super::*;
-use crate::workshop::Count;
+use crate::{channels::server::Server, stage::Folder, workshop::Count};
 
 /// Somebody outside: hears, but not the first so many times.
 #[derive(Clone, Default)]
@@ -63,4 +66,39 @@ async fn an_end_is_told_until_it_is_heard_under_one_id_also_after_a_crash() {
     let unknown = still.runtime.jobs().enqueue(&tenant(), other, None).await;
     let unknown = refused(unknown.expect_err("no such webhook"));
     assert!(matches!(unknown, JobRefused::UnknownHook { .. }), "{unknown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_comes_to_an_address_signed_and_again_while_that_is_away() {
+    const KEY: &str = "a key of the hook";
+    let folder = Folder::new();
+    let server = Server::that(|_, before| match before {
+        0 => ("503 Service Unavailable", String::new()),
+        _ => ("204 No Content", String::new()),
+    })
+    .await;
+    let runtime = greenroom::Runtime::builder()
+        .store(folder.path().join("greenroom.db"))
+        .script("agent *\n  say Done.")
+        .agent(greenroom::AgentSpec::new("clerk", "scripted"))
+        .job_webhook("ops", &server.url, KEY)
+        .start()
+        .await
+        .expect("it starts");
+    let spec = JobSpec::prompt("told", "clerk", "x").hook("ops");
+    let job = runtime.jobs().enqueue(spec).await.expect("it is taken");
+    until("it has heard", || async { (!job.row().await.ok()?.open).then_some(()) }).await;
+    let heard = server.heard();
+    assert_eq!(heard.len(), 2);
+    assert_eq!(heard[0].body, heard[1].body, "the same end under the same id");
+    let told = heard[1].json();
+    assert_eq!((&told["kind"], &told["id"]), (&"job_ended".into(), &job.id().delivery(1).into()));
+    assert_eq!(told["end"]["result"]["text"], "Done.");
+    let mut mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).expect("any key");
+    let time = heard[1].header("x-greenroom-time");
+    mac.update(format!("v1:{time}:{}", heard[1].body).as_bytes());
+    let hex: String =
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(heard[1].header("x-greenroom-signature"), format!("v1={hex}"));
+    runtime.shutdown().await;
 }
