@@ -30,6 +30,7 @@ use tokio::sync::watch;
 
 use crate::{
     agents_file::Mistakes,
+    calendar::SystemCalendar,
     channels::{FolderError, WebhookError},
     clock::SystemClock,
     config::Environment,
@@ -72,6 +73,8 @@ pub struct Config {
     pub services: Services,
     /// How questions reach somebody, beside whoever asks the runtime for them.
     pub approvals: Approvals,
+    /// Who is told of the ends of jobs, by name.
+    pub hooks: Vec<(String, Hook)>,
     /// What nobody may read: kept out of the sessions' logs and of all that is said about them. The
     /// environment's and the vendors' are added when the app starts.
     pub secrets: Secrets,
@@ -100,6 +103,7 @@ impl Config {
             prices: PriceBook::default(),
             services: Services::default(),
             approvals: Approvals::default(),
+            hooks: Vec::new(),
             secrets: Secrets::default(),
             options,
         }
@@ -223,6 +227,7 @@ impl App {
             prices,
             services,
             approvals,
+            hooks,
             secrets,
             mut options,
             vendors: _,
@@ -240,6 +245,8 @@ impl App {
             Cow::Owned(clean) => Some(clean),
         });
         let ways = approvals.open(&secrets)?;
+        let hooks = if options.dark { Vec::new() } else { hooks };
+        let hooks = channels::hooks(hooks, &secrets)?;
         if let Some(workspace) = &workspace {
             let at = |source| AppError::Workspace { path: workspace.clone(), source };
             let folder = workspace.canonicalize().map_err(at)?;
@@ -266,6 +273,8 @@ impl App {
         setup.providers = providers.into_iter().map(masked).collect();
         setup.prices = prices;
         setup.services = services;
+        setup.calendar = Some(Arc::new(SystemCalendar));
+        setup.hooks = hooks;
         let runtime = Runtime::start(setup).await?;
         let asking = ways.staff(&runtime);
         Ok(Self { runtime, store, secrets, custody: level, asking })

@@ -6,6 +6,7 @@ mod attach;
 mod demo;
 mod doctor;
 mod ending;
+mod jobs;
 mod look;
 mod metrics;
 mod orders;
@@ -26,7 +27,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use greenroom_actors::{
     domain::ids::{ApprovalId, Position, SessionId},
-    runtime::CallError,
+    runtime::{CallError, JobError},
 };
 
 use crate::{
@@ -109,6 +110,10 @@ enum Command {
     Output(output::OutputArgs),
     /// List what waits for a person's answer
     Approvals(look::PlainArgs),
+    /// List jobs, show one, or order something of one
+    ///
+    /// Orders are for a store that no runtime works on; the next one on it carries them out.
+    Jobs(jobs::JobsArgs),
     /// Sum tokens and money
     Totals(look::TotalsArgs),
     /// Print a store's figures as Prometheus reads them
@@ -215,6 +220,12 @@ enum CliError {
     /// More than one fits.
     #[error("{text:?} fits {count} {what}, such as {examples}; give more of the id")]
     Ambiguous { text: String, what: &'static str, count: usize, examples: String },
+    /// No such job.
+    #[error("no job fits {text:?}; `greenroom jobs --store {}` lists them", shell(store))]
+    NoJob { text: String, store: PathBuf },
+    /// An order to a job.
+    #[error(transparent)]
+    Job(Box<JobError>),
     /// No such question.
     #[error(
         "no open question fits {text:?}; `greenroom approvals --store {}` lists those that are open",
@@ -330,6 +341,7 @@ fn run(command: Command, settings: &Settings, screen: &Screen) -> Result<Done, C
             Command::Log(args) => look::log(&args, settings, screen).await,
             Command::Output(args) => output::run(&args, settings).await,
             Command::Approvals(args) => look::approvals(&args, settings, screen).await,
+            Command::Jobs(args) => jobs::run(args, settings, screen).await,
             Command::Totals(args) => look::totals(&args, settings, screen).await,
             Command::Metrics(args) => metrics::run(&args, settings).await,
             Command::Top(args) => top::run(&args, settings, screen).await,

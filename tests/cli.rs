@@ -9,6 +9,8 @@ mod canaries;
 mod channels;
 #[path = "cli/hijacked.rs"]
 mod hijacked;
+#[path = "cli/jobs.rs"]
+mod jobs;
 #[path = "cli/newcomer.rs"]
 mod newcomer;
 #[path = "cli/orders.rs"]

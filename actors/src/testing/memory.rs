@@ -25,6 +25,7 @@ use crate::{
         conversation::BlobRef,
         frame::{Chain, LogId, LogKind, StoredFrame, hex},
         ids::{Position, SessionId, TenantId, Token},
+        job::{JobFilter, JobId, JobRow},
     },
     limits,
     ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
@@ -51,6 +52,8 @@ struct State {
     blind: bool,
     /// Sessions whose frames it missed.
     stale: BTreeSet<SessionId>,
+    /// The same of jobs.
+    stale_jobs: BTreeSet<JobId>,
     poison: Option<JournalError>,
     counts: Counts,
 }
@@ -255,6 +258,8 @@ impl State {
             self.rows.follow(id, changes);
         } else if id.kind == LogKind::Session && !changes.is_empty() {
             self.stale.insert(SessionId(id.id));
+        } else if id.kind == LogKind::Job && !changes.is_empty() {
+            self.stale_jobs.insert(JobId(id.id));
         }
         if let Some(left) = self.lost_answers.checked_sub(1) {
             self.lost_answers = left;
@@ -265,22 +270,41 @@ impl State {
         Ok(expected)
     }
 
+    /// Whether the catalog can be brought up to a frame of a log.
+    fn stands_at(&self, log: LogId, upto: Position) -> Result<(), AppendError> {
+        if self.blind {
+            let why = "the catalog fails".to_owned();
+            return Err(JournalError::Unavailable { why }.into());
+        }
+        let (tail, token) =
+            self.logs.get(&log).map(|log| (log.tail, log.token)).unwrap_or_default();
+        if tail != upto {
+            return Err(AppendError::Fenced { expected: upto, tail, token });
+        }
+        Ok(())
+    }
+
+    fn replace_job(
+        &mut self,
+        job: JobId,
+        upto: Position,
+        row: Box<JobRow>,
+    ) -> Result<Position, AppendError> {
+        let log = LogId::job(job);
+        self.stands_at(log, upto)?;
+        self.rows.follow(log, vec![Change::Job(row)]);
+        self.stale_jobs.remove(&job);
+        Ok(upto)
+    }
+
     fn replace(
         &mut self,
         session: SessionId,
         upto: Position,
         changes: Vec<Change>,
     ) -> Result<Position, AppendError> {
-        if self.blind {
-            let why = "the catalog fails".to_owned();
-            return Err(JournalError::Unavailable { why }.into());
-        }
         let log = LogId::session(session);
-        let (tail, token) =
-            self.logs.get(&log).map(|log| (log.tail, log.token)).unwrap_or_default();
-        if tail != upto {
-            return Err(AppendError::Fenced { expected: upto, tail, token });
-        }
+        self.stands_at(log, upto)?;
         self.rows.forget(session);
         self.rows.follow(log, changes);
         self.stale.remove(&session);
@@ -378,6 +402,28 @@ impl Catalog for MemoryStore {
         session: SessionId,
     ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>> {
         self.with(move |state| Ok(state.rows.checkpoints(session)))
+    }
+
+    fn jobs(&self, filter: JobFilter) -> BoxFuture<'static, Result<Vec<JobRow>, JournalError>> {
+        self.with(move |state| Ok(state.rows.jobs(&filter)))
+    }
+
+    fn job(&self, job: JobId) -> BoxFuture<'static, Result<Option<JobRow>, JournalError>> {
+        self.with(move |state| Ok(state.rows.job(job)))
+    }
+
+    fn stale_jobs(&self) -> BoxFuture<'static, Result<Vec<JobId>, JournalError>> {
+        self.with(|state| Ok(state.stale_jobs.iter().copied().collect()))
+    }
+
+    fn replace_job(
+        &self,
+        job: JobId,
+        upto: Position,
+        row: Box<JobRow>,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let store = self.clone();
+        Box::pin(async move { store.state().replace_job(job, upto, row) })
     }
 
     fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {
