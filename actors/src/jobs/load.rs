@@ -101,7 +101,9 @@ pub(super) async fn all(
             Ok(found) => found.and_then(|(state, ..)| end_of(&state)),
             Err(error) => match Trouble::from(error) {
                 Trouble::Damaged(why) => Some(Err(why)),
-                trouble => return Err(trouble),
+                trouble @ (Trouble::Fenced | Trouble::Unavailable(_) | Trouble::Poisoned(_)) => {
+                    return Err(trouble);
+                }
             },
         };
         ends.insert(job, end.unwrap_or_else(|| Err("it is gone".to_owned())));

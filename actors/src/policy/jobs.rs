@@ -34,6 +34,7 @@ mod tests;
 
 pub use apply::{Impossible, apply, opened};
 pub use decide::{check_spec, enqueue, step};
+pub(crate) use orders::cut;
 pub use queue::{Places, Queue, Waiting, admit};
 pub use state::{Held, Owed, Phase, Standing, State};
 pub use view::{delivery, row, view};

@@ -179,17 +179,8 @@ impl Runtime {
     /// # Errors
     /// When something durable cannot be read, or something declared cannot be used.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
-        let Setup {
-            deps,
-            mut options,
-            agents,
-            tools,
-            providers,
-            prices,
-            services,
-            calendar,
-            hooks,
-        } = setup;
+        let recurring = (setup.calendar.clone(), setup.hooks.clone());
+        let Setup { deps, mut options, agents, tools, providers, prices, services, .. } = setup;
         let deps = super::patience::patient(deps);
         options.layers.builtin = builtin_rules();
         Policy::compile(&options.layers, options.desk)
@@ -233,7 +224,7 @@ impl Runtime {
             dark: options.dark,
         };
         let house = Arc::new(house);
-        seats.employ(super::jobs::house(&house, &options, boot, (calendar, hooks)));
+        seats.employ(super::jobs::house(&house, &options, boot, recurring));
         seats.furnish(house);
         let Deps { journal, catalog, blobs, clock } = deps;
         let principal = options.principal.clone();

@@ -2,6 +2,7 @@
 //! that are refused, appends that hang, a poisoned store, damaged frames. Clones share everything,
 //! so a clone is the same store opened again.
 
+mod blobs;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,6 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use self::rows::Rows;
@@ -22,13 +22,12 @@ use crate::{
             Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
             TotalsOf,
         },
-        conversation::BlobRef,
-        frame::{Chain, LogId, LogKind, StoredFrame, hex},
+        frame::{Chain, LogId, LogKind, StoredFrame},
         ids::{Position, SessionId, TenantId, Token},
         job::{JobFilter, JobId, JobRow},
     },
     limits,
-    ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
+    ports::{Append, AppendError, Catalog, Claim, Journal, JournalError},
 };
 
 /// A store that lives as long as its last clone.
@@ -440,45 +439,4 @@ impl Catalog for MemoryStore {
         let store = self.clone();
         Box::pin(async move { store.state().replace(session, upto, changes) })
     }
-}
-
-impl Blobs for MemoryStore {
-    fn put(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
-        self.with(move |state| {
-            let sha256 = hex(&Sha256::digest(&bytes));
-            let blob = BlobRef { sha256: sha256.clone(), bytes: bytes.len() as u64 };
-            state.blobs.insert(sha256, bytes);
-            Ok(blob)
-        })
-    }
-
-    fn put_pieces(
-        &self,
-        pieces: Arc<dyn Pieces>,
-    ) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
-        match whole(&*pieces) {
-            Ok(bytes) => self.put(bytes),
-            Err(why) => Box::pin(std::future::ready(Err(JournalError::Unavailable { why }))),
-        }
-    }
-
-    fn get(&self, blob: BlobRef) -> BoxFuture<'static, Result<Option<Vec<u8>>, JournalError>> {
-        self.with(move |state| {
-            let kept = state.blobs.get(&blob.sha256);
-            Ok(kept.filter(|bytes| bytes.len() as u64 == blob.bytes).cloned())
-        })
-    }
-}
-
-/// Everything there is of pieces: here memory is where they go.
-fn whole(pieces: &dyn Pieces) -> Result<Vec<u8>, String> {
-    let (mut bytes, mut place) = (Vec::new(), vec![0; 64 * 1024]);
-    while (bytes.len() as u64) < pieces.bytes() {
-        let read = pieces.read(bytes.len() as u64, &mut place)?;
-        match place.get(..read).filter(|piece| !piece.is_empty()) {
-            Some(piece) => bytes.extend_from_slice(piece),
-            None => return Err(format!("it ends after {} bytes", bytes.len())),
-        }
-    }
-    Ok(bytes)
 }

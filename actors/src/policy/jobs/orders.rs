@@ -22,9 +22,14 @@ pub(super) const fn wrong(
 
 /// A text that people read, cut to what a log keeps of one.
 pub(super) fn shorten(text: &mut String) {
-    if text.len() > limits::REASON_BYTES {
-        let end = text.floor_char_boundary(limits::REASON_BYTES);
-        text.truncate(end);
+    cut(text, limits::REASON_BYTES);
+}
+
+/// Cuts a text to so many bytes at most, between two characters.
+pub(crate) fn cut(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or_default());
     }
 }
 

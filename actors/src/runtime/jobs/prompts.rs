@@ -14,7 +14,10 @@ use crate::{
         outcome::TurnOutcome,
     },
     limits,
-    policy::turn::{Input, Rejected},
+    policy::{
+        jobs::cut,
+        turn::{Input, Rejected},
+    },
     ports::{Blobs, JournalError},
     protocol::{
         jobs::{Attempt, Prompts},
@@ -37,7 +40,7 @@ pub(super) async fn kept(blobs: &Arc<dyn Blobs>, text: String) -> Result<JobText
         return Ok(JobText::Inline { text });
     }
     let mut preview = text.clone();
-    preview.truncate(text.floor_char_boundary(limits::PREVIEW_BYTES));
+    cut(&mut preview, limits::PREVIEW_BYTES);
     let blob = blobs.put(text.into_bytes()).await?;
     Ok(JobText::Stored { blob, preview })
 }
