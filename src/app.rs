@@ -32,7 +32,7 @@ use crate::{
     agents_file::Mistakes,
     channels::{FolderError, WebhookError},
     clock::SystemClock,
-    config::Environment,
+    config::{self, Environment},
     providers::{KeyError, NetError, SetupError, UnknownProvider},
     store::{Checkup, OpenError, Store, StoreOptions},
     telemetry::redact::Secrets,
@@ -45,7 +45,7 @@ pub use crate::tools::output::plain;
 pub use channels::{Approvals, Hook};
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{Crew, TENANT, check, crew, tools};
-pub use hands::custody;
+pub use hands::{Guarded, custody};
 pub use vendors::{Served, at_hand, key_variables, serve_one, vendor_called};
 
 /// What an app is made of.
@@ -66,6 +66,8 @@ pub struct Config {
     pub workspace: Option<PathBuf>,
     /// Layers of custody, by name, without which they have neither.
     pub custody: Vec<String>,
+    /// What else is kept from those commands where it lies in their folders.
+    pub guarded: Guarded,
     /// What models cost.
     pub prices: PriceBook,
     /// What the host offers to its tools.
@@ -97,6 +99,7 @@ impl Config {
             tools: Vec::new(),
             workspace: None,
             custody: Vec::new(),
+            guarded: Guarded::default(),
             prices: PriceBook::default(),
             services: Services::default(),
             approvals: Approvals::default(),
@@ -219,6 +222,7 @@ impl App {
             mut tools,
             workspace,
             custody,
+            mut guarded,
             prices,
             services,
             approvals,
@@ -253,7 +257,9 @@ impl App {
         let store = Arc::new(Store::open(&path, StoreOptions::default())?);
         if let (Some(holder), Some(workspace)) = (holder, workspace) {
             let blobs = Arc::clone(&store) as _;
-            let around = hands::Around { store: &path, blobs, secrets: &secrets };
+            let settings = options.places.user.as_deref().map(Path::new);
+            guarded.read_only.extend(settings.map(|folder| folder.join(config::FILE)));
+            let around = hands::Around { store: &path, blobs, secrets: &secrets, guarded };
             tools.extend(hands::hands(holder, &workspace, &around)?);
         }
         let mut setup = Setup::new(deps(&store));

@@ -502,6 +502,11 @@ pub const TOOL_PROCESSES: u64 = 256;
 pub const TOOL_SCRATCH_BYTES: u64 = 256 << 20;
 /// Files that fit there: each costs the kernel a KiB, so these are 64 MiB.
 pub const TOOL_SCRATCH_FILES: u64 = 65_536;
+/// Files and folders that are covered for one call: each is a mount of its own and takes the kernel some
+/// 20 µs, so these take 20 ms.
+pub const TOOL_COVERS: usize = 1_024;
+/// Folders, with all below them, that the processes of one call may use beside the system's.
+pub const TOOL_TREES: usize = 32;
 /// Words in a command, and bytes of them all: below what the kernel takes, 128 KiB for one word.
 pub const TOOL_ARGV: usize = 4_096;
 /// File tools at work at once in one program, each on a thread of its own: one that hangs on a dead

@@ -1,7 +1,10 @@
 //! The tools that start processes, as an app has them: held by custody, in a workspace. Only where
 //! somebody asks for them is anything started.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use greenroom_actors::{
     domain::{agent::AgentSpec, ids::ToolName},
@@ -55,6 +58,17 @@ pub(super) struct Around<'a> {
     pub(super) blobs: Arc<dyn Blobs>,
     /// What is masked in what they print.
     pub(super) secrets: &'a Secrets,
+    /// What else is kept from commands.
+    pub(super) guarded: Guarded,
+}
+
+/// Files that commands are kept from, wherever they lie.
+#[derive(Clone, Debug, Default)]
+pub struct Guarded {
+    /// They must not even be opened: what holds keys.
+    pub hidden: Vec<PathBuf>,
+    /// They must not be changed: what says what agents may do.
+    pub read_only: Vec<PathBuf>,
 }
 
 /// Starts custody. It is a copy of this process, which is small as long as nothing else has started.
@@ -91,6 +105,8 @@ pub(super) fn hands(
         name.push(part);
         bench = bench.hiding(name);
     }
+    bench = around.guarded.hidden.iter().fold(bench, |bench, file| bench.hiding(file));
+    bench = around.guarded.read_only.iter().fold(bench, |bench, file| bench.sparing(file));
     Ok(vec![Arc::new(Exec::new(bench.clone())), Arc::new(Shell::new(bench))])
 }
 

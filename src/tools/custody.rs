@@ -20,6 +20,7 @@
 
 mod calls;
 mod cgroup;
+mod covers;
 mod files;
 mod host;
 mod init;
@@ -38,7 +39,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     io::{self, Read as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -49,7 +50,7 @@ use tracing::info;
 pub use calls::NoFilter;
 pub use files::NoRules;
 pub use level::{Layer, Level};
-pub use make::{Bounds, NotMade, Order};
+pub use make::{Bounds, Cover, How, NotMade, Order};
 pub use office::Refused;
 pub use pages::Null;
 pub use record::Step;
@@ -219,6 +220,11 @@ impl Custody {
         self.0.office.leave(parcel)?;
         running.finish(wishes).await
     }
+}
+
+/// Whether a folder belongs to the system, and is every program's to read.
+pub(super) fn is_of_system(folder: &Path) -> bool {
+    files::SYSTEM.iter().any(|tree| folder.starts_with(tree))
 }
 
 /// Makes processes that execute nothing until one comes through, each time with less.

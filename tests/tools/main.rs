@@ -12,6 +12,7 @@
 #![cfg(target_os = "linux")]
 
 mod approved;
+mod covers;
 mod faults;
 mod fences;
 mod hands;

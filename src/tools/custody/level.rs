@@ -152,6 +152,7 @@ impl Level {
             Step::Landlock => &[&[Layer::Files]],
             Step::Seccomp => &[&[Layer::Calls]],
             Step::Order
+            | Step::Cover
             | Step::Death
             | Step::Child
             | Step::Cwd

@@ -19,7 +19,6 @@ use super::{
     files::{self, NoRules},
     host::Parcel,
     level::{Layer, Level},
-    mounts,
     pages::{Draft, Null, Word, switch},
 };
 
@@ -40,8 +39,40 @@ pub struct Order {
     pub read: Vec<PathBuf>,
     /// Trees in which it may do anything.
     pub write: Vec<PathBuf>,
-    /// Files in those that it must not touch: they look empty. It takes mounts of its own.
-    pub hidden: Vec<PathBuf>,
+    /// What in those it must not see or change, folders before what is in them. It takes mounts of its
+    /// own.
+    pub covers: Vec<Cover>,
+}
+
+/// Something in a tree that a process may not use as it likes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cover {
+    /// Where it lies, without a link on the way.
+    pub path: PathBuf,
+    /// How it is covered.
+    pub how: How,
+}
+
+/// How something is covered; the stricter is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum How {
+    /// It stays in its place.
+    Pinned,
+    /// And can only be read.
+    Kept,
+    /// It cannot even be opened.
+    Hidden,
+}
+
+impl How {
+    /// What stands before the path in an order.
+    pub(super) const fn letter(self) -> u8 {
+        match self {
+            Self::Pinned => b'p',
+            Self::Kept => b'k',
+            Self::Hidden => b'h',
+        }
+    }
 }
 
 /// What bounds each process.
@@ -86,6 +117,9 @@ pub enum NotMade {
     /// A text of it.
     #[error(transparent)]
     Null(#[from] Null),
+    /// More trees than fit.
+    #[error("hold a process to more than {} folders", limits::TOOL_TREES)]
+    Trees,
     /// Its files.
     #[error(transparent)]
     Rules(#[from] NoRules),
@@ -140,12 +174,7 @@ impl Maker {
         draft.set(Word::AccessAll, all);
         draft.set(Word::AccessRead, read);
         let covers = self.scratch(&mut draft, order)?;
-        if self.level.has(Layer::Mounts) {
-            let (at, len) =
-                draft.list(order.hidden.iter().map(|path| path.as_os_str().as_bytes()))?;
-            draft.set(Word::Hidden, at);
-            draft.set(Word::HiddenLen, len);
-        }
+        self.cover(&mut draft, order)?;
         let probing = if is_probe { switch::PROBE } else { 0 };
         draft.set(Word::Switches, self.switches() | covers | probing);
         let rules = if self.level.has(Layer::Files) {
@@ -214,25 +243,39 @@ impl Maker {
         draft.set(Word::LimitsLen, most.len() as u64);
     }
 
-    /// Covers `/tmp`, unless the order is to have the real one.
-    fn scratch(&self, draft: &mut Draft, order: &Order) -> Result<u64, Null> {
+    fn cover(&self, draft: &mut Draft, order: &Order) -> Result<(), Null> {
+        let covers = order.covers.iter().filter(|_| self.level.has(Layer::Mounts));
+        let covers: Vec<Vec<u8>> = covers
+            .map(|Cover { path, how }| [&[how.letter()], path.as_os_str().as_bytes()].concat())
+            .collect();
+        let (at, len) = draft.list(covers.iter().map(Vec::as_slice))?;
+        draft.set(Word::Covers, at);
+        draft.set(Word::CoversLen, len);
+        Ok(())
+    }
+
+    /// Covers `/tmp`, unless the order is to have the real one. Its trees below stay what they are.
+    fn scratch(&self, draft: &mut Draft, order: &Order) -> Result<u64, NotMade> {
         let tmp = Path::new("/tmp");
-        let trees = || order.write.iter().chain(&order.read).chain([&order.cwd, &order.program]);
-        let mut kept: Vec<&Path> = Vec::new();
-        for tree in trees().filter(|tree| tree.starts_with(tmp)) {
-            if !kept.iter().any(|kept| tree.starts_with(kept)) {
-                kept.push(tree);
-            }
-        }
-        let is_file = |tree: &&&Path| !tree.is_dir();
-        if !self.level.has(Layer::Mounts) || kept.len() > mounts::KEPT || kept.contains(&tmp) {
+        let named = |trees: &[PathBuf], letter: u8| -> Vec<(PathBuf, u8)> {
+            trees.iter().map(|tree| (tree.clone(), letter)).collect()
+        };
+        let mut trees = [named(&order.write, b'w'), named(&order.read, b'r')].concat();
+        if !self.level.has(Layer::Mounts) || trees.iter().any(|(tree, _)| tmp.starts_with(tree)) {
             return Ok(0);
         }
-        // A file could be bound only over a file; with one below `/tmp` the real one is used.
-        if kept.iter().any(|tree| is_file(&tree)) {
-            return Ok(0);
+        trees.retain(|(tree, _)| tree.starts_with(tmp));
+        // Folders before what is in them, so that nothing covers a tree that was laid before.
+        trees.sort();
+        trees.dedup_by(|next, last| next.0 == last.0);
+        if trees.len() > limits::TOOL_TREES {
+            return Err(NotMade::Trees);
         }
-        let (at, len) = draft.list(kept.iter().map(|tree| tree.as_os_str().as_bytes()))?;
+        let kept: Vec<Vec<u8>> = trees
+            .iter()
+            .map(|(tree, letter)| [&[*letter], tree.as_os_str().as_bytes()].concat())
+            .collect();
+        let (at, len) = draft.list(kept.iter().map(Vec::as_slice))?;
         draft.set(Word::Kept, at);
         draft.set(Word::KeptLen, len);
         let Bounds { scratch_bytes, scratch_files, .. } = self.bounds;

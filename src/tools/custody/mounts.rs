@@ -1,7 +1,6 @@
 //! What an init changes of the tree of files before its program sees it: mounts of its own, a
 //! `/proc` that shows its own processes, and an empty bounded `/tmp` with only those trees below it
-//! that the order may use. Files that lie in these and are nobody's to touch, the runtime's own
-//! store above all, are hidden.
+//! that the order may use.
 //!
 //! Runs in inits: nothing is allocated.
 
@@ -10,27 +9,27 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+use greenroom_actors::limits;
 use rustix::{
-    fs::{CWD, Mode, OFlags, mkdir, open},
+    fs::{CWD, FileType, Mode, OFlags, fstat, mkdir, open},
     io::{Errno, Result},
     mount::{
-        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_bind,
-        mount_change, move_mount, open_tree,
+        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_change,
+        move_mount, open_tree,
     },
 };
 
 use super::{
+    covers,
     pages::{Pages, Word, switch},
     record::Step,
     sys,
 };
 
-/// Trees below `/tmp` that one order may keep.
-pub(super) const KEPT: usize = 8;
+/// Trees that one order may have.
+const TREES: usize = limits::TOOL_TREES;
 /// What is covered.
-pub(super) const TMP: &CStr = c"/tmp";
-/// What hides a file: it reads as empty, and what is written there is gone.
-const NOTHING: &CStr = c"/dev/null";
+const TMP: &CStr = c"/tmp";
 
 pub(super) fn arrange(
     pages: &Pages,
@@ -49,14 +48,7 @@ pub(super) fn arrange(
             .and_then(|()| allow(rules, TMP, pages.word(Word::AccessAll)))
             .map_err(|errno| (Step::Scratch, errno))?;
     }
-    for no in 0..pages.word(Word::HiddenLen) {
-        match mount_bind(NOTHING, pages.listed(Word::Hidden, no)) {
-            // What is not there needs no hiding, or what it stands in is covered already.
-            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
-            Err(errno) => return Err((Step::Mount, errno)),
-        }
-    }
-    Ok(())
+    covers::lay(pages).map_err(|errno| (Step::Cover, errno))
 }
 
 fn allow(rules: Option<BorrowedFd<'_>>, path: &CStr, access: u64) -> Result<()> {
@@ -66,25 +58,45 @@ fn allow(rules: Option<BorrowedFd<'_>>, path: &CStr, access: u64) -> Result<()> 
 }
 
 fn scratch(pages: &Pages) -> Result<()> {
-    let mut trees: [Option<OwnedFd>; KEPT] = [const { None }; KEPT];
-    let kept = || 0..pages.word(Word::KeptLen);
-    for (no, tree) in kept().zip(&mut trees) {
+    let mut trees: [Option<OwnedFd>; TREES] = [const { None }; TREES];
+    let kept = || (0..pages.word(Word::KeptLen)).map(|no| pages.lettered(Word::Kept, no));
+    for ((_, path), tree) in kept().zip(&mut trees) {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
             | OpenTreeFlags::AT_RECURSIVE;
-        *tree = Some(open_tree(CWD, pages.listed(Word::Kept, no), flags)?);
+        *tree = Some(open_tree(CWD, path, flags)?);
     }
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     mount(c"tmpfs", TMP, c"tmpfs", flags, Some(pages.text(Word::Scratch)))?;
-    for (no, tree) in kept().zip(trees.iter().flatten()) {
-        let path = pages.listed(Word::Kept, no);
-        folders(path)?;
+    for ((letter, path), tree) in kept().zip(trees.iter().flatten()) {
+        stand(path, tree)?;
         move_mount(tree, c"", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        // Rules of files let everything be done below `/tmp`.
+        if letter != b'w' {
+            sys::freeze(path)?;
+        }
     }
-    Ok(())
+    // Where it begins need not be where it may read; there is nothing there then.
+    let cwd = pages.text(Word::Cwd);
+    if cwd.to_bytes().starts_with(b"/tmp/") { folders(cwd) } else { Ok(()) }
 }
 
-/// Makes a folder and those above it.
+/// Something of the tree's kind in its place.
+fn stand(path: &CStr, tree: &OwnedFd) -> Result<()> {
+    if FileType::from_raw_mode(fstat(tree)?.st_mode) == FileType::Directory {
+        return folders(path);
+    }
+    let bytes = path.to_bytes();
+    let end = bytes.iter().rposition(|byte| *byte == b'/').unwrap_or_default();
+    let mut above = [0_u8; 4096];
+    let copy = above.get_mut(..end).ok_or(Errno::NAMETOOLONG)?;
+    copy.copy_from_slice(bytes.get(..end).unwrap_or_default());
+    folders(CStr::from_bytes_until_nul(&above).map_err(|_no_null| Errno::INVAL)?)?;
+    let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::CLOEXEC;
+    open(path, flags, Mode::from_raw_mode(0o600)).map(drop)
+}
+
+/// Makes a folder and those above it, in which nothing is written: it would be lost in silence.
 fn folders(path: &CStr) -> Result<()> {
     let mut buffer = [0_u8; 4096];
     let bytes = path.to_bytes();
@@ -94,7 +106,7 @@ fn folders(path: &CStr) -> Result<()> {
         let Some(place) = buffer.get_mut(end) else { return Err(Errno::NAMETOOLONG) };
         let was = std::mem::replace(place, 0);
         let above = CStr::from_bytes_until_nul(&buffer).map_err(|_no_null| Errno::INVAL)?;
-        match mkdir(above, Mode::from_raw_mode(0o755)) {
+        match mkdir(above, Mode::from_raw_mode(0o555)) {
             Ok(()) | Err(Errno::EXIST) => {}
             // Above what was covered nothing is ours to make, and nothing has to be.
             Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if end < TMP.to_bytes().len() => {}

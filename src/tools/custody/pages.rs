@@ -26,12 +26,12 @@ pub(super) enum Word {
     LimitsLen,
     UidMap,
     GidMap,
-    /// Trees below `/tmp` that stay visible when it is covered.
+    /// Trees below `/tmp` that stay visible when it is covered, with what may be done there in front.
     Kept,
     KeptLen,
-    /// Files that are hidden behind nothing.
-    Hidden,
-    HiddenLen,
+    /// What is covered, each path with how in front.
+    Covers,
+    CoversLen,
     /// How the file system that covers `/tmp` is bounded.
     Scratch,
     /// Landlock's rights for what was mounted after the rules were made: all, and to read.
@@ -169,8 +169,15 @@ impl Pages {
         self.text_from(self.word(word))
     }
 
+    /// A text of a list, and the letter in front of it.
+    pub(super) fn lettered(&self, list: Word, no: u64) -> (u8, &CStr) {
+        let text = self.listed(list, no).to_bytes_with_nul();
+        let rest = text.get(1..).and_then(|rest| CStr::from_bytes_with_nul(rest).ok());
+        (text.first().copied().unwrap_or_default(), rest.unwrap_or(c""))
+    }
+
     /// A text of a list that was not made into addresses.
-    pub(super) fn listed(&self, list: Word, no: u64) -> &CStr {
+    fn listed(&self, list: Word, no: u64) -> &CStr {
         self.text_from(self.at(self.word(list) + no * 8))
     }
 

@@ -19,6 +19,8 @@ pub enum Step {
     Proc,
     /// Covering `/tmp`.
     Scratch,
+    /// Covering what it must not see or change.
+    Cover,
     /// Joining its control group.
     Cgroup,
     /// Giving up privileges.
@@ -40,7 +42,7 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Fork,
         Self::Order,
         Self::Users,
@@ -48,6 +50,7 @@ impl Step {
         Self::Mount,
         Self::Proc,
         Self::Scratch,
+        Self::Cover,
         Self::Cgroup,
         Self::Privileges,
         Self::Child,
