@@ -15,6 +15,8 @@ pub enum Layer {
     Processes,
     /// Mounts of its own, with an empty bounded `/tmp`.
     Mounts,
+    /// All beyond the trees that it may change is read-only, down to modes and times.
+    Frozen,
     /// A `/proc` that shows its own processes alone.
     Proc,
     /// A network of its own, with nobody in it.
@@ -35,10 +37,11 @@ pub enum Layer {
 
 impl Layer {
     /// All of them, the outermost first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Users,
         Self::Processes,
         Self::Mounts,
+        Self::Frozen,
         Self::Proc,
         Self::Network,
         Self::Ipc,
@@ -56,6 +59,7 @@ impl Layer {
             Self::Users => "users",
             Self::Processes => "processes",
             Self::Mounts => "mounts",
+            Self::Frozen => "frozen",
             Self::Proc => "proc",
             Self::Network => "network",
             Self::Ipc => "ipc",
@@ -116,13 +120,22 @@ impl Level {
 
     /// Layers that cannot be had without those that are missing.
     pub(super) fn close(&mut self, is_root: bool, has_groups: bool) {
-        const INSIDE: [Layer; 5] =
-            [Layer::Processes, Layer::Mounts, Layer::Network, Layer::Ipc, Layer::Proc];
+        const INSIDE: [Layer; 6] = [
+            Layer::Processes,
+            Layer::Mounts,
+            Layer::Frozen,
+            Layer::Network,
+            Layer::Ipc,
+            Layer::Proc,
+        ];
         if !is_root && !self.has(Layer::Users) {
             self.without(&INSIDE, "needs users of its own, or a runtime that is root");
         }
         if !(self.has(Layer::Processes) && self.has(Layer::Mounts)) {
             self.without(&[Layer::Proc], "needs processes and mounts of its own");
+        }
+        if !self.has(Layer::Mounts) {
+            self.without(&[Layer::Frozen], "needs mounts of its own");
         }
         if has_groups {
             return;
@@ -145,6 +158,7 @@ impl Level {
             Step::Fork => NAMESPACES,
             Step::Users => &[&[Layer::Users]],
             Step::Mount | Step::Scratch => &[&[Layer::Mounts]],
+            Step::Freeze => &[&[Layer::Frozen]],
             Step::Proc => &[&[Layer::Proc]],
             Step::Privileges => &[&[Layer::Privileges]],
             Step::Limits => &[&[Layer::Limits]],

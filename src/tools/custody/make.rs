@@ -75,6 +75,28 @@ impl How {
     }
 }
 
+/// What becomes of a tree when all else is frozen or covered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Tree {
+    /// It stays writable where it is.
+    InPlace,
+    /// It stays writable, on top of what covers its place.
+    Scratch,
+    /// The same, to read.
+    Read,
+}
+
+impl Tree {
+    /// What stands before the path in an order.
+    pub(super) const fn letter(self) -> u8 {
+        match self {
+            Self::InPlace => b'i',
+            Self::Scratch => b's',
+            Self::Read => b'r',
+        }
+    }
+}
+
 /// What bounds each process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -173,7 +195,7 @@ impl Maker {
         let (all, read) = files::access(self.level.landlock);
         draft.set(Word::AccessAll, all);
         draft.set(Word::AccessRead, read);
-        let covers = self.scratch(&mut draft, order)?;
+        let covers = self.trees(&mut draft, order)?;
         self.cover(&mut draft, order)?;
         let probing = if is_probe { switch::PROBE } else { 0 };
         draft.set(Word::Switches, self.switches() | covers | probing);
@@ -245,8 +267,11 @@ impl Maker {
 
     fn cover(&self, draft: &mut Draft, order: &Order) -> Result<(), Null> {
         let covers = order.covers.iter().filter(|_| self.level.has(Layer::Mounts));
+        // Nothing can be kept as it is by a kernel that cannot freeze; it stays in its place.
+        let most = if self.level.has(Layer::Frozen) { How::Hidden } else { How::Pinned };
+        let how = |how: How| if how == How::Kept { how.min(most) } else { how };
         let covers: Vec<Vec<u8>> = covers
-            .map(|Cover { path, how }| [&[how.letter()], path.as_os_str().as_bytes()].concat())
+            .map(|cover| [&[how(cover.how).letter()], cover.path.as_os_str().as_bytes()].concat())
             .collect();
         let (at, len) = draft.list(covers.iter().map(Vec::as_slice))?;
         draft.set(Word::Covers, at);
@@ -254,34 +279,42 @@ impl Maker {
         Ok(())
     }
 
-    /// Covers `/tmp`, unless the order is to have the real one. Its trees below stay what they are.
-    fn scratch(&self, draft: &mut Draft, order: &Order) -> Result<u64, NotMade> {
-        let tmp = Path::new("/tmp");
-        let named = |trees: &[PathBuf], letter: u8| -> Vec<(PathBuf, u8)> {
-            trees.iter().map(|tree| (tree.clone(), letter)).collect()
-        };
-        let mut trees = [named(&order.write, b'w'), named(&order.read, b'r')].concat();
-        if !self.level.has(Layer::Mounts) || trees.iter().any(|(tree, _)| tmp.starts_with(tree)) {
+    /// Which trees stay what they are while all else is made read-only, and `/tmp` is covered unless
+    /// the order is to have the real one. What of this is to be done.
+    fn trees(&self, draft: &mut Draft, order: &Order) -> Result<u64, NotMade> {
+        if !self.level.has(Layer::Mounts) {
             return Ok(0);
         }
-        trees.retain(|(tree, _)| tree.starts_with(tmp));
+        let tmp = Path::new("/tmp");
+        let all = || order.write.iter().chain(&order.read);
+        let has_scratch = !all().any(|tree| tmp.starts_with(tree));
+        let is_frozen =
+            self.level.has(Layer::Frozen) && !order.write.iter().any(|tree| tree == Path::new("/"));
+        let is_below = |tree: &Path| has_scratch && tree.starts_with(tmp);
+        let writes = order.write.iter().filter_map(|tree| match is_below(tree) {
+            true => Some((tree, Tree::Scratch)),
+            false => is_frozen.then_some((tree, Tree::InPlace)),
+        });
+        let reads = order.read.iter().filter(|tree| is_below(tree)).map(|tree| (tree, Tree::Read));
+        let mut trees: Vec<(&PathBuf, Tree)> = writes.chain(reads).collect();
         // Folders before what is in them, so that nothing covers a tree that was laid before.
         trees.sort();
         trees.dedup_by(|next, last| next.0 == last.0);
         if trees.len() > limits::TOOL_TREES {
             return Err(NotMade::Trees);
         }
-        let kept: Vec<Vec<u8>> = trees
+        let lettered: Vec<Vec<u8>> = trees
             .iter()
-            .map(|(tree, letter)| [&[*letter], tree.as_os_str().as_bytes()].concat())
+            .map(|(path, tree)| [&[tree.letter()], path.as_os_str().as_bytes()].concat())
             .collect();
-        let (at, len) = draft.list(kept.iter().map(Vec::as_slice))?;
-        draft.set(Word::Kept, at);
-        draft.set(Word::KeptLen, len);
+        let (at, len) = draft.list(lettered.iter().map(Vec::as_slice))?;
+        draft.set(Word::Trees, at);
+        draft.set(Word::TreesLen, len);
         let Bounds { scratch_bytes, scratch_files, .. } = self.bounds;
         let bounds = format!("size={scratch_bytes},nr_inodes={scratch_files},mode=1777");
         draft.text_at(Word::Scratch, bounds.as_bytes())?;
-        Ok(switch::SCRATCH)
+        let done = [(has_scratch, switch::SCRATCH), (is_frozen, switch::FROZEN)];
+        Ok(done.into_iter().filter(|(is_done, _)| *is_done).fold(0, |all, (_, bit)| all | bit))
     }
 
     fn switches(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! What an init changes of the tree of files before its program sees it: mounts of its own, a
-//! `/proc` that shows its own processes, and an empty bounded `/tmp` with only those trees below it
-//! that the order may use.
+//! `/proc` that shows its own processes, an empty bounded `/tmp` with only those trees below it that
+//! the order may use, and all beyond those trees read-only: rules of files know nothing of modes, times
+//! and attributes, which a file's owner could change wherever it lies.
 //!
 //! Runs in inits: nothing is allocated.
 
@@ -27,7 +28,7 @@ use super::{
 };
 
 /// Trees that one order may have.
-const TREES: usize = limits::TOOL_TREES;
+const MOST: usize = limits::TOOL_TREES;
 /// What is covered.
 const TMP: &CStr = c"/tmp";
 
@@ -37,6 +38,13 @@ pub(super) fn arrange(
 ) -> std::result::Result<(), (Step, Errno)> {
     let own = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change(c"/", own).map_err(|errno| (Step::Mount, errno))?;
+    let mut trees = Trees { pages, mounts: [const { None }; MOST] };
+    // What may be written is taken aside before everything is frozen, what may be read after it.
+    trees.take(|tree| tree != b'r').map_err(|errno| (Step::Scratch, errno))?;
+    if pages.has(switch::FROZEN) {
+        sys::freeze(c"/").map_err(|errno| (Step::Freeze, errno))?;
+    }
+    trees.take(|tree| tree == b'r').map_err(|errno| (Step::Scratch, errno))?;
     if pages.has(switch::PROC) {
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount(c"proc", c"/proc", c"proc", flags, None::<&CStr>)
@@ -48,6 +56,7 @@ pub(super) fn arrange(
             .and_then(|()| allow(rules, TMP, pages.word(Word::AccessAll)))
             .map_err(|errno| (Step::Scratch, errno))?;
     }
+    trees.put().map_err(|errno| (Step::Scratch, errno))?;
     covers::lay(pages).map_err(|errno| (Step::Cover, errno))
 }
 
@@ -58,27 +67,51 @@ fn allow(rules: Option<BorrowedFd<'_>>, path: &CStr, access: u64) -> Result<()> 
 }
 
 fn scratch(pages: &Pages) -> Result<()> {
-    let mut trees: [Option<OwnedFd>; TREES] = [const { None }; TREES];
-    let kept = || (0..pages.word(Word::KeptLen)).map(|no| pages.lettered(Word::Kept, no));
-    for ((_, path), tree) in kept().zip(&mut trees) {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE
-            | OpenTreeFlags::OPEN_TREE_CLOEXEC
-            | OpenTreeFlags::AT_RECURSIVE;
-        *tree = Some(open_tree(CWD, path, flags)?);
-    }
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     mount(c"tmpfs", TMP, c"tmpfs", flags, Some(pages.text(Word::Scratch)))?;
-    for ((letter, path), tree) in kept().zip(trees.iter().flatten()) {
-        stand(path, tree)?;
-        move_mount(tree, c"", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
-        // Rules of files let everything be done below `/tmp`.
-        if letter != b'w' {
-            sys::freeze(path)?;
-        }
-    }
     // Where it begins need not be where it may read; there is nothing there then.
     let cwd = pages.text(Word::Cwd);
     if cwd.to_bytes().starts_with(b"/tmp/") { folders(cwd) } else { Ok(()) }
+}
+
+/// The trees of an order, as mounts that are nowhere for a while.
+struct Trees<'a> {
+    pages: &'a Pages,
+    mounts: [Option<OwnedFd>; MOST],
+}
+
+impl<'a> Trees<'a> {
+    fn each(pages: &'a Pages) -> impl Iterator<Item = (u8, &'a CStr)> {
+        (0..pages.word(Word::TreesLen)).map(|no| pages.lettered(Word::Trees, no))
+    }
+
+    /// Takes aside those that are meant, with whatever is mounted in them.
+    fn take(&mut self, is_meant: impl Fn(u8) -> bool) -> Result<()> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_RECURSIVE;
+        for ((letter, path), place) in Self::each(self.pages).zip(&mut self.mounts) {
+            if is_meant(letter) {
+                *place = Some(open_tree(CWD, path, flags)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts all of them back, in the order in which nothing hides another.
+    fn put(&self) -> Result<()> {
+        for ((letter, path), tree) in Self::each(self.pages).zip(self.mounts.iter().flatten()) {
+            if letter != b'i' {
+                stand(path, tree)?;
+            }
+            move_mount(tree, c"", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            // Rules of files let everything be done below what covers.
+            if letter == b'r' {
+                sys::freeze(path)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Something of the tree's kind in its place.

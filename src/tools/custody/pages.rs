@@ -26,9 +26,10 @@ pub(super) enum Word {
     LimitsLen,
     UidMap,
     GidMap,
-    /// Trees below `/tmp` that stay visible when it is covered, with what may be done there in front.
-    Kept,
-    KeptLen,
+    /// Trees that stay what they are when all else is frozen or covered, with what may be done there in
+    /// front.
+    Trees,
+    TreesLen,
     /// What is covered, each path with how in front.
     Covers,
     CoversLen,
@@ -54,6 +55,8 @@ pub(super) mod switch {
     pub(in super::super) const LIMITS: u64 = 1 << 6;
     pub(in super::super) const LANDLOCK: u64 = 1 << 7;
     pub(in super::super) const SECCOMP: u64 = 1 << 8;
+    /// All but its trees is read-only.
+    pub(in super::super) const FROZEN: u64 = 1 << 9;
     /// Nothing is executed: only whether all of this can be had.
     pub(in super::super) const PROBE: u64 = 1 << 10;
 }

@@ -15,6 +15,8 @@ pub enum Step {
     Death,
     /// Making the mounts its own.
     Mount,
+    /// Making all but its trees read-only.
+    Freeze,
     /// Showing its own processes alone.
     Proc,
     /// Covering `/tmp`.
@@ -42,12 +44,13 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Fork,
         Self::Order,
         Self::Users,
         Self::Death,
         Self::Mount,
+        Self::Freeze,
         Self::Proc,
         Self::Scratch,
         Self::Cover,
