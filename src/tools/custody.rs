@@ -34,10 +34,11 @@ mod record;
 mod running;
 mod sweep;
 mod sys;
+mod system;
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -179,7 +180,9 @@ impl Custody {
         }
         let counts = level.has(Layer::Count);
         let groups = if counts { Groups::open(cgroup.as_deref()) } else { None };
-        let mut maker = Maker { level, bounds, env, filters: make::filters()?, groups };
+        let path = env.get(OsStr::new("PATH")).map_or(OsStr::new(PATH), |path| path);
+        let (system, filters) = (system::trees(path), make::filters()?);
+        let mut maker = Maker { level, bounds, env, system, filters, groups };
         try_layers(&office, &mut maker)?;
         let lacking = |layer: &Layer| !maker.level.has(*layer);
         let missing = maker.level.missing().filter(|(layer, _)| require.contains(layer));
@@ -207,7 +210,7 @@ impl Custody {
     /// Where programs are looked for.
     #[must_use]
     pub fn path(&self) -> Option<&OsString> {
-        self.0.maker.env.get(std::ffi::OsStr::new("PATH"))
+        self.0.maker.env.get(OsStr::new("PATH"))
     }
 
     /// Runs an order until it ends by itself, by a wish or by its deadline. Dropped, it ends at once.
@@ -224,7 +227,7 @@ impl Custody {
 
 /// Whether a folder belongs to the system, and is every program's to read.
 pub(super) fn is_of_system(folder: &Path) -> bool {
-    files::SYSTEM.iter().any(|tree| folder.starts_with(tree))
+    system::has(folder)
 }
 
 /// Makes processes that execute nothing until one comes through, each time with less.

@@ -106,6 +106,22 @@ async fn without_rules_of_files_it_reads_what_is_not_its_own() {
 }
 
 #[tokio::test]
+async fn without_rules_of_files_it_reads_what_of_the_system_is_not_for_programs() {
+    if rustix::process::geteuid().is_root() {
+        // Nobody but its owner may read it, and that is who runs here.
+        stops(Layer::Files, "grep -q root /etc/shadow").await;
+    }
+    stops(Layer::Files, "cat /etc/fstab").await;
+    if std::path::Path::new("/opt").is_dir() {
+        stops(Layer::Files, "ls /opt").await;
+    }
+    let hands = Hands::new();
+    let needed = "getent passwd 0 && test -r /etc/ld.so.cache && \
+        python3 -c 'import ssl; ssl.create_default_context()' && perl -e 'use POSIX' && date && git --version";
+    hands.shell(needed).await.fine();
+}
+
+#[tokio::test]
 async fn without_all_else_frozen_it_changes_modes_and_times_of_what_is_not_its_own() {
     let folder = tempfile::tempdir_in("/var/tmp").unwrap();
     let file = folder.path().join("file");

@@ -159,6 +159,8 @@ pub(super) struct Maker {
     pub(super) level: Level,
     pub(super) bounds: Bounds,
     pub(super) env: BTreeMap<OsString, OsString>,
+    /// What every program may read.
+    pub(super) system: Vec<PathBuf>,
     /// Where orders are counted.
     pub(super) groups: Option<Groups>,
     /// Filters without and with network, made once.
@@ -200,7 +202,7 @@ impl Maker {
         let probing = if is_probe { switch::PROBE } else { 0 };
         draft.set(Word::Switches, self.switches() | covers | probing);
         let rules = if self.level.has(Layer::Files) {
-            files::rules(self.level.landlock, &order.read, &order.write, order.network)?
+            files::rules(self.level.landlock, &self.system, order)?
         } else {
             None
         };
