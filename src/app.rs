@@ -234,7 +234,8 @@ impl App {
         let mut approvals = if options.dark { Approvals::default() } else { approvals };
         approvals.away_from.extend(workspace.clone());
         // First of all: its host is a copy of this process, which is small now.
-        let holder = workspace.as_ref().map(|_| hands::hold(&custody)).transpose()?;
+        let home = options.places.home.as_deref();
+        let holder = workspace.as_ref().map(|_| hands::hold(&custody, home)).transpose()?;
         options.custody = holder.as_ref().map(hands::Holder::level);
         let scrub = secrets.clone();
         options.scrub = Scrub::new(move |text| match scrub.clean(text) {

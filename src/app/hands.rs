@@ -73,14 +73,15 @@ pub struct Guarded {
 
 /// Starts custody. It is a copy of this process, which is small as long as nothing else has started.
 #[cfg(target_os = "linux")]
-pub(super) fn hold(required: &[String]) -> Result<Holder, AppError> {
+pub(super) fn hold(required: &[String], home: Option<&str>) -> Result<Holder, AppError> {
     use crate::tools::custody::{Custody, Layer, Options};
     let layer = |name: &String| {
         let known = Layer::ALL.into_iter().find(|layer| layer.word() == name);
         known.ok_or_else(|| AppError::NoSuchLayer { name: name.clone() })
     };
     let require = required.iter().map(layer).collect::<Result<_, _>>()?;
-    Ok(Holder(Custody::start(Options { require, ..Options::default() })?))
+    let home = home.map(PathBuf::from);
+    Ok(Holder(Custody::start(Options { require, home, ..Options::default() })?))
 }
 
 /// The tools themselves.
@@ -112,7 +113,7 @@ pub(super) fn hands(
 
 /// Processes are held on Linux only, and none is started that is not.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn hold(_required: &[String]) -> Result<Holder, AppError> {
+pub(super) fn hold(_required: &[String], _home: Option<&str>) -> Result<Holder, AppError> {
     Err(AppError::Custody)
 }
 

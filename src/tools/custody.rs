@@ -77,6 +77,9 @@ pub struct Options {
     pub cgroup: Option<PathBuf>,
     /// Every variable that every process has.
     pub env: BTreeMap<OsString, OsString>,
+    /// What `~` stands for, the same as in rules; `/tmp` where nobody knows. A process has the folder of
+    /// that name for itself, and finds in it what it may use and nothing else.
+    pub home: Option<PathBuf>,
 }
 
 /// Where programs are looked for unless said otherwise.
@@ -87,7 +90,6 @@ impl Default for Options {
         let env = [
             ("PATH", PATH),
             ("LANG", "C.UTF-8"),
-            ("HOME", "/tmp"),
             ("TMPDIR", "/tmp"),
             ("TERM", "dumb"),
             ("PAGER", "cat"),
@@ -102,6 +104,7 @@ impl Default for Options {
             without: Vec::new(),
             bounds: Bounds::default(),
             cgroup: None,
+            home: None,
             env: env.map(|(name, value)| (name.into(), value.into())).into(),
         }
     }
@@ -167,10 +170,13 @@ impl Custody {
     /// # Errors
     /// When no process can be held at all, or not as required.
     pub fn start(options: Options) -> Result<Self, NoCustody> {
-        let Options { require, without, bounds, cgroup, mut env } = options;
+        let Options { require, without, bounds, cgroup, mut env, home } = options;
         let swept = sweep::sweep();
         let (name, value) = sweep::tag();
         env.insert(name, value);
+        let named = home.as_deref().unwrap_or(Path::new("/tmp"));
+        env.entry("HOME".into()).or_insert_with(|| named.into());
+        let home = home.and_then(|home| home.canonicalize().ok()).filter(|home| home.is_dir());
         let office = Office::open().map_err(NoCustody::Host)?;
         let landlock = sys::landlock_version();
         let mut level = Level::of(Layer::ALL, landlock);
@@ -182,7 +188,7 @@ impl Custody {
         let groups = if counts { Groups::open(cgroup.as_deref()) } else { None };
         let path = env.get(OsStr::new("PATH")).map_or(OsStr::new(PATH), |path| path);
         let (system, filters) = (system::trees(path), make::filters()?);
-        let mut maker = Maker { level, bounds, env, system, filters, groups };
+        let mut maker = Maker { level, bounds, env, home, system, filters, groups };
         try_layers(&office, &mut maker)?;
         let lacking = |layer: &Layer| !maker.level.has(*layer);
         let missing = maker.level.missing().filter(|(layer, _)| require.contains(layer));

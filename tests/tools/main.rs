@@ -16,6 +16,7 @@ mod covers;
 mod faults;
 mod fences;
 mod hands;
+mod home;
 mod layers;
 mod pool;
 mod roles;

@@ -159,6 +159,8 @@ pub(super) struct Maker {
     pub(super) level: Level,
     pub(super) bounds: Bounds,
     pub(super) env: BTreeMap<OsString, OsString>,
+    /// The person's, where it is covered.
+    pub(super) home: Option<PathBuf>,
     /// What every program may read.
     pub(super) system: Vec<PathBuf>,
     /// Where orders are counted.
@@ -272,27 +274,20 @@ impl Maker {
         // Nothing can be kept as it is by a kernel that cannot freeze; it stays in its place.
         let most = if self.level.has(Layer::Frozen) { How::Hidden } else { How::Pinned };
         let how = |how: How| if how == How::Kept { how.min(most) } else { how };
-        let covers: Vec<Vec<u8>> = covers
-            .map(|cover| [&[how(cover.how).letter()], cover.path.as_os_str().as_bytes()].concat())
-            .collect();
-        let (at, len) = draft.list(covers.iter().map(Vec::as_slice))?;
-        draft.set(Word::Covers, at);
-        draft.set(Word::CoversLen, len);
-        Ok(())
+        let covers = covers.map(|cover| (cover.path.as_path(), how(cover.how).letter()));
+        lettered(draft, (Word::Covers, Word::CoversLen), covers)
     }
 
-    /// Which trees stay what they are while all else is made read-only, and `/tmp` is covered unless
-    /// the order is to have the real one. What of this is to be done.
+    /// Which trees stay what they are while all else is made read-only, and `/tmp` and the home are
+    /// covered; what of this is to be done by a switch.
     fn trees(&self, draft: &mut Draft, order: &Order) -> Result<u64, NotMade> {
         if !self.level.has(Layer::Mounts) {
             return Ok(0);
         }
-        let tmp = Path::new("/tmp");
-        let all = || order.write.iter().chain(&order.read);
-        let has_scratch = !all().any(|tree| tmp.starts_with(tree));
+        let scratches = self.scratches(order);
         let is_frozen =
             self.level.has(Layer::Frozen) && !order.write.iter().any(|tree| tree == Path::new("/"));
-        let is_below = |tree: &Path| has_scratch && tree.starts_with(tmp);
+        let is_below = |tree: &Path| scratches.iter().any(|(place, _)| tree.starts_with(place));
         let writes = order.write.iter().filter_map(|tree| match is_below(tree) {
             true => Some((tree, Tree::Scratch)),
             false => is_frozen.then_some((tree, Tree::InPlace)),
@@ -305,18 +300,30 @@ impl Maker {
         if trees.len() > limits::TOOL_TREES {
             return Err(NotMade::Trees);
         }
-        let lettered: Vec<Vec<u8>> = trees
-            .iter()
-            .map(|(path, tree)| [&[tree.letter()], path.as_os_str().as_bytes()].concat())
-            .collect();
-        let (at, len) = draft.list(lettered.iter().map(Vec::as_slice))?;
-        draft.set(Word::Trees, at);
-        draft.set(Word::TreesLen, len);
+        let trees = trees.iter().map(|(path, tree)| (path.as_path(), tree.letter()));
+        lettered(draft, (Word::Trees, Word::TreesLen), trees)?;
+        let places = scratches.iter().map(|(path, letter)| (path.as_path(), *letter));
+        lettered(draft, (Word::Scratches, Word::ScratchesLen), places)?;
         let Bounds { scratch_bytes, scratch_files, .. } = self.bounds;
         let bounds = format!("size={scratch_bytes},nr_inodes={scratch_files},mode=1777");
         draft.text_at(Word::Scratch, bounds.as_bytes())?;
-        let done = [(has_scratch, switch::SCRATCH), (is_frozen, switch::FROZEN)];
-        Ok(done.into_iter().filter(|(is_done, _)| *is_done).fold(0, |all, (_, bit)| all | bit))
+        Ok(if is_frozen { switch::FROZEN } else { 0 })
+    }
+
+    /// `/tmp` and the home, unless the order is to have the real one. The second may lie in the first.
+    fn scratches(&self, order: &Order) -> Vec<(PathBuf, u8)> {
+        let mut scratches: Vec<(PathBuf, u8)> = Vec::new();
+        for place in [Some(PathBuf::from("/tmp")), self.home.clone()].into_iter().flatten() {
+            let mut used = order.write.iter().chain(&order.read);
+            let is_meant = used.any(|tree| place.starts_with(tree));
+            let is_system = self.system.iter().any(|tree| tree.starts_with(&place));
+            if is_meant || is_system {
+                continue;
+            }
+            let is_covered = scratches.iter().any(|(other, _)| place.starts_with(other));
+            scratches.push((place, if is_covered { b'f' } else { b'm' }));
+        }
+        scratches
     }
 
     fn switches(&self) -> u64 {
@@ -346,6 +353,20 @@ impl Maker {
         let held = held.filter(|(layer, _)| !(network && *layer == Layer::Network));
         held.fold(0, |all, (_, flag)| all | u64::from(*flag as u32))
     }
+}
+
+/// A list of paths, each with a letter in front.
+fn lettered<'a>(
+    draft: &mut Draft,
+    (list, count): (Word, Word),
+    paths: impl Iterator<Item = (&'a Path, u8)>,
+) -> Result<(), Null> {
+    let texts: Vec<Vec<u8>> =
+        paths.map(|(path, letter)| [&[letter], path.as_os_str().as_bytes()].concat()).collect();
+    let (at, len) = draft.list(texts.iter().map(Vec::as_slice))?;
+    draft.set(list, at);
+    draft.set(count, len);
+    Ok(())
 }
 
 fn assigned(name: &OsStr, value: &OsStr) -> OsString {

@@ -1,6 +1,6 @@
 //! What an init changes of the tree of files before its program sees it: mounts of its own, a
-//! `/proc` that shows its own processes, an empty bounded `/tmp` with only those trees below it that
-//! the order may use, and all beyond those trees read-only: rules of files know nothing of modes, times
+//! `/proc` that shows its own processes, an empty bounded `/tmp` and home with only those trees below
+//! them that the order may use, and all beyond those trees read-only: rules of files know nothing of modes, times
 //! and attributes, which a file's owner could change wherever it lies.
 //!
 //! Runs in inits: nothing is allocated.
@@ -29,8 +29,6 @@ use super::{
 
 /// Trees that one order may have.
 const MOST: usize = limits::TOOL_TREES;
-/// What is covered.
-const TMP: &CStr = c"/tmp";
 
 pub(super) fn arrange(
     pages: &Pages,
@@ -51,11 +49,7 @@ pub(super) fn arrange(
             .and_then(|()| allow(rules, c"/proc", pages.word(Word::AccessRead)))
             .map_err(|errno| (Step::Proc, errno))?;
     }
-    if pages.has(switch::SCRATCH) {
-        scratch(pages)
-            .and_then(|()| allow(rules, TMP, pages.word(Word::AccessAll)))
-            .map_err(|errno| (Step::Scratch, errno))?;
-    }
+    scratches(pages, rules).map_err(|errno| (Step::Scratch, errno))?;
     trees.put().map_err(|errno| (Step::Scratch, errno))?;
     covers::lay(pages).map_err(|errno| (Step::Cover, errno))
 }
@@ -66,12 +60,25 @@ fn allow(rules: Option<BorrowedFd<'_>>, path: &CStr, access: u64) -> Result<()> 
     sys::also_beneath(rules, tree.as_fd(), access)
 }
 
-fn scratch(pages: &Pages) -> Result<()> {
+/// Covers what is to be empty.
+fn scratches(pages: &Pages, rules: Option<BorrowedFd<'_>>) -> Result<()> {
+    let each = || (0..pages.word(Word::ScratchesLen)).map(|no| pages.lettered(Word::Scratches, no));
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    mount(c"tmpfs", TMP, c"tmpfs", flags, Some(pages.text(Word::Scratch)))?;
+    for (letter, place) in each() {
+        if letter == b'm' {
+            mount(c"tmpfs", place, c"tmpfs", flags, Some(pages.text(Word::Scratch)))?;
+            allow(rules, place, pages.word(Word::AccessAll))?;
+        } else {
+            folders(place, Mode::from_raw_mode(0o755))?;
+        }
+    }
     // Where it begins need not be where it may read; there is nothing there then.
     let cwd = pages.text(Word::Cwd);
-    if cwd.to_bytes().starts_with(b"/tmp/") { folders(cwd) } else { Ok(()) }
+    let is_below = |place: &CStr| {
+        let rest = cwd.to_bytes().strip_prefix(place.to_bytes());
+        rest.is_some_and(|rest| rest.starts_with(b"/"))
+    };
+    if each().any(|(_, place)| is_below(place)) { folders(cwd, CLOSED) } else { Ok(()) }
 }
 
 /// The trees of an order, as mounts that are nowhere for a while.
@@ -117,20 +124,24 @@ impl<'a> Trees<'a> {
 /// Something of the tree's kind in its place.
 fn stand(path: &CStr, tree: &OwnedFd) -> Result<()> {
     if FileType::from_raw_mode(fstat(tree)?.st_mode) == FileType::Directory {
-        return folders(path);
+        return folders(path, CLOSED);
     }
     let bytes = path.to_bytes();
     let end = bytes.iter().rposition(|byte| *byte == b'/').unwrap_or_default();
     let mut above = [0_u8; 4096];
     let copy = above.get_mut(..end).ok_or(Errno::NAMETOOLONG)?;
     copy.copy_from_slice(bytes.get(..end).unwrap_or_default());
-    folders(CStr::from_bytes_until_nul(&above).map_err(|_no_null| Errno::INVAL)?)?;
+    let above = CStr::from_bytes_until_nul(&above).map_err(|_no_null| Errno::INVAL)?;
+    folders(above, CLOSED)?;
     let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::CLOEXEC;
     open(path, flags, Mode::from_raw_mode(0o600)).map(drop)
 }
 
-/// Makes a folder and those above it, in which nothing is written: it would be lost in silence.
-fn folders(path: &CStr) -> Result<()> {
+/// Of folders in which nothing is written, for it would be lost in silence.
+const CLOSED: Mode = Mode::from_raw_mode(0o555);
+
+/// Makes a folder and those above it.
+fn folders(path: &CStr, last: Mode) -> Result<()> {
     let mut buffer = [0_u8; 4096];
     let bytes = path.to_bytes();
     let Some(copy) = buffer.get_mut(..bytes.len()) else { return Err(Errno::NAMETOOLONG) };
@@ -139,10 +150,8 @@ fn folders(path: &CStr) -> Result<()> {
         let Some(place) = buffer.get_mut(end) else { return Err(Errno::NAMETOOLONG) };
         let was = std::mem::replace(place, 0);
         let above = CStr::from_bytes_until_nul(&buffer).map_err(|_no_null| Errno::INVAL)?;
-        match mkdir(above, Mode::from_raw_mode(0o555)) {
+        match mkdir(above, if end == bytes.len() { last } else { CLOSED }) {
             Ok(()) | Err(Errno::EXIST) => {}
-            // Above what was covered nothing is ours to make, and nothing has to be.
-            Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if end < TMP.to_bytes().len() => {}
             Err(errno) => return Err(errno),
         }
         if let Some(place) = buffer.get_mut(end) {

@@ -33,7 +33,9 @@ pub(super) enum Word {
     /// What is covered, each path with how in front.
     Covers,
     CoversLen,
-    /// How the file system that covers `/tmp` is bounded.
+    /// What is covered by an empty file system, each path with how in front; and how that is bounded.
+    Scratches,
+    ScratchesLen,
     Scratch,
     /// Landlock's rights for what was mounted after the rules were made: all, and to read.
     AccessAll,
@@ -50,7 +52,6 @@ pub(super) mod switch {
     pub(in super::super) const MOUNT: u64 = 1 << 2;
     /// `/proc` shows the own tree alone.
     pub(in super::super) const PROC: u64 = 1 << 3;
-    pub(in super::super) const SCRATCH: u64 = 1 << 4;
     pub(in super::super) const PRIVILEGES: u64 = 1 << 5;
     pub(in super::super) const LIMITS: u64 = 1 << 6;
     pub(in super::super) const LANDLOCK: u64 = 1 << 7;
