@@ -45,7 +45,7 @@ pub use crate::tools::output::plain;
 pub use channels::{Approvals, Hook};
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{Crew, TENANT, check, crew, tools};
-pub use hands::{Guarded, custody};
+pub use hands::{Guarded, Held, custody};
 pub use vendors::{Served, at_hand, key_variables, serve_one, vendor_called};
 
 /// What an app is made of.

@@ -466,6 +466,9 @@ pub const SEARCH_LINK_CHARS: usize = 2_000;
 /// Orders for processes that wait for the host of tools: as many as a pool of the default size
 /// starts in 30 rounds; the host takes one within a millisecond.
 pub const TOOL_ORDERS: usize = 1_024;
+/// Orders that run at once in one runtime: 32 pools of the default size, and a table of 4 KiB for who
+/// tells them from orphans.
+pub const TOOL_AT_ONCE: usize = 1_024;
 /// How long a tool's processes have between being asked to end and being ended: what a program takes
 /// to write its last words. Within `ABORT_GRACE_MS`, so that a cancel still has their output.
 pub const TOOL_GRACE_MS: u64 = 1_500;

@@ -127,18 +127,36 @@ pub(super) fn hands(
     match holder {}
 }
 
-/// What would hold a tool's process on this machine: in force, and missing with the reasons.
+/// What holds a tool's process on a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The layers in force, and missing with the reasons.
+    pub level: String,
+    /// What a process can do for want of others.
+    pub lets: Vec<&'static str>,
+    /// Whether one is missing without which it is not contained.
+    pub is_open: bool,
+}
+
+/// What would hold a tool's process on this machine.
 ///
 /// # Errors
 /// When none can be held.
 #[cfg(target_os = "linux")]
-pub fn custody() -> Result<String, AppError> {
-    use crate::tools::custody::{Custody, Options};
-    Ok(Custody::start(Options::default())?.level().to_string())
+pub fn custody() -> Result<Held, AppError> {
+    use crate::tools::custody::{Custody, Layer, Options};
+    let custody = Custody::start(Options::default())?;
+    let level = custody.level();
+    let missing: Vec<Layer> = level.missing().map(|(layer, _)| layer).collect();
+    Ok(Held {
+        level: level.to_string(),
+        lets: missing.iter().map(|layer| layer.lets()).collect(),
+        is_open: missing.iter().any(|layer| layer.is_vital()),
+    })
 }
 
 /// The same where none can be held.
 #[cfg(not(target_os = "linux"))]
-pub fn custody() -> Result<String, AppError> {
+pub fn custody() -> Result<Held, AppError> {
     Err(AppError::Custody)
 }

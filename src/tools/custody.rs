@@ -177,7 +177,7 @@ impl Custody {
         let named = home.as_deref().unwrap_or(Path::new("/tmp"));
         env.entry("HOME".into()).or_insert_with(|| named.into());
         let home = home.and_then(|home| home.canonicalize().ok()).filter(|home| home.is_dir());
-        let office = Office::open().map_err(NoCustody::Host)?;
+        let office = Office::open(bounds.at_once).map_err(NoCustody::Host)?;
         let landlock = sys::landlock_version();
         let mut level = Level::of(Layer::ALL, landlock);
         level.without(&without, "left out by its settings");
@@ -265,5 +265,8 @@ fn try_once(office: &Office, maker: &Maker) -> Result<(), StartError> {
 }
 
 fn failed(step: Step, errno: i32) -> StartError {
+    if step == Step::Room {
+        return Refused::Full.into();
+    }
     StartError::Step { step, source: io::Error::from_raw_os_error(errno) }
 }

@@ -96,6 +96,13 @@ impl Told {
         self.text
     }
 
+    /// Whether it failed for this reason; for any other it must not.
+    #[track_caller]
+    pub fn bad_because(self, why: &str) -> bool {
+        assert!(self.good || self.text.contains(why), "{self:?}");
+        !self.good
+    }
+
     #[track_caller]
     pub fn bad(self) -> String {
         assert!(!self.good, "{self:?}");

@@ -196,6 +196,44 @@ async fn a_required_layer_that_cannot_be_had_is_a_refusal() {
 }
 
 #[tokio::test]
+async fn a_missing_layer_is_said_with_what_it_lets_and_some_are_vital() {
+    for layer in Layer::ALL {
+        let hands = Hands::with(options(&[layer]));
+        let missing: Vec<Layer> = hands.custody.level().missing().map(|(layer, _)| layer).collect();
+        assert!(missing.contains(&layer) && !layer.lets().is_empty(), "{layer}: {missing:?}");
+        let vital = [Layer::Privileges, Layer::Files, Layer::Calls].contains(&layer);
+        assert_eq!(missing.iter().any(|layer| layer.is_vital()), vital, "{layer}: {missing:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_at_once_than_the_host_can_tell_apart_are_refused_and_the_rest_goes_on() {
+    const MOST: usize = 3;
+    let bounds = Bounds { at_once: MOST, ..Bounds::default() };
+    let hands = Hands::with(Options { bounds, ..Options::default() });
+    let mark = mark();
+    let sleeper = format!("sleep {mark}");
+    let running =
+        futures_util::future::join_all((0..MOST).map(|_| hands.shell_for(3_000, &sleeper)));
+    let over = async {
+        while marked(&mark).len() < MOST {
+            tokio::task::yield_now().await;
+        }
+        let told = hands.exec(&["true"]).await.bad();
+        assert!(told.contains("as many run already"), "{told}");
+        assert_eq!(marked(&mark).len(), MOST, "nobody was ended for it");
+    };
+    let (ended, ()) = tokio::join!(running, over);
+    assert!(ended.into_iter().all(|told| told.bad().contains("timed out")));
+    // With the last of them buried there is room again.
+    for _ in 0..MOST {
+        while hands.exec(&["true"]).await.bad_because("as many run already") {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn with_no_layer_at_all_a_command_still_runs_and_is_owned() {
     let hands = Hands::with(Options { without: Layer::ALL.to_vec(), ..Options::default() });
     assert_eq!(hands.custody.level().layers().count(), 0);

@@ -72,6 +72,33 @@ impl Layer {
     }
 }
 
+impl Layer {
+    /// What a process can do where it is missing.
+    #[must_use]
+    pub const fn lets(self) -> &'static str {
+        match self {
+            Self::Users => "a command is the same user to the kernel as this runtime",
+            Self::Processes => "a command sees and reaches your other processes",
+            Self::Mounts => "what rules deny is not hidden from a command's programs",
+            Self::Frozen => "a command changes modes and times of whatever is yours",
+            Self::Proc => "a command reads of other processes in /proc",
+            Self::Network => "a command sees this machine's network",
+            Self::Ipc => "a command reaches shared memory of others",
+            Self::Privileges => "a command keeps this runtime's privileges",
+            Self::Limits => "a command may take all memory and processor time",
+            Self::Count => "a command may start any number of processes",
+            Self::Files => "a command reads and writes every file that you may",
+            Self::Calls => "a command may ask the kernel for anything",
+        }
+    }
+
+    /// Whether a process is not contained without it, whatever else there is.
+    #[must_use]
+    pub const fn is_vital(self) -> bool {
+        matches!(self, Self::Privileges | Self::Files | Self::Calls)
+    }
+}
+
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
@@ -165,7 +192,8 @@ impl Level {
             Step::Cgroup => &[&[Layer::Count]],
             Step::Landlock => &[&[Layer::Files]],
             Step::Seccomp => &[&[Layer::Calls]],
-            Step::Order
+            Step::Room
+            | Step::Order
             | Step::Cover
             | Step::Death
             | Step::Child

@@ -116,6 +116,8 @@ pub struct Bounds {
     pub scratch_bytes: u64,
     /// Files that fit there.
     pub scratch_files: u64,
+    /// Orders that run at once; the next one is refused.
+    pub at_once: usize,
 }
 
 impl Default for Bounds {
@@ -129,6 +131,7 @@ impl Default for Bounds {
             processes: limits::TOOL_PROCESSES,
             scratch_bytes: limits::TOOL_SCRATCH_BYTES,
             scratch_files: limits::TOOL_SCRATCH_FILES,
+            at_once: limits::TOOL_AT_ONCE,
         }
     }
 }

@@ -5,8 +5,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Step {
+    /// Finding room for one more.
+    Room = 1,
     /// Starting the init, in its namespaces.
-    Fork = 1,
+    Fork,
     /// Reading the order.
     Order,
     /// Saying who is who in the user namespace.
@@ -44,7 +46,8 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
+        Self::Room,
         Self::Fork,
         Self::Order,
         Self::Users,
