@@ -127,7 +127,7 @@ async fn names_that_tools_are_kept_from_are_kept_from_processes() {
     let hands = Hands::new();
     lay(&hands);
     let work = "cat .git/config web/.env.example; echo x >.git/index; echo y >.git/HEAD;
-        rm -r node_modules; mv web site; mkdir x; rmdir x";
+        rm -r node_modules; ! mv web site 2>/dev/null && mkdir x && rmdir x";
     assert_eq!(hands.shell(work).await.fine(), "[core]harmless");
 }
 

@@ -222,7 +222,7 @@ impl Walk<'_> {
         let names: Vec<&str> = shown.split('/').skip(at.root).collect();
         let named = if at.fetched { None } else { protect::from_processes(&names, is_folder) };
         if matches!(named, Some((Use::Read, _))) {
-            found.cover(&at.path, How::Hidden, 0);
+            found.cover(&at.path, How::Hidden, at.pins());
             return true;
         }
         if at.kept || !at.writable {
@@ -311,4 +311,24 @@ fn entries(folder: &Path) -> Result<Option<impl Iterator<Item = Entry>>, Refusal
             known => Some(known.map_err(&unseen)),
         }
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_that_cannot_see_everything_covers_nothing_and_says_what_helps() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a"), "").unwrap();
+        let found = |seen| {
+            let trees = Trees { write: vec![folder.path().to_owned()], read: Vec::new() };
+            let mut found = Found { trees, covers: BTreeMap::new(), twice: BTreeSet::new() };
+            let (sight, brake) = (Sight::default(), Brake::default());
+            Walk { sight: &sight, brake: &brake, seen }.all(&mut found)
+        };
+        assert!(found(limits::WALK_ENTRIES - 1).is_ok());
+        let said = found(limits::WALK_ENTRIES).unwrap_err().to_string();
+        assert!(said.contains("500000 entries") && said.contains("`roots`"), "{said}");
+    }
 }

@@ -253,4 +253,29 @@ mod tests {
         check(".Env.LOCAL ", false, false);
         check("Var/HOUSE.db", false, false);
     }
+
+    #[test]
+    fn of_a_repository_processes_are_kept_from_what_makes_git_run_something() {
+        use Use::{Read, Write};
+        for (path, is_folder, want) in [
+            ("src/lib.rs", false, None),
+            (".git", true, None),
+            ("lib/.git", false, Some((Write, 0))),
+            ("lib/.git/config", false, Some((Write, 1))),
+            (".git/hooks", true, Some((Write, 1))),
+            (".git/refs/heads/config", false, None),
+            (".git/modules/a/b/config", false, Some((Write, 4))),
+            (".git/modules/a/HEAD", false, None),
+            (".hg/hgrc", false, Some((Write, 1))),
+            ("a/.ENV.local", false, Some((Read, 0))),
+            ("a/.env.example", false, None),
+            (".github/workflows", true, Some((Write, 1))),
+            ("workflows", true, None),
+            (".cargo/credentials.toml", false, Some((Read, 1))),
+            (".cargo/config.toml", false, Some((Write, 1))),
+        ] {
+            let names: Vec<&str> = path.split('/').collect();
+            assert_eq!(from_processes(&names, is_folder), want, "{path}");
+        }
+    }
 }
