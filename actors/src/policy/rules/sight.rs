@@ -22,6 +22,7 @@ use super::{
     fence::Ground,
     layer::{Layer, LayerName, Say},
     pattern::Pattern,
+    place::Names,
     subject::Subject,
     tools::{self, Kind, Row},
 };
@@ -32,6 +33,7 @@ pub struct Sight {
     hidden: Lens,
     kept: Lens,
     cwd: Option<String>,
+    folder: Option<Names>,
     ground: Arc<Ground>,
     trees: Option<Trees>,
 }
@@ -73,8 +75,8 @@ impl Sight {
             }
             Some((_, Kind::Url)) | None => (Lens::none(tool), Lens::none(tool), None),
         };
-        let cwd = cwd.map(str::to_owned);
-        Self { hidden, kept, cwd, ground: Arc::clone(&policy.ground), trees }
+        let (cwd, folder) = (cwd.map(str::to_owned), cwd.map(Names::of));
+        Self { hidden, kept, cwd, folder, ground: Arc::clone(&policy.ground), trees }
     }
 
     /// Whether a path is to be passed by.
@@ -98,6 +100,13 @@ impl Sight {
     fn means(&self, lens: &Lens, path: &str) -> bool {
         if lens.layers.is_empty() {
             return false;
+        }
+        let target = self.ground.target(path, self.cwd.as_deref());
+        let at = (&target, self.folder.as_ref());
+        let quick = lens.layers.iter().map(|layer| layer.narrows(at, &self.ground, lens.least));
+        let quick = quick.reduce(|one, other| Some(one? | other?)).flatten();
+        if let Some(found) = quick {
+            return found;
         }
         let args = Args(json!({ "path": path }).to_string());
         let request = Request { tool: lens.tool.clone(), args, cwd: self.cwd.clone() };
