@@ -32,24 +32,29 @@ fn sight(hidden: &'static [&str], kept: &'static [&str]) -> Sight {
 /// A workspace in which one file is denied, and all the ways to it that there are.
 fn workspace(without: &[Layer]) -> Hands {
     let mut hands = Hands::with(Options { without: without.to_vec(), ..Options::default() });
-    hands.sight = sight(&["/secret.txt", "/vault"], &["/fixed.txt", "/rules"]);
+    hands.sight = sight(&["/secret.txt", "/vault", "/vaults"], &["/fixed.txt", "/rules"]);
     let secret = hands.file("deep/er/secret.txt", CANARY);
     hands.file("vault/inner/key", CANARY);
     hands.file("fixed.txt", "as it was");
     hands.file("rules/one", "as it was");
     hands.file("plain.txt", "plain");
     symlink("deep/er/secret.txt", hands.folder.path().join("notes.txt")).unwrap();
+    hands.file("elsewhere/key", CANARY);
+    symlink("../elsewhere", hands.folder.path().join("deep/vaults")).unwrap();
+    fs::hard_link(hands.folder.path().join("fixed.txt"), hands.folder.path().join("same.txt"))
+        .unwrap();
     fs::hard_link(&secret, hands.folder.path().join("twin.txt")).unwrap();
     hands
 }
 
 /// Ways to read what is denied, or to be able to later.
-const READING: [&str; 12] = [
+const READING: [&str; 13] = [
     "grep -rq canary .",
     "cat deep/er/secret.txt",
     "cat notes.txt",
     "cat twin.txt",
     "cat vault/inner/key",
+    "cat deep/vaults/key",
     "cp deep/er/secret.txt copy && cat copy",
     "ln deep/er/secret.txt other && cat other",
     "mv deep/er/secret.txt moved && cat moved",
@@ -59,8 +64,9 @@ const READING: [&str; 12] = [
     "chmod 777 vault deep/er/secret.txt",
 ];
 /// Ways to change what is to stay as it is.
-const WRITING: [&str; 7] = [
+const WRITING: [&str; 8] = [
     "echo x >>fixed.txt",
+    "echo x >>same.txt",
     "rm fixed.txt",
     "mv fixed.txt other",
     "touch -d 2001-01-01 fixed.txt",

@@ -13,7 +13,7 @@
 //! process, for half a cover hides nothing.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs::{self, DirEntry, FileType},
     io,
     os::unix::fs::MetadataExt as _,
@@ -69,7 +69,7 @@ impl Covers {
     ) -> Result<Vec<Cover>, ToolError> {
         let fixed = self.fixed.clone();
         let job = move |ctx: &ToolCtx, brake: &Brake| {
-            let mut found = Found { trees, covers: BTreeMap::new(), twice: BTreeSet::new() };
+            let mut found = Found { trees, covers: BTreeMap::new(), twice: BTreeMap::new() };
             fixed.iter().for_each(|(path, how)| found.cover(path, *how, ALL));
             let mut walk = Walk { sight: &ctx.sight, brake, seen: 0 };
             walk.all(&mut found)?;
@@ -86,8 +86,8 @@ const ALL: usize = usize::MAX;
 struct Found {
     trees: Trees,
     covers: BTreeMap<PathBuf, How>,
-    /// Hidden files that have further names, by what they are.
-    twice: BTreeSet<(u64, u64)>,
+    /// Covered files that have further names, by what they are.
+    twice: BTreeMap<(u64, u64), How>,
 }
 
 impl Found {
@@ -102,11 +102,12 @@ impl Found {
         let above = path.ancestors().skip(1).take_while(|folder| folder != root).take(pins);
         let above: Vec<PathBuf> = above.map(Path::to_owned).collect();
         above.into_iter().for_each(|folder| self.lay(folder, How::Pinned));
-        if let (How::Hidden, Ok(about)) = (how, path.symlink_metadata())
+        if let Ok(about) = path.symlink_metadata()
             && about.is_file()
             && about.nlink() > 1
         {
-            self.twice.insert((about.dev(), about.ino()));
+            let own = self.twice.entry((about.dev(), about.ino())).or_insert(how);
+            *own = how.max(*own);
         }
         self.lay(path, how);
     }
@@ -191,8 +192,9 @@ impl Walk<'_> {
                 let next = Folder { path, ..folder };
                 if kind.is_dir() {
                     way.extend(self.enters(next, found));
-                } else {
-                    self.meets(&next, false, found);
+                } else if !self.meets(&next, false, found) && kind.is_symlink() {
+                    // A rule may mean a folder by the name of a link to it.
+                    self.covers_whole(&next, found);
                 }
             }
         }
@@ -241,18 +243,8 @@ impl Walk<'_> {
         if self.meets(&at, true, found) {
             return None;
         }
-        // Where a rule means whatever lies in a folder, the folder is covered.
-        let any = |means: &dyn Fn(&str) -> bool| {
-            let names =
-                ["\u{e000}\u{e001}", "\u{e002}\u{e003}\u{e004}"].map(|name| at.path.join(name));
-            names.iter().all(|path| means(&path.to_string_lossy()))
-        };
-        if any(&|path| self.sight.hides(path)) {
-            found.cover(&at.path, How::Hidden, at.pins());
+        if self.covers_whole(&at, found) {
             return None;
-        }
-        if at.writable && !at.kept && any(&|path| self.sight.keeps(path)) {
-            found.cover(&at.path, How::Kept, ALL);
         }
         at.kept |= found.covers.get(&at.path) == Some(&How::Kept);
         at.fetched |= at
@@ -262,7 +254,23 @@ impl Walk<'_> {
         Some(at)
     }
 
-    /// Covers every other name of what is hidden: it would be the same file.
+    /// Where a rule means whatever lies in a folder, the folder is covered; whether it is hidden.
+    fn covers_whole(&self, at: &Folder, found: &mut Found) -> bool {
+        let any = |means: &dyn Fn(&str) -> bool| {
+            let names = ["\u{e000}\u{e001}", "\u{e002}\u{e003}\u{e004}"];
+            names.iter().all(|name| means(&at.path.join(name).to_string_lossy()))
+        };
+        if any(&|path| self.sight.hides(path)) {
+            found.cover(&at.path, How::Hidden, at.pins());
+            return true;
+        }
+        if at.writable && !at.kept && any(&|path| self.sight.keeps(path)) {
+            found.cover(&at.path, How::Kept, ALL);
+        }
+        false
+    }
+
+    /// Covers every other name of what is covered: it is the same file.
     fn names_of(&mut self, tree: PathBuf, found: &mut Found) -> Result<(), Refusal> {
         let mut way = vec![tree];
         while let Some(folder) = way.pop() {
@@ -275,9 +283,9 @@ impl Walk<'_> {
                 if kind.is_dir() {
                     way.push(entry.path());
                 } else if let Ok(about) = entry.metadata()
-                    && found.twice.contains(&(about.dev(), about.ino()))
+                    && let Some(how) = found.twice.get(&(about.dev(), about.ino())).copied()
                 {
-                    found.lay(entry.path(), How::Hidden);
+                    found.lay(entry.path(), how);
                 }
             }
         }
@@ -323,7 +331,7 @@ mod tests {
         fs::write(folder.path().join("a"), "").unwrap();
         let found = |seen| {
             let trees = Trees { write: vec![folder.path().to_owned()], read: Vec::new() };
-            let mut found = Found { trees, covers: BTreeMap::new(), twice: BTreeSet::new() };
+            let mut found = Found { trees, covers: BTreeMap::new(), twice: BTreeMap::new() };
             let (sight, brake) = (Sight::default(), Brake::default());
             Walk { sight: &sight, brake: &brake, seen }.all(&mut found)
         };
