@@ -35,6 +35,7 @@ mod running;
 mod sweep;
 mod sys;
 mod system;
+mod trees;
 
 use std::{
     collections::BTreeMap,

@@ -80,7 +80,9 @@ impl Layer {
             Self::Users => "a command is the same user to the kernel as this runtime",
             Self::Processes => "a command sees and reaches your other processes",
             Self::Mounts => "what rules deny is not hidden from a command's programs",
-            Self::Frozen => "a command changes modes and times of whatever is yours",
+            Self::Frozen => {
+                "a command changes modes and times of what is yours, and writes what is kept from it"
+            }
             Self::Proc => "a command reads of other processes in /proc",
             Self::Network => "a command sees this machine's network",
             Self::Ipc => "a command reaches shared memory of others",
