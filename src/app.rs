@@ -33,7 +33,7 @@ use crate::{
     calendar::SystemCalendar,
     channels::{FolderError, WebhookError},
     clock::SystemClock,
-    config::Environment,
+    config::{self, Environment},
     providers::{KeyError, NetError, SetupError, UnknownProvider},
     store::{Checkup, OpenError, Store, StoreOptions},
     telemetry::redact::Secrets,
@@ -46,7 +46,7 @@ pub use crate::tools::output::plain;
 pub use channels::{Approvals, Hook};
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{Crew, TENANT, check, crew, tools};
-pub use hands::custody;
+pub use hands::{Guarded, Held, custody};
 pub use vendors::{Served, at_hand, key_variables, serve_one, vendor_called};
 
 /// What an app is made of.
@@ -67,6 +67,8 @@ pub struct Config {
     pub workspace: Option<PathBuf>,
     /// Layers of custody, by name, without which they have neither.
     pub custody: Vec<String>,
+    /// What else is kept from those commands where it lies in their folders.
+    pub guarded: Guarded,
     /// What models cost.
     pub prices: PriceBook,
     /// What the host offers to its tools.
@@ -100,6 +102,7 @@ impl Config {
             tools: Vec::new(),
             workspace: None,
             custody: Vec::new(),
+            guarded: Guarded::default(),
             prices: PriceBook::default(),
             services: Services::default(),
             approvals: Approvals::default(),
@@ -224,6 +227,7 @@ impl App {
             mut tools,
             workspace,
             custody,
+            mut guarded,
             prices,
             services,
             approvals,
@@ -236,7 +240,8 @@ impl App {
         let mut approvals = if options.dark { Approvals::default() } else { approvals };
         approvals.away_from.extend(workspace.clone());
         // First of all: its host is a copy of this process, which is small now.
-        let holder = workspace.as_ref().map(|_| hands::hold(&custody)).transpose()?;
+        let home = options.places.home.as_deref();
+        let holder = workspace.as_ref().map(|_| hands::hold(&custody, home)).transpose()?;
         options.custody = holder.as_ref().map(hands::Holder::level);
         let level = options.custody.clone();
         let scrub = secrets.clone();
@@ -262,7 +267,9 @@ impl App {
         let store = Arc::new(Store::open(&path, StoreOptions::default())?);
         if let (Some(holder), Some(workspace)) = (holder, workspace) {
             let blobs = Arc::clone(&store) as _;
-            let around = hands::Around { store: &path, blobs, secrets: &secrets };
+            let settings = options.places.user.as_deref().map(Path::new);
+            guarded.read_only.extend(settings.map(|folder| folder.join(config::FILE)));
+            let around = hands::Around { store: &path, blobs, secrets: &secrets, guarded };
             tools.extend(hands::hands(holder, &workspace, &around)?);
         }
         let mut setup = Setup::new(deps(&store));

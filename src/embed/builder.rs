@@ -135,7 +135,7 @@ impl Builder {
         self
     }
 
-    /// Layers of custody without which nothing is started: `users`, `processes`, `mounts`, `proc`,
+    /// Layers of custody without which nothing is started: `users`, `processes`, `mounts`, `frozen`, `proc`,
     /// `network`, `ipc`, `privileges`, `limits`, `count`, `files`, `calls`. Whoever starts the runtime
     /// where one of them cannot be had is refused, with the reason.
     #[must_use]
