@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::future::join_all;
+
 use crate::{
     domain::{
         frame::LogId,
@@ -85,12 +87,17 @@ pub(super) async fn all(
         }
     }
     let mut house = House::default();
-    for job in open {
-        match claim(Arc::clone(&journal), job).await {
-            Ok(Some(loaded)) if loaded.state.is_open() => house.jobs.push(*loaded),
-            Ok(_) => {}
-            Err(Trouble::Damaged(why)) => house.damaged.push((job, why)),
-            Err(trouble) => return Err(trouble),
+    let open: Vec<JobId> = open.into_iter().collect();
+    // Each claim is a commit, and those that come together are one.
+    for group in open.chunks(limits::COMMIT_FRAMES) {
+        let claims = group.iter().map(|job| claim(Arc::clone(&journal), *job));
+        for (job, claimed) in group.iter().zip(join_all(claims).await) {
+            match claimed {
+                Ok(Some(loaded)) if loaded.state.is_open() => house.jobs.push(*loaded),
+                Ok(_) => {}
+                Err(Trouble::Damaged(why)) => house.damaged.push((*job, why)),
+                Err(trouble) => return Err(trouble),
+            }
         }
     }
     let known: BTreeSet<JobId> = house.jobs.iter().map(|loaded| loaded.state.job).collect();

@@ -8,6 +8,7 @@ use greenroom_actors::{
 };
 
 use super::*;
+use crate::stage::Stage;
 
 fn away() -> JournalError {
     JournalError::Unavailable { why: "away".to_owned() }
@@ -74,4 +75,17 @@ async fn an_order_to_a_job_whose_journal_hangs_is_waited_for_no_longer_than_a_ca
         }
         still = still.crash().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_jobs_that_wait_are_there_again_soon_after_a_start() {
+    let stage = Stage::set("agent clerk\n    say Done.\n", with_calendar).await;
+    let far = Timestamp(32_503_680_000_000);
+    let all = (0..1_000).map(|_| enqueue(&stage.runtime, JobSpec::host("far", "").at(far)));
+    let all = futures_util::future::join_all(all).await;
+    let stage = stage.crash().await;
+    // Well within a caller's patience, although each log is claimed.
+    let last = *all.iter().max().expect("a thousand");
+    let held = stage.runtime.jobs().pause(last, None).await.expect("it is there");
+    assert_eq!(held.state, JobState::Paused);
 }
