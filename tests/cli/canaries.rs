@@ -168,7 +168,7 @@ impl House {
                 "[models.house]\nprovider = \"scripted\"\nscript = \"clerk.script\"\n\
                  [models.away]\nprovider = \"parrot\"\nmodel = \"m\"\n\
                  [providers.parrot]\nkind = \"openai_chat\"\napi_key_file = \"key\"\n\
-                 base_url = \"http://127.0.0.1:{port}/v1\"\n\
+                 base_url = \"http://127.0.0.1:{port}/v1\"\n[tools.fetch]\nports = [1]\n\
                  [agents.clerk]\nmodel = \"house\"\nrole = \"coordinator\"\ninstructions = {}\n\
                  tools = [\"read_file\", \"write_file\", \"exec\", \"shell\", \"fetch\"]\n\
                  routes = [\"away\"]\npermissions = {{ mode = \"bypass_permissions\" }}\n\
