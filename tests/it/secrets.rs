@@ -144,3 +144,15 @@ fn leak_plainly() -> crate::workshop::Prop {
         ToolOutcome::Done { output: Output::text(CANARY) }
     })
 }
+
+#[tokio::test]
+async fn more_secrets_than_can_be_kept_out_are_a_refusal_to_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("green.db");
+    let all = (0..=1_000).map(|no| format!("value-of-number-{no}"));
+    let builder =
+        all.fold(Runtime::builder().store(&store), |builder, value| builder.secret(value));
+    let why = builder.start().await.unwrap_err().to_string();
+    assert!(why.contains("there is room for 1000") && why.contains("give fewer"), "{why}");
+    assert!(!store.exists(), "nothing was begun");
+}
