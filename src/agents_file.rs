@@ -35,6 +35,7 @@ use crate::{
 };
 
 pub use crate::document::Mistakes;
+pub(crate) use approvals::read as approvals;
 pub use approvals::{Approvals, Webhook};
 pub(crate) use permissions::{bounds, rules};
 pub use providers::{KeyAt, ProviderSpec};

@@ -16,6 +16,7 @@ use crate::{
             CredentialName, PoolKind, Position, SessionId, TenantId, Timestamp, ToolCallNo, TurnId,
         },
         outcome::TurnOutcome,
+        permission::Raised,
         tool::ToolOutcome,
     },
     limits, log,
@@ -108,6 +109,19 @@ impl Reading {
             if let Event::TurnFinished { outcome, .. } = event { Some(outcome) } else { None }
         };
         self.last(session, wanted).await
+    }
+
+    /// Tools of a session that are asked about at this moment because they failed again and again. Reads
+    /// its whole log.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub async fn raised(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Vec<Raised>, CallError> {
+        Ok(state_at(&self.journal, session, None).await?.raised_tools(now))
     }
 
     /// How a turn ended that a session does not hold in memory any more.
