@@ -79,6 +79,9 @@ impl<'s> Walk<'s> {
         if text.contains(tree::is_unseen) {
             self.script.unread("the command has characters that are not seen");
         }
+        if let Some(bare) = tree::bared(text) {
+            self.aside(|walk| walk.script(&bare, 1));
+        }
         if let Some(tree) = tree::parse(text) {
             let root = tree.root_node();
             if let Some(why) = tree::mistake(root, text) {

@@ -155,6 +155,70 @@ pub(super) fn plain_words(text: &str) -> Option<impl Iterator<Item = &str>> {
     simple.then(words)
 }
 
+/// Whether a word is the shell's where a command may begin, so that it is no program.
+pub(super) fn is_keyword(word: &str) -> bool {
+    KEYWORDS.contains(&word) || matches!(word, "!" | "{" | "}" | "[[")
+}
+
+/// The same commands with less before them, where the grammar reads them otherwise than a shell does: it
+/// takes what follows a `!` or a `time` for a simple command, and stumbles over a backslash that begins a
+/// line. `None` where there is nothing of that. Within quotes this changes words and no commands, so it
+/// is read beside the text and not in its place.
+pub(super) fn bared(text: &str) -> Option<String> {
+    let mut bare = text.as_bytes().to_vec();
+    let mut at = 0;
+    while let Some(found) = bare.get(at..).and_then(|rest| rest.iter().position(may_hide)) {
+        at += found;
+        let end = match bare.get(at..).unwrap_or_default() {
+            [b'\\', after, ..] => {
+                let begins = at > 0 && bare.get(at - 1) == Some(&b'\n');
+                at + usize::from(begins && after.is_ascii_alphanumeric())
+            }
+            rest => at + prefix(rest),
+        };
+        if let Some(hidden) = bare.get_mut(at..end) {
+            hidden.fill(b' ');
+        }
+        at = end.max(at + 1);
+    }
+    let bare = String::from_utf8(bare).ok()?;
+    (bare != text).then_some(bare)
+}
+
+const fn may_hide(byte: &u8) -> bool {
+    matches!(byte, b'!' | b't' | b'\\')
+}
+
+/// How long a `!` or a `time` is that stands before a word of the shell's.
+fn prefix(rest: &[u8]) -> usize {
+    let length = match rest {
+        [b'!', ..] => 1,
+        [b't', b'i', b'm', b'e', b' ', b'-', b'p', ..] => 7,
+        [b't', b'i', b'm', b'e', ..] => 4,
+        _ => return 0,
+    };
+    let after = rest.get(length..).unwrap_or_default();
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let Some(blanks) = after.iter().position(|byte| !is_blank(byte)).filter(|many| *many > 0)
+    else {
+        return 0;
+    };
+    // No word of the shell's is longer.
+    let word = after.get(blanks..).unwrap_or_default();
+    let word = word.get(..word.len().min(KEYWORD_BYTES + 1)).unwrap_or_default();
+    let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'{' | b'[');
+    let long = word.iter().position(|byte| !goes_on(byte)).unwrap_or(word.len());
+    let is_shells = match std::str::from_utf8(word.get(..long).unwrap_or_default()) {
+        Ok("") => word.first() == Some(&b'('),
+        Ok(word) => is_keyword(word),
+        Err(_cut) => false,
+    };
+    if is_shells { length } else { 0 }
+}
+
+/// The longest word of the shell's.
+const KEYWORD_BYTES: usize = 8;
+
 /// Words that begin more than a simple command. Those that declare variables have their own nodes.
 const KEYWORDS: &[&str] = &[
     "if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac",

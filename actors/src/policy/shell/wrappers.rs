@@ -2,7 +2,7 @@
 //! known, so it is known where the other command begins. Of all others any word may begin one, and
 //! rules may forbid each.
 
-use super::{Cover, Piece, Word, builtins::basename, statements::Walk};
+use super::{Cover, Piece, Word, builtins::basename, statements::Walk, tree};
 
 /// How many levels one text within another counts for: a wrapper may hold a wrapper, but not for ever.
 pub(super) const NESTED: usize = 4;
@@ -150,7 +150,7 @@ impl Walk<'_> {
                 self.script.refuse(format!("{name} reads what it runs from its input"));
             }
         }
-        if LOOSE.contains(&name) {
+        if LOOSE.contains(&name) || tree::is_keyword(name) {
             self.shadows(words);
         }
         if name == "find" {
