@@ -11,7 +11,7 @@ use std::{cell::RefCell, ops::ControlFlow};
 
 use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
-use crate::limits;
+use crate::{domain::unseen, limits};
 
 thread_local! {
     /// A parser is a buffer: it is kept because making one costs more than reading most commands.
@@ -77,18 +77,7 @@ fn gap(cursor: &mut TreeCursor<'_>, text: &str, depth: usize) -> Option<&'static
     // Their text is read from the source and not from the tokens.
     let own_text = matches!(node.kind(), "string" | "heredoc_body");
     let mut at = node.start_byte();
-    // Where a new line ends the command, but for what stands open before it.
-    let one_line = matches!(
-        node.kind(),
-        "command"
-            | "redirected_statement"
-            | "pipeline"
-            | "test_command"
-            | "negated_command"
-            | "declaration_command"
-            | "unset_command"
-            | "variable_assignments"
-    );
+    let one_line = is_one_line(node);
     let mut is_open = false;
     loop {
         let part = cursor.node();
@@ -96,9 +85,8 @@ fn gap(cursor: &mut TreeCursor<'_>, text: &str, depth: usize) -> Option<&'static
         if !own_text && !between.is_none_or(is_blank) {
             return Some(GAP);
         }
-        if one_line && !is_open && between.is_some_and(|gap| gap.replace("\\\n", "").contains('\n'))
-        {
-            return Some("a new line stands within a command");
+        if one_line && !is_open && between.is_some_and(|gap| new_line(gap).is_some()) {
+            return Some(NEW_LINE);
         }
         is_open = matches!(part.kind(), "|" | "|&");
         at = at.max(part.end_byte());
@@ -114,6 +102,61 @@ fn gap(cursor: &mut TreeCursor<'_>, text: &str, depth: usize) -> Option<&'static
     rest.then_some(GAP)
 }
 
+/// Whether a new line ends it, but for what stands open before it.
+fn is_one_line(node: Node<'_>) -> bool {
+    matches!(
+        node.kind(),
+        "command"
+            | "redirected_statement"
+            | "pipeline"
+            | "test_command"
+            | "negated_command"
+            | "declaration_command"
+            | "unset_command"
+            | "variable_assignments"
+    )
+}
+
+/// Where in what stands between two tokens a line ends.
+fn new_line(gap: &str) -> Option<usize> {
+    let mut ends = gap.match_indices('\n').map(|(at, _)| at);
+    ends.find(|at| !gap.get(..*at).is_some_and(|before| before.ends_with('\\')))
+}
+
+/// The text with a `;` for each new line that the grammar reads over within a command: what follows it
+/// is another one.
+pub(super) fn with_ends(root: Node<'_>, text: &str) -> Option<String> {
+    let mut ended = text.as_bytes().to_vec();
+    put_ends(&mut root.walk(), text, (&mut ended, 0));
+    String::from_utf8(ended).ok()
+}
+
+fn put_ends(cursor: &mut TreeCursor<'_>, text: &str, (ended, depth): (&mut Vec<u8>, usize)) {
+    let node = cursor.node();
+    if depth > limits::TREE_DEPTH || !cursor.goto_first_child() {
+        return;
+    }
+    let (mut at, mut is_open) = (node.start_byte(), false);
+    loop {
+        let part = cursor.node();
+        let end = text.get(at..part.start_byte()).and_then(new_line).map(|end| at + end);
+        if let Some(end) = end.filter(|_| is_one_line(node) && !is_open)
+            && let Some(end) = ended.get_mut(end)
+        {
+            *end = b';';
+        }
+        is_open = matches!(part.kind(), "|" | "|&");
+        at = at.max(part.end_byte());
+        put_ends(cursor, text, (&mut *ended, depth + 1));
+        if !cursor.goto_next_sibling() {
+            break;
+        }
+    }
+    cursor.goto_parent();
+}
+
+/// What the grammar does behind a long pipe.
+pub(super) const NEW_LINE: &str = "a new line stands within a command";
 const GAP: &str = "some characters of the command have no place in its reading";
 
 fn is_blank(gap: &str) -> bool {
@@ -136,7 +179,19 @@ fn begins_comment(text: &str, at: usize) -> bool {
 pub(super) fn is_unseen(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
         || (c.is_whitespace() && !c.is_ascii())
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || unseen::has_no_shape(c)
+}
+
+/// The part of a text that is analysed, and whether there is more.
+pub(in crate::policy) fn beginning(text: &str) -> (&str, bool) {
+    let mut end = limits::COMMAND_BYTES;
+    if text.len() <= end {
+        return (text, false);
+    }
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    (text.get(..end).unwrap_or_default(), true)
 }
 
 /// The words of a command that has nothing to interpret: one program, no quotes, no operators. The
