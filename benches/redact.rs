@@ -6,6 +6,7 @@
     clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::unwrap_used,
+    unreachable_pub,
     reason = "a bench measures real time and prints"
 )]
 

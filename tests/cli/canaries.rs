@@ -111,9 +111,12 @@ fn base32(text: &str) -> String {
     groups.map(|group| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[value(group)])).collect()
 }
 
-/// What tells that one is in a text: whose it is, the words, and whether capitals are others.
-fn traces() -> &'static (Vec<(u32, String)>, [AhoCorasick; 2]) {
-    static TRACES: OnceLock<(Vec<(u32, String)>, [AhoCorasick; 2])> = OnceLock::new();
+/// What tells that one is in a text: whose it is and the words, and two searches for them, of which the
+/// first takes capitals for small letters.
+type Traces = (Vec<(u32, String)>, [AhoCorasick; 2]);
+
+fn traces() -> &'static Traces {
+    static TRACES: OnceLock<Traces> = OnceLock::new();
     TRACES.get_or_init(|| {
         let mut all = Vec::new();
         for no in 0..CANARIES {

@@ -13,12 +13,15 @@ async fn permission(journal: Arc<dyn Journal>) -> ActorRef<PermissionMsg> {
         desk,
         places: Places::default(),
         layers: watch::channel(Layers::default()).0,
-        policy: watch::channel(Arc::new(Policy::compile(&Layers::default(), desk).unwrap())).0,
+        policy: watch::channel(Arc::new(
+            Policy::compile(&Layers::default(), desk).expect("no rules compile"),
+        ))
+        .0,
         damaged: watch::channel(Arc::default()).0,
         readmitted: watch::channel(Arc::default()).0,
         alarm: ReplyTo::new(|alarm| panic!("{alarm:?}")),
     };
-    Actor::spawn(None, permission, ()).await.unwrap().0
+    Actor::spawn(None, permission, ()).await.expect("it starts").0
 }
 
 /// Several callers find one log damaged before the house has written the first word of it.

@@ -8,10 +8,9 @@ use std::{
 };
 
 use greenroom_actors::{
-    domain::ids::{CallId, SessionId, ToolCallNo},
     owned::Owned,
-    ports::{Cancel, Progress, Services, Sight},
-    testing::harness::bounded,
+    ports::Cancel,
+    testing::harness::{bounded, tool_ctx},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -86,23 +85,6 @@ fn redirect(to: &str) -> Vec<u8> {
     says(&format!("302 Found\r\nlocation: {to}"), b"")
 }
 
-fn ctx(cancel: Cancel) -> ToolCtx {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    ToolCtx {
-        call: CallId::tool(SessionId(uuid::Uuid::from_u128(7)), ToolCallNo(1)),
-        idempotency_key: "k".to_owned(),
-        tenant: "t".into(),
-        principal: "p".into(),
-        cwd: None,
-        deadline: clock.now().plus_ms(60_000),
-        cancel,
-        progress: Progress::new(Arc::new(drop)),
-        overlay: BTreeMap::new(),
-        services: Services::default(),
-        sight: Sight::default(),
-    }
-}
-
 /// What it says of an address: whether it worked, and in what words.
 async fn fetched(names: &Names, is_home_open: bool, url: &str) -> (bool, String) {
     let guard = Guard::for_tests(names.clone(), is_home_open);
@@ -114,7 +96,7 @@ async fn fetched(names: &Names, is_home_open: bool, url: &str) -> (bool, String)
         return (false, why);
     }
     let (_wish, cancel) = Cancel::channel();
-    match bounded("a page", fetch.run(ctx(cancel), args)).await {
+    match bounded("a page", fetch.run(tool_ctx(cancel), args)).await {
         ToolOutcome::Done { output } => (true, output.shown().to_owned()),
         ToolOutcome::Failed { output } => (false, output.shown().to_owned()),
         other => panic!("{other:?}"),
@@ -350,7 +332,7 @@ async fn a_wish_to_stop_ends_it_at_once() {
     let fetch = Fetch::guarded(Arc::new(SystemClock), guard, &[port]);
     let args = Args(format!(r#"{{"url":"http://stage.example:{port}/"}}"#));
     let (wish, cancel) = Cancel::channel();
-    let run = fetch.run(ctx(cancel), args);
+    let run = fetch.run(tool_ctx(cancel), args);
     // It never answers; that it was reached is enough.
     let stopper = async {
         let reached = listener.accept().await.unwrap();
