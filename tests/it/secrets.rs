@@ -112,7 +112,7 @@ async fn what_people_and_programs_say_of_a_secret_is_masked_before_it_is_recorde
     assert_eq!(outcome.text(), "You said: it is [redacted], keep it", "the model is told no more");
     session.rename(&said).await.unwrap();
     session.set_goal(Some(Goal { objective: said.clone(), token_budget: None })).await.unwrap();
-    session.checkpoint("here", &said).await.unwrap();
+    session.checkpoint(CANARY, &said).await.unwrap();
     session.run_tool("leak", serde_json::json!({ "how": said })).await.unwrap();
     session.cancel(&said).await.unwrap();
     let late = runtime.open("late").await.unwrap();

@@ -152,7 +152,8 @@ fn a_secret_that_is_broken_into_lines_is_found_in_whatever_pieces_it_comes() {
         }
     }
     // What stands around it stays, with its lines.
-    let text = format!("one\n{}\n{}\ntwo\n\nthree\n", &LONG[..20], &LONG[20..]);
+    let (front, back) = LONG.split_at(20);
+    let text = format!("one\n{front}\n{back}\ntwo\n\nthree\n");
     assert_eq!(secrets.clean(&text), "one\n[redacted]\ntwo\n\nthree\n");
     assert_eq!(in_pieces(&secrets, &text, &[2, 5]), "one\n[redacted]\ntwo\n\nthree\n");
 }
