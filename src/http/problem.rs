@@ -89,11 +89,6 @@ impl Problem {
         self.retry_after = Some(seconds);
         self
     }
-
-    #[cfg(test)]
-    pub(super) const fn code(&self) -> &'static str {
-        self.code
-    }
 }
 
 impl IntoResponse for Problem {
