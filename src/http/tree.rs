@@ -258,14 +258,14 @@ impl Outcomes {
         // A log that cannot be read has no end to tell; whoever opens it is told why.
         let rows = usize::try_from(BACK).unwrap_or_default();
         let frames = house.reading.page(session, after, rows).await.ok()?;
-        let ends = frames.iter().flat_map(|frame| &frame.events).filter_map(|event| {
+        let mut ends = frames.iter().flat_map(|frame| &frame.events).filter_map(|event| {
             if let Event::TurnFinished { outcome, .. } = event {
                 Some(outcome.word())
             } else {
                 None
             }
         });
-        let outcome = ends.last();
+        let outcome = ends.next_back();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= OUTCOMES {
             all.clear();
