@@ -126,7 +126,13 @@ async fn serving(
 ) -> Result<Done, CliError> {
     let served: Served = face.serve(args.listen, args.openly).await.map_err(ServingError::from)?;
     let url = format!("http://{}", served.address());
-    let ticket = Ticket::new(&store, &url, token.reveal());
+    // Everywhere is no address to call; here is one.
+    let mut near = served.address();
+    if near.ip().is_unspecified() {
+        near.set_ip(USUAL.ip());
+    }
+    let near = format!("http://{near}");
+    let ticket = Ticket::new(&store, &near, token.reveal());
     let written = ticket.write();
     let path = Ticket::path(&store);
     let _beside = written.map_err(|source| ServingError::Ticket { path, source })?;

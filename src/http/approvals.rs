@@ -232,6 +232,11 @@ async fn decide(
     if row.ask.digest.0 != reply.digest {
         return Err(problem("changed", "the digest is not that of this question; read it anew"));
     }
-    ctx.runtime.on_behalf_of(caller.name).decide(id, reply.says()?).await?;
+    let says = reply.says()?;
+    if says == Says::Always && caller.tenant.is_some() {
+        let words = "`always` holds for every tenant; this token answers for one: say `session`";
+        return Err(problem("forbidden", words));
+    }
+    ctx.runtime.on_behalf_of(caller.name).decide(id, says).await?;
     Ok(Json(Accepted { session: id.session.to_string() }))
 }

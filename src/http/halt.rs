@@ -100,6 +100,7 @@ async fn halt(Of(ctx): Of<Ctx>, Who(caller): Who, Take(why): Take<Why>) -> Answe
     }
     let reason = why.reason.unwrap_or_else(|| "stopped over HTTP".to_owned());
     ctx.halt.set(Some(reason.clone()));
+    ctx.runtime.hold_jobs(true);
     // Each that works by itself too: a cancel then need not find its way down the tree first.
     let filter = SessionFilter {
         status: vec![Status::Running, Status::Waiting],
@@ -133,5 +134,6 @@ async fn unhalt(
         return Err(problem("forbidden", "this is for all tenants; this token is of one"));
     }
     ctx.halt.set(None);
+    ctx.runtime.hold_jobs(false);
     Ok(Json(Halted { halted: false, cancelled: 0, failed: 0 }))
 }

@@ -12,7 +12,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use greenroom_actors::domain::ids::{PrincipalId, Timestamp};
+use greenroom_actors::domain::ids::Timestamp;
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, VecDeque};
 use tokio::sync::watch;
@@ -27,10 +27,14 @@ use super::{
 const KEPT: usize = 20_000;
 /// For how long: who asks later than that asks the log.
 const KEPT_MS: u64 = 24 * 3_600_000;
-/// The largest answer that is remembered; a POST's answer is a line about a session.
+/// The largest answer that is remembered; a POST's answer is a line about a session. A larger one is
+/// given once, and asking again does it again.
 const ANSWER_BYTES: usize = 64 * 1_024;
+/// The largest answer that there is.
+const ANSWER_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 
-type Name = (PrincipalId, String);
+/// Which token, and its key: two tokens of one name are two.
+type Name = (u32, String);
 type Print = [u8; 32];
 
 /// An answer as it was given.
@@ -165,7 +169,7 @@ async fn keyed(ctx: &Ctx, request: Request, next: Next) -> Result<Response, Prob
         print.update((piece.len() as u64).to_be_bytes());
         print.update(piece);
     }
-    let (name, print) = ((caller.name, key), print.finalize().into());
+    let (name, print) = ((caller.no, key), print.finalize().into());
     loop {
         match ctx.keys.begin(name.clone(), print, ctx.clock.running()) {
             Turn::Go(first) => {
@@ -198,11 +202,13 @@ async fn finish(ctx: &Ctx, first: First<'_>, response: Response) -> Result<Respo
     }
     let kind = response.headers().get(header::CONTENT_TYPE).cloned();
     let (parts, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, ANSWER_BYTES).await;
+    let body = axum::body::to_bytes(body, ANSWER_BYTES_MAX).await;
     let Ok(body) = body else {
-        return Err(problem("internal", "the answer is too large to be kept under a key"));
+        return Err(problem("internal", "the answer broke off"));
     };
-    let given = Given { status, kind, body: body.clone() };
-    first.done(given, ctx.clock.running());
+    if body.len() <= ANSWER_BYTES {
+        let given = Given { status, kind, body: body.clone() };
+        first.done(given, ctx.clock.running());
+    }
     Ok(Response::from_parts(parts, Body::from(body)))
 }

@@ -186,8 +186,11 @@ pub(super) struct Key(pub(super) Option<InputKey>);
 impl FromRequestParts<Ctx> for Key {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _ctx: &Ctx) -> Result<Self, Problem> {
-        Ok(Self(key(&parts.headers)?.map(InputKey)))
+    async fn from_request_parts(parts: &mut Parts, ctx: &Ctx) -> Result<Self, Problem> {
+        let Who(caller) = Who::from_request_parts(parts, ctx).await?;
+        // Two who choose the same word have two keys.
+        let own = |key| InputKey(format!("{}:{key}", caller.name));
+        Ok(Self(key(&parts.headers)?.map(own)))
     }
 }
 

@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Ctx, House,
-    problem::{Answer, Problem, problem},
+    problem::{Answer, problem},
     routes::Route,
     take::{Asked, Id, Who},
+    token::Caller,
     wire::{Line, Page, Spent, State, rows},
 };
 
@@ -100,7 +101,7 @@ async fn forest(
         archived: wishes.archived.unwrap_or(false),
         agent: wishes.agent.map(Into::into),
         text,
-        after: wishes.after.as_deref().map(cursor).transpose()?,
+        after: cursor(&ctx, &caller, wishes.after.as_deref()).await?,
         rows: limit,
         roots: true,
         newest: true,
@@ -117,10 +118,20 @@ async fn forest(
     Ok(Json(Forest { items, next: next.flatten(), total }))
 }
 
-/// A cursor of a list of sessions is the id of the last one.
-pub(super) fn cursor(text: &str) -> Result<SessionId, Problem> {
-    let wrong = |_odd| problem("invalid", "`after` is no cursor: expected the `next` of a page");
-    text.parse().map_err(wrong)
+/// A cursor of a list of sessions is the id of the last one, which the caller was given.
+pub(super) async fn cursor(
+    ctx: &Ctx,
+    caller: &Caller,
+    text: Option<&str>,
+) -> Answer<Option<SessionId>> {
+    let Some(text) = text else { return Ok(None) };
+    let wrong = || problem("invalid", "`after` is no cursor: expected the `next` of a page");
+    let session = text.parse().map_err(|_odd| wrong())?;
+    match ctx.line(caller, session).await {
+        Ok(_given) => Ok(Some(session)),
+        Err(problem) if problem.is("not_found") => Err(wrong()),
+        Err(problem) => Err(problem),
+    }
 }
 
 async fn one(Of(ctx): Of<Ctx>, Who(caller): Who, Id(session): Id) -> Answer<Json<Node>> {

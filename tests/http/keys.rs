@@ -66,7 +66,7 @@ async fn a_key_outlives_the_server_for_what_is_opened_forked_and_said() {
     let say = json!({ "text": "hello" });
     let saying = [("Idempotency-Key", "said")];
     theatre.admin.with("POST", &at(&session, "messages"), &saying, &say).await.is(202);
-    let ended = at(&session, "turns/said?wait_ms=20000");
+    let ended = at(&session, "turns/admin:said?wait_ms=20000");
     assert_eq!(theatre.admin.get(&ended).await.is(200).json()["text"], "You said hello.");
     // The server ends with all it remembers; the store stays.
     let folder = theatre.folder;
@@ -83,5 +83,31 @@ async fn a_key_outlives_the_server_for_what_is_opened_forked_and_said() {
     let inputs = frames.iter().flat_map(|frame| frame["events"].as_array().unwrap().clone());
     let inputs = inputs.filter(|event| event["type"] == "input_accepted").count();
     assert_eq!(inputs, 1, "said twice, heard once");
+    again.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_the_store_knows_from_another_request_is_refused_after_a_restart_too() {
+    let theatre = Theatre::open().await;
+    let key = [("Idempotency-Key", "one")];
+    theatre.admin.with("POST", "/v1/sessions", &key, &json!({ "agent": "echo" })).await.is(201);
+    let base = theatre.session("echo").await;
+    theatre.turn(&base, "hello").await;
+    let forked = [("Idempotency-Key", "two")];
+    theatre.admin.with("POST", &at(&base, "fork"), &forked, &json!({ "at": 2 })).await.is(201);
+    let folder = theatre.folder;
+    theatre.served.end().await;
+    drop(theatre.face);
+    theatre.runtime.shutdown().await;
+    let runtime = runtime(folder.path()).await;
+    let again = Theatre::with(folder, runtime, FaceOptions::default()).await;
+    let other = again.admin.with("POST", "/v1/sessions", &key, &json!({ "agent": "lead" })).await;
+    assert_eq!(other.code(), "key_reused");
+    let other = again.admin.with("POST", &at(&base, "fork"), &forked, &json!({ "at": 3 })).await;
+    assert_eq!(other.code(), "key_reused");
+    // Somebody else's word of the same letters is another key.
+    let theirs = &again.only.iter().find(|(scope, _)| scope.word() == "act").unwrap().1;
+    let own = theirs.with("POST", "/v1/sessions", &key, &json!({ "agent": "lead" })).await;
+    own.is(201);
     again.close().await;
 }
