@@ -409,6 +409,15 @@ pub async fn dark(store: &Path) -> Result<App, AppError> {
     App::start(config).await
 }
 
+/// The process that works on a store, where one does and says so.
+#[must_use]
+pub fn holder(store: &Path) -> Option<u32> {
+    match Store::holder(store) {
+        Holder::Nobody => None,
+        Holder::Process(pid) => pid,
+    }
+}
+
 /// How a store's file is, and who works on it.
 ///
 /// # Errors

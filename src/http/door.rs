@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -153,11 +153,6 @@ pub(super) async fn inner(
 ) -> Response {
     match admit(&ctx, scope, request.headers()) {
         Ok(caller) => {
-            if *request.method() != Method::GET
-                && let Some(why) = ctx.halt.refuses(scope)
-            {
-                return why.into_response();
-            }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }

@@ -56,10 +56,13 @@ impl Switch {
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
-    /// Why something new is not begun now. Who may stop everything may also mend it.
-    pub(super) fn refuses(&self, scope: Scope) -> Option<Problem> {
-        let why = self.why().filter(|_| scope == Scope::Act || scope == Scope::Approve)?;
-        Some(problem("halted", format!("everything was stopped: {why}")))
+    /// Asked by whatever begins something, once it has all it needs for that. What only stops or mends
+    /// does not ask.
+    pub(super) fn lets_begin(&self) -> Result<(), Problem> {
+        match self.why() {
+            None => Ok(()),
+            Some(why) => Err(problem("halted", format!("everything was stopped: {why}"))),
+        }
     }
 
     /// The server that serves it ends when this turns true.

@@ -14,7 +14,7 @@ use super::{
     Ctx,
     problem::{Answer, Problem, problem},
     routes::Route,
-    take::{Asked, Id, Key, Take, Who},
+    take::{Asked, Id, Key, Take, Who, is_name},
     token::{Caller, Scope},
     tree::cursor,
     wire::{Accepted, GoalWire, Line, Nothing, Page, State, rows},
@@ -142,6 +142,10 @@ async fn open(
     Key(key): Key,
     Take(new): Take<NewSession>,
 ) -> Answer<(StatusCode, Json<Line>)> {
+    // Looked at first: a session must not be there because its name was refused.
+    for (what, text) in [("name", &new.name), ("tenant", &new.tenant)] {
+        text.as_deref().map_or(Ok(()), |text| is_name(what, text))?;
+    }
     let wanted: Option<TenantId> = new.tenant.map(Into::into);
     let tenant = match (caller.tenant.clone(), wanted) {
         (Some(own), Some(wanted)) if own != wanted => {
@@ -150,6 +154,7 @@ async fn open(
         (Some(own), _) => own,
         (None, wanted) => wanted.unwrap_or_else(|| ctx.options.tenant.clone()),
     };
+    ctx.halt.lets_begin()?;
     let acting = ctx.runtime.on_behalf_of(caller.name.clone());
     let agent = new.agent.into();
     let session = acting.open(&agent, tenant, key.as_ref()).await?;
@@ -219,6 +224,7 @@ async fn resume(
     Take(Nothing {}): Take<Nothing>,
 ) -> Answer<Json<Line>> {
     ctx.line(&caller, session).await?;
+    ctx.halt.lets_begin()?;
     ctx.runtime.wake(session);
     Ok(Json(settled(&ctx, &caller, session).await?))
 }
@@ -292,6 +298,7 @@ async fn fork(
         let words = format!("there is no frame {at} of {session}: expected 1 to {last}");
         return Err(problem("unprocessable", words));
     }
+    ctx.halt.lets_begin()?;
     let acting = ctx.runtime.on_behalf_of(caller.name.clone());
     let fork = acting.fork(session, at, key.as_ref()).await?;
     let first = ctx.reading.page(fork, Position(0), 1).await?;
@@ -349,6 +356,7 @@ async fn release(
     Take(release): Take<Release>,
 ) -> Answer<Json<Line>> {
     ctx.line(&caller, session).await?;
+    ctx.halt.lets_begin()?;
     ctx.runtime.on_behalf_of(caller.name.clone()).release(session, release.skip).await?;
     Ok(Json(settled(&ctx, &caller, session).await?))
 }
