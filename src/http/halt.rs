@@ -41,7 +41,8 @@ pub(super) fn routes() -> Vec<Route> {
 #[derive(Debug, Default)]
 pub(super) struct Switch {
     why: Mutex<Option<String>>,
-    ends: OnceLock<watch::Receiver<bool>>,
+    /// Of the server that serves it last.
+    ends: Mutex<Option<watch::Receiver<bool>>>,
     /// Where nobody serves it, it ends with its streams' own connections.
     never: OnceLock<(watch::Sender<bool>, watch::Receiver<bool>)>,
 }
@@ -67,13 +68,14 @@ impl Switch {
 
     /// The server that serves it ends when this turns true.
     pub(super) fn ends_with(&self, stopped: watch::Receiver<bool>) {
-        let _first = self.ends.set(stopped);
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopped);
     }
 
     /// Turns true when the server ends.
     pub(super) fn end(&self) -> watch::Receiver<bool> {
         let never = || self.never.get_or_init(|| watch::channel(false)).1.clone();
-        self.ends.get().cloned().unwrap_or_else(never)
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        ends.unwrap_or_else(never)
     }
 }
 

@@ -115,10 +115,7 @@ async fn list(
     let found = ctx.reading.sessions(filter).await?;
     let next =
         if found.len() == limit { found.last().map(|row| row.session.to_string()) } else { None };
-    let mut items = Vec::with_capacity(found.len());
-    for row in found {
-        items.push(ctx.told(row).await?);
-    }
+    let items = ctx.lines(found).await?;
     Ok(Json(Page { items, next }))
 }
 

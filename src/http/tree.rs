@@ -2,7 +2,7 @@
 //! and with its subtree. A page of roots is three questions to the store, however many there are.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
 };
 
@@ -194,6 +194,43 @@ impl House {
             line.waiting_on = Some(words);
         }
         line.outcome = self.outcomes.of(self, line, session).await;
+    }
+
+    /// The lines of these rows: of their trees as a whole, which is one question to the store, or one by one
+    /// where those are too large for that.
+    pub(super) async fn lines(&self, rows: Vec<SessionRow>) -> Answer<Vec<Line>> {
+        let roots: BTreeSet<SessionId> = rows.iter().map(|row| row.root).collect();
+        let accounts = self.reading.accounts(roots.into_iter().collect(), NODES).await?;
+        let mut lines = Vec::with_capacity(rows.len());
+        if accounts.len() == NODES {
+            for row in rows {
+                lines.push(self.told(row).await?);
+            }
+            return Ok(lines);
+        }
+        let mut own: HashMap<SessionId, Spent> = HashMap::new();
+        let mut children: HashMap<SessionId, Vec<SessionId>> = HashMap::new();
+        for account in accounts {
+            let Account { row, own: totals } = account;
+            own.insert(row.session, totals.into());
+            if let Some(parent) = row.parent {
+                children.entry(parent).or_default().push(row.session);
+            }
+        }
+        for row in rows {
+            let session = row.session;
+            let mut line = Line::of(row);
+            let mut open = vec![session];
+            while let Some(next) = open.pop() {
+                line.subtree = line.subtree.and(&own.get(&next).copied().unwrap_or_default());
+                open.extend(children.get(&next).into_iter().flatten());
+            }
+            line.own = own.get(&session).copied().unwrap_or_default();
+            line.children = children.get(&session).map_or(0, Vec::len);
+            self.alive(&mut line).await;
+            lines.push(line);
+        }
+        Ok(lines)
     }
 
     /// One session's line with everything about it.

@@ -33,12 +33,17 @@ async fn a_key_is_for_one_request_of_one_caller() {
     assert_eq!((refused.status, refused.code()), (422, "key_reused".to_owned()));
     let elsewhere = theatre.admin.with("POST", "/v1/unhalt", &key, &json!({})).await;
     assert_eq!(elsewhere.code(), "key_reused");
-    // A refusal is an answer as well: it stays.
-    let odd = [("Idempotency-Key", "odd")];
-    let none = json!({ "agent": "nobody" });
-    theatre.admin.with("POST", "/v1/sessions", &odd, &none).await.is(404);
-    let again = theatre.admin.with("POST", "/v1/sessions", &odd, &none).await.is(404);
+    let again = theatre.admin.with("POST", "/v1/sessions", &key, &body).await.is(201);
     assert_eq!(again.headers["idempotent-replay"], "true");
+    // A refusal does not stay: what was in its way may be gone.
+    let path = at(first["session"].as_str().unwrap(), "messages");
+    let say = json!({ "text": "hello" });
+    let session = first["session"].as_str().unwrap();
+    theatre.admin.post(&at(session, "archive"), &json!({})).await.is(200);
+    let late = [("Idempotency-Key", "late")];
+    theatre.admin.with("POST", &path, &late, &say).await.is(409);
+    theatre.admin.post(&at(session, "unarchive"), &json!({})).await.is(200);
+    theatre.admin.with("POST", &path, &late, &say).await.is(202);
     // Another caller's key of the same name is another key, and another tenant's session.
     let theirs = theatre.tenant.with("POST", "/v1/sessions", &key, &body).await.is(201).json();
     assert_ne!(theirs["session"], first["session"]);
