@@ -10,6 +10,7 @@ mod patience;
 mod reading;
 mod release;
 mod render;
+mod replay;
 mod scrub;
 mod start;
 #[cfg(feature = "testing")]
@@ -20,6 +21,7 @@ pub use consult::{Consulted, consulted};
 pub use looking::HouseFigures;
 pub use reading::{Reading, TreeNode};
 pub use render::RenderError;
+pub use replay::{Altered, Replay, ReplayError, Sums, fork_of};
 pub use scrub::Scrub;
 pub use start::{Deps, Options, Setup, StartError};
 #[cfg(feature = "testing")]

@@ -179,7 +179,7 @@ fn a_gate_shows_who_is_in_flight_and_who_waits_and_what_for() {
     let mut metrics = Metrics::default();
     let fill = Fill { places: 40, taken: 3, waiting: 7 };
     let paused = Gate { fill, paused_until: Some(Timestamp(2_500)), breaker: Breaker::Probing };
-    let seen = |gate: Gate| {
+    let mut seen = |gate: Gate| {
         metrics.look(&House { gates: vec![("key".to_owned(), gate)], ..House::default() });
         metrics.text().expect("text").lines().map(str::to_owned).collect::<Vec<_>>()
     };

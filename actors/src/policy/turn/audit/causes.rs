@@ -265,9 +265,8 @@ fn slots(state: &State, reply: &Reply, events: &[Event]) -> Vec<bool> {
     let mut slots = Vec::new();
     for block in &reply.blocks {
         if let ReplyBlock::ToolUse { .. } = block {
-            let started = |event: &Event| {
-                matches!(event, Event::ToolStarted { call, .. } if *call == no)
-            };
+            let started =
+                |event: &Event| matches!(event, Event::ToolStarted { call, .. } if *call == no);
             slots.push(events.iter().any(started));
             no = no.next();
         }

@@ -56,10 +56,8 @@ fn take_what_is_given(machine: &mut Event, log: &Event) {
         }
         (Event::ApprovalRequested { ask, .. }, Event::ApprovalRequested { ask: noted, .. }) => {
             ask.digest.clone_from(&noted.digest);
-            if let (
-                Subject::ToolCall { request, .. },
-                Subject::ToolCall { request: noted, .. },
-            ) = (&mut ask.subject, &noted.subject)
+            if let (Subject::ToolCall { request, .. }, Subject::ToolCall { request: noted, .. }) =
+                (&mut ask.subject, &noted.subject)
             {
                 request.cwd.clone_from(&noted.cwd);
             }
@@ -79,7 +77,8 @@ fn misdigested(event: &Event) -> Option<String> {
     let Event::ApprovalRequested { ask, .. } = event else { return None };
     let Subject::ToolCall { request, .. } = &ask.subject else { return None };
     let right = request.digest_with(&ask.scripts) == ask.digest;
-    (!right).then(|| "approval_requested: its digest is not of the request that it shows".to_owned())
+    (!right)
+        .then(|| "approval_requested: its digest is not of the request that it shows".to_owned())
 }
 
 /// The first field in which two events differ.

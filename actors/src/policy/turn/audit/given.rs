@@ -80,13 +80,7 @@ impl Given {
         }
     }
 
-    fn closed(
-        &mut self,
-        state: &State,
-        events: &[Event],
-        call: ToolCallNo,
-        outcome: &ToolOutcome,
-    ) {
+    fn closed(&mut self, state: &State, events: &[Event], call: ToolCallNo, outcome: &ToolOutcome) {
         match outcome {
             ToolOutcome::Refused { reason } => {
                 if let Some(reason) = reason.strip_prefix(DENIED) {
@@ -102,9 +96,7 @@ impl Given {
                     self.bad_args.push((name, args, why.to_owned()));
                 }
             }
-            ToolOutcome::Done { .. }
-            | ToolOutcome::Cancelled { .. }
-            | ToolOutcome::NotCarried => {}
+            ToolOutcome::Done { .. } | ToolOutcome::Cancelled { .. } | ToolOutcome::NotCarried => {}
         }
     }
 
