@@ -1,7 +1,8 @@
 //! What custody adds to the start of a process: `true` started, ended, reaped and told of, under every
 //! layer that this machine has, layer by layer, and bare; in a small process and in one that holds
-//! half a GiB, as a runtime with many sessions does; and with four other tools that spin, which a
-//! neighbour should hardly notice. Run it with `cargo bench --bench custody`;
+//! half a GiB, as a runtime with many sessions does; with four other tools that spin, which a
+//! neighbour should hardly notice; and as the tool `exec` in workspaces of few and many files, which
+//! are looked through for what rules deny. Run it with `cargo bench --bench custody`;
 //! `--quick` does fewer.
 
 #![allow(
@@ -18,17 +19,28 @@ mod table;
 
 use std::{
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use greenroom::{
+    Args, Tool as _, ToolCtx,
     clock::SystemClock,
     tools::{
+        Bench, Exec,
         custody::{Custody, End, Layer, Options, Order, Wishes},
         hearing::Hearing,
     },
 };
-use greenroom_actors::ports::Cancel;
+use greenroom_actors::{
+    domain::{
+        ids::{CallId, ToolCallNo},
+        permission::{RulePattern, RuleSet},
+    },
+    policy::rules,
+    ports::{Cancel, Clock as _, Progress, Services, Sight},
+    runtime::{Desk, Layers, Policy},
+};
 
 /// What a runtime of many sessions holds.
 const HELD: usize = 512 << 20;
@@ -38,6 +50,7 @@ fn order() -> Order {
         program: PathBuf::from("/usr/bin/true"),
         argv: vec!["true".into()],
         cwd: PathBuf::from("/"),
+        write: vec![PathBuf::from("/var/tmp")],
         ..Order::default()
     }
 }
@@ -97,6 +110,59 @@ async fn beside_spinners(custody: &Custody, count: usize) -> (Vec<Duration>, Vec
     times
 }
 
+/// A workspace with so many files, one of them denied, in a repository.
+fn workspace(files: usize) -> tempfile::TempDir {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    for name in [".git/hooks", "src", "conf"] {
+        std::fs::create_dir_all(folder.path().join(name)).unwrap();
+    }
+    for name in [".git/config", ".git/HEAD", "conf/prod.pem"] {
+        std::fs::write(folder.path().join(name), "text").unwrap();
+    }
+    for no in 0..files {
+        let folder = folder.path().join(format!("src/{}", no / 100));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{no}.rs")), "text").unwrap();
+    }
+    folder
+}
+
+/// As an app would run it: with a rule that names files at any depth.
+async fn as_exec(custody: &Custody, files: usize, count: usize) -> Vec<Duration> {
+    let folder = workspace(files);
+    let exec = Exec::new(Bench::new(custody.clone(), Arc::new(SystemClock), &folder).unwrap());
+    let layers = Layers {
+        user: RuleSet { deny: vec![RulePattern("Read(*.pem)".to_owned())], ..RuleSet::default() },
+        ..Layers::default()
+    };
+    let policy = Policy::compile(&layers, Desk::Staffed).unwrap();
+    let sight = rules::Sight::of(&policy, (&[], &RuleSet::default()), (&"exec".into(), None));
+    let sight = Sight::new(Arc::new(move |path| sight.hides(path)));
+    let mut times = Vec::new();
+    for _ in 0..count {
+        let (_sender, cancel) = Cancel::channel();
+        let ctx = ToolCtx {
+            call: CallId::tool(SystemClock.new_session(), ToolCallNo(1)),
+            idempotency_key: "key".to_owned(),
+            tenant: "tenant".into(),
+            principal: "bench".into(),
+            cwd: None,
+            deadline: SystemClock.now().plus_ms(600_000),
+            cancel,
+            progress: Progress::new(Arc::new(drop)),
+            overlay: Default::default(),
+            services: Services::default(),
+            sight: sight.clone(),
+        };
+        let begun = Instant::now();
+        let outcome = exec.run(ctx, Args(r#"{"argv":["true"]}"#.to_owned())).await;
+        times.push(begun.elapsed());
+        assert!(!outcome.told().1, "{outcome:?}");
+    }
+    times.sort();
+    times
+}
+
 fn ms(times: &[Duration], percent: usize) -> f64 {
     times[(times.len() - 1) * percent / 100].as_secs_f64() * 1_000.0
 }
@@ -133,6 +199,11 @@ fn main() {
         rows.push(row("no layer", &held, &free));
         let (held, free) = beside_spinners(&full, count).await;
         rows.push(row("every layer, 4 others spin", &held, &free));
+        for files in [10, 10_000, 100_000] {
+            let (_, free) = pairs(&full, 10).await;
+            let times = as_exec(&full, files, if files > 10 { count / 10 } else { count }).await;
+            rows.push(row(&format!("exec, {files} files"), &times, &free));
+        }
         let ballast = vec![1_u8; HELD];
         let (held, free) = pairs(&full, count).await;
         rows.push(row("every layer, 512 MiB held", &held, &free));

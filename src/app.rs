@@ -31,9 +31,10 @@ use tokio::sync::watch;
 
 use crate::{
     agents_file::Mistakes,
+    calendar::SystemCalendar,
     channels::{FolderError, WebhookError},
     clock::SystemClock,
-    config::Environment,
+    config::{self, Environment},
     providers::{KeyError, NetError, SetupError, UnknownProvider},
     store::{Checkup, OpenError, Store, StoreOptions},
     telemetry::{
@@ -49,7 +50,7 @@ pub use crate::tools::output::plain;
 pub use channels::{Approvals, Hook};
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{Crew, TENANT, check, crew, tools};
-pub use hands::custody;
+pub use hands::{Guarded, Held, custody};
 pub use vendors::{Served, at_hand, key_variables, serve_one, vendor_called};
 
 /// What an app is made of.
@@ -70,12 +71,16 @@ pub struct Config {
     pub workspace: Option<PathBuf>,
     /// Layers of custody, by name, without which they have neither.
     pub custody: Vec<String>,
+    /// What else is kept from those commands where it lies in their folders.
+    pub guarded: Guarded,
     /// What models cost.
     pub prices: PriceBook,
     /// What the host offers to its tools.
     pub services: Services,
     /// How questions reach somebody, beside whoever asks the runtime for them.
     pub approvals: Approvals,
+    /// Who is told of the ends of jobs, by name.
+    pub hooks: Vec<(String, Hook)>,
     /// What nobody may read: kept out of the sessions' logs and of all that is said about them. The
     /// environment's and the vendors' are added when the app starts.
     pub secrets: Secrets,
@@ -103,9 +108,11 @@ impl Config {
             tools: Vec::new(),
             workspace: None,
             custody: Vec::new(),
+            guarded: Guarded::default(),
             prices: PriceBook::default(),
             services: Services::default(),
             approvals: Approvals::default(),
+            hooks: Vec::new(),
             secrets: Secrets::default(),
             traces: None,
             options,
@@ -232,9 +239,11 @@ impl App {
             mut tools,
             workspace,
             custody,
+            mut guarded,
             prices,
             services,
             approvals,
+            hooks,
             secrets,
             traces,
             mut options,
@@ -244,7 +253,8 @@ impl App {
         let mut approvals = if options.dark { Approvals::default() } else { approvals };
         approvals.away_from.extend(workspace.clone());
         // First of all: its host is a copy of this process, which is small now.
-        let holder = workspace.as_ref().map(|_| hands::hold(&custody)).transpose()?;
+        let home = options.places.home.as_deref();
+        let holder = workspace.as_ref().map(|_| hands::hold(&custody, home)).transpose()?;
         options.custody = holder.as_ref().map(hands::Holder::level);
         let level = options.custody.clone();
         let scrub = secrets.clone();
@@ -254,6 +264,8 @@ impl App {
         });
         let ways = approvals.open(&secrets)?;
         let traces = traces.map(|(folder, level)| Folder::open(&folder, level)).transpose()?;
+        let hooks = if options.dark { Vec::new() } else { hooks };
+        let hooks = channels::hooks(hooks, &secrets)?;
         if let Some(workspace) = &workspace {
             let at = |source| AppError::Workspace { path: workspace.clone(), source };
             let folder = workspace.canonicalize().map_err(at)?;
@@ -269,7 +281,9 @@ impl App {
         let store = Arc::new(Store::open(&path, StoreOptions::default())?);
         if let (Some(holder), Some(workspace)) = (holder, workspace) {
             let blobs = Arc::clone(&store) as _;
-            let around = hands::Around { store: &path, blobs, secrets: &secrets };
+            let settings = options.places.user.as_deref().map(Path::new);
+            guarded.read_only.extend(settings.map(|folder| folder.join(config::FILE)));
+            let around = hands::Around { store: &path, blobs, secrets: &secrets, guarded };
             tools.extend(hands::hands(holder, &workspace, &around)?);
         }
         let mut setup = Setup::new(deps(&store));
@@ -280,6 +294,8 @@ impl App {
         setup.providers = providers.into_iter().map(masked).collect();
         setup.prices = prices;
         setup.services = services;
+        setup.calendar = Some(Arc::new(SystemCalendar));
+        setup.hooks = hooks;
         let runtime = Runtime::start(setup).await?;
         let asking = ways.staff(&runtime);
         let tracing =

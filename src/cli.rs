@@ -2,20 +2,24 @@
 //! to stdout, everything else to stderr. Exit codes: 0 done, 1 it did not work, 2 the command line
 //! was not understood, 130 interrupted.
 
+mod attach;
 mod demo;
 mod doctor;
 mod ending;
+mod jobs;
 mod look;
 mod metrics;
 mod orders;
 mod output;
 mod permissions;
 mod progress;
+mod remote;
 mod replay;
 mod run;
 mod screen;
 mod serve;
 mod settings;
+mod top;
 mod trace;
 mod tree;
 mod vendors;
@@ -25,7 +29,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use greenroom_actors::{
     domain::ids::{ApprovalId, Position, SessionId},
-    runtime::CallError,
+    runtime::{CallError, JobError},
 };
 
 use crate::{
@@ -92,11 +96,15 @@ enum Command {
     Permissions(permissions::PermissionsCommand),
     /// Show sessions and their subagents, with tokens, money and restarts
     Tree(look::TreeArgs),
+    /// Show the tree live in the terminal
+    Top(top::TopArgs),
     /// List sessions
+    #[command(visible_alias = "ps")]
     Sessions(look::SessionsArgs),
     /// Print a session's log, frame by frame
     ///
     /// With --json each frame is a line.
+    #[command(visible_alias = "logs")]
     Log(look::LogArgs),
     /// Take a run again from its frames, without model or tool, and find what was changed
     ///
@@ -111,15 +119,25 @@ enum Command {
     Output(output::OutputArgs),
     /// List what waits for a person's answer
     Approvals(look::PlainArgs),
+    /// List jobs, show one, or order something of one
+    ///
+    /// Orders are for a store that no runtime works on; the next one on it carries them out.
+    Jobs(jobs::JobsArgs),
     /// Sum tokens and money
     Totals(look::TotalsArgs),
     /// Print a store's figures as Prometheus reads them
     Metrics(metrics::MetricsArgs),
-    /// Answer a question in a store that no runtime works on
+    /// Talk to a session of a running server in the terminal
+    Attach(attach::AttachArgs),
+    /// Answer a question, of a running server or in a store that no runtime works on
     ///
-    /// The answer is written down; the next runtime on the store goes on with it.
+    /// In such a store the answer is written down; the next runtime on it goes on with it.
     Approve(orders::ApproveArgs),
-    /// Let a quarantined session back, in a store that no runtime works on
+    /// Stop a session and everybody below it, of a running server or in a store that no
+    /// runtime works on
+    Cancel(orders::CancelArgs),
+    /// Let a quarantined session back, of a running server or in a store that no runtime
+    /// works on
     Release(orders::ReleaseArgs),
     /// Open a session that goes on from a frame of another one
     ///
@@ -187,6 +205,9 @@ enum CliError {
     /// What was to be served.
     #[error(transparent)]
     Serve(#[from] serve::ServingError),
+    /// A running server.
+    #[error(transparent)]
+    Remote(#[from] remote::RemoteError),
     /// What was to be run.
     #[error(transparent)]
     Run(#[from] run::RunError),
@@ -211,6 +232,12 @@ enum CliError {
     /// More than one fits.
     #[error("{text:?} fits {count} {what}, such as {examples}; give more of the id")]
     Ambiguous { text: String, what: &'static str, count: usize, examples: String },
+    /// No such job.
+    #[error("no job fits {text:?}; `greenroom jobs --store {}` lists them", shell(store))]
+    NoJob { text: String, store: PathBuf },
+    /// An order to a job.
+    #[error(transparent)]
+    Job(Box<JobError>),
     /// No such question.
     #[error(
         "no open question fits {text:?}; `greenroom approvals --store {}` lists those that are open",
@@ -328,8 +355,12 @@ fn run(command: Command, settings: &Settings, screen: &Screen) -> Result<Done, C
             Command::Trace(args) => trace::run(&args, settings).await,
             Command::Output(args) => output::run(&args, settings).await,
             Command::Approvals(args) => look::approvals(&args, settings, screen).await,
+            Command::Jobs(args) => jobs::run(args, settings, screen).await,
             Command::Totals(args) => look::totals(&args, settings, screen).await,
             Command::Metrics(args) => metrics::run(&args, settings).await,
+            Command::Top(args) => top::run(&args, settings, screen).await,
+            Command::Attach(args) => Box::pin(attach::run(&args, settings, screen)).await,
+            Command::Cancel(args) => orders::cancel(args, settings).await,
             Command::Approve(args) => orders::approve(args, settings).await,
             Command::Release(args) => orders::release(args, settings).await,
             Command::Fork(args) => orders::fork(args, settings).await,

@@ -15,6 +15,7 @@ use std::{
 use crate::{net::Proxies, telemetry::redact::Secrets};
 
 pub use policy::PolicyFile;
+pub(crate) use settings::FILE;
 pub use settings::{Origin, Row, Settings, Sourced};
 pub use variables::Variables;
 

@@ -7,6 +7,7 @@ mod answer;
 mod builder;
 mod inbox;
 mod input;
+mod jobs;
 mod session;
 mod stream;
 mod tenant;
@@ -15,6 +16,7 @@ pub use answer::{AnswerError, schema_of};
 pub use builder::Builder;
 pub use inbox::{Approval, Inbox};
 pub use input::Input;
+pub use jobs::{Job, Jobs};
 pub use session::Session;
 pub use stream::{TurnEvent, TurnStream};
 pub use tenant::Tenant;
@@ -147,6 +149,12 @@ impl Runtime {
     #[must_use]
     pub fn tenant(&self, tenant: impl Into<TenantId>) -> Tenant {
         Tenant::new(Handle::clone(self), tenant.into())
+    }
+
+    /// Jobs of the runtime's own tenant.
+    #[must_use]
+    pub fn jobs(&self) -> Jobs {
+        Jobs::new(Handle::clone(self), self.tenant.clone())
     }
 
     fn own(&self) -> Tenant {

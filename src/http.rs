@@ -48,6 +48,7 @@ mod checkpoints;
 mod events;
 mod frames;
 mod halt;
+mod jobs;
 mod sessions;
 mod status;
 mod tools;

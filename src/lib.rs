@@ -30,6 +30,7 @@
 
 pub mod agents_file;
 pub mod app;
+pub mod calendar;
 pub mod channels;
 pub mod cli;
 pub mod clock;
@@ -47,8 +48,8 @@ mod typed;
 
 pub use channels::{Asked, Channel, NoAnswer};
 pub use embed::{
-    AnswerError, Approval, Builder, Inbox, Input, Runtime, Session, Tenant, TurnEvent, TurnStream,
-    schema_of,
+    AnswerError, Approval, Builder, Inbox, Input, Job, Jobs, Runtime, Session, Tenant, TurnEvent,
+    TurnStream, schema_of,
 };
 pub use http::{BadToken, Face, FaceOptions, Grant, Scope, ServeError, Served, Token, Tokens};
 pub use typed::{Stopped, ToolError, TypedTool};
@@ -67,9 +68,13 @@ pub use greenroom_actors::{
         conversation::{BlobRef, Block},
         event::{CancelTarget, Event, FailureKind, Goal, ModelFailure, TurnOverrides, UserInput},
         ids::{
-            AgentName, ApprovalId, CallId, CheckpointName, CredentialName, InputKey, ModelName,
-            PoolKind, Position, PrincipalId, ProviderName, SessionId, TenantId, Timestamp,
-            ToolName, TurnId,
+            AgentName, ApprovalId, CallId, CheckpointName, CredentialName, HookName, InputKey,
+            ModelName, PoolKind, Position, PrincipalId, ProviderName, QueueName, SessionId,
+            TenantId, Timestamp, ToolName, TurnId,
+        },
+        job::{
+            Delivery, HistoryEntry, JobEnd, JobFilter, JobId, JobRow, JobSpec, JobState, JobStep,
+            JobText, JobView, OnLost, Retry, Taken, When, Work,
         },
         model::{ModelEvent, ModelRequest},
         outcome::{ChildOutcome, ChildReport, TurnOutcome},
@@ -78,8 +83,8 @@ pub use greenroom_actors::{
         usage::{DatedPrice, NanoUsd, Price, PriceBook, Settlement, Usage},
     },
     runtime::{
-        CallError, Decoded, Desk, Ended, Frame, Heard, Layers, Listener, Note, RenderError,
-        TreeNode,
+        CallError, Decoded, Desk, Ended, Frame, Heard, JobError, JobHeard, JobListener, JobRefused,
+        Layers, Listener, Note, RenderError, TreeNode,
     },
     scripted::{NoopModel, ScriptedModel},
 };

@@ -24,10 +24,11 @@ mod shell;
 pub mod web;
 
 /// The layers of custody by name, for whoever requires some, on whatever machine that is written.
-pub const LAYERS: [&str; 11] = [
+pub const LAYERS: [&str; 12] = [
     "users",
     "processes",
     "mounts",
+    "frozen",
     "proc",
     "network",
     "ipc",

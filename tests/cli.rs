@@ -9,6 +9,8 @@ mod canaries;
 mod channels;
 #[path = "cli/hijacked.rs"]
 mod hijacked;
+#[path = "cli/jobs.rs"]
+mod jobs;
 #[path = "cli/newcomer.rs"]
 mod newcomer;
 #[path = "cli/orders.rs"]
@@ -21,6 +23,8 @@ mod permissions;
 mod run;
 #[path = "cli/terminal.rs"]
 mod terminal;
+#[path = "cli/traces.rs"]
+mod traces;
 #[path = "cli/vendor.rs"]
 mod vendor;
 #[path = "cli/vendors.rs"]

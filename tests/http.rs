@@ -16,6 +16,8 @@ mod client;
 mod door;
 #[path = "http/frontier.rs"]
 mod frontier;
+#[path = "http/jobs.rs"]
+mod jobs;
 #[path = "http/keys.rs"]
 mod keys;
 #[path = "http/live.rs"]

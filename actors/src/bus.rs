@@ -24,6 +24,7 @@ use crate::{
     domain::{
         event::Event,
         ids::{AgentName, CallId, Position, PrincipalId, SessionId, TenantId, Timestamp, Token},
+        job::JobRow,
     },
     limits,
     ports::ModelEvent,
@@ -77,6 +78,7 @@ pub struct Bus {
     house: broadcast::Sender<Note>,
     frames: broadcast::Sender<Note>,
     followers: Arc<Followers>,
+    jobs: broadcast::Sender<Arc<JobRow>>,
     closed: watch::Sender<bool>,
 }
 
@@ -96,7 +98,8 @@ struct Follower {
 impl Default for Bus {
     fn default() -> Self {
         let [house, frames] = [(); 2].map(|()| broadcast::channel(limits::BUS_EVENTS).0);
-        Self { house, frames, followers: Arc::default(), closed: watch::Sender::new(false) }
+        let (jobs, closed) = (broadcast::channel(limits::JOB_NOTES).0, watch::Sender::new(false));
+        Self { house, frames, followers: Arc::default(), jobs, closed }
     }
 }
 
@@ -196,6 +199,19 @@ impl Bus {
         self.listener(Ear::Session(Following { session, notes: receiver, missed, followers }))
     }
 
+    /// Tells that a job has changed; its line is in the catalog.
+    pub(crate) fn publish_job(&self, row: JobRow) {
+        if self.jobs.receiver_count() > 0 {
+            drop(self.jobs.send(Arc::new(row)));
+        }
+    }
+
+    /// Listens to jobs from now on.
+    #[must_use]
+    pub fn listen_to_jobs(&self) -> JobListener {
+        JobListener { rows: self.jobs.subscribe(), closed: self.closed.subscribe() }
+    }
+
     fn listener(&self, ear: Ear) -> Listener {
         Listener { ear, closed: self.closed.subscribe() }
     }
@@ -229,6 +245,40 @@ impl Listener {
                 () = over(&mut self.closed) => None,
             },
             Ear::Session(following) => following.next(&mut self.closed).await,
+        }
+    }
+}
+
+/// Who listens to jobs.
+#[derive(Debug)]
+pub struct JobListener {
+    rows: broadcast::Receiver<Arc<JobRow>>,
+    closed: watch::Receiver<bool>,
+}
+
+/// What who listens to jobs receives.
+#[derive(Clone, Debug)]
+pub enum JobHeard {
+    /// A job as it is now.
+    Changed(Arc<JobRow>),
+    /// The listener was too slow and missed this many; the catalog has the lines.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+}
+
+impl JobListener {
+    /// The next thing heard; `None` when the house has ended, and all was heard that came before.
+    pub async fn next(&mut self) -> Option<JobHeard> {
+        tokio::select! {
+            biased;
+            heard = self.rows.recv() => match heard {
+                Ok(row) => Some(JobHeard::Changed(row)),
+                Err(RecvError::Lagged(missed)) => Some(JobHeard::Lagged { missed }),
+                Err(RecvError::Closed) => None,
+            },
+            () = over(&mut self.closed) => None,
         }
     }
 }

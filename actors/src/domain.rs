@@ -12,6 +12,7 @@ pub mod frame;
 pub mod grant;
 pub mod house;
 pub mod image;
+pub mod job;
 pub mod model;
 pub mod outcome;
 pub mod permission;

@@ -42,6 +42,38 @@ pub const POINTS: [&str; 28] = [
 /// Points of one session: before anything of it exists, at any message, when its state is let go.
 pub const OF_SESSIONS: [&str; 3] = ["session.loading", "session.handling", "session.let_go"];
 
+/// Points of jobs: before each record is written, once it is, and around what goes out.
+pub const OF_JOBS: [&str; 28] = [
+    "job.before_enqueued",
+    "job.enqueued",
+    "job.before_attempt_started",
+    "job.attempt_started",
+    "job.before_progressed",
+    "job.progressed",
+    "job.before_attempt_failed",
+    "job.attempt_failed",
+    "job.before_stop_requested",
+    "job.stop_requested",
+    "job.before_paused",
+    "job.paused",
+    "job.before_resumed",
+    "job.resumed",
+    "job.before_ended",
+    "job.ended",
+    "job.before_requeued",
+    "job.requeued",
+    "job.before_followed",
+    "job.followed",
+    "job.before_end_told",
+    "job.end_told",
+    "job.before_end_not_told",
+    "job.end_not_told",
+    "job.before_run",
+    "job.ran",
+    "job.before_tell",
+    "job.told",
+];
+
 #[cfg(feature = "testing")]
 mod armed {
     use std::{

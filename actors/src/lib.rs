@@ -31,6 +31,7 @@ pub mod bus;
 mod directory;
 
 pub mod gate;
+mod jobs;
 pub mod ledger;
 pub mod permission;
 mod session;

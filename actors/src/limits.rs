@@ -1,5 +1,13 @@
 //! Every bound, with the arithmetic that chose it. A number elsewhere is a defect.
 
+mod jobs;
+
+pub use jobs::{
+    JOB_AFTER, JOB_ATTEMPT_MS, JOB_ATTEMPTS, JOB_ATTEMPTS_MAX, JOB_BACKOFF_MAX_MS, JOB_BACKOFF_MS,
+    JOB_FRAMES, JOB_HISTORY, JOB_NOTES, JOB_ORDERS, JOB_PROMPTS, JOB_TELL_MS, JOB_TELLING,
+    JOB_TELLS, JOBS_INBOX, JOBS_OPEN, QUEUE_OPEN, QUEUE_PLACES,
+};
+
 /// How deep agents may spawn agents: 8 levels of width 2 are already 256 agents.
 pub const DEPTH: u32 = 4;
 /// Children of one session alive at once.
@@ -466,6 +474,9 @@ pub const SEARCH_LINK_CHARS: usize = 2_000;
 /// Orders for processes that wait for the host of tools: as many as a pool of the default size
 /// starts in 30 rounds; the host takes one within a millisecond.
 pub const TOOL_ORDERS: usize = 1_024;
+/// Orders that run at once in one runtime: 32 pools of the default size, and a table of 4 KiB for who
+/// tells them from orphans.
+pub const TOOL_AT_ONCE: usize = 1_024;
 /// How long a tool's processes have between being asked to end and being ended: what a program takes
 /// to write its last words. Within `ABORT_GRACE_MS`, so that a cancel still has their output.
 pub const TOOL_GRACE_MS: u64 = 1_500;
@@ -502,6 +513,11 @@ pub const TOOL_PROCESSES: u64 = 256;
 pub const TOOL_SCRATCH_BYTES: u64 = 256 << 20;
 /// Files that fit there: each costs the kernel a KiB, so these are 64 MiB.
 pub const TOOL_SCRATCH_FILES: u64 = 65_536;
+/// Files and folders that are covered for one call: each is a mount of its own and takes the kernel some
+/// 20 µs, so these take 20 ms.
+pub const TOOL_COVERS: usize = 1_024;
+/// Folders, with all below them, that the processes of one call may use beside the system's.
+pub const TOOL_TREES: usize = 32;
 /// Words in a command, and bytes of them all: below what the kernel takes, 128 KiB for one word.
 pub const TOOL_ARGV: usize = 4_096;
 /// File tools at work at once in one program, each on a thread of its own: one that hangs on a dead

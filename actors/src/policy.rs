@@ -5,6 +5,7 @@ pub mod budget;
 pub mod catalog;
 pub mod fair;
 pub mod gate;
+pub mod jobs;
 pub mod recovery;
 pub mod reliability;
 pub mod replay;

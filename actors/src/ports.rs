@@ -16,10 +16,11 @@ use crate::domain::{
     event::ModelFailure,
     frame::{Chain, Envelope, LogId, StoredFrame},
     ids::{
-        CallId, CredentialName, ModelName, Position, PrincipalId, ProviderName, SessionId,
-        TenantId, Timestamp, Token, ToolName,
+        CallId, CredentialName, HookName, ModelName, Position, PrincipalId, ProviderName,
+        SessionId, TenantId, Timestamp, Token, ToolName,
     },
-    permission::ScriptSeen,
+    job::{Delivery, JobFilter, JobId, JobRow},
+    permission::{ScriptSeen, Trees},
     tool::{Args, Overlay, ToolOutcome, ToolSpec},
 };
 
@@ -160,6 +161,24 @@ pub trait Catalog: Send + Sync + 'static {
         session: SessionId,
     ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>>;
 
+    /// Lines of jobs, in the order of their ids.
+    fn jobs(&self, filter: JobFilter) -> BoxFuture<'static, Result<Vec<JobRow>, JournalError>>;
+
+    /// One job's line.
+    fn job(&self, job: JobId) -> BoxFuture<'static, Result<Option<JobRow>, JournalError>>;
+
+    /// Jobs whose line has not followed their log and must be replaced.
+    fn stale_jobs(&self) -> BoxFuture<'static, Result<Vec<JobId>, JournalError>>;
+
+    /// Replaces a job's line by the one after its frame `upto`. Fenced when the log has grown
+    /// meanwhile: read it again.
+    fn replace_job(
+        &self,
+        job: JobId,
+        upto: Position,
+        row: Box<JobRow>,
+    ) -> BoxFuture<'static, Result<Position, AppendError>>;
+
     /// Sessions whose part has not followed their log and must be replaced.
     fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>>;
 
@@ -224,6 +243,35 @@ pub trait Clock: Send + Sync + 'static {
     /// A fresh session id.
     fn new_session(&self) -> SessionId;
 }
+
+/// When what recurs is due. It reads no clock and gives the same answer to the same question.
+pub trait Calendar: Send + Sync + 'static {
+    /// The first moment after `after` that a cron expression means in a time zone.
+    ///
+    /// # Errors
+    /// When one of them cannot be read, or there is no such moment.
+    fn next(&self, expression: &str, zone: &str, after: Timestamp) -> Result<Timestamp, String>;
+}
+
+/// Why somebody was not told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotTold {
+    /// Why.
+    pub why: String,
+    /// Whether it may hear another time.
+    pub again: bool,
+    /// How long it asked to be left alone.
+    pub after_ms: Option<u64>,
+}
+
+/// Who is told of the ends of jobs, outside. It may hear of one more than once, under one id.
+pub trait JobHook: Send + Sync + 'static {
+    /// Tells it.
+    fn tell(&self, delivery: Delivery) -> BoxFuture<'static, Result<(), NotTold>>;
+}
+
+/// Webhooks by name.
+pub type HookTable = BTreeMap<HookName, Arc<dyn JobHook>>;
 
 /// Somewhere models are served. A stream ends with exactly one `Finished` or one error; a stream
 /// that just ends is a failure.
@@ -368,28 +416,57 @@ impl fmt::Debug for Progress {
 }
 
 /// What rules keep from a tool below the path that it was permitted: one that goes through a tree
-/// asks about each path, for permission was asked about the first alone.
+/// asks about each path, for permission was asked about the first alone. One that starts processes
+/// hides and keeps from them what it says, for nobody asks about what those open.
 #[derive(Clone)]
-pub struct Sight(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+pub struct Sight {
+    hides: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    keeps: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    trees: Option<Trees>,
+}
 
 impl Sight {
     /// Passes by what `hides` says.
     #[must_use]
     pub fn new(hides: Arc<dyn Fn(&str) -> bool + Send + Sync>) -> Self {
-        Self(hides)
+        Self { hides, ..Self::default() }
+    }
+
+    /// And leaves what `keeps` says as it is.
+    #[must_use]
+    pub fn keeping(self, keeps: Arc<dyn Fn(&str) -> bool + Send + Sync>) -> Self {
+        Self { keeps, ..self }
+    }
+
+    /// Within these folders.
+    #[must_use]
+    pub fn within(self, trees: Option<Trees>) -> Self {
+        Self { trees, ..self }
     }
 
     /// Whether an absolute path must be passed by: neither shown nor entered.
     #[must_use]
     pub fn hides(&self, path: &str) -> bool {
-        (self.0)(path)
+        (self.hides)(path)
+    }
+
+    /// Whether a process must not change what lies at an absolute path.
+    #[must_use]
+    pub fn keeps(&self, path: &str) -> bool {
+        (self.keeps)(path)
+    }
+
+    /// The folders that processes are held to, where fences say which.
+    #[must_use]
+    pub const fn trees(&self) -> Option<&Trees> {
+        self.trees.as_ref()
     }
 }
 
 impl Default for Sight {
     /// Nothing is kept.
     fn default() -> Self {
-        Self(Arc::new(|_path| false))
+        Self { hides: Arc::new(|_path| false), keeps: Arc::new(|_path| false), trees: None }
     }
 }
 

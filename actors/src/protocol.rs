@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod gate;
+pub mod jobs;
 pub mod lease;
 pub mod ledger;
 pub mod permission;

@@ -5,6 +5,7 @@ mod acting;
 mod calls;
 mod consult;
 mod images;
+mod jobs;
 mod looking;
 mod patience;
 mod reading;
@@ -18,6 +19,7 @@ mod strike;
 
 pub use calls::CallError;
 pub use consult::{Consulted, consulted};
+pub use jobs::{JobError, Jobs};
 pub use looking::HouseFigures;
 pub use reading::{Reading, TreeNode};
 pub use render::RenderError;
@@ -45,9 +47,10 @@ use crate::{
 };
 
 pub use crate::{
-    bus::{Frame, Heard, Listener, Note},
+    bus::{Frame, Heard, JobHeard, JobListener, Listener, Note},
     log::Decoded,
     policy::gate::Stage,
+    policy::jobs::JobRefused,
     policy::rules::{
         Desk, Layers, Places, Policy, RuleError, Standing, check as check_rules, decide,
     },

@@ -39,6 +39,7 @@ pub(crate) enum Seat {
     Permission,
     Gate(CredentialName),
     Pool(PoolKind),
+    Jobs,
     Wing(usize),
 }
 
@@ -281,6 +282,14 @@ impl Root {
         let deadline = clock.running().plus_ms(limits::SHUTDOWN_MS);
         let late = || clock.after(deadline.since_ms(clock.running()));
         let mut order = Vec::new();
+        // First of all, so that nothing new begins. What jobs have at work stays so in their logs.
+        self.stop_those(
+            myself,
+            children,
+            (|seat| matches!(seat, Seat::Jobs), deadline),
+            &mut order,
+        )
+        .await;
         let mut wings = Vec::new();
         for number in 0..limits::WINGS {
             let (done, ended) = oneshot::channel();
@@ -305,20 +314,32 @@ impl Root {
             |seat| matches!(seat, Seat::Ledger),
         ];
         for layer in layers {
-            for cell in myself.get_children() {
-                let Some(seat) = children.by_actor.get(&cell.get_id()).cloned() else { continue };
-                if layer(&seat) {
-                    cell.stop(None);
-                    tokio::select! {
-                        biased;
-                        _ = cell.wait(None) => {}
-                        () = late() => cell.kill(),
-                    }
-                    self.seats.vacate(&seat);
-                    order.push(format!("{seat:?}"));
-                }
-            }
+            self.stop_those(myself, children, (layer, deadline), &mut order).await;
         }
         order
+    }
+
+    /// Ends those on some seats, by a deadline.
+    async fn stop_those(
+        &self,
+        myself: &ActorRef<RootMsg>,
+        children: &Children,
+        (those, deadline): (fn(&Seat) -> bool, Timestamp),
+        order: &mut Vec<String>,
+    ) {
+        let clock = self.seats.clock();
+        for cell in myself.get_children() {
+            let Some(seat) = children.by_actor.get(&cell.get_id()).cloned() else { continue };
+            if those(&seat) {
+                cell.stop(None);
+                tokio::select! {
+                    biased;
+                    _ = cell.wait(None) => {}
+                    () = clock.after(deadline.since_ms(clock.running())) => cell.kill(),
+                }
+                self.seats.vacate(&seat);
+                order.push(format!("{seat:?}"));
+            }
+        }
     }
 }

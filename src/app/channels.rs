@@ -42,6 +42,7 @@ use tokio::sync::oneshot;
 
 use crate::channels::Channel;
 
+pub(super) use ways::hooks;
 pub use ways::{Approvals, Hook};
 
 use question::Asking;

@@ -105,6 +105,11 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
         let model = ScriptedModel::parse(&script)?.with_name(provider);
         config.providers.push(Arc::new(model.with_clock(Arc::new(SystemClock))));
     }
+    config.guarded.read_only.push(agents.to_owned());
+    let keys = file.providers.iter().filter_map(|one| one.key.as_ref());
+    let keys = keys.chain(file.search.as_ref().and_then(|spec| spec.key.as_ref()));
+    let keys = keys.chain(file.approvals.webhook.as_ref().map(|way| &way.key));
+    config.guarded.hidden.extend(keys.filter_map(|key| vendors::key_file(key, folder(agents))));
     let served = vendors::serve(file.providers, environment, folder(agents))?;
     config.options.gates = vendors::gates(&served);
     let providers = served.iter().map(|one| Arc::new(one.vendor.clone()) as _);

@@ -1,7 +1,10 @@
 //! The tools that start processes, as an app has them: held by custody, in a workspace. Only where
 //! somebody asks for them is anything started.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use greenroom_actors::{
     domain::{agent::AgentSpec, ids::ToolName},
@@ -55,18 +58,30 @@ pub(super) struct Around<'a> {
     pub(super) blobs: Arc<dyn Blobs>,
     /// What is masked in what they print.
     pub(super) secrets: &'a Secrets,
+    /// What else is kept from commands.
+    pub(super) guarded: Guarded,
+}
+
+/// Files that commands are kept from, wherever they lie.
+#[derive(Clone, Debug, Default)]
+pub struct Guarded {
+    /// They must not even be opened: what holds keys.
+    pub hidden: Vec<PathBuf>,
+    /// They must not be changed: what says what agents may do.
+    pub read_only: Vec<PathBuf>,
 }
 
 /// Starts custody. It is a copy of this process, which is small as long as nothing else has started.
 #[cfg(target_os = "linux")]
-pub(super) fn hold(required: &[String]) -> Result<Holder, AppError> {
+pub(super) fn hold(required: &[String], home: Option<&str>) -> Result<Holder, AppError> {
     use crate::tools::custody::{Custody, Layer, Options};
     let layer = |name: &String| {
         let known = Layer::ALL.into_iter().find(|layer| layer.word() == name);
         known.ok_or_else(|| AppError::NoSuchLayer { name: name.clone() })
     };
     let require = required.iter().map(layer).collect::<Result<_, _>>()?;
-    Ok(Holder(Custody::start(Options { require, ..Options::default() })?))
+    let home = home.map(PathBuf::from);
+    Ok(Holder(Custody::start(Options { require, home, ..Options::default() })?))
 }
 
 /// The tools themselves.
@@ -91,12 +106,14 @@ pub(super) fn hands(
         name.push(part);
         bench = bench.hiding(name);
     }
+    bench = around.guarded.hidden.iter().fold(bench, |bench, file| bench.hiding(file));
+    bench = around.guarded.read_only.iter().fold(bench, |bench, file| bench.sparing(file));
     Ok(vec![Arc::new(Exec::new(bench.clone())), Arc::new(Shell::new(bench))])
 }
 
 /// Processes are held on Linux only, and none is started that is not.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn hold(_required: &[String]) -> Result<Holder, AppError> {
+pub(super) fn hold(_required: &[String], _home: Option<&str>) -> Result<Holder, AppError> {
     Err(AppError::Custody)
 }
 
@@ -110,18 +127,36 @@ pub(super) fn hands(
     match holder {}
 }
 
-/// What would hold a tool's process on this machine: in force, and missing with the reasons.
+/// What holds a tool's process on a machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The layers in force, and missing with the reasons.
+    pub level: String,
+    /// What a process can do for want of others.
+    pub lets: Vec<&'static str>,
+    /// Whether one is missing without which it is not contained.
+    pub is_open: bool,
+}
+
+/// What would hold a tool's process on this machine.
 ///
 /// # Errors
 /// When none can be held.
 #[cfg(target_os = "linux")]
-pub fn custody() -> Result<String, AppError> {
-    use crate::tools::custody::{Custody, Options};
-    Ok(Custody::start(Options::default())?.level().to_string())
+pub fn custody() -> Result<Held, AppError> {
+    use crate::tools::custody::{Custody, Layer, Options};
+    let custody = Custody::start(Options::default())?;
+    let level = custody.level();
+    let missing: Vec<Layer> = level.missing().map(|(layer, _)| layer).collect();
+    Ok(Held {
+        level: level.to_string(),
+        lets: missing.iter().map(|layer| layer.lets()).collect(),
+        is_open: missing.iter().any(|layer| layer.is_vital()),
+    })
 }
 
 /// The same where none can be held.
 #[cfg(not(target_os = "linux"))]
-pub fn custody() -> Result<String, AppError> {
+pub fn custody() -> Result<Held, AppError> {
     Err(AppError::Custody)
 }

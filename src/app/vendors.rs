@@ -2,7 +2,10 @@
 //! and its address, and becomes a provider. Nobody is asked anything here; what is not there yet,
 //! such as a key, is said when it is needed, or before anything runs by [`Served::ready`].
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use greenroom_actors::{
     domain::{ids::CredentialName, usage::PriceBook},
@@ -181,6 +184,14 @@ pub(super) fn key_at(at: &KeyAt, environment: &Environment, folder: &Path) -> Ke
     match at {
         KeyAt::Variable(name) => variable(name, environment),
         KeyAt::File(path) => Key::File(folder.join(path)),
+    }
+}
+
+/// The file that a credential is in.
+pub(super) fn key_file(at: &KeyAt, folder: &Path) -> Option<PathBuf> {
+    match at {
+        KeyAt::Variable(_) => None,
+        KeyAt::File(path) => Some(folder.join(path)),
     }
 }
 

@@ -30,6 +30,8 @@ use crate::net::{Broken, Net, NetError, Patience, Proxies, wait_ms};
 
 use super::{Asked, Channel, NoAnswer, wire};
 
+mod ends;
+
 const TIME: HeaderName = HeaderName::from_static("x-greenroom-time");
 const SIGNATURE: HeaderName = HeaderName::from_static("x-greenroom-signature");
 

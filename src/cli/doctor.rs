@@ -12,7 +12,7 @@ use greenroom_actors::{
 use serde::Serialize;
 
 use crate::{
-    app::{self, Holder},
+    app::{self, Held, Holder},
     config::Settings,
 };
 
@@ -70,7 +70,10 @@ pub(super) async fn run(
             findings.push(Finding::new(false, Grade::Wrong, "sessions", chain(&error)));
         }
     }
-    findings.push(custody());
+    findings.push(match app::custody() {
+        Ok(held) => custody(&held),
+        Err(error) => Finding::new(false, Grade::Waits, "tools", chain(&error)),
+    });
     let wrong = findings.iter().any(|finding| finding.grade == Grade::Wrong);
     let text = if args.common.json {
         serde_json::to_string_pretty(&findings)?
@@ -90,12 +93,15 @@ pub(super) async fn run(
     Ok(if wrong { Done::Badly } else { Done::Well })
 }
 
-/// What would hold the processes of tools here.
-fn custody() -> Finding {
-    match app::custody() {
-        Ok(level) => Finding::new(true, Grade::Fine, "tools", format!("held by {level}")),
-        Err(error) => Finding::new(false, Grade::Waits, "tools", chain(&error)),
+/// What would hold the processes of tools here, and what they could do all the same.
+fn custody(held: &Held) -> Finding {
+    let Held { level, lets, is_open } = held;
+    let mut says = format!("held by {level}");
+    if !lets.is_empty() {
+        says.push_str(&format!("; so {}", lets.join(", ")));
     }
+    let grade = if *is_open { Grade::Wrong } else { Grade::Waits };
+    Finding::new(lets.is_empty(), grade, "tools", says)
 }
 
 /// Where what is said begins.
@@ -216,4 +222,22 @@ async fn waiting(
     };
     let questions = Finding::new(open.is_empty(), Grade::Waits, "questions", says);
     Ok(vec![work, stage, questions])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_tools_is_graded_by_what_is_missing() {
+        let grade = |lets: &[&'static str], is_open| {
+            let held = Held { level: "files".to_owned(), lets: lets.to_vec(), is_open };
+            let found = custody(&held);
+            (found.grade, found.says)
+        };
+        assert_eq!(grade(&[], false), (Grade::Fine, "held by files".to_owned()));
+        let says = "held by files; so it sees this, it does that".to_owned();
+        assert_eq!(grade(&["it sees this", "it does that"], false), (Grade::Waits, says.clone()));
+        assert_eq!(grade(&["it sees this", "it does that"], true), (Grade::Wrong, says));
+    }
 }

@@ -11,7 +11,7 @@ use greenroom_actors::{
         ids::{Position, SessionId, Timestamp, Token},
         permission::Subject,
     },
-    runtime::Reading,
+    runtime::{Decoded, Reading},
 };
 use serde::Serialize;
 
@@ -55,6 +55,9 @@ pub(super) struct LogArgs {
     /// Only frames after this one
     #[arg(long, value_name = "POSITION", default_value_t = 0)]
     after: u64,
+    /// Go on with those that come, until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -177,14 +180,37 @@ pub(super) async fn log(
     let reading = app::look(&store)?;
     let session = find(&reading, &args.session, &store).await?;
     let frames = reading.read(session, Position(args.after)).await?;
-    if frames.is_empty() {
+    if frames.is_empty() && !args.follow {
         Screen::remark(&format!("no frames after {} in {session}", args.after));
         return Ok(Done::Well);
     }
+    let mut cursor = Position(args.after);
+    let mut frames = frames;
+    loop {
+        if let Some(last) = frames.last() {
+            cursor = last.envelope.position;
+            Screen::print(told(&frames, args.common.json, screen)?.trim_end())?;
+        }
+        if !args.follow {
+            return Ok(Done::Well);
+        }
+        if frames.is_empty() {
+            app::clock().after(FOLLOW_MS).await;
+        }
+        frames = reading.page(session, cursor, FOLLOW_ROWS).await?;
+    }
+}
+
+/// How often a followed log is looked at, and how much of it is read at once.
+const FOLLOW_MS: u64 = 200;
+const FOLLOW_ROWS: usize = 256;
+
+/// Frames as lines.
+fn told(frames: &[Decoded<Event>], is_json: bool, screen: &Screen) -> Result<String, CliError> {
     let mut text = String::new();
     for frame in frames {
         let (position, at) = (frame.envelope.position, frame.envelope.at);
-        if args.common.json {
+        if is_json {
             let line = Line { position, at, token: frame.envelope.token, events: &frame.events };
             text += &serde_json::to_string(&line)?;
             text.push('\n');
@@ -207,8 +233,7 @@ pub(super) async fn log(
             );
         }
     }
-    Screen::print(text.trim_end())?;
-    Ok(Done::Well)
+    Ok(text)
 }
 
 pub(super) async fn approvals(

@@ -1,6 +1,6 @@
-//! Commands that say one thing to a store that nobody works on: an answer, a release, a fork. The
-//! house is dark meanwhile: the word is written, and the next runtime on the store acts on it. A
-//! store that a runtime holds is refused with its process; the answer is given there.
+//! Commands that say one thing: an answer, a cancel, a release, a fork. A server that runs on the store is
+//! told over its API. To a store that nobody works on they are said in the dark: the word is written, and
+//! the next runtime on the store acts on it. One that another runtime holds is refused with its process.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use greenroom_actors::{
     domain::{
         catalog::ApprovalRow,
-        event::Event,
+        event::{CancelTarget, Event},
         ids::{ApprovalId, Position},
         permission::Answer,
         tool::Args as ToolArgs,
@@ -22,7 +22,7 @@ use crate::{
     config::Settings,
 };
 
-use super::{CliError, Common, Done, look, screen::Screen};
+use super::{CliError, Common, Done, look, remote::Remote, screen::Screen};
 
 /// An answer without words.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -112,26 +112,46 @@ pub(super) async fn approve(args: ApproveArgs, settings: &Settings) -> Result<Do
     };
     let reading = app::look(&store)?;
     let approval = which(&args.approval, &reading, &store).await?;
-    let approves = answer.approves();
-    let app = app::dark(&store).await?;
-    let done = app.runtime().decide(approval, answer).await;
-    ended(app, done).await?;
-    let word = if approves { "approved" } else { "rejected" };
+    let word = if answer.approves() { "approved" } else { "rejected" };
+    let remote = Remote::on(&store)?;
+    match &remote {
+        Some(remote) => {
+            let open = reading.approvals(None).await?;
+            let row = open.into_iter().find(|row| row.id == approval);
+            let digest = row.map(|row| row.ask.digest.0).unwrap_or_default();
+            let path = format!("/v1/approvals/{}/{}", approval.session, approval.no);
+            remote.post(&path, &said(&answer, &digest)?).await?;
+        }
+        None => {
+            let app = app::dark(&store).await?;
+            let done = app.runtime().decide(approval, answer).await;
+            ended(app, done).await?;
+        }
+    }
     tell(args.common.json, &json!({ "approval": approval.to_string(), "decision": word }), || {
-        format!("{word} {approval}; the next runtime on this store goes on with it")
+        format!("{word} {approval}; {} goes on with it", who(remote.as_ref()))
     })
 }
 
 pub(super) async fn release(args: ReleaseArgs, settings: &Settings) -> Result<Done, CliError> {
     let store = args.common.store(settings);
     let session = look::find(&app::look(&store)?, &args.session, &store).await?;
-    let app = app::dark(&store).await?;
-    let done = app.runtime().release(session, args.skip).await;
-    ended(app, done).await?;
+    let remote = Remote::on(&store)?;
+    match &remote {
+        Some(remote) => {
+            let path = format!("/v1/sessions/{session}/release");
+            remote.post(&path, &json!({ "skip": args.skip })).await?;
+        }
+        None => {
+            let app = app::dark(&store).await?;
+            let done = app.runtime().release(session, args.skip).await;
+            ended(app, done).await?;
+        }
+    }
     tell(args.common.json, &json!({ "session": session.to_string(), "released": true }), || {
         let step =
             if args.skip { "without the step that failed" } else { "at the step that failed" };
-        format!("released {session}; the next runtime on this store goes on {step}")
+        format!("released {session}; {} goes on {step}", who(remote.as_ref()))
     })
 }
 
@@ -145,11 +165,87 @@ pub(super) async fn fork(args: ForkArgs, settings: &Settings) -> Result<Done, Cl
     if at == Position(0) || at > last {
         return Err(CliError::NoFrame { at, last, session, store });
     }
-    let app = app::dark(&store).await?;
-    let fork = app.runtime().fork(session, at).await;
-    let fork = ended(app, fork).await?;
-    let told = json!({ "session": fork.to_string(), "from": session.to_string(), "at": at.0 });
+    let fork = match Remote::on(&store)? {
+        Some(remote) => {
+            let path = format!("/v1/sessions/{session}/fork");
+            let opened = remote.post(&path, &json!({ "at": at.0 })).await?;
+            opened["session"].as_str().unwrap_or_default().to_owned()
+        }
+        None => {
+            let app = app::dark(&store).await?;
+            let fork = app.runtime().fork(session, at).await;
+            ended(app, fork).await?.to_string()
+        }
+    };
+    let told = json!({ "session": fork, "from": session.to_string(), "at": at.0 });
     tell(args.common.json, &told, || format!("{fork} goes on from frame {at} of {session}"))
+}
+
+/// `greenroom cancel`.
+#[derive(Args, Debug)]
+pub(super) struct CancelArgs {
+    /// An id, its beginning or its end, or an agent's name: whatever fits one session only
+    session: String,
+    /// Why, for the log
+    #[arg(long, value_name = "TEXT", default_value = "cancelled on the command line")]
+    reason: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn cancel(args: CancelArgs, settings: &Settings) -> Result<Done, CliError> {
+    let store = args.common.store(settings);
+    let session = look::find(&app::look(&store)?, &args.session, &store).await?;
+    let remote = Remote::on(&store)?;
+    match &remote {
+        Some(remote) => {
+            let path = format!("/v1/sessions/{session}/cancel");
+            remote.post(&path, &json!({ "reason": args.reason })).await?;
+        }
+        None => {
+            let app = app::dark(&store).await?;
+            let everything = CancelTarget::Everything;
+            let done = app.runtime().cancel(session, everything, &args.reason).await;
+            ended(app, done).await?;
+        }
+    }
+    tell(args.common.json, &json!({ "session": session.to_string(), "cancelled": true }), || {
+        format!("cancelled {session}; {} carries it out", who(remote.as_ref()))
+    })
+}
+
+/// Who acts on a word.
+const fn who(remote: Option<&Remote>) -> &'static str {
+    match remote {
+        Some(_) => "the server",
+        None => "the next runtime on this store",
+    }
+}
+
+/// An answer in the words of the API.
+fn said(answer: &Answer, digest: &str) -> Result<serde_json::Value, CliError> {
+    let (word, feedback, arguments) = match answer {
+        Answer::Once => ("once", None, None),
+        Answer::Turn => ("turn", None, None),
+        Answer::Session => ("session", None, None),
+        Answer::Always => ("always", None, None),
+        Answer::All => ("all", None, None),
+        Answer::Reject => ("no", None, None),
+        Answer::Never => ("never", None, None),
+        Answer::Comment { text } => ("comment", Some(text), None),
+        Answer::Revise { feedback } => ("revise", Some(feedback), None),
+        Answer::Edit { args } => ("edit", None, Some(args)),
+    };
+    let arguments: Option<serde_json::Value> =
+        arguments.map(|args| serde_json::from_str(&args.0)).transpose()?;
+    let mut said = json!({ "answer": word, "digest": digest });
+    if let Some(feedback) = feedback {
+        said["feedback"] = json!(feedback);
+    }
+    if let Some(arguments) = arguments {
+        said["arguments"] = arguments;
+    }
+    Ok(said)
 }
 
 /// Ends the dark house, whatever came of the word, and says what came of it.

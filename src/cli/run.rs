@@ -43,7 +43,7 @@ use super::{
 };
 
 use stage::Stage;
-use terminal::Terminal;
+pub(super) use terminal::Terminal;
 
 /// `greenroom run`.
 #[derive(Args, Debug)]

@@ -24,7 +24,7 @@ use crate::{
 use super::Environment;
 
 /// The file's name in either folder.
-const FILE: &str = "config.toml";
+pub(crate) const FILE: &str = "config.toml";
 /// The folder of a project's settings.
 const FOLDER: &str = ".greenroom";
 const KEYS: [&str; 4] = ["store", "agents", "log", "permissions"];

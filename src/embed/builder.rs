@@ -7,7 +7,7 @@ use greenroom_actors::{
     domain::{
         agent::AgentSpec,
         catalog::ApprovalRow,
-        ids::{CredentialName, PoolKind, PrincipalId, TenantId},
+        ids::{CredentialName, PoolKind, PrincipalId, QueueName, TenantId},
         permission::Answer,
         usage::PriceBook,
     },
@@ -138,7 +138,7 @@ impl Builder {
         self
     }
 
-    /// Layers of custody without which nothing is started: `users`, `processes`, `mounts`, `proc`,
+    /// Layers of custody without which nothing is started: `users`, `processes`, `mounts`, `frozen`, `proc`,
     /// `network`, `ipc`, `privileges`, `limits`, `count`, `files`, `calls`. Whoever starts the runtime
     /// where one of them cannot be had is refused, with the reason.
     #[must_use]
@@ -233,6 +233,27 @@ impl Builder {
     pub fn webhook(mut self, url: impl Into<String>, key: impl Into<String>) -> Self {
         let key = SecretString::from(key.into());
         self.config.approvals.webhook = Some(Hook::with_key(url.into(), key));
+        self
+    }
+
+    /// An address to which the ends of jobs are told that name it, signed with this key. Only https, or
+    /// an address of this machine.
+    #[must_use]
+    pub fn job_webhook(
+        mut self,
+        name: impl Into<String>,
+        url: impl Into<String>,
+        key: impl Into<String>,
+    ) -> Self {
+        let hook = Hook::with_key(url.into(), SecretString::from(key.into()));
+        self.config.hooks.push((name.into(), hook));
+        self
+    }
+
+    /// How many jobs of a queue are at work at once, for each tenant.
+    #[must_use]
+    pub fn queue(mut self, queue: impl Into<QueueName>, places: u32) -> Self {
+        self.config.options.queues.insert(queue.into(), places);
         self
     }
 

@@ -10,7 +10,7 @@ use greenroom_actors::{
     runtime::CallError,
 };
 
-use super::{Approval, Inbox, Session};
+use super::{Approval, Inbox, Jobs, Session};
 
 /// A runtime as one tenant sees it; cheap to clone.
 ///
@@ -109,6 +109,12 @@ impl Tenant {
             sum += self.runtime.totals(TotalsOf::Subtree(row.session)).await?;
         }
         Ok(sum)
+    }
+
+    /// This tenant's jobs.
+    #[must_use]
+    pub fn jobs(&self) -> Jobs {
+        Jobs::new(self.runtime.clone(), self.tenant.clone())
     }
 
     /// This tenant's open questions.

@@ -79,9 +79,9 @@ pub(super) struct Asking {
     answers: Vec<&'static str>,
 }
 
-const YES_OR_NO: [&str; 4] = ["once", "reject", "comment", "revise"];
+const YES_OR_NO: [&str; 4] = ["once", "no", "comment", "revise"];
 const OF_A_CALL: [&str; 10] =
-    ["once", "turn", "session", "always", "all", "edit", "reject", "never", "comment", "revise"];
+    ["once", "turn", "session", "always", "all", "edit", "no", "never", "comment", "revise"];
 
 impl From<ApprovalRow> for Asking {
     fn from(row: ApprovalRow) -> Self {
@@ -172,7 +172,7 @@ pub(super) enum Word {
     /// Yes, with other arguments.
     Edit,
     /// No.
-    Reject,
+    No,
     /// No, and never calls like it in this session.
     Never,
     /// No, and the model should read this.
@@ -209,7 +209,7 @@ impl Reply {
             Word::Session => Says::Session,
             Word::Always => Says::Always,
             Word::All => Says::All,
-            Word::Reject => Says::Reject,
+            Word::No => Says::Reject,
             Word::Never => Says::Never,
             Word::Comment => Says::Comment { text: words(self.feedback)? },
             Word::Revise => Says::Revise { feedback: words(self.feedback)? },

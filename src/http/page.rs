@@ -10,17 +10,90 @@ use axum::{
 
 use super::Ctx;
 
-/// Address, kind and text of each.
-const FILES: [(&str, &str, &str); 1] =
-    [("/", "text/html; charset=utf-8", include_str!("page/index.html"))];
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const IMAGE: &str = "image/svg+xml";
+
+/// Address, kind and text of a file.
+macro_rules! file {
+    ($kind:expr, $name:literal) => {
+        (concat!("/page/", $name), $kind, include_str!(concat!("page/", $name)))
+    };
+}
+
+/// All of them.
+const FILES: &[(&str, &str, &str)] = &[
+    ("/", HTML, include_str!("page/index.html")),
+    file!(SCRIPT, "api.js"),
+    file!(SCRIPT, "app.js"),
+    file!(SCRIPT, "approvals.js"),
+    file!(CSS, "base.css"),
+    file!(SCRIPT, "charts.js"),
+    file!(SCRIPT, "deeds.js"),
+    file!(SCRIPT, "dialogs.js"),
+    file!(SCRIPT, "divider.js"),
+    file!(SCRIPT, "dom.js"),
+    file!(SCRIPT, "facts.js"),
+    file!(SCRIPT, "fold.js"),
+    file!(SCRIPT, "forest.js"),
+    file!(SCRIPT, "format.js"),
+    file!(SCRIPT, "groups.js"),
+    file!(IMAGE, "icon.svg"),
+    file!(SCRIPT, "items.js"),
+    file!(SCRIPT, "jobs.js"),
+    file!(SCRIPT, "keys.js"),
+    file!(CSS, "page.css"),
+    file!(SCRIPT, "panel.js"),
+    file!(SCRIPT, "prose.js"),
+    file!(SCRIPT, "question.js"),
+    file!(SCRIPT, "row.js"),
+    file!(SCRIPT, "rows.js"),
+    file!(CSS, "side.css"),
+    file!(SCRIPT, "status.js"),
+    file!(SCRIPT, "stream.js"),
+    file!(SCRIPT, "talk.js"),
+    file!(SCRIPT, "theme.js"),
+    file!(CSS, "tree.css"),
+];
 
 /// The router with the page.
 pub(super) fn mounted(router: Router<Ctx>) -> Router<Ctx> {
-    FILES.into_iter().fold(router, |router, (path, kind, text)| {
+    FILES.iter().fold(router, |router, (path, kind, text)| {
         router.route(path, get(move || async move { file(kind, text) }))
     })
 }
 
 fn file(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_page_is_served_and_asks_for_none_but_these() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/page");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|name| if name == "index.html" { "/".to_owned() } else { format!("/page/{name}") })
+            .collect();
+        files.sort();
+        let mut served: Vec<&str> = FILES.iter().map(|(path, ..)| *path).collect();
+        served.sort_unstable();
+        assert_eq!(served, files);
+        for (path, _, text) in FILES {
+            for mark in ["href=\"", "src=\"", "from '", "from \"", "url("] {
+                for asked in text.split(mark).skip(1) {
+                    let asked = asked.split(['"', '\'', ')']).next().unwrap_or_default();
+                    let known = asked.starts_with('#')
+                        || asked.starts_with("data:")
+                        || served.contains(&asked.replace("./", "/page/").as_str());
+                    assert!(known, "{path} asks for {asked}");
+                }
+            }
+        }
+    }
 }

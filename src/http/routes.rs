@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use super::{
     Ctx, agents, approvals, changes, checkpoints,
     door::{self, Names},
-    events, frames, halt, keys, openapi, page,
+    events, frames, halt, jobs, keys, openapi, page,
     problem::{Problem, problem},
     sessions, status,
     token::Scope,
@@ -165,6 +165,7 @@ pub(super) fn all() -> Vec<Route> {
     all.extend(checkpoints::routes());
     all.extend(tools::routes());
     all.extend(totals::routes());
+    all.extend(jobs::routes());
     all.extend(halt::routes());
     all
 }

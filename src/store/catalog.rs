@@ -1,5 +1,6 @@
 //! The read model in SQL: what a frame does to it. `queries` is what can be asked of it.
 
+mod jobs;
 mod queries;
 
 use greenroom_actors::{
@@ -7,12 +8,14 @@ use greenroom_actors::{
         catalog::{Change, SessionRow},
         frame::{LogId, LogKind},
         ids::{Position, SessionId},
+        job::JobId,
         usage::{NanoUsd, Settlement, Usage},
     },
     limits,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+pub(super) use jobs::{job, jobs, replace_job, stale_jobs};
 pub(super) use queries::{
     accounts, approvals, census, checkpoints, session, sessions, stale, totals,
 };
@@ -71,7 +74,7 @@ pub(super) fn replace(
 fn apply(conn: &Connection, log: LogId, change: &Change) -> Result<(), Trouble> {
     let session = || match log.kind {
         LogKind::Session => Ok(SessionId(log.id).to_string()),
-        LogKind::Ledger | LogKind::House => {
+        LogKind::Ledger | LogKind::House | LogKind::Job => {
             Err(Trouble::Refused(format!("{log} is no session, but a change speaks for one")))
         }
     };
@@ -118,6 +121,7 @@ fn apply(conn: &Connection, log: LogId, change: &Change) -> Result<(), Trouble> 
             )?
             .execute(params![session()?, name.as_str(), Whole(at.0), value])?;
         }
+        Change::Job(row) => jobs::upsert(conn, row)?,
     }
     Ok(())
 }
@@ -203,6 +207,12 @@ pub(super) fn remembers(conn: &Connection, log: LogId) -> Result<bool, Trouble> 
         LogKind::Session => {
             let sql = "SELECT position > 0 FROM session WHERE id = ?1";
             let id = SessionId(log.id).to_string();
+            let seen = conn.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?;
+            Ok(seen.unwrap_or(false))
+        }
+        LogKind::Job => {
+            let sql = "SELECT position > 0 FROM job WHERE id = ?1";
+            let id = JobId(log.id).to_string();
             let seen = conn.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?;
             Ok(seen.unwrap_or(false))
         }

@@ -62,6 +62,7 @@ pub(super) const fn kind(log: LogId) -> &'static str {
         LogKind::Session => "session",
         LogKind::Ledger => "ledger",
         LogKind::House => "house",
+        LogKind::Job => "job",
     }
 }
 

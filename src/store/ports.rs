@@ -12,6 +12,7 @@ use greenroom_actors::{
         conversation::BlobRef,
         frame::{LogId, StoredFrame},
         ids::{Position, SessionId, TenantId, Token},
+        job::{JobFilter, JobId, JobRow},
     },
     ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
 };
@@ -98,6 +99,30 @@ impl Catalog for Store {
         session: SessionId,
     ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>> {
         Box::pin(self.door.clone().read(move |conn| catalog::checkpoints(conn, session)))
+    }
+
+    fn jobs(&self, filter: JobFilter) -> BoxFuture<'static, Result<Vec<JobRow>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::jobs(conn, &filter)))
+    }
+
+    fn job(&self, job: JobId) -> BoxFuture<'static, Result<Option<JobRow>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::job(conn, job)))
+    }
+
+    fn stale_jobs(&self) -> BoxFuture<'static, Result<Vec<JobId>, JournalError>> {
+        Box::pin(self.door.clone().read(catalog::stale_jobs))
+    }
+
+    fn replace_job(
+        &self,
+        job: JobId,
+        upto: Position,
+        row: Box<JobRow>,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        Box::pin(self.door.clone().write(move |conn| {
+            catalog::replace_job(conn, job, &row)?;
+            log::followed_anew(conn, LogId::job(job), upto)
+        }))
     }
 
     fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {

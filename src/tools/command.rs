@@ -18,10 +18,14 @@ use greenroom_actors::{
     ports::{Blobs, Clock, ToolCtx},
 };
 
-use crate::telemetry::{chain, redact::Secrets};
+use crate::{
+    telemetry::{chain, redact::Secrets},
+    typed::Stopped,
+};
 
 use super::{
-    custody::{Custody, End, Order, Report, StartError, Why, Wishes},
+    custody::{self, Cover, Custody, End, How, Layer, Order, Report, StartError, Why, Wishes},
+    files::{Covers, Trees},
     hearing::{Heard, Hearing, Whole},
 };
 
@@ -32,7 +36,7 @@ pub struct Bench {
     clock: Arc<dyn Clock>,
     workspace: PathBuf,
     read: Vec<PathBuf>,
-    hidden: Vec<PathBuf>,
+    covers: Covers,
     network: bool,
     hearing: Hearing,
     blobs: Option<Arc<dyn Blobs>>,
@@ -67,7 +71,7 @@ impl Bench {
             clock,
             workspace,
             read: Vec::new(),
-            hidden: Vec::new(),
+            covers: Covers::new(),
             network: false,
             hearing: Hearing::default(),
             blobs: None,
@@ -96,11 +100,19 @@ impl Bench {
         self
     }
 
-    /// A file that commands must not touch although it lies where they may: it looks empty to them.
-    /// It takes mounts of their own, so who must rely on it requires that layer.
+    /// A file that commands must not see although it lies where they may look: it cannot be opened,
+    /// nor moved with what it lies in. It takes mounts of their own, so who must rely on it requires
+    /// that layer.
     #[must_use]
     pub fn hiding(mut self, file: impl Into<PathBuf>) -> Self {
-        self.hidden.push(file.into());
+        self.covers = self.covers.with(file.into(), How::Hidden);
+        self
+    }
+
+    /// A file or folder that commands may read and not change, held in the same way.
+    #[must_use]
+    pub fn sparing(mut self, file: impl Into<PathBuf>) -> Self {
+        self.covers = self.covers.with(file.into(), How::Kept);
         self
     }
 
@@ -112,9 +124,13 @@ impl Bench {
     }
 
     pub(super) async fn run(&self, ctx: &ToolCtx, command: Command<'_>) -> ToolOutcome {
-        let order = match self.order(ctx, &command) {
+        let mut order = match self.order(ctx, &command) {
             Ok(order) => order,
             Err(why) => return ToolOutcome::Failed { output: Output::text(why) },
+        };
+        order.covers = match self.covers(ctx, &order).await {
+            Ok(covers) => covers,
+            Err(outcome) => return outcome,
         };
         // Asked to end so early that what it wrote still comes out as an answer; of a short call
         // half is left for that, and its own deadline ends whoever is not done by then.
@@ -130,10 +146,12 @@ impl Bench {
     }
 
     fn order(&self, ctx: &ToolCtx, command: &Command<'_>) -> Result<Order, String> {
+        let Trees { write, read } = self.trees(ctx);
         let base = ctx.cwd.as_ref().map_or_else(|| self.workspace.clone(), PathBuf::from);
         let cwd = base.join(command.cwd.unwrap_or("."));
         let cwd = cwd.canonicalize().map_err(|error| format!("cwd {}: {error}", cwd.display()))?;
-        if !cwd.starts_with(&self.workspace) {
+        let all = [&self.workspace].into_iter().chain(&write).chain(&read);
+        if !all.into_iter().any(|tree| cwd.starts_with(tree)) {
             let workspace = self.workspace.display();
             return Err(format!("cwd {}: outside the workspace {workspace}", cwd.display()));
         }
@@ -146,9 +164,38 @@ impl Bench {
             env: BTreeMap::from([("PWD".into(), cwd.clone().into_os_string())]),
             cwd,
             network: self.network,
-            read: self.read.clone(),
-            write: vec![self.workspace.clone()],
-            hidden: self.hidden.clone(),
+            read,
+            write,
+            covers: Vec::new(),
+        })
+    }
+
+    /// The trees of a call: those that fences leave, else the workspace. What is not there is none.
+    fn trees(&self, ctx: &ToolCtx) -> Trees {
+        let fences = ctx.sight.trees();
+        let there = |trees: &Vec<String>| -> Vec<PathBuf> {
+            trees.iter().filter_map(|tree| Path::new(tree).canonicalize().ok()).collect()
+        };
+        let write = fences.and_then(|trees| trees.write.as_ref()).map(there);
+        let write = write.unwrap_or_else(|| vec![self.workspace.clone()]);
+        let mut read = self.read.clone();
+        read.extend(fences.iter().flat_map(|trees| there(&trees.read)));
+        read.retain(|tree| !write.iter().any(|own| tree.starts_with(own)));
+        Trees { write, read }
+    }
+
+    /// What is covered in those, as rules are now.
+    async fn covers(&self, ctx: &ToolCtx, order: &Order) -> Result<Vec<Cover>, ToolOutcome> {
+        if !self.custody.level().has(Layer::Mounts) {
+            return Ok(Vec::new());
+        }
+        // The system's are the same for everybody, and large.
+        let mut trees = Trees { write: order.write.clone(), read: order.read.clone() };
+        trees.read.retain(|tree| !custody::is_of_system(tree));
+        let found = self.covers.find(ctx, trees).await;
+        found.map_err(|error| match error.is::<Stopped>() {
+            true => ToolOutcome::Cancelled { effect_unknown: false },
+            false => ToolOutcome::Failed { output: Output::text(chain(error.as_ref())) },
         })
     }
 }
@@ -185,10 +232,10 @@ fn find(name: &OsStr, cwd: &Path, path: Option<&OsString>) -> Result<PathBuf, St
 fn in_words(error: &StartError, order: &Order) -> String {
     let program = order.program.display();
     match error {
-        StartError::Step { step: super::custody::Step::Execute, source } => {
+        StartError::Step { step: custody::Step::Execute, source } => {
             format!("{program}: {source}")
         }
-        StartError::Step { step: super::custody::Step::Cwd, source } => {
+        StartError::Step { step: custody::Step::Cwd, source } => {
             format!("cwd {}: {source}", order.cwd.display())
         }
         StartError::Step { .. }

@@ -20,6 +20,7 @@
 
 mod calls;
 mod cgroup;
+mod covers;
 mod files;
 mod host;
 mod init;
@@ -33,12 +34,14 @@ mod record;
 mod running;
 mod sweep;
 mod sys;
+mod system;
+mod trees;
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::{self, Read as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -49,7 +52,7 @@ use tracing::info;
 pub use calls::NoFilter;
 pub use files::NoRules;
 pub use level::{Layer, Level};
-pub use make::{Bounds, NotMade, Order};
+pub use make::{Bounds, Cover, How, NotMade, Order};
 pub use office::Refused;
 pub use pages::Null;
 pub use record::Step;
@@ -75,6 +78,9 @@ pub struct Options {
     pub cgroup: Option<PathBuf>,
     /// Every variable that every process has.
     pub env: BTreeMap<OsString, OsString>,
+    /// What `~` stands for, the same as in rules; `/tmp` where nobody knows. A process has the folder of
+    /// that name for itself, and finds in it what it may use and nothing else.
+    pub home: Option<PathBuf>,
 }
 
 /// Where programs are looked for unless said otherwise.
@@ -85,7 +91,6 @@ impl Default for Options {
         let env = [
             ("PATH", PATH),
             ("LANG", "C.UTF-8"),
-            ("HOME", "/tmp"),
             ("TMPDIR", "/tmp"),
             ("TERM", "dumb"),
             ("PAGER", "cat"),
@@ -100,6 +105,7 @@ impl Default for Options {
             without: Vec::new(),
             bounds: Bounds::default(),
             cgroup: None,
+            home: None,
             env: env.map(|(name, value)| (name.into(), value.into())).into(),
         }
     }
@@ -165,11 +171,14 @@ impl Custody {
     /// # Errors
     /// When no process can be held at all, or not as required.
     pub fn start(options: Options) -> Result<Self, NoCustody> {
-        let Options { require, without, bounds, cgroup, mut env } = options;
+        let Options { require, without, bounds, cgroup, mut env, home } = options;
         let swept = sweep::sweep();
         let (name, value) = sweep::tag();
         env.insert(name, value);
-        let office = Office::open().map_err(NoCustody::Host)?;
+        let named = home.as_deref().unwrap_or(Path::new("/tmp"));
+        env.entry("HOME".into()).or_insert_with(|| named.into());
+        let home = home.and_then(|home| home.canonicalize().ok()).filter(|home| home.is_dir());
+        let office = Office::open(bounds.at_once).map_err(NoCustody::Host)?;
         let landlock = sys::landlock_version();
         let mut level = Level::of(Layer::ALL, landlock);
         level.without(&without, "left out by its settings");
@@ -178,7 +187,9 @@ impl Custody {
         }
         let counts = level.has(Layer::Count);
         let groups = if counts { Groups::open(cgroup.as_deref()) } else { None };
-        let mut maker = Maker { level, bounds, env, filters: make::filters()?, groups };
+        let path = env.get(OsStr::new("PATH")).map_or(OsStr::new(PATH), |path| path);
+        let (system, filters) = (system::trees(path), make::filters()?);
+        let mut maker = Maker { level, bounds, env, home, system, filters, groups };
         try_layers(&office, &mut maker)?;
         let lacking = |layer: &Layer| !maker.level.has(*layer);
         let missing = maker.level.missing().filter(|(layer, _)| require.contains(layer));
@@ -206,7 +217,7 @@ impl Custody {
     /// Where programs are looked for.
     #[must_use]
     pub fn path(&self) -> Option<&OsString> {
-        self.0.maker.env.get(std::ffi::OsStr::new("PATH"))
+        self.0.maker.env.get(OsStr::new("PATH"))
     }
 
     /// Runs an order until it ends by itself, by a wish or by its deadline. Dropped, it ends at once.
@@ -219,6 +230,11 @@ impl Custody {
         self.0.office.leave(parcel)?;
         running.finish(wishes).await
     }
+}
+
+/// Whether a folder belongs to the system, and is every program's to read.
+pub(super) fn is_of_system(folder: &Path) -> bool {
+    system::has(folder)
 }
 
 /// Makes processes that execute nothing until one comes through, each time with less.
@@ -250,5 +266,8 @@ fn try_once(office: &Office, maker: &Maker) -> Result<(), StartError> {
 }
 
 fn failed(step: Step, errno: i32) -> StartError {
+    if step == Step::Room {
+        return Refused::Full.into();
+    }
     StartError::Step { step, source: io::Error::from_raw_os_error(errno) }
 }

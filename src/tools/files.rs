@@ -5,11 +5,13 @@
 //! ```text
 //! place    where a path leads, as text          walk     a tree, without what git ignores
 //! protect  names that are kept                  save     a whole file, or nothing of it
+//! covers   what processes must not see
 //! opener   descriptors beneath the roots        work     threads, bounded, with a brake
 //! ```
 //!
 //! Tools answer in text that a model reads whole: a part of a file or a list, and where it goes on.
 
+mod covers;
 mod edit;
 mod list;
 mod opener;
@@ -39,6 +41,7 @@ use opener::Opener;
 use refusal::Refusal;
 use work::{Brake, Work};
 
+pub(super) use covers::{Covers, Trees};
 pub use options::{NAMES, OpenError, Options, POOL, Root};
 
 /// What all file tools share.

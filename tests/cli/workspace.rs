@@ -41,3 +41,51 @@ fn agents_work_on_the_files_beneath_where_they_were_started_and_on_no_others() {
     assert_eq!(said.matches("it belongs to the runtime").count(), 3, "{said}");
     assert_eq!(std::fs::read_to_string(place.join("team.toml")).unwrap(), FILE);
 }
+
+const RUNNER: &str = "[models.house]\nprovider = \"scripted\"\nscript = \"clerk.script\"\n\
+    [providers.home]\nkind = \"ollama\"\napi_key_file = \"keys/home\"\n\
+    [agents.clerk]\ninstructions = \"You run commands.\"\n\
+    tools = [\"shell\"]\n\
+    permissions = { allow = [\"shell\"], deny = [\"Read(*.pem)\"] }\n";
+const ATTACKS: [&str; 8] = [
+    "cat keys/home",
+    "echo x >>team.toml",
+    "mv team.toml other.toml",
+    "cat data/green.db",
+    "mv data elsewhere",
+    "grep -r key.9137 .",
+    "echo x >>settings/config.toml",
+    "cat ~/outside",
+];
+
+#[test]
+fn commands_are_kept_from_what_the_runtime_lives_on_wherever_it_lies() {
+    let (folder, _store) = folder();
+    let place = folder.path().join("place");
+    let put = |name: &str, text: &str| {
+        let path = place.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let calls = ATTACKS.map(|attack| {
+        let command = format!("{attack} && echo came through");
+        format!("    call shell {}\n", serde_json::json!({ "command": command }))
+    });
+    put("team.toml", RUNNER);
+    put("clerk.script", &format!("agent clerk\n{}  then\n    say {{results}}\n", calls.concat()));
+    put("keys/home", "key-9137");
+    put("deep/er/key.pem", "key-9137");
+    put("settings/config.toml", "");
+    put("data/here", "");
+    put("../outside", "key-9137");
+    let arguments = ["run", "--agents", "team.toml", "--store", "data/green.db", "Go."];
+    let mut command = greenroom(&arguments);
+    let command = command.env("GREENROOM_HOME", place.join("settings")).env("HOME", folder.path());
+    let run = command.current_dir(&place).output().unwrap();
+    assert_eq!(run.status.code(), Some(0), "{}", err(&run));
+    let said = out(&run);
+    assert_eq!(said.matches("exit code").count(), ATTACKS.len(), "{said}");
+    assert!(!said.contains("\ncame through") && !said.contains("key-9137"), "{said}");
+    assert_eq!(std::fs::read_to_string(place.join("team.toml")).unwrap(), RUNNER);
+    assert_eq!(std::fs::read_to_string(place.join("settings/config.toml")).unwrap(), "");
+}

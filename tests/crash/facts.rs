@@ -112,7 +112,7 @@ pub(crate) fn collect(folder: &Path, healed: bool) -> Result<Facts, Trouble> {
                 let decoded = decode(*log, frames, &mut facts.undecoded);
                 facts.ledgers.insert(SessionId(log.id), decoded);
             }
-            LogKind::House => {}
+            LogKind::House | LogKind::Job => {}
         }
     }
     Ok(facts)
@@ -132,6 +132,7 @@ fn log_id(kind: &str, id: &str) -> rusqlite::Result<LogId> {
         "session" => LogKind::Session,
         "ledger" => LogKind::Ledger,
         "house" => LogKind::House,
+        "job" => LogKind::Job,
         _ => return Err(wrong()),
     };
     Ok(LogId { kind, id: Uuid::parse_str(id).map_err(|_bad| wrong())? })

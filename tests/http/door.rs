@@ -28,7 +28,8 @@ pub async fn routes(client: &Client, session: &str) -> Vec<Known> {
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let scope = operation["security"].pointer("/0/token/0").and_then(Value::as_str);
-            let filled = path.replace("{session}", session).replace("{no}", "1");
+            let filled =
+                path.replace("{session}", session).replace("{no}", "1").replace("{job}", NIL);
             known.push(Known {
                 method: method.to_uppercase(),
                 path: filled.replace("{name}", "pay").replace("{key}", "none"),

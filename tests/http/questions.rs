@@ -59,9 +59,9 @@ async fn of_many_answers_at_once_one_counts() {
     let approver = theatre.only.iter().find(|(scope, _)| *scope == Scope::Approve).unwrap();
     for _ in 0..10 {
         let (session, question) = asked(&theatre).await;
-        let answers = ["once", "reject", "never", "once", "reject", "always", "once", "reject"];
+        let answers = ["once", "no", "never", "once", "no", "comment", "once", "no"];
         let given = answers.map(|answer| {
-            let body = json!({ "answer": answer, "digest": question["digest"] });
+            let body = json!({ "answer": answer, "digest": question["digest"], "feedback": "no" });
             let (client, path) = (approver.1.clone(), path(&session));
             async move { client.post(&path, &body).await.status }
         });

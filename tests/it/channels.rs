@@ -27,7 +27,7 @@ use crate::{
 pub mod folder;
 mod function;
 mod parent;
-mod server;
+pub mod server;
 mod webhook;
 
 #[derive(schemars::JsonSchema, serde::Deserialize)]

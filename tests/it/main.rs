@@ -19,6 +19,7 @@ mod gate;
 mod heart;
 mod house;
 mod isolation;
+mod jobs;
 mod killed;
 mod leaks;
 mod ledger;

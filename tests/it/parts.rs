@@ -4,13 +4,14 @@
 
 use std::{env, future::Future, process::Command};
 
-use crate::{killed, leaks, restart, store};
+use crate::{jobs, killed, leaks, restart, store};
 
 /// The part to play.
 const PART: &str = "GREENROOM_PART";
 
 /// All parts, by the names under which tests ask for them.
-const PARTS: [(&str, fn()); 5] = [
+const PARTS: [(&str, fn()); 6] = [
+    (jobs::killed::PART, jobs::killed::play),
     (killed::PART, killed::play),
     (leaks::PART, leaks::play),
     (leaks::parent::PART, leaks::parent::play),

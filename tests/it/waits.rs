@@ -17,6 +17,7 @@ use crate::workshop::{Prop, Still, agent, tool, until};
 mod catalog;
 mod held;
 mod host;
+mod jobs;
 mod journal;
 mod jumps;
 mod ledger;

@@ -54,6 +54,7 @@ const ROOT: &[(&str, Kind)] = &[
     ("document", Kind::Shared),
     ("net", Kind::Shared),
     ("clock", Kind::Shared),
+    ("calendar", Kind::Shared),
     ("telemetry", Kind::Shared),
     ("registry", Kind::Shared),
     ("typed", Kind::Shared),

@@ -1,6 +1,6 @@
 //! Custody with a workspace, and a call as the runtime would make one.
 
-use std::{sync::Arc, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use greenroom::{
     Args, Tool, ToolCtx,
@@ -20,6 +20,8 @@ use tokio::sync::watch;
 pub struct Hands {
     pub folder: TempDir,
     pub custody: Custody,
+    /// What rules keep from calls.
+    pub sight: Sight,
 }
 
 impl Hands {
@@ -30,7 +32,15 @@ impl Hands {
     pub fn with(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let custody = Custody::start(options).unwrap_or_else(|error| panic!("{error:?}"));
-        Self { folder, custody }
+        Self { folder, custody, sight: Sight::default() }
+    }
+
+    /// A file in the workspace, with the folders that it needs.
+    pub fn file(&self, path: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
     }
 
     pub fn bench(&self) -> Bench {
@@ -54,7 +64,8 @@ impl Hands {
     }
 
     pub async fn call(&self, tool: &dyn Tool, args: serde_json::Value) -> Told {
-        let (_cancel, ctx) = context();
+        let (_cancel, mut ctx) = context();
+        ctx.sight = self.sight.clone();
         let args = Args(args.to_string());
         if let Err(why) = tool.check(&args) {
             return Told { text: why, good: false, took_ms: 0 };
@@ -83,6 +94,13 @@ impl Told {
     pub fn fine(self) -> String {
         assert!(self.good, "{self:?}");
         self.text
+    }
+
+    /// Whether it failed for this reason; for any other it must not.
+    #[track_caller]
+    pub fn bad_because(self, why: &str) -> bool {
+        assert!(self.good || self.text.contains(why), "{self:?}");
+        !self.good
     }
 
     #[track_caller]

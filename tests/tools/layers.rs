@@ -22,16 +22,18 @@ async fn comes_through(without: &[Layer], attack: &str) -> (bool, String) {
 
 /// The attack must fail, and must succeed without the layer.
 async fn stops(layer: Layer, attack: &str) {
-    let full = Hands::with(options(&[]));
-    assert!(
-        full.custody.level().has(layer),
-        "this machine has no {layer}: {}",
-        full.custody.level()
-    );
+    stops_alone(layer, &[], attack).await;
+}
+
+/// The same where another layer would stop it as well, which is left out both times.
+async fn stops_alone(layer: Layer, others: &[Layer], attack: &str) {
+    let with = Hands::with(options(others));
+    let level = with.custody.level();
+    assert!(level.has(layer), "this machine has no {layer}: {level}");
     let attack = format!("{{ {attack} ; }} && echo {THROUGH}");
-    let (through, told) = comes_through(&[], &attack).await;
+    let (through, told) = comes_through(others, &attack).await;
     assert!(!through, "{layer} stops nothing: {attack}: {told}");
-    let (through, told) = comes_through(&[layer], &attack).await;
+    let (through, told) = comes_through(&[&[layer], others].concat(), &attack).await;
     assert!(through, "something else stops it without {layer}: {attack}: {told}");
 }
 
@@ -98,8 +100,56 @@ async fn without_rules_of_files_it_reads_what_is_not_its_own() {
     std::fs::write(&secret, "canary").unwrap();
     let secret = secret.display();
     stops(Layer::Files, &format!("grep -q canary {secret}")).await;
-    stops(Layer::Files, &format!("echo changed >>{secret}")).await;
-    stops(Layer::Files, &format!("rm {secret}")).await;
+    for attack in [format!("echo changed >>{secret}"), format!("rm {secret}")] {
+        stops_alone(Layer::Files, &[Layer::Frozen], &attack).await;
+    }
+}
+
+#[tokio::test]
+async fn without_rules_of_files_it_reads_what_of_the_system_is_not_for_programs() {
+    if rustix::process::geteuid().is_root() {
+        // Nobody but its owner may read it, and that is who runs here.
+        stops(Layer::Files, "grep -q root /etc/shadow").await;
+    }
+    stops(Layer::Files, "cat /etc/fstab").await;
+    if std::path::Path::new("/opt").is_dir() {
+        stops(Layer::Files, "ls /opt").await;
+    }
+    let hands = Hands::new();
+    let needed = "getent passwd 0 && test -r /etc/ld.so.cache && \
+        python3 -c 'import ssl; ssl.create_default_context()' && perl -e 'use POSIX' && date && git --version";
+    hands.shell(needed).await.fine();
+}
+
+#[tokio::test]
+async fn without_all_else_frozen_it_changes_modes_and_times_of_what_is_not_its_own() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "as it was").unwrap();
+    let shown = file.display();
+    for attack in [
+        format!("touch -d 2001-01-01 {shown}"),
+        format!("chmod 777 {shown}"),
+        format!("chmod 777 {}", folder.path().display()),
+        format!("python3 -c 'import os; os.setxattr(\"{shown}\", \"user.x\", b\"x\")'"),
+    ] {
+        stops(Layer::Frozen, &attack).await;
+    }
+}
+
+#[tokio::test]
+async fn what_it_may_only_read_below_a_covered_tmp_it_does_not_change() {
+    for without in [vec![], vec![Layer::Frozen], vec![Layer::Files]] {
+        let hands = Hands::with(options(&without));
+        let other = tempfile::tempdir().unwrap();
+        std::fs::write(other.path().join("data"), "data").unwrap();
+        let tool = greenroom::tools::Shell::new(hands.bench().reading(other.path()));
+        let data = other.path().join("data");
+        let data = data.display();
+        let command = format!("cat {data} && ! echo x 2>/dev/null >{data} && ! chmod 777 {data}");
+        let told = hands.call(&tool, serde_json::json!({ "command": command })).await;
+        assert!(told.good && told.text.starts_with("data"), "{told:?} without {without:?}");
+    }
 }
 
 #[tokio::test]
@@ -142,6 +192,44 @@ async fn a_required_layer_that_cannot_be_had_is_a_refusal() {
         let refused = Custody::start(options).unwrap_err();
         let NoCustody::Lacking { missing } = &refused else { panic!("{refused:?}") };
         assert!(missing.iter().any(|why| why.contains(layer.word())), "{layer}: {missing:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_layer_is_said_with_what_it_lets_and_some_are_vital() {
+    for layer in Layer::ALL {
+        let hands = Hands::with(options(&[layer]));
+        let missing: Vec<Layer> = hands.custody.level().missing().map(|(layer, _)| layer).collect();
+        assert!(missing.contains(&layer) && !layer.lets().is_empty(), "{layer}: {missing:?}");
+        let vital = [Layer::Privileges, Layer::Files, Layer::Calls].contains(&layer);
+        assert_eq!(missing.iter().any(|layer| layer.is_vital()), vital, "{layer}: {missing:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_at_once_than_the_host_can_tell_apart_are_refused_and_the_rest_goes_on() {
+    const MOST: usize = 3;
+    let bounds = Bounds { at_once: MOST, ..Bounds::default() };
+    let hands = Hands::with(Options { bounds, ..Options::default() });
+    let mark = mark();
+    let sleeper = format!("sleep {mark}");
+    let running =
+        futures_util::future::join_all((0..MOST).map(|_| hands.shell_for(3_000, &sleeper)));
+    let over = async {
+        while marked(&mark).len() < MOST {
+            tokio::task::yield_now().await;
+        }
+        let told = hands.exec(&["true"]).await.bad();
+        assert!(told.contains("as many run already"), "{told}");
+        assert_eq!(marked(&mark).len(), MOST, "nobody was ended for it");
+    };
+    let (ended, ()) = tokio::join!(running, over);
+    assert!(ended.into_iter().all(|told| told.bad().contains("timed out")));
+    // With the last of them buried there is room again.
+    for _ in 0..MOST {
+        while hands.exec(&["true"]).await.bad_because("as many run already") {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

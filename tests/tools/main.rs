@@ -12,9 +12,11 @@
 #![cfg(target_os = "linux")]
 
 mod approved;
+mod covers;
 mod faults;
 mod fences;
 mod hands;
+mod home;
 mod layers;
 mod pool;
 mod roles;

@@ -9,6 +9,7 @@ use super::{
         AgentName, ApprovalId, ApprovalNo, CheckpointName, ModelCallNo, ModelName, Position,
         SessionId, TenantId, Timestamp,
     },
+    job::JobRow,
     permission::Ask,
     usage::{NanoUsd, Settlement, Usage},
 };
@@ -117,6 +118,8 @@ pub enum Change {
         /// The caller's own value.
         value: String,
     },
+    /// The job's line is now this.
+    Job(Box<JobRow>),
 }
 
 /// An approval as the inbox lists it.

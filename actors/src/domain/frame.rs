@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::ids::{Position, PrincipalId, SessionId, TenantId, Timestamp, Token};
+use super::{
+    ids::{Position, PrincipalId, SessionId, TenantId, Timestamp, Token},
+    job::JobId,
+};
 use crate::limits;
 
 /// The version of the stored form. Newer ones are refused, older ones are upgraded on read.
@@ -24,6 +27,8 @@ pub enum LogKind {
     Ledger,
     /// The house's own log; there is one, with the nil id.
     House,
+    /// What became of one job.
+    Job,
 }
 
 /// A log's name.
@@ -45,6 +50,12 @@ impl LogId {
         Self { kind: LogKind::Session, id: id.0 }
     }
 
+    /// A job's log.
+    #[must_use]
+    pub const fn job(id: JobId) -> Self {
+        Self { kind: LogKind::Job, id: id.0 }
+    }
+
     /// The ledger's log for the tree under `root`.
     #[must_use]
     pub const fn ledger(root: SessionId) -> Self {
@@ -58,6 +69,7 @@ impl fmt::Display for LogId {
             LogKind::Session => write!(f, "session {}", self.id),
             LogKind::Ledger => write!(f, "ledger {}", self.id),
             LogKind::House => f.write_str("house"),
+            LogKind::Job => write!(f, "job {}", self.id),
         }
     }
 }

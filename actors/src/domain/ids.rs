@@ -111,6 +111,14 @@ text_id!(
     /// Name of a checkpoint within a session.
     CheckpointName
 );
+text_id!(
+    /// Name of a queue of jobs within a tenant.
+    QueueName
+);
+text_id!(
+    /// Name of a webhook that the ends of jobs are told to.
+    HookName
+);
 
 number_id!(
     /// Number of a turn within its session, from 1.

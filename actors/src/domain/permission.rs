@@ -120,6 +120,15 @@ impl Bounds {
     }
 }
 
+/// The folders that processes of a call are held to, as absolute paths: what all fences leave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trees {
+    /// Where they may write; `None` where no fence has roots.
+    pub write: Option<Vec<String>>,
+    /// Where they may read.
+    pub read: Vec<String>,
+}
+
 /// One link of a session's authority: the rules and the mode of an ancestor or of itself. A child
 /// may do what every link allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -64,13 +64,13 @@ pub fn retry_pause(attempt: u32, retry_after_ms: Option<u64>, jitter: u64) -> u6
 }
 
 /// `first`, doubled `times` times, at most `max`.
-pub(super) fn doubled(first: u64, times: u32, max: u64) -> u64 {
+pub(in crate::policy) fn doubled(first: u64, times: u32, max: u64) -> u64 {
     let factor = 1_u64.checked_shl(times).unwrap_or(u64::MAX);
     first.saturating_mul(factor).min(max)
 }
 
 /// `pause` and up to a fifth more.
-pub(super) fn lengthened(pause: u64, jitter: u64) -> u64 {
+pub(in crate::policy) fn lengthened(pause: u64, jitter: u64) -> u64 {
     pause.saturating_add(jitter % (pause / 5 + 1))
 }
 

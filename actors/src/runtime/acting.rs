@@ -27,6 +27,22 @@ pub struct Acting<'r> {
     pub(super) principal: PrincipalId,
 }
 
+/// What a session begins with that nobody spawned.
+pub(super) fn root_of_a_tree(session: SessionId, rendered: Rendered) -> Creation {
+    let limits = &rendered.agent.limits;
+    let lineage = Lineage {
+        root: session,
+        parent: None,
+        depth: 0,
+        depth_left: limits.depth,
+        total: limits.total,
+        accounts: Vec::new(),
+        authority: Vec::new(),
+        raised: Vec::new(),
+    };
+    Creation { rendered, lineage }
+}
+
 impl Acting<'_> {
     pub(super) async fn open_rendered(
         &self,
@@ -35,18 +51,7 @@ impl Acting<'_> {
         key: Option<&InputKey>,
     ) -> Result<SessionId, CallError> {
         let session = self.fresh(&tenant, key);
-        let limits = &rendered.agent.limits;
-        let lineage = Lineage {
-            root: session,
-            parent: None,
-            depth: 0,
-            depth_left: limits.depth,
-            total: limits.total,
-            accounts: Vec::new(),
-            authority: Vec::new(),
-            raised: Vec::new(),
-        };
-        self.open_as(session, Creation { rendered, lineage }, None, tenant).await?;
+        self.open_as(session, root_of_a_tree(session, rendered), None, tenant).await?;
         Ok(session)
     }
 

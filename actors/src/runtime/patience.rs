@@ -14,6 +14,7 @@ use crate::{
         conversation::BlobRef,
         frame::{LogId, StoredFrame},
         ids::{Position, SessionId, TenantId, Token},
+        job::{JobFilter, JobId, JobRow},
     },
     limits,
     ports::{Append, AppendError, Blobs, Catalog, Claim, Clock, Journal, JournalError, Pieces},
@@ -127,6 +128,27 @@ impl Catalog for Patient<dyn Catalog> {
         session: SessionId,
     ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>> {
         self.within(limits::CALL_MS, self.port.checkpoints(session))
+    }
+
+    fn jobs(&self, filter: JobFilter) -> BoxFuture<'static, Result<Vec<JobRow>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.jobs(filter))
+    }
+
+    fn job(&self, job: JobId) -> BoxFuture<'static, Result<Option<JobRow>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.job(job))
+    }
+
+    fn stale_jobs(&self) -> BoxFuture<'static, Result<Vec<JobId>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.stale_jobs())
+    }
+
+    fn replace_job(
+        &self,
+        job: JobId,
+        upto: Position,
+        row: Box<JobRow>,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        self.within(limits::APPEND_MS, self.port.replace_job(job, upto, row))
     }
 
     fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {

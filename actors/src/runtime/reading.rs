@@ -64,6 +64,14 @@ impl Reading {
         Self { journal, catalog, blobs }
     }
 
+    pub(super) const fn catalog(&self) -> &Arc<dyn Catalog> {
+        &self.catalog
+    }
+
+    pub(super) const fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
     /// A session's log after a frame, decoded and verified from its start.
     ///
     /// # Errors

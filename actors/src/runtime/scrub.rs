@@ -10,6 +10,7 @@ use crate::{
         agent::AgentSpec,
         conversation::Block,
         event::{Goal, UserInput},
+        job::{JobSpec, Work},
         permission::Answer,
     },
     policy::turn::Input,
@@ -26,6 +27,13 @@ impl Scrub {
     #[must_use]
     pub fn new(clean: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(clean))
+    }
+
+    /// A job's name, and what it is told.
+    pub(super) fn job(&self, spec: &mut JobSpec) {
+        self.text(&mut spec.name);
+        let (Work::Host { payload: text } | Work::Prompt { prompt: text, .. }) = &mut spec.work;
+        self.text(text);
     }
 
     pub(super) fn text(&self, text: &mut String) {

@@ -11,12 +11,12 @@ use crate::{
     domain::{
         agent::AgentSpec,
         house::HouseEvent,
-        ids::{CredentialName, PoolKind, PrincipalId, ProviderName},
+        ids::{CredentialName, PoolKind, PrincipalId, ProviderName, QueueName},
         usage::PriceBook,
     },
     limits, log, permission,
     policy::rules::{Desk, Layers, Places, Policy},
-    ports::{Blobs, Catalog, Clock, Journal, ModelProvider, Services, Tool},
+    ports::{Blobs, Calendar, Catalog, Clock, HookTable, Journal, ModelProvider, Services, Tool},
     protocol::{
         address::{ReplyTo, tell},
         permission::PermissionMsg,
@@ -56,6 +56,8 @@ pub struct Options {
     pub pools: BTreeMap<PoolKind, u32>,
     /// Calls at once per credential that differ from `limits::GATE_CALLS`.
     pub gates: BTreeMap<CredentialName, u32>,
+    /// How many jobs of a queue are at work at once, where that differs from `limits::QUEUE_PLACES`.
+    pub queues: BTreeMap<QueueName, u32>,
     /// Rules of the user and the project.
     pub layers: Layers,
     /// The folders that path rules are relative to, where they are known.
@@ -84,6 +86,7 @@ impl Default for Options {
             idle_ms: limits::IDLE_MS,
             pools: BTreeMap::new(),
             gates: BTreeMap::new(),
+            queues: BTreeMap::new(),
             layers: Layers::default(),
             places: Places::default(),
             desk: Desk::Staffed,
@@ -114,6 +117,10 @@ pub struct Setup {
     pub prices: PriceBook,
     /// What the host offers to its tools.
     pub services: Services,
+    /// Who reads calendars, for jobs that recur.
+    pub calendar: Option<Arc<dyn Calendar>>,
+    /// Who can be told of the ends of jobs.
+    pub hooks: HookTable,
 }
 
 impl std::fmt::Debug for Setup {
@@ -134,6 +141,8 @@ impl Setup {
             providers: Vec::new(),
             prices: PriceBook::default(),
             services: Services::default(),
+            calendar: None,
+            hooks: HookTable::new(),
         }
     }
 }
@@ -170,7 +179,8 @@ impl Runtime {
     /// # Errors
     /// When something durable cannot be read, or something declared cannot be used.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
-        let Setup { deps, mut options, agents, tools, providers, prices, services } = setup;
+        let recurring = (setup.calendar.clone(), setup.hooks.clone());
+        let Setup { deps, mut options, agents, tools, providers, prices, services, .. } = setup;
         let deps = super::patience::patient(deps);
         options.layers.builtin = builtin_rules();
         Policy::compile(&options.layers, options.desk)
@@ -209,11 +219,13 @@ impl Runtime {
             tables: tables.subscribe(),
             readmitted: seats.readmitted(),
             services,
-            alarm,
+            alarm: alarm.clone(),
             idle_ms: options.idle_ms,
             dark: options.dark,
         };
-        seats.furnish(Arc::new(house));
+        let house = Arc::new(house);
+        seats.employ(super::jobs::house(&house, &options, boot, recurring));
+        seats.furnish(house);
         let Deps { journal, catalog, blobs, clock } = deps;
         let principal = options.principal.clone();
         let inner = Inner {
@@ -269,6 +281,8 @@ impl Runtime {
         for wing in 0..limits::WINGS {
             self.seat(Seat::Wing(wing)).await;
         }
+        // Last: what it sets to work needs all of the others.
+        self.seat(Seat::Jobs).await;
         Ok(())
     }
 

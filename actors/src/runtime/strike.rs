@@ -19,6 +19,8 @@ pub enum Victim {
     Gate(CredentialName),
     /// The pool of a kind.
     Pool(PoolKind),
+    /// The jobs' actor.
+    Jobs,
     /// A wing, by number, and all its sessions.
     Wing(usize),
     /// One session.
@@ -34,6 +36,7 @@ impl Runtime {
             Victim::Permission => Seat::Permission,
             Victim::Gate(credential) => Seat::Gate(credential.clone()),
             Victim::Pool(kind) => Seat::Pool(kind.clone()),
+            Victim::Jobs => Seat::Jobs,
             Victim::Wing(number) => Seat::Wing(*number),
             Victim::Session(session) => {
                 let entry = self.inner.seats.board().entry(*session);

@@ -310,8 +310,11 @@ impl Live {
         let sight = name.map_or_else(Sight::default, |name| {
             let own = (self.state.authority(), &self.state.answers);
             let of = (name, cwd.as_deref());
-            let sight = rules::Sight::of(&policy, (&own.0, own.1), of);
-            Sight::new(Arc::new(move |path| sight.hides(path)))
+            let sight = Arc::new(rules::Sight::of(&policy, (&own.0, own.1), of));
+            let (hides, keeps) = (Arc::clone(&sight), Arc::clone(&sight));
+            Sight::new(Arc::new(move |path| hides.hides(path)))
+                .keeping(Arc::new(move |path| keeps.keeps(path)))
+                .within(sight.trees().cloned())
         });
         ToolCtx {
             call: id,

@@ -15,6 +15,7 @@ use crate::{
         permission::RuleSet,
     },
     gate::{self, Gate},
+    jobs::{Jobs, JobsHouse},
     ledger::{Ledger, Teller},
     limits,
     permission::Permission,
@@ -28,6 +29,7 @@ use crate::{
         address::{ReplyTo, Singleton},
         gate::GateHandle,
         gate::GateMsg,
+        jobs::{JobsHandle, JobsMsg},
         ledger::{LedgerHandle, LedgerMsg},
         permission::{PermissionHandle, PermissionMsg},
         session::Request,
@@ -56,6 +58,8 @@ pub(crate) struct Seats {
     permission: (End<PermissionMsg>, PermissionHandle),
     gates: DashMap<CredentialName, (End<GateMsg>, GateHandle)>,
     pools: DashMap<PoolKind, (End<PoolMsg>, Slots)>,
+    jobs: (End<JobsMsg>, JobsHandle),
+    jobs_house: watch::Sender<Option<Arc<JobsHouse>>>,
     wings: Vec<(End<WingMsg>, Singleton<WingMsg>)>,
     restarts: Restarts,
     board: Switchboard,
@@ -90,6 +94,8 @@ impl Seats {
             permission: PermissionHandle::channel(),
             gates: DashMap::new(),
             pools: DashMap::new(),
+            jobs: JobsHandle::channel(),
+            jobs_house: watch::Sender::new(None),
             wings,
             restarts,
             board,
@@ -106,6 +112,11 @@ impl Seats {
     /// Lets the sessions in: from now on wings can start them.
     pub(crate) fn furnish(&self, house: Arc<House>) {
         self.house.send_replace(Some(house));
+    }
+
+    /// What the jobs stand on.
+    pub(crate) fn employ(&self, house: Arc<JobsHouse>) {
+        self.jobs_house.send_replace(Some(house));
     }
 
     /// Starts whoever belongs on a seat.
@@ -148,6 +159,10 @@ impl Seats {
                 let (end, slots) = found.ok_or("no such pool")?;
                 spawn(ToolPool::new(slots), root, &end).await
             }
+            Seat::Jobs => {
+                let house = self.jobs_house.borrow().clone().ok_or("the jobs have no house")?;
+                spawn(Jobs(house), root, &self.jobs.0).await
+            }
             Seat::Wing(number) => {
                 let house = self.house.borrow().clone().ok_or("the house is not furnished")?;
                 let (end, _) = self.wings.get(*number).ok_or("no such wing")?;
@@ -171,6 +186,7 @@ impl Seats {
                 let found = self.pools.get(kind).map(|pool| pool.value().0.clone());
                 drop(found.map(|end| end.send_replace(None)));
             }
+            Seat::Jobs => drop(self.jobs.0.send_replace(None)),
             Seat::Wing(number) => {
                 if let Some((end, _)) = self.wings.get(*number) {
                     drop(end.send_replace(None));
@@ -186,6 +202,7 @@ impl Seats {
         match seat {
             Seat::Ledger => strike(&self.ledger.0),
             Seat::Permission => strike(&self.permission.0),
+            Seat::Jobs => strike(&self.jobs.0),
             Seat::Gate(name) => self.gates.get(name).is_some_and(|gate| strike(&gate.value().0)),
             Seat::Pool(kind) => self.pools.get(kind).is_some_and(|pool| strike(&pool.value().0)),
             Seat::Wing(number) => self.wings.get(*number).is_some_and(|(end, _)| strike(end)),
@@ -231,6 +248,10 @@ impl Seats {
 
     pub(crate) const fn ledger(&self) -> &LedgerHandle {
         &self.ledger.1
+    }
+
+    pub(crate) const fn jobs(&self) -> &JobsHandle {
+        &self.jobs.1
     }
 
     pub(crate) const fn permission(&self) -> &PermissionHandle {

@@ -2,6 +2,7 @@
 //! that are refused, appends that hang, a poisoned store, damaged frames. Clones share everything,
 //! so a clone is the same store opened again.
 
+mod blobs;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,6 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use self::rows::Rows;
@@ -22,12 +22,12 @@ use crate::{
             Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
             TotalsOf,
         },
-        conversation::BlobRef,
-        frame::{Chain, LogId, LogKind, StoredFrame, hex},
+        frame::{Chain, LogId, LogKind, StoredFrame},
         ids::{Position, SessionId, TenantId, Token},
+        job::{JobFilter, JobId, JobRow},
     },
     limits,
-    ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
+    ports::{Append, AppendError, Catalog, Claim, Journal, JournalError},
 };
 
 /// A store that lives as long as its last clone.
@@ -51,6 +51,8 @@ struct State {
     blind: bool,
     /// Sessions whose frames it missed.
     stale: BTreeSet<SessionId>,
+    /// The same of jobs.
+    stale_jobs: BTreeSet<JobId>,
     poison: Option<JournalError>,
     counts: Counts,
 }
@@ -255,6 +257,8 @@ impl State {
             self.rows.follow(id, changes);
         } else if id.kind == LogKind::Session && !changes.is_empty() {
             self.stale.insert(SessionId(id.id));
+        } else if id.kind == LogKind::Job && !changes.is_empty() {
+            self.stale_jobs.insert(JobId(id.id));
         }
         if let Some(left) = self.lost_answers.checked_sub(1) {
             self.lost_answers = left;
@@ -265,22 +269,41 @@ impl State {
         Ok(expected)
     }
 
+    /// Whether the catalog can be brought up to a frame of a log.
+    fn stands_at(&self, log: LogId, upto: Position) -> Result<(), AppendError> {
+        if self.blind {
+            let why = "the catalog fails".to_owned();
+            return Err(JournalError::Unavailable { why }.into());
+        }
+        let (tail, token) =
+            self.logs.get(&log).map(|log| (log.tail, log.token)).unwrap_or_default();
+        if tail != upto {
+            return Err(AppendError::Fenced { expected: upto, tail, token });
+        }
+        Ok(())
+    }
+
+    fn replace_job(
+        &mut self,
+        job: JobId,
+        upto: Position,
+        row: Box<JobRow>,
+    ) -> Result<Position, AppendError> {
+        let log = LogId::job(job);
+        self.stands_at(log, upto)?;
+        self.rows.follow(log, vec![Change::Job(row)]);
+        self.stale_jobs.remove(&job);
+        Ok(upto)
+    }
+
     fn replace(
         &mut self,
         session: SessionId,
         upto: Position,
         changes: Vec<Change>,
     ) -> Result<Position, AppendError> {
-        if self.blind {
-            let why = "the catalog fails".to_owned();
-            return Err(JournalError::Unavailable { why }.into());
-        }
         let log = LogId::session(session);
-        let (tail, token) =
-            self.logs.get(&log).map(|log| (log.tail, log.token)).unwrap_or_default();
-        if tail != upto {
-            return Err(AppendError::Fenced { expected: upto, tail, token });
-        }
+        self.stands_at(log, upto)?;
         self.rows.forget(session);
         self.rows.follow(log, changes);
         self.stale.remove(&session);
@@ -380,6 +403,28 @@ impl Catalog for MemoryStore {
         self.with(move |state| Ok(state.rows.checkpoints(session)))
     }
 
+    fn jobs(&self, filter: JobFilter) -> BoxFuture<'static, Result<Vec<JobRow>, JournalError>> {
+        self.with(move |state| Ok(state.rows.jobs(&filter)))
+    }
+
+    fn job(&self, job: JobId) -> BoxFuture<'static, Result<Option<JobRow>, JournalError>> {
+        self.with(move |state| Ok(state.rows.job(job)))
+    }
+
+    fn stale_jobs(&self) -> BoxFuture<'static, Result<Vec<JobId>, JournalError>> {
+        self.with(|state| Ok(state.stale_jobs.iter().copied().collect()))
+    }
+
+    fn replace_job(
+        &self,
+        job: JobId,
+        upto: Position,
+        row: Box<JobRow>,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let store = self.clone();
+        Box::pin(async move { store.state().replace_job(job, upto, row) })
+    }
+
     fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {
         // Frames and rows move under one lock here, so nothing falls behind by itself.
         self.with(|state| Ok(state.stale.iter().copied().collect()))
@@ -394,45 +439,4 @@ impl Catalog for MemoryStore {
         let store = self.clone();
         Box::pin(async move { store.state().replace(session, upto, changes) })
     }
-}
-
-impl Blobs for MemoryStore {
-    fn put(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
-        self.with(move |state| {
-            let sha256 = hex(&Sha256::digest(&bytes));
-            let blob = BlobRef { sha256: sha256.clone(), bytes: bytes.len() as u64 };
-            state.blobs.insert(sha256, bytes);
-            Ok(blob)
-        })
-    }
-
-    fn put_pieces(
-        &self,
-        pieces: Arc<dyn Pieces>,
-    ) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
-        match whole(&*pieces) {
-            Ok(bytes) => self.put(bytes),
-            Err(why) => Box::pin(std::future::ready(Err(JournalError::Unavailable { why }))),
-        }
-    }
-
-    fn get(&self, blob: BlobRef) -> BoxFuture<'static, Result<Option<Vec<u8>>, JournalError>> {
-        self.with(move |state| {
-            let kept = state.blobs.get(&blob.sha256);
-            Ok(kept.filter(|bytes| bytes.len() as u64 == blob.bytes).cloned())
-        })
-    }
-}
-
-/// Everything there is of pieces: here memory is where they go.
-fn whole(pieces: &dyn Pieces) -> Result<Vec<u8>, String> {
-    let (mut bytes, mut place) = (Vec::new(), vec![0; 64 * 1024]);
-    while (bytes.len() as u64) < pieces.bytes() {
-        let read = pieces.read(bytes.len() as u64, &mut place)?;
-        match place.get(..read).filter(|piece| !piece.is_empty()) {
-            Some(piece) => bytes.extend_from_slice(piece),
-            None => return Err(format!("it ends after {} bytes", bytes.len())),
-        }
-    }
-    Ok(bytes)
 }

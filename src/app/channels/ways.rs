@@ -11,6 +11,7 @@ use greenroom_actors::{
     Runtime,
     domain::{catalog::ApprovalRow, permission::Answer},
     owned::Owned,
+    ports::HookTable,
 };
 use secrecy::SecretString;
 
@@ -57,6 +58,19 @@ impl Hook {
         };
         Self { url, key }
     }
+
+    fn open(self, secrets: &Secrets) -> Result<Webhook, AppError> {
+        let Self { url, key } = self;
+        key.find().map_err(AppError::WebhookKey)?;
+        let key = key.watched(secrets);
+        let signed_by: SignedBy = Arc::new(move || match key.find() {
+            Ok(Some(key)) => Ok(key),
+            Ok(None) => Err("no key to sign with".to_owned()),
+            Err(error) => Err(chain(&error)),
+        });
+        let proxies = Environment::read().proxies;
+        Ok(Webhook::new(&url, signed_by, clock(), Some(&proxies))?)
+    }
 }
 
 impl std::fmt::Debug for Approvals {
@@ -69,6 +83,18 @@ impl std::fmt::Debug for Approvals {
             .field("parent", &self.parent)
             .finish()
     }
+}
+
+/// Opens webhooks for the ends of jobs.
+pub(in crate::app) fn hooks(
+    hooks: Vec<(String, Hook)>,
+    secrets: &Secrets,
+) -> Result<HookTable, AppError> {
+    let mut table = HookTable::new();
+    for (name, hook) in hooks {
+        table.insert(name.into(), Arc::new(hook.open(secrets)?));
+    }
+    Ok(table)
 }
 
 /// Channels that can be used.
@@ -124,16 +150,8 @@ impl Approvals {
             }
             channels.push(Arc::new(folder));
         }
-        if let Some(Hook { url, key }) = self.webhook {
-            key.find().map_err(AppError::WebhookKey)?;
-            let key = key.watched(secrets);
-            let signed_by: SignedBy = Arc::new(move || match key.find() {
-                Ok(Some(key)) => Ok(key),
-                Ok(None) => Err("no key to sign with".to_owned()),
-                Err(error) => Err(chain(&error)),
-            });
-            let proxies = Environment::read().proxies;
-            channels.push(Arc::new(Webhook::new(&url, signed_by, clock(), Some(&proxies))?));
+        if let Some(hook) = self.webhook {
+            channels.push(Arc::new(hook.open(secrets)?));
         }
         Ok(Ways { channels, parent: self.parent })
     }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 /// Somebody who can answer.
 #[derive(Debug)]
-pub(super) struct Terminal {
+pub(in crate::cli) struct Terminal {
     keyboard: File,
     wants: SyncSender<()>,
     lines: mpsc::Receiver<Option<String>>,
@@ -24,7 +24,7 @@ pub(super) struct Terminal {
 impl Terminal {
     /// The terminal, if there is one: where remarks are seen and answers can be typed. Stdin may be
     /// a prompt from elsewhere; then it is the terminal that controls this process.
-    pub(super) fn open() -> Option<Self> {
+    pub(in crate::cli) fn open() -> Option<Self> {
         if !io::stderr().is_terminal() {
             return None;
         }
@@ -68,7 +68,7 @@ impl Terminal {
     }
 
     /// The next line; `None` when the person has left. May be dropped and asked for again.
-    pub(super) async fn line(&mut self) -> Option<String> {
+    pub(in crate::cli) async fn line(&mut self) -> Option<String> {
         if !self.is_reading {
             self.is_reading = self.wants.try_send(()).is_ok();
         }

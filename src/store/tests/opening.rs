@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use greenroom_actors::domain::job::{JobFilter, JobId, JobRow, JobState};
+
 use super::*;
 use crate::store::open::{check_version, writer};
 
@@ -51,9 +53,9 @@ fn a_newer_form_is_refused_and_left_as_it_is() {
     drop(open(&path));
     sql(&path, "PRAGMA user_version = 99");
     let (error, text) = refusal(&path);
-    assert!(matches!(error, OpenError::TooNew { found: 99, known: 1, .. }));
+    assert!(matches!(error, OpenError::TooNew { found: 99, known: 2, .. }));
     assert!(text.contains("newer"), "{text}");
-    sql(&path, "PRAGMA user_version = 1");
+    sql(&path, "PRAGMA user_version = 2");
     drop(open(&path));
 }
 
@@ -148,7 +150,7 @@ fn the_settings_that_durability_rests_on_are_in_force() {
     assert_eq!(number("foreign_keys"), 1);
     assert_eq!(number("trusted_schema"), 0);
     assert_eq!(number("cell_size_check"), 1);
-    assert_eq!(number("user_version"), 1);
+    assert_eq!(number("user_version"), 2);
     assert_eq!(number("busy_timeout"), limits::STORE_BUSY_MS as i64, "not that of opening");
 }
 
@@ -169,4 +171,65 @@ async fn an_onlooker_reads_beside_the_holder_and_writes_nothing() {
     sql(&empty, "PRAGMA user_version = 0");
     assert!(matches!(Store::look(&empty), Err(OpenError::Empty { .. })));
     drop(holder);
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_form_opens_with_all_that_is_in_it() {
+    let (_folder, path) = folder();
+    let store = Arc::new(open(&path));
+    let mut writer = claimed(&store, house(1)).await;
+    writer.tail = store.append(next(&writer, "before", vec![row(1, 1)])).await.unwrap();
+    store.close();
+    drop(store);
+    sql(&path, "DROP TABLE job; PRAGMA user_version = 1");
+    let looked = Store::look(&path);
+    assert!(matches!(looked, Err(OpenError::TooOld { found: 1, known: 2, .. })), "{looked:?}");
+    let store = Arc::new(open(&path));
+    assert_eq!(texts(&store, house(1)).await.unwrap(), ["before"]);
+    assert_eq!(store.session(session(1)).await.unwrap().unwrap().position, Position(1));
+    assert_eq!(store.jobs(JobFilter::default()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_job_whose_line_could_not_follow_its_log_is_found_and_caught_up() {
+    let (_folder, path) = folder();
+    let store = open(&path);
+    let job = JobId(Uuid::from_u128(5));
+    let mut writer = claimed(&store, LogId::job(job)).await;
+    store.raw("ALTER TABLE job RENAME TO hidden").await;
+    let line = Box::new(job_line(job));
+    let append = next(&writer, "unseen", vec![Change::Job(line.clone())]);
+    writer.tail = store.append(append).await.unwrap();
+    store.raw("ALTER TABLE hidden RENAME TO job").await;
+    assert_eq!(store.stale_jobs().await.unwrap(), [job]);
+    assert_eq!(store.stale().await.unwrap(), [], "no session is behind");
+    assert_eq!(store.replace_job(job, writer.tail, line.clone()).await, Ok(Position(1)));
+    assert_eq!(store.stale_jobs().await.unwrap(), []);
+    assert_eq!(store.job(job).await.unwrap(), Some(*line));
+}
+
+fn job_line(job: JobId) -> JobRow {
+    JobRow {
+        job,
+        tenant: "t".into(),
+        queue: "default".into(),
+        name: "n".to_owned(),
+        kind: "host".to_owned(),
+        agent: None,
+        state: JobState::Queued,
+        progress: 0,
+        detail: None,
+        attempt: 0,
+        attempts_max: 1,
+        due: None,
+        session: None,
+        after: Vec::new(),
+        error: None,
+        series: None,
+        open: true,
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+        ended_at: None,
+        position: Position(1),
+    }
 }

@@ -13,22 +13,8 @@ use landlock::{
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 
-/// What a program needs to run at all.
-pub(super) const SYSTEM: &[&str] = &[
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib64",
-    "/lib32",
-    "/libx32",
-    "/etc",
-    "/opt",
-    "/nix",
-    "/proc",
-    "/sys/fs/cgroup",
-    "/sys/devices/system/cpu",
-];
+use super::make::Order;
+
 /// Devices that anybody may use.
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
@@ -67,16 +53,16 @@ pub(super) fn access(version: u32) -> (u64, u64) {
     (AccessFs::from_all(abi(version)).bits(), AccessFs::from_read(abi(version)).bits())
 }
 
-/// The rules for these trees.
+/// The rules for an order, beside what every program may read of the system.
 pub(super) fn rules(
     version: u32,
-    read: &[PathBuf],
-    write: &[PathBuf],
-    network: bool,
+    system: &[PathBuf],
+    order: &Order,
 ) -> Result<Option<OwnedFd>, NoRules> {
+    let Order { read, write, network, .. } = order;
     let abi = abi(version);
     let mut set = Ruleset::default().handle_access(AccessFs::from_all(abi))?;
-    if version >= 4 && !network {
+    if version >= 4 && !*network {
         set = set.handle_access(AccessNet::from_all(abi))?;
     }
     if version >= 6 {
@@ -85,7 +71,7 @@ pub(super) fn rules(
     let mut set = set.create()?;
     let reading = AccessFs::from_read(abi);
     let all = AccessFs::from_all(abi);
-    for path in SYSTEM.iter().map(Path::new) {
+    for path in system {
         set = beneath(set, path, reading, abi).or_else(|(set, why)| missing(set, why))?;
     }
     for path in DEVICES.iter().map(Path::new) {

@@ -44,8 +44,8 @@ use super::{
     sys,
 };
 
-/// Inits that the host can tell from orphans.
-const INITS: usize = 1_024;
+/// Inits that the host can tell from orphans; with more it takes no order.
+const INITS: usize = limits::TOOL_AT_ONCE;
 /// Descriptors of one order.
 const GIVEN: usize = 6;
 /// Bytes beside them: the block's size, the namespaces, and which of the last two there are.
@@ -73,8 +73,8 @@ pub(super) struct Parcel {
 }
 
 impl Host {
-    /// Forks one. It dies when the calling thread ends.
-    pub(super) fn start() -> io::Result<Self> {
+    /// Forks one that has so many orders at once. It dies when the calling thread ends.
+    pub(super) fn start(at_once: usize) -> io::Result<Self> {
         let kind = SocketType::SEQPACKET;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
         // A host that was stopped takes nothing; who waits for it could not end either.
@@ -86,7 +86,7 @@ impl Host {
         match sys::fork()? {
             None => {
                 drop(ours);
-                sys::regardless(serve(theirs, runtime));
+                sys::regardless(serve(theirs, runtime, at_once.min(INITS)));
                 sys::leave(0)
             }
             Some(pid) => {
@@ -126,7 +126,7 @@ impl Host {
 }
 
 /// The host's life, in the copy: nothing is allocated from here on.
-fn serve(socket: OwnedFd, runtime: Pid) -> Result<(), Errno> {
+fn serve(socket: OwnedFd, runtime: Pid, at_once: usize) -> Result<(), Errno> {
     sys::forget_handlers();
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != Some(runtime) {
@@ -154,6 +154,12 @@ fn serve(socket: OwnedFd, runtime: Pid) -> Result<(), Errno> {
         }
         if has_order {
             let Some((given, bytes, namespaces)) = receive(socket.as_fd())? else { return Ok(()) };
+            // One that has no place in the table could be taken for an orphan, and ended.
+            let is_full = inits.iter().filter(|pid| **pid != 0).count() >= at_once;
+            let Some(free) = inits.iter_mut().find(|pid| **pid == 0).filter(|_| !is_full) else {
+                say(given.socket.as_fd(), failed(Step::Room, Errno::AGAIN));
+                continue;
+            };
             match sys::fork_into(namespaces) {
                 Ok(None) => {
                     // Its copy of the pipe's end would make the host immortal for those who look.
@@ -161,18 +167,15 @@ fn serve(socket: OwnedFd, runtime: Pid) -> Result<(), Errno> {
                     sys::regardless(set_name(c"greenroom-init"));
                     init::live(given, bytes as usize, alive.as_fd(), host);
                 }
-                Ok(Some(pid)) => {
-                    if let Some(free) = inits.iter_mut().find(|pid| **pid == 0) {
-                        *free = pid.as_raw_nonzero().get();
-                    }
-                }
-                Err(errno) => {
-                    let record = Record::Failed { step: Step::Fork, errno: errno.raw_os_error() };
-                    say(given.socket.as_fd(), record);
-                }
+                Ok(Some(pid)) => *free = pid.as_raw_nonzero().get(),
+                Err(errno) => say(given.socket.as_fd(), failed(Step::Fork, errno)),
             }
         }
     }
+}
+
+fn failed(step: Step, errno: Errno) -> Record {
+    Record::Failed { step, errno: errno.raw_os_error() }
 }
 
 /// Gives the socket and the pipe places of their own, nothing to the three that everybody knows, and
@@ -233,8 +236,7 @@ fn bury(signals: &OwnedFd, inits: &mut [i32; INITS]) {
         let pid = pid.as_raw_nonzero().get();
         inits.iter_mut().filter(|known| **known == pid).for_each(|known| *known = 0);
     }
-    // With the table full an init could be taken for an orphan.
-    if buried && inits.contains(&0) {
+    if buried {
         orphans::children(getpid(), 0, &|_, child| {
             if !inits.contains(&child.as_raw_nonzero().get()) {
                 init::end(child, Signal::KILL);

@@ -15,6 +15,8 @@ pub enum Layer {
     Processes,
     /// Mounts of its own, with an empty bounded `/tmp`.
     Mounts,
+    /// All beyond the trees that it may change is read-only, down to modes and times.
+    Frozen,
     /// A `/proc` that shows its own processes alone.
     Proc,
     /// A network of its own, with nobody in it.
@@ -35,10 +37,11 @@ pub enum Layer {
 
 impl Layer {
     /// All of them, the outermost first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Users,
         Self::Processes,
         Self::Mounts,
+        Self::Frozen,
         Self::Proc,
         Self::Network,
         Self::Ipc,
@@ -56,6 +59,7 @@ impl Layer {
             Self::Users => "users",
             Self::Processes => "processes",
             Self::Mounts => "mounts",
+            Self::Frozen => "frozen",
             Self::Proc => "proc",
             Self::Network => "network",
             Self::Ipc => "ipc",
@@ -65,6 +69,35 @@ impl Layer {
             Self::Files => "files",
             Self::Calls => "calls",
         }
+    }
+}
+
+impl Layer {
+    /// What a process can do where it is missing.
+    #[must_use]
+    pub const fn lets(self) -> &'static str {
+        match self {
+            Self::Users => "a command is the same user to the kernel as this runtime",
+            Self::Processes => "a command sees and reaches your other processes",
+            Self::Mounts => "what rules deny is not hidden from a command's programs",
+            Self::Frozen => {
+                "a command changes modes and times of what is yours, and writes what is kept from it"
+            }
+            Self::Proc => "a command reads of other processes in /proc",
+            Self::Network => "a command sees this machine's network",
+            Self::Ipc => "a command reaches shared memory of others",
+            Self::Privileges => "a command keeps this runtime's privileges",
+            Self::Limits => "a command may take all memory and processor time",
+            Self::Count => "a command may start any number of processes",
+            Self::Files => "a command reads and writes every file that you may",
+            Self::Calls => "a command may ask the kernel for anything",
+        }
+    }
+
+    /// Whether a process is not contained without it, whatever else there is.
+    #[must_use]
+    pub const fn is_vital(self) -> bool {
+        matches!(self, Self::Privileges | Self::Files | Self::Calls)
     }
 }
 
@@ -116,13 +149,22 @@ impl Level {
 
     /// Layers that cannot be had without those that are missing.
     pub(super) fn close(&mut self, is_root: bool, has_groups: bool) {
-        const INSIDE: [Layer; 5] =
-            [Layer::Processes, Layer::Mounts, Layer::Network, Layer::Ipc, Layer::Proc];
+        const INSIDE: [Layer; 6] = [
+            Layer::Processes,
+            Layer::Mounts,
+            Layer::Frozen,
+            Layer::Network,
+            Layer::Ipc,
+            Layer::Proc,
+        ];
         if !is_root && !self.has(Layer::Users) {
             self.without(&INSIDE, "needs users of its own, or a runtime that is root");
         }
         if !(self.has(Layer::Processes) && self.has(Layer::Mounts)) {
             self.without(&[Layer::Proc], "needs processes and mounts of its own");
+        }
+        if !self.has(Layer::Mounts) {
+            self.without(&[Layer::Frozen], "needs mounts of its own");
         }
         if has_groups {
             return;
@@ -145,13 +187,16 @@ impl Level {
             Step::Fork => NAMESPACES,
             Step::Users => &[&[Layer::Users]],
             Step::Mount | Step::Scratch => &[&[Layer::Mounts]],
+            Step::Freeze => &[&[Layer::Frozen]],
             Step::Proc => &[&[Layer::Proc]],
             Step::Privileges => &[&[Layer::Privileges]],
             Step::Limits => &[&[Layer::Limits]],
             Step::Cgroup => &[&[Layer::Count]],
             Step::Landlock => &[&[Layer::Files]],
             Step::Seccomp => &[&[Layer::Calls]],
-            Step::Order
+            Step::Room
+            | Step::Order
+            | Step::Cover
             | Step::Death
             | Step::Child
             | Step::Cwd

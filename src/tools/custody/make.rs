@@ -8,7 +8,7 @@ use std::{
         fd::OwnedFd,
         unix::{ffi::OsStrExt as _, net::UnixStream},
     },
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use greenroom_actors::limits;
@@ -19,7 +19,6 @@ use super::{
     files::{self, NoRules},
     host::Parcel,
     level::{Layer, Level},
-    mounts,
     pages::{Draft, Null, Word, switch},
 };
 
@@ -40,8 +39,40 @@ pub struct Order {
     pub read: Vec<PathBuf>,
     /// Trees in which it may do anything.
     pub write: Vec<PathBuf>,
-    /// Files in those that it must not touch: they look empty. It takes mounts of its own.
-    pub hidden: Vec<PathBuf>,
+    /// What in those it must not see or change, folders before what is in them. It takes mounts of its
+    /// own.
+    pub covers: Vec<Cover>,
+}
+
+/// Something in a tree that a process may not use as it likes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cover {
+    /// Where it lies, without a link on the way.
+    pub path: PathBuf,
+    /// How it is covered.
+    pub how: How,
+}
+
+/// How something is covered; the stricter is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum How {
+    /// It stays in its place.
+    Pinned,
+    /// And can only be read.
+    Kept,
+    /// It cannot even be opened.
+    Hidden,
+}
+
+impl How {
+    /// What stands before the path in an order.
+    pub(super) const fn letter(self) -> u8 {
+        match self {
+            Self::Pinned => b'p',
+            Self::Kept => b'k',
+            Self::Hidden => b'h',
+        }
+    }
 }
 
 /// What bounds each process.
@@ -63,6 +94,8 @@ pub struct Bounds {
     pub scratch_bytes: u64,
     /// Files that fit there.
     pub scratch_files: u64,
+    /// Orders that run at once; the next one is refused.
+    pub at_once: usize,
 }
 
 impl Default for Bounds {
@@ -76,6 +109,7 @@ impl Default for Bounds {
             processes: limits::TOOL_PROCESSES,
             scratch_bytes: limits::TOOL_SCRATCH_BYTES,
             scratch_files: limits::TOOL_SCRATCH_FILES,
+            at_once: limits::TOOL_AT_ONCE,
         }
     }
 }
@@ -86,6 +120,9 @@ pub enum NotMade {
     /// A text of it.
     #[error(transparent)]
     Null(#[from] Null),
+    /// More trees than fit.
+    #[error("hold a process to more than {} folders", limits::TOOL_TREES)]
+    Trees,
     /// Its files.
     #[error(transparent)]
     Rules(#[from] NoRules),
@@ -103,6 +140,10 @@ pub(super) struct Maker {
     pub(super) level: Level,
     pub(super) bounds: Bounds,
     pub(super) env: BTreeMap<OsString, OsString>,
+    /// The person's, where it is covered.
+    pub(super) home: Option<PathBuf>,
+    /// What every program may read.
+    pub(super) system: Vec<PathBuf>,
     /// Where orders are counted.
     pub(super) groups: Option<Groups>,
     /// Filters without and with network, made once.
@@ -139,17 +180,12 @@ impl Maker {
         let (all, read) = files::access(self.level.landlock);
         draft.set(Word::AccessAll, all);
         draft.set(Word::AccessRead, read);
-        let covers = self.scratch(&mut draft, order)?;
-        if self.level.has(Layer::Mounts) {
-            let (at, len) =
-                draft.list(order.hidden.iter().map(|path| path.as_os_str().as_bytes()))?;
-            draft.set(Word::Hidden, at);
-            draft.set(Word::HiddenLen, len);
-        }
+        let covers = self.trees(&mut draft, order)?;
+        self.cover(&mut draft, order)?;
         let probing = if is_probe { switch::PROBE } else { 0 };
         draft.set(Word::Switches, self.switches() | covers | probing);
         let rules = if self.level.has(Layer::Files) {
-            files::rules(self.level.landlock, &order.read, &order.write, order.network)?
+            files::rules(self.level.landlock, &self.system, order)?
         } else {
             None
         };
@@ -212,33 +248,6 @@ impl Maker {
         let at = draft.words(&words);
         draft.set(Word::Limits, at);
         draft.set(Word::LimitsLen, most.len() as u64);
-    }
-
-    /// Covers `/tmp`, unless the order is to have the real one.
-    fn scratch(&self, draft: &mut Draft, order: &Order) -> Result<u64, Null> {
-        let tmp = Path::new("/tmp");
-        let trees = || order.write.iter().chain(&order.read).chain([&order.cwd, &order.program]);
-        let mut kept: Vec<&Path> = Vec::new();
-        for tree in trees().filter(|tree| tree.starts_with(tmp)) {
-            if !kept.iter().any(|kept| tree.starts_with(kept)) {
-                kept.push(tree);
-            }
-        }
-        let is_file = |tree: &&&Path| !tree.is_dir();
-        if !self.level.has(Layer::Mounts) || kept.len() > mounts::KEPT || kept.contains(&tmp) {
-            return Ok(0);
-        }
-        // A file could be bound only over a file; with one below `/tmp` the real one is used.
-        if kept.iter().any(|tree| is_file(&tree)) {
-            return Ok(0);
-        }
-        let (at, len) = draft.list(kept.iter().map(|tree| tree.as_os_str().as_bytes()))?;
-        draft.set(Word::Kept, at);
-        draft.set(Word::KeptLen, len);
-        let Bounds { scratch_bytes, scratch_files, .. } = self.bounds;
-        let bounds = format!("size={scratch_bytes},nr_inodes={scratch_files},mode=1777");
-        draft.text_at(Word::Scratch, bounds.as_bytes())?;
-        Ok(switch::SCRATCH)
     }
 
     fn switches(&self) -> u64 {

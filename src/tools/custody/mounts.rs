@@ -1,7 +1,7 @@
 //! What an init changes of the tree of files before its program sees it: mounts of its own, a
-//! `/proc` that shows its own processes, and an empty bounded `/tmp` with only those trees below it
-//! that the order may use. Files that lie in these and are nobody's to touch, the runtime's own
-//! store above all, are hidden.
+//! `/proc` that shows its own processes, an empty bounded `/tmp` and home with only those trees below
+//! them that the order may use, and all beyond those trees read-only: rules of files know nothing of modes, times
+//! and attributes, which a file's owner could change wherever it lies.
 //!
 //! Runs in inits: nothing is allocated.
 
@@ -10,27 +10,25 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+use greenroom_actors::limits;
 use rustix::{
-    fs::{CWD, Mode, OFlags, mkdir, open},
+    fs::{CWD, FileType, Mode, OFlags, fstat, mkdir, open},
     io::{Errno, Result},
     mount::{
-        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_bind,
-        mount_change, move_mount, open_tree,
+        MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount, mount_change,
+        move_mount, open_tree,
     },
 };
 
 use super::{
+    covers,
     pages::{Pages, Word, switch},
     record::Step,
     sys,
 };
 
-/// Trees below `/tmp` that one order may keep.
-pub(super) const KEPT: usize = 8;
-/// What is covered.
-pub(super) const TMP: &CStr = c"/tmp";
-/// What hides a file: it reads as empty, and what is written there is gone.
-const NOTHING: &CStr = c"/dev/null";
+/// Trees that one order may have.
+const MOST: usize = limits::TOOL_TREES;
 
 pub(super) fn arrange(
     pages: &Pages,
@@ -38,25 +36,22 @@ pub(super) fn arrange(
 ) -> std::result::Result<(), (Step, Errno)> {
     let own = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change(c"/", own).map_err(|errno| (Step::Mount, errno))?;
+    let mut trees = Trees { pages, mounts: [const { None }; MOST] };
+    // What may be written is taken aside before everything is frozen, what may be read after it.
+    trees.take(|tree| tree != b'r').map_err(|errno| (Step::Scratch, errno))?;
+    if pages.has(switch::FROZEN) {
+        sys::freeze(c"/").map_err(|errno| (Step::Freeze, errno))?;
+    }
+    trees.take(|tree| tree == b'r').map_err(|errno| (Step::Scratch, errno))?;
     if pages.has(switch::PROC) {
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount(c"proc", c"/proc", c"proc", flags, None::<&CStr>)
             .and_then(|()| allow(rules, c"/proc", pages.word(Word::AccessRead)))
             .map_err(|errno| (Step::Proc, errno))?;
     }
-    if pages.has(switch::SCRATCH) {
-        scratch(pages)
-            .and_then(|()| allow(rules, TMP, pages.word(Word::AccessAll)))
-            .map_err(|errno| (Step::Scratch, errno))?;
-    }
-    for no in 0..pages.word(Word::HiddenLen) {
-        match mount_bind(NOTHING, pages.listed(Word::Hidden, no)) {
-            // What is not there needs no hiding, or what it stands in is covered already.
-            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
-            Err(errno) => return Err((Step::Mount, errno)),
-        }
-    }
-    Ok(())
+    scratches(pages, rules).map_err(|errno| (Step::Scratch, errno))?;
+    trees.put().map_err(|errno| (Step::Scratch, errno))?;
+    covers::lay(pages).map_err(|errno| (Step::Cover, errno))
 }
 
 fn allow(rules: Option<BorrowedFd<'_>>, path: &CStr, access: u64) -> Result<()> {
@@ -65,27 +60,88 @@ fn allow(rules: Option<BorrowedFd<'_>>, path: &CStr, access: u64) -> Result<()> 
     sys::also_beneath(rules, tree.as_fd(), access)
 }
 
-fn scratch(pages: &Pages) -> Result<()> {
-    let mut trees: [Option<OwnedFd>; KEPT] = [const { None }; KEPT];
-    let kept = || 0..pages.word(Word::KeptLen);
-    for (no, tree) in kept().zip(&mut trees) {
+/// Covers what is to be empty.
+fn scratches(pages: &Pages, rules: Option<BorrowedFd<'_>>) -> Result<()> {
+    let each = || (0..pages.word(Word::ScratchesLen)).map(|no| pages.lettered(Word::Scratches, no));
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    for (letter, place) in each() {
+        if letter == b'm' {
+            mount(c"tmpfs", place, c"tmpfs", flags, Some(pages.text(Word::Scratch)))?;
+            allow(rules, place, pages.word(Word::AccessAll))?;
+        } else {
+            folders(place, Mode::from_raw_mode(0o755))?;
+        }
+    }
+    // Where it begins need not be where it may read; there is nothing there then.
+    let cwd = pages.text(Word::Cwd);
+    let is_below = |place: &CStr| {
+        let rest = cwd.to_bytes().strip_prefix(place.to_bytes());
+        rest.is_some_and(|rest| rest.starts_with(b"/"))
+    };
+    if each().any(|(_, place)| is_below(place)) { folders(cwd, CLOSED) } else { Ok(()) }
+}
+
+/// The trees of an order, as mounts that are nowhere for a while.
+struct Trees<'a> {
+    pages: &'a Pages,
+    mounts: [Option<OwnedFd>; MOST],
+}
+
+impl<'a> Trees<'a> {
+    fn each(pages: &'a Pages) -> impl Iterator<Item = (u8, &'a CStr)> {
+        (0..pages.word(Word::TreesLen)).map(|no| pages.lettered(Word::Trees, no))
+    }
+
+    /// Takes aside those that are meant, with whatever is mounted in them.
+    fn take(&mut self, is_meant: impl Fn(u8) -> bool) -> Result<()> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
             | OpenTreeFlags::AT_RECURSIVE;
-        *tree = Some(open_tree(CWD, pages.listed(Word::Kept, no), flags)?);
+        for ((letter, path), place) in Self::each(self.pages).zip(&mut self.mounts) {
+            if is_meant(letter) {
+                *place = Some(open_tree(CWD, path, flags)?);
+            }
+        }
+        Ok(())
     }
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    mount(c"tmpfs", TMP, c"tmpfs", flags, Some(pages.text(Word::Scratch)))?;
-    for (no, tree) in kept().zip(trees.iter().flatten()) {
-        let path = pages.listed(Word::Kept, no);
-        folders(path)?;
-        move_mount(tree, c"", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+
+    /// Puts all of them back, in the order in which nothing hides another.
+    fn put(&self) -> Result<()> {
+        for ((letter, path), tree) in Self::each(self.pages).zip(self.mounts.iter().flatten()) {
+            if letter != b'i' {
+                stand(path, tree)?;
+            }
+            move_mount(tree, c"", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+            // Rules of files let everything be done below what covers.
+            if letter == b'r' {
+                sys::freeze(path)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
+/// Something of the tree's kind in its place.
+fn stand(path: &CStr, tree: &OwnedFd) -> Result<()> {
+    if FileType::from_raw_mode(fstat(tree)?.st_mode) == FileType::Directory {
+        return folders(path, CLOSED);
+    }
+    let bytes = path.to_bytes();
+    let end = bytes.iter().rposition(|byte| *byte == b'/').unwrap_or_default();
+    let mut above = [0_u8; 4096];
+    let copy = above.get_mut(..end).ok_or(Errno::NAMETOOLONG)?;
+    copy.copy_from_slice(bytes.get(..end).unwrap_or_default());
+    let above = CStr::from_bytes_until_nul(&above).map_err(|_no_null| Errno::INVAL)?;
+    folders(above, CLOSED)?;
+    let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::CLOEXEC;
+    open(path, flags, Mode::from_raw_mode(0o600)).map(drop)
+}
+
+/// Of folders in which nothing is written, for it would be lost in silence.
+const CLOSED: Mode = Mode::from_raw_mode(0o555);
+
 /// Makes a folder and those above it.
-fn folders(path: &CStr) -> Result<()> {
+fn folders(path: &CStr, last: Mode) -> Result<()> {
     let mut buffer = [0_u8; 4096];
     let bytes = path.to_bytes();
     let Some(copy) = buffer.get_mut(..bytes.len()) else { return Err(Errno::NAMETOOLONG) };
@@ -94,10 +150,8 @@ fn folders(path: &CStr) -> Result<()> {
         let Some(place) = buffer.get_mut(end) else { return Err(Errno::NAMETOOLONG) };
         let was = std::mem::replace(place, 0);
         let above = CStr::from_bytes_until_nul(&buffer).map_err(|_no_null| Errno::INVAL)?;
-        match mkdir(above, Mode::from_raw_mode(0o755)) {
+        match mkdir(above, if end == bytes.len() { last } else { CLOSED }) {
             Ok(()) | Err(Errno::EXIST) => {}
-            // Above what was covered nothing is ours to make, and nothing has to be.
-            Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if end < TMP.to_bytes().len() => {}
             Err(errno) => return Err(errno),
         }
         if let Some(place) = buffer.get_mut(end) {

@@ -29,21 +29,24 @@ pub enum Refused {
     /// Too many wait.
     #[error("start a process: {} others wait to be started", limits::TOOL_ORDERS)]
     Busy,
+    /// Too many run.
+    #[error("start a process: as many run already as this runtime may have at once")]
+    Full,
     /// There is no host, and none can be had.
     #[error("start a process: custody has ended")]
     Closed,
 }
 
 impl Office {
-    pub(super) fn open() -> io::Result<Self> {
+    pub(super) fn open(at_once: usize) -> io::Result<Self> {
         let (orders, waiting) = sync_channel(limits::TOOL_ORDERS);
         let (ready, first) = sync_channel(1);
         let thread = std::thread::Builder::new().name("custody".to_owned()).spawn(move || {
-            let host = Host::start();
+            let host = Host::start(at_once);
             // Whoever opens waits for this word, so somebody hears it.
             sys::regardless(ready.send(host.as_ref().map(|_| ()).map_err(io::Error::kind)));
             if let Ok(host) = host {
-                hand_over(host, &waiting);
+                hand_over(host, at_once, &waiting);
             }
         })?;
         let office = Self { orders: Some(orders), thread: Some(thread) };
@@ -72,11 +75,11 @@ impl Drop for Office {
 }
 
 /// A parcel that cannot be sent is dropped; its socket closes, and who waits there hears of it.
-fn hand_over(mut host: Host, waiting: &Receiver<Parcel>) {
+fn hand_over(mut host: Host, at_once: usize, waiting: &Receiver<Parcel>) {
     while let Ok(parcel) = waiting.recv() {
         let Err(error) = host.send(&parcel) else { continue };
         warn!(pid = host.pid.as_raw_pid(), %error, "the host of tools is gone, another is started");
-        let Ok(next) = Host::start() else { break };
+        let Ok(next) = Host::start(at_once) else { break };
         std::mem::replace(&mut host, next).end();
         if let Err(error) = host.send(&parcel) {
             warn!(%error, "the new host of tools takes no order");

@@ -26,13 +26,16 @@ pub(super) enum Word {
     LimitsLen,
     UidMap,
     GidMap,
-    /// Trees below `/tmp` that stay visible when it is covered.
-    Kept,
-    KeptLen,
-    /// Files that are hidden behind nothing.
-    Hidden,
-    HiddenLen,
-    /// How the file system that covers `/tmp` is bounded.
+    /// Trees that stay what they are when all else is frozen or covered, with what may be done there in
+    /// front.
+    Trees,
+    TreesLen,
+    /// What is covered, each path with how in front.
+    Covers,
+    CoversLen,
+    /// What is covered by an empty file system, each path with how in front; and how that is bounded.
+    Scratches,
+    ScratchesLen,
     Scratch,
     /// Landlock's rights for what was mounted after the rules were made: all, and to read.
     AccessAll,
@@ -49,11 +52,12 @@ pub(super) mod switch {
     pub(in super::super) const MOUNT: u64 = 1 << 2;
     /// `/proc` shows the own tree alone.
     pub(in super::super) const PROC: u64 = 1 << 3;
-    pub(in super::super) const SCRATCH: u64 = 1 << 4;
     pub(in super::super) const PRIVILEGES: u64 = 1 << 5;
     pub(in super::super) const LIMITS: u64 = 1 << 6;
     pub(in super::super) const LANDLOCK: u64 = 1 << 7;
     pub(in super::super) const SECCOMP: u64 = 1 << 8;
+    /// All but its trees is read-only.
+    pub(in super::super) const FROZEN: u64 = 1 << 9;
     /// Nothing is executed: only whether all of this can be had.
     pub(in super::super) const PROBE: u64 = 1 << 10;
 }
@@ -169,8 +173,15 @@ impl Pages {
         self.text_from(self.word(word))
     }
 
+    /// A text of a list, and the letter in front of it.
+    pub(super) fn lettered(&self, list: Word, no: u64) -> (u8, &CStr) {
+        let text = self.listed(list, no).to_bytes_with_nul();
+        let rest = text.get(1..).and_then(|rest| CStr::from_bytes_with_nul(rest).ok());
+        (text.first().copied().unwrap_or_default(), rest.unwrap_or(c""))
+    }
+
     /// A text of a list that was not made into addresses.
-    pub(super) fn listed(&self, list: Word, no: u64) -> &CStr {
+    fn listed(&self, list: Word, no: u64) -> &CStr {
         self.text_from(self.at(self.word(list) + no * 8))
     }
 

@@ -5,8 +5,10 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Step {
+    /// Finding room for one more.
+    Room = 1,
     /// Starting the init, in its namespaces.
-    Fork = 1,
+    Fork,
     /// Reading the order.
     Order,
     /// Saying who is who in the user namespace.
@@ -15,10 +17,14 @@ pub enum Step {
     Death,
     /// Making the mounts its own.
     Mount,
+    /// Making all but its trees read-only.
+    Freeze,
     /// Showing its own processes alone.
     Proc,
     /// Covering `/tmp`.
     Scratch,
+    /// Covering what it must not see or change.
+    Cover,
     /// Joining its control group.
     Cgroup,
     /// Giving up privileges.
@@ -40,14 +46,17 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
+        Self::Room,
         Self::Fork,
         Self::Order,
         Self::Users,
         Self::Death,
         Self::Mount,
+        Self::Freeze,
         Self::Proc,
         Self::Scratch,
+        Self::Cover,
         Self::Cgroup,
         Self::Privileges,
         Self::Child,

@@ -235,6 +235,23 @@ pub(super) fn also_beneath(rules: BorrowedFd<'_>, tree: BorrowedFd<'_>, access: 
     .map(drop)
 }
 
+/// Makes everything mounted at a path and below it read-only, for this tree of mounts alone.
+pub(super) fn freeze(path: &CStr) -> Result<()> {
+    let set = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    let (at, flags) = (libc::AT_FDCWD, libc::AT_RECURSIVE);
+    // SAFETY: the kernel reads the path and the attributes during the call; the size is theirs.
+    said(unsafe {
+        let bytes = size_of_val(&set);
+        libc::syscall(libc::SYS_mount_setattr, at, path.as_ptr(), flags, &raw const set, bytes)
+    })
+    .map(drop)
+}
+
 /// A limit that this process cannot raise again.
 pub(super) fn limit(resource: u32, most: u64) -> Result<()> {
     let limit = libc::rlimit64 { rlim_cur: most, rlim_max: most };

@@ -137,6 +137,50 @@ pub(super) fn kept_from(place: &Place, guarded: &[Place], using: Use) -> Option<
     .next()
 }
 
+/// What in a repository says what git runs.
+const GIT_RUNS: [&str; 3] = ["config", "config.worktree", "hooks"];
+/// Where it keeps repositories within it.
+const GIT_INNER: [&str; 2] = ["modules", "worktrees"];
+
+/// What processes may not do with something that bears the last of these names, and how many of the
+/// folders above it belong to its name. A repository is written by the program whose it is, so of
+/// that only what makes it run others is kept.
+pub(super) fn from_processes(names: &[&str], is_folder: bool) -> Option<(Use, usize)> {
+    let last = names.last()?;
+    if let Some(at) = names.iter().position(|name| matches!(*name, ".git" | ".hg")) {
+        let runs = |name: &str| GIT_RUNS.contains(&name) || name == "hgrc";
+        let pins = match names.get(at + 1..).unwrap_or_default() {
+            // A file of that name says where the repository is.
+            [] => (!is_folder).then_some(0),
+            [own] => runs(own).then_some(1),
+            [inner, .., own] => {
+                (GIT_INNER.contains(inner) && runs(own)).then(|| names.len() - at - 1)
+            }
+        };
+        return pins.map(|pins| (Use::Write, pins));
+    }
+    // Most names are none of these, and are told by their first letters.
+    let folded_last = folded(last);
+    let rows = TABLE.iter().filter(|row| match row.names.last() {
+        Some(Is(wanted)) => *wanted == folded_last,
+        Some(Family(first)) => is_of_family(&folded_last, first),
+        None => false,
+    });
+    let fits = |row: &&Row| {
+        let above = row.names.len() - 1;
+        let names = names.len().checked_sub(row.names.len()).and_then(|at| names.get(at..));
+        let mut pairs = names.unwrap_or_default().iter().zip(row.names).take(above);
+        names.is_some()
+            && pairs.all(|(name, wanted)| match wanted {
+                Is(wanted) => folded(name) == *wanted,
+                Family(first) => is_of_family(&folded(name), first),
+            })
+    };
+    let found = rows.filter(fits).max_by_key(|row| row.secret)?;
+    let using = if found.secret { Use::Read } else { Use::Write };
+    Some((using, found.names.len() - 1))
+}
+
 fn is_of_family(name: &str, first: &str) -> bool {
     match name.strip_prefix(first) {
         Some("") => true,
@@ -208,5 +252,30 @@ mod tests {
         check("GIT~1/config", true, false);
         check(".Env.LOCAL ", false, false);
         check("Var/HOUSE.db", false, false);
+    }
+
+    #[test]
+    fn of_a_repository_processes_are_kept_from_what_makes_git_run_something() {
+        use Use::{Read, Write};
+        for (path, is_folder, want) in [
+            ("src/lib.rs", false, None),
+            (".git", true, None),
+            ("lib/.git", false, Some((Write, 0))),
+            ("lib/.git/config", false, Some((Write, 1))),
+            (".git/hooks", true, Some((Write, 1))),
+            (".git/refs/heads/config", false, None),
+            (".git/modules/a/b/config", false, Some((Write, 4))),
+            (".git/modules/a/HEAD", false, None),
+            (".hg/hgrc", false, Some((Write, 1))),
+            ("a/.ENV.local", false, Some((Read, 0))),
+            ("a/.env.example", false, None),
+            (".github/workflows", true, Some((Write, 1))),
+            ("workflows", true, None),
+            (".cargo/credentials.toml", false, Some((Read, 1))),
+            (".cargo/config.toml", false, Some((Write, 1))),
+        ] {
+            let names: Vec<&str> = path.split('/').collect();
+            assert_eq!(from_processes(&names, is_folder), want, "{path}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use greenroom_actors::{
         conversation::BlobRef,
         frame::{LogId, LogKind, StoredFrame},
         ids::{Position, SessionId, TenantId, Token},
+        job::{JobFilter, JobId, JobRow},
     },
     ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
     testing::harness::Harness,
@@ -156,6 +157,28 @@ impl Catalog for Held {
         session: SessionId,
     ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>> {
         self.after(Holding::Catalog, self.catalog.checkpoints(session))
+    }
+
+    fn jobs(&self, filter: JobFilter) -> BoxFuture<'static, Result<Vec<JobRow>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.jobs(filter))
+    }
+
+    fn job(&self, job: JobId) -> BoxFuture<'static, Result<Option<JobRow>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.job(job))
+    }
+
+    fn stale_jobs(&self) -> BoxFuture<'static, Result<Vec<JobId>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.stale_jobs())
+    }
+
+    fn replace_job(
+        &self,
+        job: JobId,
+        upto: Position,
+        row: Box<JobRow>,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let work = self.after(Holding::Catalog, self.catalog.replace_job(job, upto, row));
+        self.after(Holding::Rebuilds, work)
     }
 
     fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {

@@ -3,7 +3,7 @@
 //! outside of any is outside. A link without one keeps to the runtime's, so that a child with a wide
 //! fence is held by a parent without.
 
-use crate::domain::permission::{Authority, Bounds};
+use crate::domain::permission::{Authority, Bounds, Trees};
 
 use super::place::{Names, Place, Target, Tilde};
 
@@ -109,6 +109,41 @@ impl Ground {
         }
         reach.unwrap_or(Reach::Outside)
     }
+
+    /// The folders that every fence leaves, for who holds processes to them; none where nobody drew
+    /// any. Of a fence without roots the workspace is what it leaves.
+    pub(super) fn trees(&self, fences: &Fences) -> Option<Trees> {
+        let own = (fences.open || self.fence.drawn).then_some(&self.fence);
+        let narrowed = self.narrowed.drawn.then_some(&self.narrowed);
+        let all: Vec<&Fence> = fences.drawn.iter().chain(own).chain(narrowed).collect();
+        if all.iter().all(|fence| !fence.drawn && fence.readable.is_empty()) {
+            return None;
+        }
+        let here: Vec<Names> =
+            self.places.workspace.as_deref().map(Names::of).into_iter().collect();
+        let roots = |fence: &Fence| if fence.drawn { fence.roots.clone() } else { here.clone() };
+        let read = |fence: &Fence| [roots(fence), fence.readable.clone()].concat();
+        let drawn = all.iter().filter(|fence| fence.drawn);
+        let write = drawn.map(|fence| fence.roots.clone()).reduce(common);
+        let read = all.iter().map(|fence| read(fence)).reduce(common).unwrap_or_default();
+        let paths = |names: Vec<Names>| -> Vec<String> {
+            names.iter().map(|names| format!("/{}", names.joined())).collect()
+        };
+        Some(Trees { write: write.map(paths), read: paths(read) })
+    }
+}
+
+/// What lies in a folder of both.
+fn common(some: Vec<Names>, others: Vec<Names>) -> Vec<Names> {
+    let mut found: Vec<Names> = Vec::new();
+    for (one, other) in some.iter().flat_map(|one| others.iter().map(move |other| (one, other))) {
+        let inner = if one.plain().starts_with(other.plain()) { one } else { other };
+        let outer = if std::ptr::eq(inner, one) { other } else { one };
+        if inner.plain().starts_with(outer.plain()) && !found.contains(inner) {
+            found.push(inner.clone());
+        }
+    }
+    found
 }
 
 impl Fence {

@@ -4,7 +4,13 @@
 use crate::domain::permission::{Decision, Rule, RulePattern, RuleSet};
 
 use super::{
-    Match, RuleError, Side, facts::Facts, fence::Ground, pattern::Pattern, subject::Subject,
+    Match, RuleError, Side,
+    facts::Facts,
+    fence::Ground,
+    path::Bases,
+    pattern::{Pattern, Spec},
+    place::{Names, Target},
+    subject::Subject,
 };
 
 /// A rule set, read.
@@ -164,6 +170,36 @@ impl Finding {
 }
 
 impl Layer {
+    /// The folder that its paths with `/` in front begin at.
+    fn settings<'g>(&self, ground: &'g Ground) -> Option<&'g Names> {
+        match self.name {
+            LayerName::User => ground.user.as_ref(),
+            LayerName::BuiltIn
+            | LayerName::Project
+            | LayerName::Standing
+            | LayerName::Answers
+            | LayerName::Link(_) => ground.project.as_ref(),
+        }
+    }
+
+    /// Whether what tightens here, from `least` on, means a place. For who asks about a hundred
+    /// thousand of them: it is what `ask_all` finds, and nothing where a rule is about more than a path.
+    pub(super) fn narrows(
+        &self,
+        (target, cwd): (&Target, Option<&Names>),
+        ground: &Ground,
+        least: Say,
+    ) -> Option<bool> {
+        let bases = Bases { home: ground.home.as_ref(), settings: self.settings(ground), cwd };
+        let ask = if least <= Say::Ask { self.ask.as_slice() } else { &[] };
+        let mut found = false;
+        for pattern in self.deny.iter().chain(ask) {
+            let Some(Spec::Path(glob)) = &pattern.spec else { return None };
+            found |= glob.matches(target, bases, Side::Tighten) != Match::No;
+        }
+        Some(found)
+    }
+
     /// What this layer says, its strictest list first.
     pub(super) fn ask_all(
         &self,
@@ -171,15 +207,7 @@ impl Layer {
         ground: &Ground,
         notes: &mut Vec<String>,
     ) -> Finding {
-        let settings = match self.name {
-            LayerName::User => ground.user.as_ref(),
-            LayerName::BuiltIn
-            | LayerName::Project
-            | LayerName::Standing
-            | LayerName::Answers
-            | LayerName::Link(_) => ground.project.as_ref(),
-        };
-        let bases = facts.bases(settings);
+        let bases = facts.bases(self.settings(ground));
         let mut finding = Finding::NOTHING;
         for (decision, error) in &self.broken {
             match decision {

@@ -1,15 +1,16 @@
 //! The read model: it says what the frames said last, and nothing that no frame said.
 
-use super::sample::{booked, change, claim, frame, line, opened, row, session, settled};
+use super::sample::{booked, change, claim, frame, job_row, line, opened, row, session, settled};
 use crate::{
     domain::{
         catalog::{Account, Census, Change, SessionFilter, SessionRow, Status, Totals, TotalsOf},
         event::Goal,
         frame::LogId,
         ids::{ApprovalNo, Position, SessionId, TenantId, Timestamp},
+        job::{JobFilter, JobRow, JobState},
         usage::{NanoUsd, Settlement, Usage},
     },
-    ports::{Catalog, Journal},
+    ports::{AppendError, Catalog, Journal},
 };
 
 /// Writes one frame of a session with these changes.
@@ -184,6 +185,63 @@ pub(super) async fn checkpoints_come_oldest_first<S: Journal + Catalog>(store: &
         rows.iter().map(|row| (row.name.as_str(), row.at.0, row.value.as_str())).collect();
     assert_eq!(found, [("c", 2, "{\"early\":true}"), ("b", 5, "moved"), ("a", 9, "later")]);
     assert_eq!(store.checkpoints(session(3)).await, Ok(Vec::new()));
+}
+
+/// Writes one frame of a job with its line.
+async fn tell_job<S: Journal>(store: &S, row: &JobRow) {
+    let mut writer = claim(store, LogId::job(row.job)).await;
+    change(store, &mut writer, "told", vec![Change::Job(Box::new(row.clone()))]).await;
+}
+
+pub(super) async fn a_job_line_is_replaced_by_the_next_and_lists_come_in_pages<
+    S: Journal + Catalog,
+>(
+    store: &S,
+) {
+    let mut rows = Vec::new();
+    for (n, state) in [(3, JobState::Queued), (1, JobState::Running), (2, JobState::Failed)] {
+        rows.push(job_row(n, state));
+    }
+    rows[1].tenant = "other".into();
+    rows[2].queue = "slow".into();
+    for row in &rows {
+        assert_eq!(store.job(row.job).await, Ok(None));
+        tell_job(store, row).await;
+        assert_eq!(store.job(row.job).await, Ok(Some(row.clone())));
+    }
+    let all = JobFilter::default;
+    let list = |filter: JobFilter| async {
+        let rows = store.jobs(filter).await.expect("jobs");
+        rows.into_iter().map(|row| row.job.0.as_u128() & 0xf).collect::<Vec<_>>()
+    };
+    assert_eq!(list(all()).await, [1, 2, 3]);
+    assert_eq!(list(JobFilter { tenant: Some("other".into()), ..all() }).await, [1]);
+    assert_eq!(list(JobFilter { queue: Some("slow".into()), ..all() }).await, [2]);
+    let states = vec![JobState::Failed, JobState::Queued];
+    assert_eq!(list(JobFilter { states, ..all() }).await, [2, 3]);
+    assert_eq!(list(JobFilter { open: true, ..all() }).await, [1, 3]);
+    assert_eq!(list(JobFilter { rows: 2, ..all() }).await, [1, 2]);
+    let after = Some(rows[2].job);
+    assert_eq!(list(JobFilter { rows: 2, after, ..all() }).await, [3]);
+    rows[0].state = JobState::Completed;
+    rows[0].open = false;
+    tell_job(store, &rows[0]).await;
+    assert_eq!(store.job(rows[0].job).await, Ok(Some(rows[0].clone())));
+    assert_eq!(list(JobFilter { open: true, ..all() }).await, [1]);
+}
+
+pub(super) async fn a_job_line_is_brought_up_to_its_log_and_no_further<S: Journal + Catalog>(
+    store: &S,
+) {
+    let mut row = job_row(1, JobState::Queued);
+    tell_job(store, &row).await;
+    row.detail = Some("anew".to_owned());
+    let (job, line) = (row.job, Box::new(row));
+    let early = store.replace_job(job, Position(2), line.clone()).await;
+    assert!(matches!(early, Err(AppendError::Fenced { tail: Position(1), .. })), "{early:?}");
+    assert_eq!(store.replace_job(job, Position(1), line.clone()).await, Ok(Position(1)));
+    assert_eq!(store.job(job).await, Ok(Some(*line)));
+    assert_eq!(store.stale_jobs().await, Ok(Vec::new()));
 }
 
 pub(super) async fn a_fenced_frame_changes_nothing_in_the_catalog<S: Journal + Catalog>(store: &S) {

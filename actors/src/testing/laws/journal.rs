@@ -9,6 +9,7 @@ use crate::{
     domain::{
         frame::{Chain, LogId, LogKind, StoredFrame},
         ids::{Position, Token},
+        job::JobId,
     },
     limits,
     log::Writer,
@@ -238,7 +239,8 @@ pub(super) async fn a_page_of_large_frames_is_bounded_by_their_bytes(journal: Su
 
 pub(super) async fn kinds_of_logs_do_not_mix(journal: Subject) {
     let same = session(4);
-    let logs = [LogId::session(same), LogId::ledger(same), LogId::HOUSE];
+    let job = LogId::job(JobId(same.0));
+    let logs = [LogId::session(same), LogId::ledger(same), LogId::HOUSE, job];
     let mut kinds = BTreeSet::new();
     for log in logs {
         kinds.insert(log.kind);
@@ -246,7 +248,10 @@ pub(super) async fn kinds_of_logs_do_not_mix(journal: Subject) {
         assert_eq!((writer.token, writer.tail), (Token(1), Position(0)));
         write(&*journal, &mut writer, &log.to_string()).await;
     }
-    assert_eq!(kinds.len(), [LogKind::Session, LogKind::Ledger, LogKind::House].len());
+    assert_eq!(
+        kinds.len(),
+        [LogKind::Session, LogKind::Ledger, LogKind::House, LogKind::Job].len()
+    );
     for log in logs {
         assert_eq!(texts(&journal, log).await, [log.to_string()]);
     }

@@ -9,6 +9,7 @@ use crate::{
         catalog::{Change, SessionRow, Status},
         frame::LogId,
         ids::{ApprovalNo, ModelCallNo, Position, SessionId, TenantId, Timestamp},
+        job::{JobId, JobRow, JobState},
         permission::{Ask, RequestDigest, Subject},
         usage::{NanoUsd, Settlement, Usage},
     },
@@ -76,6 +77,33 @@ pub(super) fn row(n: u128) -> SessionRow {
         restarts: 0,
         created_at: Timestamp(1),
         updated_at: Timestamp(2),
+        position: Position(1),
+    }
+}
+
+/// A job's line.
+pub(super) fn job_row(n: u128, state: JobState) -> JobRow {
+    JobRow {
+        job: JobId(session(n).0),
+        tenant: TenantId("tenant".to_owned()),
+        queue: "default".into(),
+        name: "the \"nightly\" one".to_owned(),
+        kind: "prompt".to_owned(),
+        agent: Some("writer".into()),
+        state,
+        progress: 7,
+        detail: Some("on its way".to_owned()),
+        attempt: 2,
+        attempts_max: 3,
+        due: Some(Timestamp(5)),
+        session: Some(session(n)),
+        after: vec![JobId(session(99).0)],
+        error: None,
+        series: None,
+        open: !state.is_ended(),
+        created_at: Timestamp(1),
+        updated_at: Timestamp(2),
+        ended_at: None,
         position: Position(1),
     }
 }

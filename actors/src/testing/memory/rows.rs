@@ -10,6 +10,7 @@ use crate::{
         },
         frame::{LogId, LogKind},
         ids::{AgentName, ApprovalId, CheckpointName, ModelCallNo, SessionId, TenantId, Timestamp},
+        job::{JobFilter, JobId, JobRow},
         permission::Ask,
     },
     limits,
@@ -22,6 +23,7 @@ pub(super) struct Rows {
     approvals: BTreeMap<ApprovalId, Ask>,
     usage: BTreeMap<(SessionId, ModelCallNo), UsageRow>,
     checkpoints: BTreeMap<(SessionId, CheckpointName), CheckpointRow>,
+    jobs: BTreeMap<JobId, JobRow>,
 }
 
 impl Rows {
@@ -30,6 +32,11 @@ impl Rows {
         for change in changes {
             match log.kind {
                 LogKind::Session => self.apply(SessionId(log.id), change),
+                LogKind::Job => {
+                    if let Change::Job(row) = change {
+                        self.jobs.insert(row.job, *row);
+                    }
+                }
                 LogKind::Ledger | LogKind::House => {
                     // Such a log speaks for no session but may replace a session's line.
                     if let Change::Session(row) = change {
@@ -68,6 +75,8 @@ impl Rows {
                 let row = CheckpointRow { session, name: name.clone(), at, value };
                 self.checkpoints.insert((session, name), row);
             }
+            // A session speaks for no job.
+            Change::Job(_) => {}
         }
     }
 
@@ -177,6 +186,22 @@ impl Rows {
             }
             below.extend(more);
         }
+    }
+
+    pub(super) fn job(&self, job: JobId) -> Option<JobRow> {
+        self.jobs.get(&job).cloned()
+    }
+
+    pub(super) fn jobs(&self, filter: &JobFilter) -> Vec<JobRow> {
+        let rows = if filter.rows == 0 { limits::LIST_ROWS } else { filter.rows };
+        let wanted = |row: &&JobRow| {
+            filter.tenant.as_ref().is_none_or(|tenant| row.tenant == *tenant)
+                && filter.queue.as_ref().is_none_or(|queue| row.queue == *queue)
+                && (filter.states.is_empty() || filter.states.contains(&row.state))
+                && (row.open || !filter.open)
+                && filter.after.is_none_or(|after| row.job > after)
+        };
+        self.jobs.values().filter(wanted).take(rows).cloned().collect()
     }
 
     pub(super) fn checkpoints(&self, session: SessionId) -> Vec<CheckpointRow> {

@@ -134,3 +134,64 @@ fn one_file_is_one_file_by_every_name_of_it() {
     assert_eq!(policy.folder(Some("a")), Some("/ws/a".to_owned()));
     assert_eq!(policy.folder(Some("/a")), Some("/a".to_owned()));
 }
+
+#[test]
+fn processes_are_held_to_what_every_fence_leaves() {
+    let none = || Bounds::default();
+    let trees = |policy: &Policy, links: &[Authority]| {
+        let sight = Sight::of(policy, (links, &rules("")), (&"exec".into(), None));
+        let paths = |list: &[String]| list.join(" ");
+        let trees = sight.trees();
+        trees.map(|trees| (trees.write.as_deref().map(paths), paths(&trees.read)))
+    };
+    let some = |write: &str, read: &str| Some((Some(write.to_owned()), read.to_owned()));
+    let free = at("", none(), none());
+    let link = |roots: &[&str], readable: &[&str]| link_at("", bounds(roots, readable));
+    assert_eq!(trees(&free, &[link_at("", none())]), None);
+    assert_eq!(
+        trees(&free, &[link(&["src", "/o"], &["/usr"])]),
+        some("/ws/src /o", "/ws/src /o /usr")
+    );
+    // A child's is cut with its parent's, whichever is narrower.
+    for links in [
+        [link(&["src/a", "/b"], &["/x"]), link(&["src"], &["/x/y"])],
+        [link(&["src"], &["/x/y"]), link(&["src/a", "/b"], &["/x"])],
+    ] {
+        assert_eq!(trees(&free, &links), some("/ws/src/a", "/ws/src/a /x/y"));
+    }
+    let narrowed = at("", bounds(&["."], &["/usr"]), bounds(&["/ws/src"], &[]));
+    assert_eq!(trees(&narrowed, &[link_at("", none())]), some("/ws/src", "/ws/src"));
+    let nothing = [link(&["/a"], &[]), link(&["/b"], &[])];
+    assert_eq!(trees(&free, &nothing), some("", ""));
+    // Without roots it is the workspace that may be written.
+    let reader = at("", bounds(&[], &["/usr"]), none());
+    assert_eq!(trees(&reader, &[link_at("", none())]), Some((None, "/ws /usr".to_owned())));
+    let tool = Sight::of(&narrowed, (&[], &rules("")), (&"read_file".into(), None));
+    assert_eq!(tool.trees(), None, "it starts no process");
+}
+
+#[test]
+fn processes_do_not_see_what_is_denied_and_do_not_change_what_may_not_be_written() {
+    let none = || Bounds::default();
+    let layer = "deny Read(.env) | ask Read(asked) | deny Edit(fixed/**) | deny Write(out) | deny Bash(cat x)";
+    // With a rule about more than a path everything is asked the long way, and found the same.
+    let long = format!("{layer} | deny *(path:nowhere)");
+    let answers = rules("deny Read(//ws/answered)");
+    for (tool, layer) in [("exec", layer), ("shell", layer), ("exec", &long)] {
+        let policy = at(layer, none(), none());
+        let sight = Sight::of(&policy, (&[], &answers), (&tool.into(), Some("/ws/sub")));
+        for (path, hidden, kept) in [
+            ("/ws/a", false, false),
+            ("/ws/deep/.env", true, false),
+            ("/ws/deep/.ENV", true, false),
+            ("/ws/answered", true, false),
+            ("/ws/asked", false, false),
+            ("/ws/sub/fixed/x", false, true),
+            ("/ws/out", false, true),
+            ("/ws/x", false, false),
+            ("/ws/odd\\name", true, true),
+        ] {
+            assert_eq!((sight.hides(path), sight.keeps(path)), (hidden, kept), "{tool} {path}");
+        }
+    }
+}

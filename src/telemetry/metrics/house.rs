@@ -1,0 +1,100 @@
+//! A look at the house: the levels that no event carries, as whoever looks has found them.
+
+use std::collections::BTreeMap;
+
+use greenroom_actors::domain::{
+    catalog::{Census, Status},
+    ids::Timestamp,
+};
+
+/// How full something is that is lent out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fill {
+    /// Places in all.
+    pub places: usize,
+    /// Places lent.
+    pub taken: usize,
+    /// Requests that wait for one.
+    pub waiting: usize,
+}
+
+/// How a gate's breaker stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Breaker {
+    /// Calls are let in.
+    #[default]
+    Closed,
+    /// The vendor is down: nobody calls.
+    Open,
+    /// The vendor is down: one looks.
+    Probing,
+}
+
+impl Breaker {
+    pub(super) const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::Probing];
+
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::Probing => "probing",
+        }
+    }
+}
+
+/// A gate: how full it is, where what is taken is in flight, and what holds its callers up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gate {
+    /// Calls.
+    pub fill: Fill,
+    /// The end of the pause that its vendor asked for, while it lasts.
+    pub paused_until: Option<Timestamp>,
+    /// Whether the vendor is taken to be down.
+    pub breaker: Breaker,
+}
+
+/// A look at the house.
+#[derive(Clone, Debug, Default)]
+pub struct House {
+    /// How many sessions of each agent are in which state.
+    pub census: Vec<Census>,
+    /// What those are doing that are in memory and in the catalog.
+    pub seen_awake: Vec<Status>,
+    /// Sessions in memory, as the house's own directory counts them; unknown to whoever reads a
+    /// store that another process may be working on.
+    pub awake: Option<usize>,
+    /// Open questions.
+    pub approvals: usize,
+    /// How many wait for what, by the words of `waits_for`.
+    pub waiting: BTreeMap<String, usize>,
+    /// Messages in all mailboxes, and in the fullest.
+    pub inbox_sum: usize,
+    /// The latter.
+    pub inbox_max: usize,
+    /// Sessions whose restart is held up because many died together.
+    pub held: usize,
+    /// Tool pools by kind.
+    pub pools: Vec<(String, Fill)>,
+    /// Gates by credential.
+    pub gates: Vec<(String, Gate)>,
+}
+
+/// What sessions wait for, as a label.
+pub(super) const WAITED: [&str; 8] =
+    ["approval", "model", "tool", "children", "release", "cancel", "gate", "other"];
+
+/// The label of what a session waits for, by the words that people are told.
+#[must_use]
+pub fn waits_for(words: &str) -> &'static str {
+    let mut apart = words.split(' ');
+    match (apart.next().unwrap_or_default(), apart.next().unwrap_or_default()) {
+        ("approval", _) => "approval",
+        ("model", _) => "model",
+        ("tool", _) => "tool",
+        ("gate", _) => "gate",
+        ("release:", _) => "release",
+        (_, "child" | "children") => "children",
+        ("the", "end") => "cancel",
+        _ => "other",
+    }
+}

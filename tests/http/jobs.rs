@@ -1,0 +1,119 @@
+//! Jobs over HTTP: asked for once under a key, driven by a host that is another program, run by the
+//! runtime, and of no concern to other tenants.
+
+use greenroom_actors::testing::harness::eventually;
+use serde_json::{Value, json};
+
+use super::theatre::{Theatre, items};
+
+async fn asked(theatre: &Theatre, body: &Value) -> String {
+    let job = theatre.admin.post("/v1/jobs", body).await.is(201).json();
+    job["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_takes_a_job_says_how_far_it_is_and_what_it_left() {
+    let theatre = Theatre::open().await;
+    let admin = &theatre.admin;
+    let job =
+        asked(&theatre, &json!({ "name": "backup", "queue": "night", "payload": "all" })).await;
+    let path = |verb: &str| format!("/v1/jobs/{job}/{verb}");
+    let queue = json!({ "queue": "night" });
+    let taken = admin.post("/v1/jobs/take", &queue).await.is(200).json();
+    assert_eq!(
+        (&taken["job"], &taken["payload"], &taken["attempt"]),
+        (&json!(job), &json!("all"), &json!(1))
+    );
+    assert_eq!(admin.post("/v1/jobs/take", &queue).await.is(200).json(), Value::Null);
+    let half = json!({ "attempt": 1, "percent": 50, "detail": "half" });
+    let row = admin.post(&path("progress"), &half).await.is(200).json();
+    assert_eq!((&row["state"], &row["progress"]), (&json!("running"), &json!(50)));
+    let stale = json!({ "attempt": 2, "percent": 60 });
+    assert_eq!(admin.post(&path("progress"), &stale).await.code(), "conflict");
+    admin.post(&path("complete"), &json!({ "attempt": 1, "result": "42 files" })).await.is(200);
+    assert_eq!(admin.get(&path("result")).await.is(200).json()["result"], "42 files");
+    assert_eq!(admin.post(&path("cancel"), &json!({})).await.code(), "conflict");
+    let whole = admin.get(&format!("/v1/jobs/{job}")).await.is(200).json();
+    let steps: Vec<_> =
+        whole["history"].as_array().unwrap().iter().map(|step| step["step"].clone()).collect();
+    assert_eq!(steps, ["created", "started", "progressed", "ended"]);
+    theatre.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prompt_is_run_by_the_runtime_once_for_its_key() {
+    let theatre = Theatre::open().await;
+    let body = json!({ "name": "report", "agent": "echo", "prompt": "the news" });
+    let key = [("Idempotency-Key", "tonight")];
+    let first = theatre.admin.with("POST", "/v1/jobs", &key, &body).await.is(201).json();
+    let again = theatre.admin.with("POST", "/v1/jobs", &key, &body).await.is(201).json();
+    assert_eq!(first["id"], again["id"]);
+    let path = format!("/v1/jobs/{}", first["id"].as_str().unwrap());
+    let row = eventually(&greenroom::app::clock(), "the end of the job", || async {
+        let row = theatre.admin.get(&path).await.is(200).json();
+        row["ended_at"].is_number().then_some(row)
+    })
+    .await;
+    assert_eq!((&row["state"], &row["attempt"]), (&json!("completed"), &json!(1)));
+    let left = theatre.admin.get(&format!("{path}/result")).await.is(200).json();
+    assert_eq!(left["result"], "You said the news.");
+    assert_eq!(items(&theatre.admin.get("/v1/jobs?state=completed").await).len(), 1);
+    assert_eq!(items(&theatre.admin.get("/v1/jobs?state=queued").await).len(), 0);
+    theatre.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_a_job_is_refused_with_what_was_expected() {
+    let theatre = Theatre::open().await;
+    for (body, words) in [
+        (json!({ "name": "a", "agent": "echo" }), "expected `agent` with `prompt`"),
+        (json!({ "name": "a", "prompt": "x", "payload": "y" }), "expected `agent` with `prompt`"),
+        (json!({ "name": "a", "at": 1, "cron": "* * * * *" }), "expected `at`, or `cron`"),
+        (json!({ "name": "a", "cron": "every day" }), "five fields and a zone"),
+        (json!({ "name": "a", "after": ["x"] }), "no job's id"),
+        (json!({ "name": "a", "hook": "nobody" }), "nobody"),
+    ] {
+        let refused = theatre.admin.post("/v1/jobs", &body).await;
+        assert!([409, 422].contains(&refused.status), "{body}: {}", refused.text());
+        assert!(refused.text().contains(words), "{body}: {}", refused.text());
+    }
+    let nobody = json!({ "name": "a", "agent": "nobody", "prompt": "x" });
+    assert_eq!(theatre.admin.post("/v1/jobs", &nobody).await.status, 404);
+    theatre.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_tenants_job_is_not_there() {
+    let theatre = Theatre::open().await;
+    let job = asked(&theatre, &json!({ "name": "ours" })).await;
+    let tenant = &theatre.tenant;
+    let none = "00000000-0000-0000-0000-000000000000";
+    for (method, verb, body) in [
+        ("GET", "", json!(null)),
+        ("GET", "/result", json!(null)),
+        ("POST", "/cancel", json!({})),
+        ("POST", "/pause", json!({})),
+        ("POST", "/start", json!({})),
+        ("POST", "/complete", json!({ "attempt": 1 })),
+    ] {
+        let ask = |id: String| {
+            let (path, body) = (format!("/v1/jobs/{id}{verb}"), body.clone());
+            async move {
+                let reply = match method {
+                    "GET" => tenant.get(&path).await,
+                    _ => tenant.post(&path, &body).await,
+                };
+                (reply.status, reply.text())
+            }
+        };
+        let (theirs, nothing) = (ask(job.clone()).await, ask(none.to_owned()).await);
+        assert_eq!(theirs.0, 404, "{method} {verb}: {}", theirs.1);
+        assert_eq!(theirs.1.replace(&job, none), nothing.1, "{method} {verb}");
+    }
+    assert!(items(&tenant.get("/v1/jobs").await.is(200)).is_empty());
+    assert_eq!(
+        tenant.post("/v1/jobs/take", &json!({ "queue": "default" })).await.is(200).json(),
+        Value::Null
+    );
+    theatre.close().await;
+}
