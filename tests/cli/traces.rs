@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use greenroom::{AgentSpec, EffectClass, Position, Runtime, SessionId, TypedTool, telemetry::trace::Level};
+use greenroom::{
+    AgentSpec, EffectClass, Position, Runtime, SessionId, TypedTool, telemetry::trace::Level,
+};
 use greenroom_actors::testing::harness::bounded;
 use rusqlite::Connection;
 use serde_json::Value;
@@ -74,7 +76,7 @@ async fn played(store: &str, traces: &Path, level: Level) -> (SessionId, Session
         bounded("the turn's end", turn.outcome()).await.expect("an outcome");
     }
     session.rename("canary-rename").await.expect("renamed");
-    let fork = session.fork(Position(3)).await.expect("a fork");
+    let fork = session.fork_at(Position(3)).await.expect("a fork");
     let turn = fork.send("canary-prompt of a fork").await.expect("said");
     bounded("the turn's end", turn.outcome()).await.expect("an outcome");
     let ids = (session.id(), fork.id());
@@ -95,6 +97,7 @@ fn staged(level: Level) -> (tempfile::TempDir, String, PathBuf, (SessionId, Sess
 
 fn replayed(args: &[&str]) -> (Option<i32>, Value) {
     let output = ran(&[&["replay", "--json"], args].concat());
+    assert!(!output.stdout.is_empty(), "{}", err(&output));
     (output.status.code(), json(&out(&output)))
 }
 
@@ -148,7 +151,8 @@ fn forged(path: &Path, change: impl Fn(&mut Vec<Value>)) -> PathBuf {
 }
 
 fn event<'l>(lines: &'l mut [Value], name: &str) -> &'l mut Value {
-    let events = lines.iter_mut().filter_map(|line| line["events"].as_array_mut()).flatten();
+    let events =
+        lines.iter_mut().filter_map(|line| line.get_mut("events")?.as_array_mut()).flatten();
     events.into_iter().find(|event| event["type"] == name).expect("such an event")
 }
 
@@ -210,7 +214,7 @@ fn an_altered_step_changes_the_exit_code_and_the_first_frame_that_differs_is_nam
 fn a_traced_run_that_was_killed_goes_on_without_a_gap_or_a_double() {
     let (folder, store) = folder();
     let traces = folder.path().join("traces");
-    let (mut demo, _lines) = demo_until(&store, "spawn");
+    let (mut demo, _lines) = demo_until(&store, "calls prompt_book");
     demo.kill().expect("killed");
     demo.wait().expect("reaped");
     // A line that the kill cut off, and a session of which nothing was written.
@@ -236,6 +240,37 @@ fn a_traced_run_that_was_killed_goes_on_without_a_gap_or_a_double() {
         let (code, verdict) = replayed(&[&id, "--store", &store]);
         assert_eq!(code, Some(0), "{verdict}");
     }
+}
+
+/// One turn of a session there is.
+async fn spoken_to(runtime: &Runtime, session: SessionId) {
+    let turn = runtime.session(session).send("canary-prompt").await.expect("said");
+    let outcome = bounded("the turn's end", turn.outcome()).await.expect("an outcome");
+    assert_eq!(outcome.word(), "completed");
+}
+
+#[test]
+fn a_disk_that_takes_no_trace_stops_no_session_and_what_it_lost_is_made_up_for() {
+    let (folder, store) = folder();
+    let traces = folder.path().join("traces");
+    executor().block_on(async {
+        let runtime = builder(&store).start().await.expect("a runtime");
+        let session = runtime.spawn(&clerk()).await.expect("a session").id();
+        runtime.shutdown().await;
+
+        fs::create_dir(&traces).expect("a folder");
+        let path = traces.join(format!("{session}.jsonl"));
+        std::os::unix::fs::symlink("/dev/full", &path).expect("a full disk");
+        let runtime = builder(&store).trace_dir(&traces, Level::Redacted).start().await;
+        let runtime = runtime.expect("a runtime");
+        spoken_to(&runtime, session).await;
+        fs::remove_file(&path).expect("room again");
+        spoken_to(&runtime, session).await;
+        runtime.shutdown().await;
+        let trace = fs::read_to_string(&path).expect("a trace");
+        assert_eq!(trace, out(&ran(&["trace", &session.to_string(), "--store", &store])));
+        assert!(trace.lines().count() > 10, "{trace}");
+    });
 }
 
 #[test]
