@@ -103,9 +103,8 @@ fn again(
 }
 
 fn pause_end(events: &[Event]) -> Option<Timestamp> {
-    events.iter().find_map(|event| match event {
-        Event::TimerSet { timer: TimerKind::Retry, at } => Some(*at),
-        _ => None,
+    events.iter().find_map(|event| {
+        if let Event::TimerSet { timer: TimerKind::Retry, at } = event { Some(*at) } else { None }
     })
 }
 

@@ -28,9 +28,12 @@ pub(super) struct Cause {
 /// Every cause that a frame may have, the likeliest first.
 pub(super) fn causes(state: &State, events: &[Event]) -> Vec<Cause> {
     let Some(first) = events.first() else { return Vec::new() };
-    let by = events.iter().find_map(|event| match event {
-        Event::ApprovalDecided { by, .. } | Event::SessionReleased { by, .. } => Some(by.clone()),
-        _ => None,
+    let by = events.iter().find_map(|event| {
+        if let Event::ApprovalDecided { by, .. } | Event::SessionReleased { by, .. } = event {
+            Some(by.clone())
+        } else {
+            None
+        }
     });
     let by = by.unwrap_or_else(|| PrincipalId::from(""));
     let mut inputs = inputs(state, first, events);
@@ -149,9 +152,12 @@ fn models(state: &State, first: &Event, events: &[Event]) -> Vec<Input> {
             vec![Input::BudgetWarned { account, dimension, percent }]
         }
         Event::BudgetExhausted { shortage } => {
-            let of = events.iter().find_map(|event| match event {
-                Event::ToolFinished { call, .. } => Some(CallNo::Tool(*call)),
-                _ => None,
+            let of = events.iter().find_map(|event| {
+                if let Event::ToolFinished { call, .. } = event {
+                    Some(CallNo::Tool(*call))
+                } else {
+                    None
+                }
             });
             let short = |no| decided(state, no, Err(shortage.clone()));
             let model = short(CallNo::Model(state.next.model));
@@ -238,13 +244,15 @@ fn lives(first: &Event, events: &[Event]) -> Vec<Input> {
 
 /// A release that the house's log ordered, if the frame carries one out.
 fn readmitted(events: &[Event]) -> Option<Input> {
-    let (at, by) = events.iter().find_map(|event| match event {
-        Event::SessionReleased { house: Some(at), by, .. } => Some((*at, by.clone())),
-        _ => None,
+    let (at, by) = events.iter().find_map(|event| {
+        if let Event::SessionReleased { house: Some(at), by, .. } = event {
+            Some((*at, by.clone()))
+        } else {
+            None
+        }
     })?;
-    let reason = events.iter().find_map(|event| match event {
-        Event::SessionQuarantined { reason } => Some(reason.clone()),
-        _ => None,
+    let reason = events.iter().find_map(|event| {
+        if let Event::SessionQuarantined { reason } = event { Some(reason.clone()) } else { None }
     });
     let reason = reason.unwrap_or_default();
     Some(Input::Readmitted { release: Box::new(Readmission { at, reason, by }) })
@@ -275,9 +283,12 @@ fn slots(state: &State, reply: &Reply, events: &[Event]) -> Vec<bool> {
 }
 
 fn usage(events: &[Event]) -> Option<Usage> {
-    events.iter().find_map(|event| match event {
-        Event::UsageSettled { settlement: Settlement::Exact { usage, .. }, .. } => Some(*usage),
-        _ => None,
+    events.iter().find_map(|event| {
+        if let Event::UsageSettled { settlement: Settlement::Exact { usage, .. }, .. } = event {
+            Some(*usage)
+        } else {
+            None
+        }
     })
 }
 

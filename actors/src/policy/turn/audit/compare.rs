@@ -40,7 +40,6 @@ pub(super) fn compare(recorded: &[Event], written: Vec<Event>) -> Result<(), Dif
 }
 
 /// Prices and digests of what rules allowed are not in the log: what follows from them is given.
-#[expect(clippy::wildcard_enum_match_arm, reason = "all of any other event is decided")]
 fn take_what_is_given(machine: &mut Event, log: &Event) {
     match (machine, log) {
         (

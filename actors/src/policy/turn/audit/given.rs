@@ -123,11 +123,12 @@ fn known_agents(state: &State, events: &[Event]) -> BTreeMap<AgentName, Rendered
     let Some(opened) = &state.opened else { return BTreeMap::new() };
     let unknown = |name: &AgentName| {
         let why = unknown_agent(name);
-        events.iter().any(|event| match event {
-            Event::ToolFinished { outcome: ToolOutcome::Failed { output }, .. } => {
+        events.iter().any(|event| {
+            if let Event::ToolFinished { outcome: ToolOutcome::Failed { output }, .. } = event {
                 output.shown() == why
+            } else {
+                false
             }
-            _ => false,
         })
     };
     let routes = opened.rendered.agent.routes.iter().filter(|name| !unknown(name));
@@ -142,17 +143,23 @@ fn is_closed(events: &[Event], question: crate::domain::ids::ApprovalNo) -> bool
 
 /// The tool and the arguments of a call as they were looked at in this frame.
 fn asked_for(state: &State, events: &[Event], wanted: ToolCallNo) -> Option<(ToolName, Args)> {
-    let here = events.iter().find_map(|event| match event {
-        Event::ToolRequested { call, name, args, .. } if *call == wanted => {
+    let here = events.iter().find_map(|event| {
+        if let Event::ToolRequested { call, name, args, .. } = event
+            && *call == wanted
+        {
             Some((name.clone(), args.clone()))
+        } else {
+            None
         }
-        _ => None,
     });
     here.or_else(|| {
         let call = state.calls.get(&wanted)?;
-        let edited = events.iter().find_map(|event| match event {
-            Event::ApprovalDecided { answer: Answer::Edit { args }, .. } => Some(args.clone()),
-            _ => None,
+        let edited = events.iter().find_map(|event| {
+            if let Event::ApprovalDecided { answer: Answer::Edit { args }, .. } = event {
+                Some(args.clone())
+            } else {
+                None
+            }
         });
         Some((call.name.clone(), edited.unwrap_or_else(|| call.args.clone())))
     })
