@@ -7,6 +7,7 @@ mod company;
 mod crew;
 mod hands;
 mod masked;
+mod traces;
 mod vendors;
 mod workspace;
 
@@ -36,7 +37,10 @@ use crate::{
     config::{self, Environment},
     providers::{KeyError, NetError, SetupError, UnknownProvider},
     store::{Checkup, OpenError, Store, StoreOptions},
-    telemetry::redact::{SECRETS, Secrets},
+    telemetry::{
+        redact::{SECRETS, Secrets},
+        trace::{FileError, Folder, Level},
+    },
     tools::files,
 };
 
@@ -80,6 +84,8 @@ pub struct Config {
     /// What nobody may read: kept out of the sessions' logs and of all that is said about them. The
     /// environment's and the vendors' are added when the app starts.
     pub secrets: Secrets,
+    /// The folder of its traces, where it writes some, and how much they say.
+    pub traces: Option<(PathBuf, Level)>,
     /// The runtime's settings.
     pub options: Options,
 }
@@ -108,6 +114,7 @@ impl Config {
             approvals: Approvals::default(),
             hooks: Vec::new(),
             secrets: Secrets::default(),
+            traces: None,
             options,
         }
     }
@@ -205,6 +212,9 @@ pub enum AppError {
     /// Its file tools.
     #[error(transparent)]
     Files(#[from] files::OpenError),
+    /// The folder of its traces.
+    #[error(transparent)]
+    Traces(#[from] FileError),
     /// Its runtime.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -222,6 +232,8 @@ pub struct App {
     custody: Option<String>,
     /// Who asks questions through channels, where there are any.
     asking: Option<Owned>,
+    /// Who writes traces, where that is wanted.
+    tracing: Option<traces::Tracing>,
 }
 
 impl App {
@@ -249,6 +261,7 @@ impl App {
             approvals,
             hooks,
             secrets,
+            traces,
             mut options,
             vendors: _,
         } = config;
@@ -266,6 +279,7 @@ impl App {
             Cow::Owned(clean) => Some(clean),
         });
         let ways = approvals.open(&secrets)?;
+        let traces = traces.map(|(folder, level)| Folder::open(&folder, level)).transpose()?;
         let hooks = if options.dark { Vec::new() } else { hooks };
         let hooks = channels::hooks(hooks, &secrets)?;
         if let Some(workspace) = &workspace {
@@ -300,7 +314,9 @@ impl App {
         setup.hooks = hooks;
         let runtime = Runtime::start(setup).await?;
         let asking = ways.staff(&runtime);
-        Ok(Self { runtime, store, secrets, custody: level, asking })
+        let tracing =
+            traces.map(|folder| traces::Tracing::staff(&runtime, folder, secrets.clone()));
+        Ok(Self { runtime, store, secrets, custody: level, asking, tracing })
     }
 
     /// What is kept out of everything that is written.
@@ -346,6 +362,11 @@ impl App {
         // Nobody is asked any more; what is open stands in the log.
         drop(self.asking);
         let mut order = self.runtime.shutdown().await;
+        if let Some(tracing) = self.tracing
+            && tracing.ended(&clock()).await
+        {
+            order.push("traces".to_owned());
+        }
         let store = self.store;
         if closing::in_time(&clock(), move || store.close()).await {
             order.push("store".to_owned());

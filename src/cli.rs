@@ -14,11 +14,13 @@ mod output;
 mod permissions;
 mod progress;
 mod remote;
+mod replay;
 mod run;
 mod screen;
 mod serve;
 mod settings;
 mod top;
+mod trace;
 mod tree;
 mod vendors;
 
@@ -104,6 +106,13 @@ enum Command {
     /// With --json each frame is a line.
     #[command(visible_alias = "logs")]
     Log(look::LogArgs),
+    /// Take a run again from its frames, without model or tool, and find what was changed
+    ///
+    /// Each frame is held against what the machine would have written. Code 1, and the first frame
+    /// that differs, where one does. Of a redacted trace only the order of what happened is checked.
+    Replay(replay::ReplayArgs),
+    /// Print a session's trace: JSON lines, with every content taken out
+    Trace(trace::TraceArgs),
     /// Print what a tool call gave back, whole
     ///
     /// A model reads the beginning and the end of a long output; here is all of it that was kept.
@@ -202,6 +211,9 @@ enum CliError {
     /// What was to be run.
     #[error(transparent)]
     Run(#[from] run::RunError),
+    /// What was to be run again.
+    #[error(transparent)]
+    Replay(#[from] replay::Broken),
     /// The store or the runtime did not start.
     #[error(transparent)]
     App(#[from] AppError),
@@ -339,6 +351,8 @@ fn run(command: Command, settings: &Settings, screen: &Screen) -> Result<Done, C
             Command::Tree(args) => look::tree(&args, settings, screen).await,
             Command::Sessions(args) => look::sessions(&args, settings, screen).await,
             Command::Log(args) => look::log(&args, settings, screen).await,
+            Command::Replay(args) => replay::run(args, settings).await,
+            Command::Trace(args) => trace::run(&args, settings).await,
             Command::Output(args) => output::run(&args, settings).await,
             Command::Approvals(args) => look::approvals(&args, settings, screen).await,
             Command::Jobs(args) => jobs::run(args, settings, screen).await,

@@ -23,6 +23,8 @@ mod permissions;
 mod run;
 #[path = "cli/terminal.rs"]
 mod terminal;
+#[path = "cli/traces.rs"]
+mod traces;
 #[path = "cli/vendor.rs"]
 mod vendor;
 #[path = "cli/vendors.rs"]

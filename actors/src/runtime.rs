@@ -11,6 +11,7 @@ mod patience;
 mod reading;
 mod release;
 mod render;
+mod replay;
 mod scrub;
 mod start;
 #[cfg(feature = "testing")]
@@ -22,6 +23,7 @@ pub use jobs::{JobError, Jobs};
 pub use looking::HouseFigures;
 pub use reading::{Reading, TreeNode};
 pub use render::RenderError;
+pub use replay::{Altered, Replay, ReplayError, Sums, fork_of};
 pub use scrub::Scrub;
 pub use start::{Deps, Options, Setup, StartError};
 #[cfg(feature = "testing")]

@@ -39,6 +39,7 @@ use super::{
     ending::{Disk, Signals, Wish, shell, stopped},
     look,
     screen::Screen,
+    trace::TraceTo,
 };
 
 use stage::Stage;
@@ -55,6 +56,8 @@ pub(super) struct RunArgs {
     /// Who is spoken to [default: the coordinator, or the only agent]
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
+    #[command(flatten)]
+    traces: TraceTo,
     #[command(flatten)]
     common: Common,
 }
@@ -119,6 +122,7 @@ pub(super) async fn run(
         config.options.desk = Desk::Headless;
     }
     let mut signals = Signals::listen();
+    config.traces = args.traces.wanted();
     let app = App::start(config).await?;
     let result = async {
         let runtime = app.runtime();

@@ -24,6 +24,7 @@ use super::{
     ending::{Disk, Signals, Wish, stopped},
     run::{RunError, only_ours},
     screen::Screen,
+    trace::TraceTo,
 };
 
 pub(super) use ticket::Ticket;
@@ -49,6 +50,8 @@ pub(super) struct ServeArgs {
     /// One more token: NAME=VARIABLE=SCOPES[=TENANT], such as ci=CI_TOKEN=read,act
     #[arg(long = "grant", value_name = "GRANT")]
     grants: Vec<String>,
+    #[command(flatten)]
+    traces: TraceTo,
     #[command(flatten)]
     on: OnStore,
 }
@@ -105,6 +108,7 @@ pub(super) async fn run(
     config.secrets.learn(token.reveal());
     config.secrets.learn(own.reveal());
     let mut signals = Signals::listen();
+    config.traces = args.traces.wanted();
     let app = App::start(config).await?;
     let mut disk = Disk::watch(app.hindrance());
     let options = FaceOptions { custody: app.custody(), ..options };

@@ -17,7 +17,10 @@ use greenroom_actors::{
 use secrecy::SecretString;
 
 use super::Runtime;
-use crate::app::{App, AppError, Channel, Config, Hook, TENANT};
+use crate::{
+    app::{App, AppError, Channel, Config, Hook, TENANT},
+    telemetry::trace::Level,
+};
 
 /// A runtime that has not started.
 ///
@@ -266,6 +269,14 @@ impl Builder {
     #[must_use]
     pub fn ask_parents(mut self) -> Self {
         self.config.approvals.parent = true;
+        self
+    }
+
+    /// A folder in which each session has a trace: a file of JSON lines that holds its frames, with
+    /// every content taken out or as it is.
+    #[must_use]
+    pub fn trace_dir(mut self, folder: impl Into<PathBuf>, level: Level) -> Self {
+        self.config.traces = Some((folder.into(), level));
         self
     }
 

@@ -24,6 +24,7 @@
 //! the turn ends when nothing of it is open any more, children included.
 
 pub mod apply;
+pub mod audit;
 pub mod builtin;
 pub mod input;
 pub mod pending;

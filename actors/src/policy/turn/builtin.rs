@@ -142,6 +142,11 @@ struct Shown<'a> {
 /// An agent without its result, as `shown` writes it into an event.
 const ROW_BYTES: usize = 256;
 
+/// What is said of an agent that may be started, but that this runtime does not have.
+pub(super) fn unknown_agent(name: &AgentName) -> String {
+    format!("agent {name} is not defined in this runtime")
+}
+
 fn parse<T: DeserializeOwned>(name: &str, args: &Args) -> Result<T, String> {
     serde_json::from_str(&args.0).map_err(|error| format!("{name}: bad arguments: {error}"))
 }
@@ -239,7 +244,7 @@ impl Desk<'_, '_> {
             return Err(format!("no agent {}; you may start: {}", args.agent, known.join(", ")));
         }
         let Some(rendered) = self.env.agents.get(&args.agent) else {
-            return Err(format!("agent {} is not defined in this runtime", args.agent));
+            return Err(unknown_agent(&args.agent));
         };
         if opened.lineage.depth_left == 0 {
             return Err("limit reached: agents may not be started any deeper".to_owned());

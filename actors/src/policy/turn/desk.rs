@@ -13,7 +13,9 @@ use crate::domain::{
 use crate::limits;
 
 use super::{
-    apply, builtin, images,
+    apply,
+    audit::Given,
+    builtin, images,
     input::{Effect, Env, Input, Rejected},
     measure, pending, prompt,
     state::{Stage, State},
@@ -33,6 +35,8 @@ pub(super) struct Desk<'s, 'e> {
     pub(super) seen: Option<(ToolCallNo, Vec<ScriptSeen>)>,
     /// Most calls that were open at once in this step: they share the room for words.
     sharers: usize,
+    /// What the step rested on, where it is taken again from a log.
+    pub(super) given: Option<&'e Given>,
 }
 
 impl<'s, 'e> Desk<'s, 'e> {
@@ -50,7 +54,13 @@ impl<'s, 'e> Desk<'s, 'e> {
             promised: 0,
             seen: None,
             sharers: 1,
+            given: None,
         }
+    }
+
+    pub(super) const fn given(mut self, given: &'e Given) -> Self {
+        self.given = Some(given);
+        self
     }
 
     pub(super) fn finish(self) -> (Vec<Event>, Vec<Effect>) {

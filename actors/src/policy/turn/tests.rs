@@ -3,6 +3,7 @@
 
 mod agents;
 mod approvals;
+mod audited;
 mod dark;
 mod endings;
 mod hostile;

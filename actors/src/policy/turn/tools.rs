@@ -20,7 +20,7 @@ use super::{
 };
 
 /// Why a person is asked a second time.
-const CHANGED: &str =
+pub(super) const CHANGED: &str =
     "what it would run has changed since it was approved, or is another than was seen then";
 
 impl Desk<'_, '_> {
@@ -107,6 +107,9 @@ impl Desk<'_, '_> {
 
     /// What permission says of a call as it stands now.
     pub(super) fn decide(&self, no: ToolCallNo) -> Verdict {
+        if let Some(given) = self.given {
+            return given.verdict(no);
+        }
         let Some(call) = self.state.calls.get(&no) else {
             let reasons = vec!["no such call".to_owned()];
             return Verdict { decision: Decision::Deny, reasons, proposal: None };

@@ -23,13 +23,13 @@ use crate::{
 
 /// One thing that may happen, with numbers that pick what it happens to.
 #[derive(Clone, Copy, Debug)]
-struct Deed {
+pub(super) struct Deed {
     kind: u8,
     pick: u8,
     how: u8,
 }
 
-fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+pub(super) fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let deed = (any::<u8>(), any::<u8>(), any::<u8>());
     prop::collection::vec(deed.prop_map(|(kind, pick, how)| Deed { kind, pick, how }), 1..100)
 }
@@ -300,7 +300,7 @@ fn prompt_of(state: &State) -> Option<Vec<u8>> {
     Some(request.prompt_bytes())
 }
 
-fn played(kind: u8, deeds: &[Deed]) -> Watched {
+pub(super) fn played(kind: u8, deeds: &[Deed]) -> Watched {
     let mut now = Watched::new(session(kind));
     for deed in deeds {
         happen(&mut now, *deed);
