@@ -4,7 +4,7 @@
 use axum::{Json, extract::State as Of};
 use greenroom_actors::domain::{
     catalog::ApprovalRow,
-    ids::ApprovalId,
+    ids::{ApprovalId, SessionId},
     permission::{Answer as Says, Subject},
     tool::Args,
 };
@@ -37,6 +37,9 @@ pub(super) fn routes() -> Vec<Route> {
 #[serde(deny_unknown_fields)]
 pub(super) struct Wishes {
     /// The `next` of the page before.
+    #[schemars(regex(
+        pattern = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/a(0|[1-9][0-9]{0,8})$"
+    ))]
     after: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 500))]
@@ -126,8 +129,10 @@ async fn list(
     let after: Option<ApprovalId> =
         wishes.after.as_deref().map(str::parse).transpose().map_err(is_cursor)?;
     let mut open = ctx.reading.approvals(caller.tenant).await?;
-    if let Some(session) = &wishes.session {
-        open.retain(|row| row.id.session.to_string() == *session);
+    let is_id = |_odd| problem("invalid", "`session` is no session's id");
+    let session = wishes.session.as_deref().map(str::parse::<SessionId>).transpose();
+    if let Some(session) = session.map_err(is_id)? {
+        open.retain(|row| row.id.session == session);
     }
     // One that was answered meanwhile is no place to go on from: then the list begins anew.
     let from = after.and_then(|after| open.iter().position(|row| row.id == after));
