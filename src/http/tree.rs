@@ -134,8 +134,11 @@ pub(super) async fn cursor(
     let session = text.parse().map_err(|_odd| wrong())?;
     match ctx.line(caller, session).await {
         Ok(_given) => Ok(Some(session)),
-        Err(problem) if problem.is("not_found") => Err(wrong()),
-        Err(problem) => Err(problem),
+        // It has the form of one, and nobody was given it.
+        Err(none) if none.is("not_found") => {
+            Err(problem("unprocessable", "`after` is no cursor that you were given"))
+        }
+        Err(other) => Err(other),
     }
 }
 
