@@ -24,6 +24,8 @@ mod keys;
 mod live;
 #[path = "http/orders.rs"]
 mod orders;
+#[path = "http/pace.rs"]
+mod pace;
 #[path = "http/questions.rs"]
 mod questions;
 #[path = "http/theatre.rs"]

@@ -155,6 +155,10 @@ pub trait Catalog: Send + Sync + 'static {
         tenant: Option<TenantId>,
     ) -> BoxFuture<'static, Result<Vec<Census>, JournalError>>;
 
+    /// How many sessions are in the trees that a filter finds by their roots, whatever its `rows` and
+    /// `after` say.
+    fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>>;
+
     /// A session's checkpoints, oldest first.
     fn checkpoints(
         &self,

@@ -37,6 +37,9 @@ pub(super) fn routes() -> Vec<Route> {
 #[serde(deny_unknown_fields)]
 pub(super) struct Wishes {
     /// The `next` of the page before.
+    #[schemars(regex(
+        pattern = r"^(0|[1-9][0-9]{0,17}):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/a(0|[1-9][0-9]{0,8})$"
+    ))]
     after: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 500))]
@@ -136,8 +139,10 @@ async fn list(
         |_odd| problem("invalid", "`after` is no cursor: expected the `next` of a page");
     let after = wishes.after.as_deref().map(cursor).transpose().map_err(is_cursor)?;
     let mut open = ctx.reading.approvals(caller.tenant).await?;
-    if let Some(session) = &wishes.session {
-        open.retain(|row| row.id.session.to_string() == *session);
+    let is_id = |_odd| problem("invalid", "`session` is no session's id");
+    let session = wishes.session.as_deref().map(str::parse::<SessionId>).transpose();
+    if let Some(session) = session.map_err(is_id)? {
+        open.retain(|row| row.id.session == session);
     }
     // By the order of the list and not by a place in it: others may have been answered meanwhile.
     let mut rest = open.into_iter().filter(|row| after.is_none_or(|after| place(row) > after));

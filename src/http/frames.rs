@@ -90,7 +90,7 @@ async fn list(
     let back = |before: u64| Position(before.saturating_sub(1).saturating_sub(limit as u64));
     let (after, before) = match (wishes.after, wishes.before, wishes.last) {
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
-            return Err(problem("invalid", "expected one of `after`, `before` and `last`"));
+            return Err(problem("unprocessable", "expected one of `after`, `before` and `last`"));
         }
         (after, None, None) => (Position(after.unwrap_or(0)), None),
         (None, Some(before), None) => (back(before), Some(before)),

@@ -27,7 +27,8 @@ use super::{
     wire::{Nothing, Page, rows},
 };
 
-use wire::{JobWire, NewJob, StateWire, TakenWire};
+pub(super) use wire::JobWire;
+use wire::{NewJob, StateWire, TakenWire};
 
 pub(super) fn routes() -> Vec<Route> {
     let act = |summary| (Scope::Act, summary);
@@ -111,7 +112,7 @@ impl From<JobRefused> for Problem {
 
 impl House {
     /// The jobs that a caller may see, on its behalf.
-    fn jobs(&self, caller: &Caller) -> Jobs {
+    pub(super) fn jobs(&self, caller: &Caller) -> Jobs {
         let all = self.runtime.jobs().on_behalf_of(caller.name.clone());
         match &caller.tenant {
             Some(tenant) => all.of(tenant.clone()),
@@ -130,6 +131,7 @@ impl House {
 #[serde(deny_unknown_fields)]
 pub(super) struct Wishes {
     /// The `next` of the page before.
+    #[schemars(extend("format" = "uuid"))]
     after: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 500))]

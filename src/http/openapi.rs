@@ -41,7 +41,7 @@ pub(super) fn document(routes: &[Route], version: &str) -> Value {
         path[route.method.as_str().to_ascii_lowercase()] = operation;
     }
     let scopes: Vec<_> = Scope::ALL.map(Scope::word).into();
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Greenroom",
@@ -57,7 +57,9 @@ pub(super) fn document(routes: &[Route], version: &str) -> Value {
             "schemas": generator.take_definitions(true),
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
         },
-    })
+    });
+    bound(&mut document);
+    document
 }
 
 fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Schema) -> Value {
@@ -103,7 +105,7 @@ fn in_path(path: &str) -> Vec<Value> {
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let parameter = |name: &str| {
         let schema = match name {
-            "session" => json!({ "type": "string", "format": "uuid" }),
+            "session" | "job" => json!({ "type": "string", "format": "uuid" }),
             "no" => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
             _ => json!({ "type": "string", "minLength": 1 }),
         };
@@ -119,8 +121,51 @@ fn in_query(query: &Schema, generator: &SchemaGenerator) -> Vec<Value> {
     let properties = shape.pointer("/properties").and_then(Value::as_object);
     let required = shape.pointer("/required").and_then(Value::as_array);
     let is_required = |name: &str| required.is_some_and(|all| all.iter().any(|one| one == name));
-    let parameter = |(name, schema): (&String, &Value)| json!({ "name": name, "in": "query", "required": is_required(name), "schema": schema });
+    let parameter = |(name, schema): (&String, &Value)| json!({ "name": name, "in": "query", "required": is_required(name), "schema": told(schema) });
     properties.into_iter().flatten().map(parameter).collect()
+}
+
+/// A wish that is left out is left out: a query has no word for nothing.
+fn told(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    let is_null =
+        |kind: &Value| kind == "null" || kind.get("type").is_some_and(|kind| kind == "null");
+    for several in ["type", "anyOf", "enum"] {
+        let Some(kinds) = schema.get_mut(several).and_then(Value::as_array_mut) else { continue };
+        kinds.retain(|kind| !is_null(kind) && !kind.is_null());
+        if several != "enum" && kinds.len() == 1 {
+            let only = kinds.remove(0);
+            if several == "type" {
+                schema["type"] = only;
+            } else if let Some(all) = schema.as_object_mut() {
+                all.remove(several);
+                all.extend(only.as_object().cloned().unwrap_or_default());
+            }
+        }
+    }
+    schema
+}
+
+/// What a whole number can hold, said in figures: a format is but a word to many readers.
+fn bound(schema: &mut Value) {
+    if let Some(all) = schema.as_object_mut() {
+        let bounds = match all.get("format").and_then(Value::as_str) {
+            Some("uint8") => Some((json!(0), json!(u8::MAX))),
+            Some("uint32") => Some((json!(0), json!(u32::MAX))),
+            Some("uint" | "uint64") => Some((json!(0), json!(u64::MAX))),
+            Some("int64") => Some((json!(i64::MIN), json!(i64::MAX))),
+            _ => None,
+        };
+        if let Some((least, most)) = bounds {
+            all.entry("minimum").or_insert(least);
+            all.entry("maximum").or_insert(most);
+        }
+    }
+    match schema {
+        Value::Object(all) => all.values_mut().for_each(bound),
+        Value::Array(all) => all.iter_mut().for_each(bound),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn responses(route: &Route, generator: &mut SchemaGenerator, problem: &Schema) -> Value {

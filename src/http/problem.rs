@@ -37,7 +37,7 @@ pub(super) struct Problem {
 pub(super) type Answer<T> = Result<T, Problem>;
 
 /// The codes with their statuses and titles: what clients may rely on.
-pub(super) const CODES: [(&str, StatusCode, &str); 20] = [
+pub(super) const CODES: [(&str, StatusCode, &str); 21] = [
     ("unauthorised", StatusCode::UNAUTHORIZED, "No valid token"),
     ("forbidden", StatusCode::FORBIDDEN, "Not allowed"),
     ("not_found", StatusCode::NOT_FOUND, "There is no such thing"),
@@ -45,6 +45,7 @@ pub(super) const CODES: [(&str, StatusCode, &str); 20] = [
     ("invalid", StatusCode::BAD_REQUEST, "The request is not understood"),
     ("unprocessable", StatusCode::UNPROCESSABLE_ENTITY, "The request cannot be carried out"),
     ("not_json", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not JSON"),
+    ("slow", StatusCode::REQUEST_TIMEOUT, "The request came too slowly"),
     ("too_large", StatusCode::PAYLOAD_TOO_LARGE, "Too large"),
     ("too_long", StatusCode::URI_TOO_LONG, "The address is too long"),
     ("misdirected", StatusCode::MISDIRECTED_REQUEST, "Not the host that was called"),

@@ -78,6 +78,7 @@ pub(super) fn routes() -> Vec<Route> {
 #[serde(deny_unknown_fields)]
 pub(super) struct Wishes {
     /// The `next` of the page before.
+    #[schemars(extend("format" = "uuid"))]
     after: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 500))]

@@ -4,7 +4,10 @@
 use axum::{Json, extract::State as Of, http::header, response::IntoResponse};
 use futures_util::FutureExt as _;
 use greenroom_actors::{
-    domain::catalog::{Status, TotalsOf},
+    domain::{
+        catalog::{Status, TotalsOf},
+        job::{JobFilter, JobRow, JobState},
+    },
     runtime::Stage,
 };
 use schemars::JsonSchema;
@@ -12,6 +15,7 @@ use serde::Serialize;
 
 use super::{
     Ctx, House,
+    jobs::JobWire,
     problem::{Answer, problem},
     pulse::{Point, SAMPLE_MS},
     routes::Route,
@@ -91,6 +95,46 @@ pub(super) struct HeldWire {
     waiting: usize,
 }
 
+/// Jobs for which something is left to be done.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(super) struct JobsWire {
+    queued: u64,
+    running: u64,
+    stopping: u64,
+    paused: u64,
+    /// Those that have ended, whose end somebody is still to be told.
+    ended: u64,
+    /// Whether there are more, which were not counted.
+    more: bool,
+    /// Those of them that changed last, the latest first.
+    latest: Vec<JobWire>,
+}
+
+/// Open jobs that are counted: what is more is a queue that nobody works on.
+const JOBS: usize = 10_000;
+/// Those that are shown; `GET /v1/jobs` has all.
+const LATEST: usize = 20;
+
+impl JobsWire {
+    fn of(mut open: Vec<JobRow>) -> Self {
+        let mut jobs = Self { more: open.len() == JOBS, ..Self::default() };
+        for job in &open {
+            *match job.state {
+                JobState::Queued => &mut jobs.queued,
+                JobState::Running => &mut jobs.running,
+                JobState::Stopping => &mut jobs.stopping,
+                JobState::Paused => &mut jobs.paused,
+                JobState::Completed | JobState::Failed | JobState::Cancelled | JobState::Lost => {
+                    &mut jobs.ended
+                }
+            } += 1;
+        }
+        open.sort_by_key(|job| std::cmp::Reverse((job.updated_at, job.job)));
+        jobs.latest = open.into_iter().take(LATEST).map(JobWire::from).collect();
+        jobs
+    }
+}
+
 /// How the house is.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct StatusWire {
@@ -105,6 +149,7 @@ pub(super) struct StatusWire {
     halted: Option<String>,
     sessions: SessionsWire,
     approvals_open: usize,
+    jobs: JobsWire,
     /// Restarts of sessions that exist.
     restarts: u64,
     spent: Spent,
@@ -139,6 +184,8 @@ impl House {
         let of = tenant.clone().map_or(TotalsOf::Runtime, TotalsOf::Tenant);
         let spent = self.reading.totals(of).await?.into();
         let approvals_open = self.reading.approvals(tenant.clone()).await?.len();
+        let open = JobFilter { open: true, rows: JOBS, ..JobFilter::default() };
+        let jobs = JobsWire::of(self.jobs(caller).list(open).await?);
         let mut status = StatusWire {
             name: "greenroom",
             version: self.options.version.clone(),
@@ -148,6 +195,7 @@ impl House {
             halted: self.halt.why(),
             sessions,
             approvals_open,
+            jobs,
             restarts,
             spent,
             turns_finished: 0,

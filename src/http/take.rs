@@ -165,7 +165,7 @@ fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
 pub(super) async fn read(body: Body, ctx: &Ctx) -> Result<Bytes, Problem> {
     let too_large =
         || problem("too_large", format!("expected a body of at most {BODY_BYTES} bytes"));
-    let slow = || problem("timed_out", "the body came too slowly");
+    let slow = || problem("slow", format!("expected the whole body within {BODY_MS} ms"));
     let hint = axum::body::HttpBody::size_hint(&body).lower();
     if hint > BODY_BYTES as u64 {
         return Err(too_large());
@@ -209,7 +209,10 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut told = headers.get_all("idempotency-key").iter();
     let (first, second) = (told.next(), told.next());
     let Some(first) = first else { return Ok(None) };
-    let text = first.to_str().ok().filter(|text| !text.is_empty() && text.len() <= KEY_BYTES);
+    let is_key = |text: &&str| {
+        (1..=KEY_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let text = first.to_str().ok().filter(is_key);
     match (text, second) {
         (Some(text), None) => Ok(Some(text.to_owned())),
         _ => {

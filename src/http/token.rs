@@ -64,7 +64,15 @@ pub enum BadToken {
 /// The shortest that is taken: 24 characters of base64 are 144 bits.
 const CHARS_MIN: usize = 24;
 
-/// A secret word that is sent with each request. It is shown once, by whoever made it.
+/// A secret word that is sent with each request. It is shown once, by whoever made it. It has no
+/// equality, which would take the longer the more of a guess is right:
+///
+/// ```compile_fail,E0369
+/// # use greenroom::Token;
+/// fn is_it(one: &Token, other: &Token) -> bool {
+///     one == other
+/// }
+/// ```
 pub struct Token(String);
 
 impl fmt::Debug for Token {
@@ -182,12 +190,7 @@ impl Tokens {
     /// Who presents this, if it is known and has not expired.
     pub(super) fn caller(&self, presented: &str, now: Timestamp) -> Option<Caller> {
         let presented = digest(presented);
-        // All are compared, and which of them fits is found without a branch.
-        let mut found = u32::MAX;
-        for (no, grant) in (0_u32..).zip(&self.0) {
-            let fits: Choice = grant.digest.ct_eq(&presented);
-            found.conditional_assign(&no, fits);
-        }
+        let found = place(&presented, self.0.iter().map(|grant| &grant.digest));
         let grant = self.0.get(usize::try_from(found).ok()?)?;
         if grant.until.is_some_and(|until| now > until) {
             return None;
@@ -195,6 +198,17 @@ impl Tokens {
         let Grant { name, held, tenant, .. } = grant.clone();
         Some(Caller { name, held, tenant, no: found })
     }
+}
+
+/// Which of those known is presented; past the last one where none is. All are compared, and which of
+/// them fits is found without a branch.
+fn place<'k>(presented: &[u8; 32], known: impl Iterator<Item = &'k [u8; 32]>) -> u32 {
+    let mut found = u32::MAX;
+    for (no, digest) in (0_u32..).zip(known) {
+        let fits: Choice = digest.ct_eq(presented);
+        found.conditional_assign(&no, fits);
+    }
+    found
 }
 
 /// Who made a request.
@@ -212,5 +226,27 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) const fn may(&self, scope: Scope) -> bool {
         self.held[scope as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_token_is_compared_wherever_the_presented_one_stands() {
+        let known: Vec<[u8; 32]> = (0..50).map(|no: u8| digest(&no.to_string())).collect();
+        let compared = |presented: &str| {
+            let mut compared = 0;
+            let known = known.iter().inspect(|_digest| compared += 1);
+            let found = place(&digest(presented), known);
+            (found, compared)
+        };
+        for no in [0, 1, 25, 49] {
+            assert_eq!(compared(&no.to_string()), (no, 50));
+        }
+        for wrong in ["50", "", "0 ", "00"] {
+            assert_eq!(compared(wrong), (u32::MAX, 50), "{wrong:?}");
+        }
     }
 }

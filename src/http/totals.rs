@@ -60,7 +60,9 @@ async fn totals(
         }
         (None, Some(agent), None) => TotalsOf::Agent(agent.into()),
         (None, None, Some(model)) => TotalsOf::Model(model.into()),
-        _ => return Err(problem("invalid", "expected one of `session`, `agent` and `model`")),
+        _ => {
+            return Err(problem("unprocessable", "expected one of `session`, `agent` and `model`"));
+        }
     };
     Ok(Json(ctx.reading.totals(of).await?.into()))
 }

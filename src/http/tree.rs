@@ -31,7 +31,7 @@ const BACK: u64 = 16;
 /// Ends that are remembered, so that a page that is read every second reads each log once.
 const OUTCOMES: usize = 50_000;
 /// The longest text that is looked for.
-const TEXT_BYTES: usize = 200;
+const TEXT_CHARS: usize = 200;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -49,11 +49,13 @@ pub(super) fn routes() -> Vec<Route> {
 #[serde(deny_unknown_fields)]
 pub(super) struct Wishes {
     /// The `next` of the page before.
+    #[schemars(extend("format" = "uuid"))]
     after: Option<String>,
     /// At most so many roots.
     #[schemars(range(min = 1, max = 500))]
     limit: Option<usize>,
     /// Only trees with a session whose agent, name, id or wait has this text.
+    #[schemars(length(max = 200))]
     q: Option<String>,
     /// Only trees with a session of this agent.
     agent: Option<String>,
@@ -81,6 +83,8 @@ pub(super) struct Forest {
     items: Vec<Node>,
     /// What to ask for the next page with.
     next: Option<String>,
+    /// Sessions in the trees that fit, on all pages.
+    matched: u64,
     /// Sessions in all.
     total: u64,
 }
@@ -92,8 +96,8 @@ async fn forest(
 ) -> Answer<Json<Forest>> {
     let limit = rows(wishes.limit)?;
     let text = wishes.q.filter(|text| !text.is_empty());
-    if text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES) {
-        return Err(problem("invalid", format!("q is longer than {TEXT_BYTES} bytes")));
+    if text.as_ref().is_some_and(|text| text.chars().count() > TEXT_CHARS) {
+        return Err(problem("invalid", format!("q is longer than {TEXT_CHARS} characters")));
     }
     let filter = SessionFilter {
         tenant: caller.tenant.clone(),
@@ -107,6 +111,7 @@ async fn forest(
         newest: true,
         ..SessionFilter::default()
     };
+    let matched = ctx.reading.in_trees(filter.clone()).await?;
     let roots = ctx.reading.sessions(filter).await?;
     let next = (roots.len() == limit).then(|| roots.last().map(|row| row.session.to_string()));
     let ids: Vec<SessionId> = roots.iter().map(|row| row.session).collect();
@@ -115,7 +120,7 @@ async fn forest(
     let items = ctx.grown(roots, accounts, is_cut).await?;
     let census = ctx.reading.census(caller.tenant).await?;
     let total = census.iter().map(|one| one.sessions).sum();
-    Ok(Json(Forest { items, next: next.flatten(), total }))
+    Ok(Json(Forest { items, next: next.flatten(), matched, total }))
 }
 
 /// A cursor of a list of sessions is the id of the last one, which the caller was given.
@@ -129,8 +134,11 @@ pub(super) async fn cursor(
     let session = text.parse().map_err(|_odd| wrong())?;
     match ctx.line(caller, session).await {
         Ok(_given) => Ok(Some(session)),
-        Err(problem) if problem.is("not_found") => Err(wrong()),
-        Err(problem) => Err(problem),
+        // It has the form of one, and nobody was given it.
+        Err(none) if none.is("not_found") => {
+            Err(problem("unprocessable", "`after` is no cursor that you were given"))
+        }
+        Err(other) => Err(other),
     }
 }
 

@@ -142,7 +142,11 @@ async fn ended(
     Asked(wait): Asked<Wait>,
 ) -> Answer<Json<Turn>> {
     ctx.line(&caller, session).await?;
-    let wait_ms = wait.wait_ms.unwrap_or(0).min(WAIT_MS);
+    let wait_ms = wait.wait_ms.unwrap_or(0);
+    if wait_ms > WAIT_MS {
+        let words = format!("wait_ms is {wait_ms}: expected at most {WAIT_MS}");
+        return Err(problem("invalid", words));
+    }
     let state = ctx.runtime.state(session).await?;
     let key = InputKey(key);
     if !state.inputs.contains_key(&key) {

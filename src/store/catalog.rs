@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 pub(super) use jobs::{job, jobs, replace_job, stale_jobs};
 pub(super) use queries::{
-    accounts, approvals, census, checkpoints, session, sessions, stale, totals,
+    accounts, approvals, census, checkpoints, in_trees, session, sessions, stale, totals,
 };
 
 use super::{

@@ -94,6 +94,10 @@ impl Catalog for Store {
         Box::pin(self.door.clone().read(move |conn| catalog::census(conn, tenant.as_ref())))
     }
 
+    fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::in_trees(conn, &filter)))
+    }
+
     fn checkpoints(
         &self,
         session: SessionId,

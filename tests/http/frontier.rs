@@ -93,8 +93,8 @@ async fn nothing_that_one_tenant_says_holds_for_another() {
     // A cursor of somebody else's is as good as none that was ever given.
     let foreign = theatre.session("echo").await;
     for list in ["sessions", "tree"] {
-        let known = tenant.get(&format!("/v1/{list}?after={foreign}")).await.is(400);
-        let unknown = tenant.get(&format!("/v1/{list}?after={NIL}")).await.is(400);
+        let known = tenant.get(&format!("/v1/{list}?after={foreign}")).await.is(422);
+        let unknown = tenant.get(&format!("/v1/{list}?after={NIL}")).await.is(422);
         assert_eq!(known.text(), unknown.text(), "{list}");
         tenant.get(&format!("/v1/{list}?after={own}")).await.is(200);
     }

@@ -28,6 +28,14 @@ async fn a_host_takes_a_job_says_how_far_it_is_and_what_it_left() {
     let half = json!({ "attempt": 1, "percent": 50, "detail": "half" });
     let row = admin.post(&path("progress"), &half).await.is(200).json();
     assert_eq!((&row["state"], &row["progress"]), (&json!("running"), &json!(50)));
+    let jobs = admin.get("/v1/status").await.is(200).json()["jobs"].clone();
+    assert_eq!((&jobs["running"], &jobs["queued"]), (&json!(1), &json!(0)));
+    assert_eq!(
+        (&jobs["latest"][0]["id"], &jobs["latest"][0]["detail"]),
+        (&json!(job), &json!("half"))
+    );
+    let theirs = theatre.tenant.get("/v1/status").await.is(200).json();
+    assert_eq!((&theirs["jobs"]["running"], &theirs["jobs"]["latest"]), (&json!(0), &json!([])));
     let stale = json!({ "attempt": 2, "percent": 60 });
     assert_eq!(admin.post(&path("progress"), &stale).await.code(), "conflict");
     admin.post(&path("complete"), &json!({ "attempt": 1, "result": "42 files" })).await.is(200);

@@ -135,7 +135,11 @@ async fn a_log_is_read_forwards_backwards_and_from_its_end() {
     assert_eq!(read("before=3&limit=5").await.0, [1, 2]);
     assert_eq!(read("before=4&limit=2").await.0, [2, 3]);
     let both = theatre.admin.get(&at(&session, "frames?after=1&last=2")).await;
-    assert_eq!(both.code(), "invalid");
+    assert_eq!(both.code(), "unprocessable");
+    let long = theatre.admin.get(&at(&session, "turns/said?wait_ms=60001")).await;
+    assert_eq!(long.code(), "invalid");
+    let odd = theatre.admin.get("/v1/approvals?session=nobody").await;
+    assert_eq!(odd.code(), "invalid");
     theatre.close().await;
 }
 

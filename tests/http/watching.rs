@@ -43,6 +43,12 @@ async fn the_tree_shows_everybody_with_their_own_and_their_trees_figures() {
     assert_eq!(found("agent=echo").await, ["echo"]);
     assert_eq!(found("state=running").await, Vec::<String>::new());
     assert_eq!(found("q=nobody").await, Vec::<String>::new());
+    for (query, matched) in
+        [("", 3), ("limit=1", 3), ("q=HAND", 2), ("agent=echo", 1), ("q=nobody", 0)]
+    {
+        let tree = theatre.admin.get(&format!("/v1/tree?{query}")).await.is(200).json();
+        assert_eq!((&tree["matched"], &tree["total"]), (&json!(matched), &json!(3)), "{query}");
+    }
     let groups = items(&theatre.admin.get("/v1/tree/groups").await.is(200));
     let counted: Vec<_> = groups
         .iter()
@@ -147,6 +153,12 @@ async fn the_document_names_every_shape_that_it_uses() {
     let mut names = std::collections::BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
+            for parameter in operation["parameters"].as_array().unwrap() {
+                let schema = &parameter["schema"];
+                assert!(!schema.to_string().contains("\"null\""), "{path} has no word for nothing");
+                let is_bounded = schema["type"] != "integer" || schema["maximum"].is_u64();
+                assert!(is_bounded, "{path}: {parameter}");
+            }
             assert!(
                 names.insert(operation["operationId"].to_string()),
                 "{method} {path}: its name is taken"

@@ -123,6 +123,10 @@ impl Catalog for Patient<dyn Catalog> {
         self.within(limits::CALL_MS, self.port.census(tenant))
     }
 
+    fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
+        self.within(limits::CALL_MS, self.port.in_trees(filter))
+    }
+
     fn checkpoints(
         &self,
         session: SessionId,

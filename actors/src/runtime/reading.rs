@@ -135,6 +135,15 @@ impl Reading {
         Ok(self.catalog.census(tenant).await?)
     }
 
+    /// How many sessions are in the trees that a filter finds by their roots, whatever its `rows` and
+    /// `after` say.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn in_trees(&self, filter: SessionFilter) -> Result<u64, CallError> {
+        Ok(self.catalog.in_trees(filter).await?)
+    }
+
     /// How a session's last turn ended, if one has. Reads its whole log.
     ///
     /// # Errors

@@ -396,6 +396,10 @@ impl Catalog for MemoryStore {
         self.with(move |state| Ok(state.rows.census(tenant.as_ref())))
     }
 
+    fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
+        self.with(move |state| Ok(state.rows.in_trees(filter)))
+    }
+
     fn checkpoints(
         &self,
         session: SessionId,

@@ -118,6 +118,22 @@ pub(in crate::store) fn census(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
+/// How many sessions are in the trees of the roots that are wanted, whatever page of them.
+pub(in crate::store) fn in_trees(
+    conn: &Connection,
+    filter: &SessionFilter,
+) -> Result<u64, Trouble> {
+    let every = SessionFilter { roots: true, after: None, ..filter.clone() };
+    let (wanted, mut values) = filter::wanted(&every);
+    // The last value is the number of rows, which is none of a count's.
+    values.pop();
+    let sql = format!(
+        "SELECT count(*) FROM session WHERE root IN (SELECT id FROM session WHERE {wanted})"
+    );
+    let count = |row: &Row<'_>| Ok(row.get::<_, Whole>(0)?.0);
+    Ok(conn.prepare_cached(&sql)?.query_row(params_from_iter(values), count)?)
+}
+
 /// Open approvals, oldest expiry first. One whose session has no line yet is shown to whoever asks
 /// for all tenants: an approval must not hide.
 pub(in crate::store) fn approvals(

@@ -168,6 +168,10 @@ impl Catalog for Held {
         self.after(Holding::Catalog, self.catalog.census(tenant))
     }
 
+    fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.in_trees(filter))
+    }
+
     fn checkpoints(
         &self,
         session: SessionId,

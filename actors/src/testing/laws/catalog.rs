@@ -288,7 +288,18 @@ pub(super) async fn roots_are_found_by_what_is_below_them<S: Journal + Catalog>(
     assert_eq!(list(store, hands.clone()).await, ids(&[4]));
     assert_eq!(list(store, SessionFilter { roots: true, ..hands }).await, ids(&[1]));
     let running = SessionFilter { status: vec![Status::Running], ..roots() };
-    assert_eq!(list(store, running).await, ids(&[1]));
+    assert_eq!(list(store, running.clone()).await, ids(&[1]));
+    let paged = SessionFilter { rows: 1, newest: true, after: Some(session(2)), ..roots() };
+    for (wanted, sessions) in [
+        (roots(), 3),
+        (SessionFilter { roots: false, ..roots() }, 3),
+        (paged, 3),
+        (SessionFilter { archived: true, ..roots() }, 4),
+        (running, 2),
+        (SessionFilter { text: text("nobody"), ..roots() }, 0),
+    ] {
+        assert_eq!(store.in_trees(wanted.clone()).await, Ok(sessions), "{wanted:?}");
+    }
 }
 
 pub(super) async fn trees_are_counted_and_told_with_what_each_spent<S: Journal + Catalog>(

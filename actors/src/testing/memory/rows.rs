@@ -131,6 +131,13 @@ impl Rows {
         counted.into_values().collect()
     }
 
+    pub(super) fn in_trees(&self, filter: SessionFilter) -> u64 {
+        let rows = self.sessions.len().max(1);
+        let found = self.sessions(&SessionFilter { roots: true, after: None, rows, ..filter });
+        let roots: BTreeSet<SessionId> = found.iter().map(|row| row.session).collect();
+        self.sessions.values().filter(|row| roots.contains(&row.root)).map(|_row| 1).sum()
+    }
+
     pub(super) fn approvals(&self, tenant: Option<&TenantId>) -> Vec<ApprovalRow> {
         let line = |(id, ask): (&ApprovalId, &Ask)| {
             let session = self.sessions.get(&id.session);
