@@ -31,6 +31,7 @@ use tokio::sync::watch;
 pub use checkup::Checkup;
 use door::{Door, Queue};
 pub use lock::Holder;
+pub(crate) use lock::worker;
 pub use open::OpenError;
 use writer::{Poison, Writer};
 
