@@ -42,7 +42,6 @@ use crate::{
 
 pub use crate::channels::Channel;
 pub use crate::store::Holder;
-pub(crate) use crate::store::worker;
 pub use crate::tools::output::plain;
 pub use channels::{Approvals, Hook};
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};

@@ -31,7 +31,6 @@ use tokio::sync::watch;
 pub use checkup::Checkup;
 use door::{Door, Queue};
 pub use lock::Holder;
-pub(crate) use lock::worker;
 pub use open::OpenError;
 use writer::{Poison, Writer};
 

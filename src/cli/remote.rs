@@ -9,10 +9,11 @@ use reqwest::{
     Method, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
+use rustix::process::{Pid, test_kill_process};
 use serde_json::Value;
 
 use crate::{
-    app::{self, Holder},
+    app,
     net::{Frames, Framing, Net, NetError, Outgoing, Patience},
     telemetry::chain,
 };
@@ -53,9 +54,7 @@ pub(super) struct Remote {
 impl Remote {
     /// The server on a store, where one runs.
     pub(super) fn on(store: &Path) -> Result<Option<Self>, RemoteError> {
-        let Some(ticket) = Ticket::read(store).filter(|ticket| serves(ticket, store)) else {
-            return Ok(None);
-        };
+        let Some(ticket) = Ticket::read(store).filter(is_there) else { return Ok(None) };
         let bad = || RemoteError::Ticket { store: store.to_owned() };
         let url = ticket.url.parse().map_err(|_odd| bad())?;
         let bearer = format!("Bearer {}", ticket.token);
@@ -128,12 +127,8 @@ impl Events {
     }
 }
 
-/// Whether who wrote a ticket still works on the store: a killed server leaves its ticket behind, and its
-/// number may be another process's by now, so it is the store's lock that tells.
-fn serves(ticket: &Ticket, store: &Path) -> bool {
-    match app::worker(store) {
-        Holder::Nobody => false,
-        // On a full disk a lock names nobody.
-        Holder::Process(pid) => pid.is_none_or(|pid| pid == ticket.pid),
-    }
+/// Whether the process of a ticket still runs: a killed server leaves its ticket behind.
+fn is_there(ticket: &Ticket) -> bool {
+    let pid = i32::try_from(ticket.pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid).is_ok())
 }

@@ -106,7 +106,7 @@ pub enum Holder {
 
 /// Who holds a store. A lock that can be had is let go at once; a runtime that starts at this very
 /// moment tries again for longer than that.
-pub(crate) fn worker(database: &Path) -> Holder {
+pub(super) fn worker(database: &Path) -> Holder {
     let Ok(mut file) = File::open(path(database)) else { return Holder::Nobody };
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Holder::Nobody,
