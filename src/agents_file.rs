@@ -9,6 +9,7 @@ mod agents;
 mod approvals;
 mod budgets;
 mod custody;
+mod fetch;
 mod models;
 mod permissions;
 mod providers;
@@ -34,6 +35,7 @@ use crate::{
 };
 
 pub use crate::document::Mistakes;
+pub(crate) use approvals::read as approvals;
 pub use approvals::{Approvals, Webhook};
 pub(crate) use permissions::{bounds, rules};
 pub use providers::{KeyAt, ProviderSpec};
@@ -58,6 +60,8 @@ pub struct AgentsFile {
     pub stand_ins: Vec<StandIn>,
     /// Whom the search tool asks.
     pub search: Option<SearchSpec>,
+    /// Ports that the tool which fetches pages reaches beside the Web's own.
+    pub fetch_ports: Vec<u16>,
     /// Values that tools find by name.
     pub services: BTreeMap<String, String>,
     /// How questions reach somebody.
@@ -79,6 +83,8 @@ pub struct StandIn {
 pub struct World<'w> {
     /// Tools that the program has.
     pub tools: &'w [ToolName],
+    /// Those of them that read no settings: one that is given some would do as if there were none.
+    pub plain: &'w [ToolName],
     /// Reads a text whose path stands in the file, relative to it; or says why it cannot.
     pub text: &'w dyn Fn(&Path) -> Result<String, String>,
     /// Whether a script can be followed, and why not.
@@ -138,6 +144,7 @@ impl AgentsFile {
         self.providers = models.providers();
         self.scripts = models.scripts();
         self.search = tools.search();
+        self.fetch_ports = std::mem::take(&mut tools.fetch_ports);
         self.stand_ins = tools.stand_ins;
     }
 }

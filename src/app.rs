@@ -36,7 +36,7 @@ use crate::{
     config::{self, Environment},
     providers::{KeyError, NetError, SetupError, UnknownProvider},
     store::{Checkup, OpenError, Store, StoreOptions},
-    telemetry::redact::Secrets,
+    telemetry::redact::{SECRETS, Secrets},
     tools::files,
 };
 
@@ -140,6 +140,18 @@ pub enum AppError {
     /// The HTTP client.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// More secrets than are kept out of what is written.
+    #[error(
+        "keep {} secrets out of what is written: there is room for {max}; give fewer, and take variables \
+         that are called like secrets and are none out of the environment", .max + .beyond,
+        max = .max
+    )]
+    Secrets {
+        /// How many are.
+        max: usize,
+        /// How many are not.
+        beyond: usize,
+    },
     /// A vendor's credential.
     #[error("provider {provider}")]
     Key {
@@ -219,6 +231,10 @@ impl App {
     /// When the store is refused or something declared cannot be used; then nothing runs.
     pub async fn start(mut config: Config) -> Result<Self, AppError> {
         vendors(&mut config)?;
+        let beyond = config.secrets.beyond();
+        if beyond > 0 {
+            return Err(AppError::Secrets { max: SECRETS, beyond });
+        }
         let Config {
             store,
             script,
@@ -391,6 +407,15 @@ pub async fn dark(store: &Path) -> Result<App, AppError> {
     let mut config = Config::new(store);
     config.options.dark = true;
     App::start(config).await
+}
+
+/// The process that works on a store, where one does and says so.
+#[must_use]
+pub fn holder(store: &Path) -> Option<u32> {
+    match Store::holder(store) {
+        Holder::Nobody => None,
+        Holder::Process(pid) => pid,
+    }
 }
 
 /// How a store's file is, and who works on it.

@@ -40,13 +40,11 @@ use greenroom_actors::{
         conversation::{Block, Message, Reply, ReplyBlock, Stop},
         event::{FailureKind, ModelFailure},
         ids::{CallId, ModelCallNo, SessionId, Timestamp, ToolCallNo, TurnId},
-        tool::{Args, EffectClass, Output, Overlay, ToolOutcome},
+        tool::{Args, EffectClass, Output, ToolOutcome},
         usage::Usage,
     },
-    ports::{
-        Cancel, ModelEvent, ModelProvider, ModelRequest, Probe, Progress, Services, Sight, Tool,
-        ToolCtx,
-    },
+    ports::{Cancel, ModelEvent, ModelProvider, ModelRequest, Probe, Tool, ToolCtx},
+    testing::harness::tool_ctx,
 };
 use tokio::{io::AsyncWriteExt, net::TcpListener, task::JoinSet};
 
@@ -295,19 +293,8 @@ async fn a_vendor_that_is_not_there_is_a_transport_failure() {
 
 fn ctx(key: &str) -> ToolCtx {
     let (_sender, cancel) = Cancel::channel();
-    ToolCtx {
-        call: CallId::tool(SESSION, ToolCallNo(1)),
-        idempotency_key: key.into(),
-        tenant: "t".into(),
-        principal: "p".into(),
-        cwd: None,
-        deadline: Timestamp(0),
-        cancel,
-        progress: Progress::new(Arc::new(|_| {})),
-        sight: Sight::default(),
-        overlay: Overlay::default(),
-        services: Services::default(),
-    }
+    let call = CallId::tool(SESSION, ToolCallNo(1));
+    ToolCtx { call, idempotency_key: key.into(), ..tool_ctx(cancel) }
 }
 
 fn tool(role: &Role, name: &str) -> Arc<dyn Tool> {

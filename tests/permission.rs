@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::sync::LazyLock;
+
 use greenroom::config::PolicyFile;
 use greenroom_actors::{
     domain::{
@@ -314,35 +316,68 @@ fn texts() -> impl Strategy<Value = String> {
     proptest::sample::select(commands)
 }
 
-fn denies() -> impl Strategy<Value = String> {
-    proptest::sample::select(vec![
-        "Bash(git *)",
-        "Bash(ls)",
-        "Bash(* --all*)",
-        "Bash(cargo test *)",
-        "Read(src)",
-        "Read(*.md)",
-        "Edit(x)",
-        "Bash(cat *)",
-        "Bash",
-        "Read",
-        "Bash(echo a)",
-        "Bash(grep * src)",
-        "Read(//ws/**)",
-        "fetch",
-    ])
-    .prop_map(str::to_owned)
+const DENIES: &[&str] = &[
+    "Bash(git *)",
+    "Bash(ls)",
+    "Bash(* --all*)",
+    "Bash(cargo test *)",
+    "Read(src)",
+    "Read(*.md)",
+    "Edit(x)",
+    "Bash(cat *)",
+    "Bash",
+    "Read",
+    "Bash(echo a)",
+    "Bash(grep * src)",
+    "Read(//ws/**)",
+    "fetch",
+];
+
+/// The everyday policy, and the same with each rule more that denies.
+static EVERYDAY_POLICY: LazyLock<Policy> = LazyLock::new(|| policy(&file("everyday")));
+static TIGHTENED: LazyLock<Vec<Policy>> = LazyLock::new(|| {
+    let tightened = |rule: &&str| {
+        let mut file = file("everyday");
+        file.rules.deny.push(RulePattern((*rule).to_owned()));
+        policy(&file)
+    };
+    DENIES.iter().map(tightened).collect()
+});
+static WORKSPACE_POLICY: LazyLock<Policy> = LazyLock::new(|| policy(&file("workspace")));
+
+/// At least so many cases, or as many as `PROPTEST_CASES` says: the slow lane, which the README names.
+fn at_least(cases: u32) -> ProptestConfig {
+    let said = ProptestConfig::default();
+    ProptestConfig { cases: said.cases.max(cases), max_global_rejects: u32::MAX, ..said }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(at_least(2_000))]
 
     #[test]
-    fn adding_a_deny_never_weakens_what_is_decided_about_a_command(command in texts(), rule in denies()) {
-        let mut file = file("everyday");
-        let before = decision(&policy(&file), &command);
-        file.rules.deny.push(RulePattern(rule));
-        prop_assert!(decision(&policy(&file), &command) >= before);
+    fn no_disguise_within_another_weakens_a_decision(
+        case in proptest::sample::select(cases()), inner in any::<proptest::sample::Index>(),
+        outer in any::<proptest::sample::Index>(), is_quoted in any::<bool>(),
+    ) {
+        let (want, command) = case;
+        let quoted = if is_quoted { disguises::quoted(&command) } else { Vec::new() };
+        let command = if quoted.is_empty() { command } else { inner.get(&quoted).clone() };
+        let once = disguises::of(&command);
+        prop_assume!(!once.is_empty());
+        let once = inner.get(&once);
+        let twice = disguises::of(once);
+        prop_assume!(!twice.is_empty());
+        let hidden = outer.get(&twice);
+        let found = verdict(&WORKSPACE_POLICY, hidden);
+        prop_assert!(found.decision >= want, "{:?}: {:?}, not {:?}", hidden, found, want);
+    }
+
+    #[test]
+    fn adding_a_deny_never_weakens_what_is_decided_about_a_command(
+        command in texts(), rule in 0..DENIES.len(),
+    ) {
+        let before = decision(&EVERYDAY_POLICY, &command);
+        prop_assert!(decision(&TIGHTENED[rule], &command) >= before, "{}", DENIES[rule]);
     }
 
     #[test]
@@ -354,9 +389,9 @@ proptest! {
         prop_assume!(one.matches('"').count() % 2 == 0);
         // What the first sets or defines, the second may use.
         prop_assume!(!one.contains('=') && !one.contains("()") && !one.contains("read"));
-        let policy = policy(&file("everyday"));
-        let stricter = decision(&policy, &one).max(decision(&policy, &other));
+        let policy = &*EVERYDAY_POLICY;
+        let stricter = decision(policy, &one).max(decision(policy, &other));
         let both = format!("{one}{joint}{other}");
-        prop_assert!(decision(&policy, &both) >= stricter, "{both}");
+        prop_assert!(decision(policy, &both) >= stricter, "{both}");
     }
 }

@@ -18,4 +18,5 @@ pub mod outcome;
 pub mod permission;
 pub mod secret;
 pub mod tool;
+pub mod unseen;
 pub mod usage;

@@ -20,7 +20,10 @@ mod load;
 mod perform;
 mod write;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::OwnedSemaphorePermit;
@@ -62,6 +65,8 @@ pub(crate) struct JobsHouse {
     pub(crate) queues: BTreeMap<QueueName, u32>,
     pub(crate) boot: u64,
     pub(crate) alarm: ReplyTo<Alarm>,
+    /// Whether somebody holds all of them, so that no attempt begins.
+    pub(crate) held: Arc<AtomicBool>,
     /// Whether words are only written down.
     pub(crate) dark: bool,
 }

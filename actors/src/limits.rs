@@ -336,6 +336,9 @@ pub const ANSWER_LOOK_MS: u64 = 500;
 pub const WEBHOOK_PAUSE_MS: u64 = 1_000;
 /// The longest such pause: in an outage of a night 100 tries for each question.
 pub const WEBHOOK_PAUSE_MAX_MS: u64 = 300_000;
+/// How often the end of a question is told to a webhook that is away: pauses of 1 to 32 s, a minute in
+/// all, in which a server that is restarted is back.
+pub const WEBHOOK_TELLS: u32 = 7;
 /// Arguments that a parent's model is shown; what would have to be cut is not for it to allow.
 pub const CONSULTED_BYTES: usize = 16 * 1024;
 

@@ -30,6 +30,9 @@ use crate::{
     },
 };
 
+#[cfg(all(test, feature = "testing"))]
+mod tests;
+
 /// The actor's fixed part.
 pub(crate) struct Permission {
     pub(crate) journal: Arc<dyn Journal>,
@@ -218,18 +221,22 @@ impl Permission {
         if desktop.flight.is_some() {
             return;
         }
-        // Sessions say again on recovery what they may have said in vain; it is written once.
+        // Sessions say again on recovery what they may have said in vain, and several callers may find
+        // one log damaged before the house knows of it; it is written once.
         let stands = |entry: &Entry| match &entry.event {
             HouseEvent::RuleStanding { rule, .. } => house.fold.standing.contains(rule),
+            HouseEvent::Quarantined { session, .. } => house.fold.quarantined.contains_key(session),
             HouseEvent::Booted { .. }
             | HouseEvent::PricesSet { .. }
-            | HouseEvent::Quarantined { .. }
             | HouseEvent::Released { .. } => false,
         };
         let now = self.clock.now();
         let next = loop {
             let Some(entry) = desktop.queue.pop_front() else { return };
             if stands(&entry) {
+                if let Some(reply) = entry.reply {
+                    drop(reply.send(Ok(())));
+                }
                 continue;
             }
             let event = std::slice::from_ref(&entry.event);

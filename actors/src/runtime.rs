@@ -53,7 +53,7 @@ pub use crate::{
         Desk, Layers, Places, Policy, RuleError, Standing, check as check_rules, decide,
     },
     policy::turn::{Rejected, builtin::ALL as OWN_TOOLS},
-    protocol::lease::Figures,
+    protocol::{lease::Figures, ledger::AccountFigures},
     supervisor::Ended,
 };
 

@@ -21,7 +21,7 @@ use super::{
     budgets::{self, Budgets},
     models::{self, Models},
     permissions,
-    tools::{self, Tools},
+    tools::Tools,
 };
 
 const KEYS: [&str; 15] = [
@@ -261,7 +261,11 @@ fn own_tools(agent: &Section<'_, '_>, known: &Tools, spec: &mut AgentSpec) {
     let named: Vec<_> = if agent.is_table("tools") {
         let table = agent.section("tools");
         let entries = table.iter().flat_map(Section::named);
-        entries.map(|(name, set_up)| (name, tools::overlay(&set_up))).collect()
+        let own = |(name, set_up): (Placed<String>, _)| {
+            let own = known.own(&name.value, &set_up);
+            (name, own)
+        };
+        entries.map(own).collect()
     } else {
         agent.texts("tools").into_iter().map(|name| (name, Overlay::new())).collect()
     };

@@ -1,4 +1,5 @@
-//! `[approvals]`: by which ways, beside the terminal, questions reach somebody who may answer.
+//! `[approvals]`: by which ways, beside the terminal, questions reach somebody who may answer. The user's
+//! settings have the same table.
 
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use super::providers::{self, KeyAt, SECRETS};
 /// The ways that a file names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Approvals {
-    /// A folder in which questions and answers are files, relative to the agents file.
+    /// A folder in which questions and answers are files, relative to the file that names it.
     pub folder: Option<PathBuf>,
     /// An address that is told of each, and the key that this is signed with.
     pub webhook: Option<Webhook>,
@@ -26,7 +27,7 @@ pub struct Webhook {
     pub key: KeyAt,
 }
 
-pub(super) fn read(all: &Section<'_, '_>) -> Approvals {
+pub(crate) fn read(all: &Section<'_, '_>) -> Approvals {
     let Some(set) = all.section("approvals") else { return Approvals::default() };
     set.only(&["folder", "webhook", "parent"]);
     Approvals {

@@ -16,6 +16,7 @@ use super::*;
 mod approvals;
 mod custody;
 mod fallback;
+mod fetch;
 mod search;
 mod vendors;
 
@@ -24,7 +25,7 @@ const HOUSE: &str = "[models.house]\nprovider = \"scripted\"\nscript = \"s\"\n";
 
 fn read(text: &str) -> Result<AgentsFile, Mistakes> {
     let text = format!("{text}{HOUSE}");
-    let tools: Vec<ToolName> = vec!["read_file".into(), "shell".into()];
+    let tools: Vec<ToolName> = vec!["read_file".into(), "shell".into(), "fetch".into()];
     let file = |path: &Path| match path.to_str() {
         Some("s") => Ok("agent *\n  say hello".to_owned()),
         Some("bad") => Ok("agent *\n  sya hello".to_owned()),
@@ -37,7 +38,8 @@ fn read(text: &str) -> Result<AgentsFile, Mistakes> {
         bad if bad.contains("sya") => Err("line 2: found \"sya hello\"".to_owned()),
         _ => Ok(()),
     };
-    AgentsFile::read("f.toml", &text, &World { tools: &tools, text: &file, script: &script })
+    let world = World { tools: &tools, plain: &tools[2..], text: &file, script: &script };
+    AgentsFile::read("f.toml", &text, &world)
 }
 
 #[track_caller]
@@ -530,7 +532,7 @@ tools = ["read_fil"]
         r#"
 f.toml:3:10: agent "a" has tool "read_fil", which does not exist
   3 | tools = ["read_fil"]
-    |          ^^^^^^^^^^ expected one of "read_file", "shell"
+    |          ^^^^^^^^^^ expected one of "read_file", "shell", "fetch"
     = did you mean "read_file"?
 "#,
     );
@@ -593,7 +595,7 @@ instructions = "x"
         r#"
 f.toml:1:8: tool "red_file" does not exist
   1 | [tools.red_file]
-    |        ^^^^^^^^ expected one of "read_file", "shell"; or a `reply`, for a stand-in
+    |        ^^^^^^^^ expected one of "read_file", "shell", "fetch"; or a `reply`, for a stand-in
     = did you mean "read_file"?
 "#,
     );

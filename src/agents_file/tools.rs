@@ -17,6 +17,7 @@ use crate::document::{Placed, Section, listed, near};
 use super::{
     StandIn, World,
     agents::is_word,
+    fetch,
     search::{self, SearchSpec},
 };
 
@@ -28,6 +29,10 @@ const POOL: &str = "stand-ins";
 pub(super) struct Tools {
     /// Tools that exist: the program's and the file's.
     known: Vec<String>,
+    /// Those that read no settings.
+    plain: Vec<String>,
+    /// Further ports of the tool that fetches pages.
+    pub(super) fetch_ports: Vec<u16>,
     pub(super) stand_ins: Vec<StandIn>,
     overlays: BTreeMap<String, Overlay>,
     /// Whom the search tool asks; within, what was wrong with it.
@@ -38,6 +43,15 @@ impl Tools {
     /// How a tool is set up for everybody.
     pub(super) fn overlay(&self, name: &str) -> Overlay {
         self.overlays.get(name).cloned().unwrap_or_default()
+    }
+
+    /// How one agent sets a tool up.
+    pub(super) fn own(&self, name: &str, tool: &Section<'_, '_>) -> Overlay {
+        if self.plain.iter().any(|plain| plain == name) {
+            only_without_settings(name, tool);
+            return Overlay::new();
+        }
+        overlay(tool)
     }
 
     /// Notes a tool that an agent cannot have.
@@ -63,8 +77,9 @@ impl Tools {
 }
 
 pub(super) fn read(all: &Section<'_, '_>, world: &World<'_>) -> Tools {
-    let mut tools =
-        Tools { known: world.tools.iter().map(ToString::to_string).collect(), ..Tools::default() };
+    let names = |of: &[ToolName]| of.iter().map(ToString::to_string).collect();
+    let (known, plain) = (names(world.tools), names(world.plain));
+    let mut tools = Tools { known, plain, ..Tools::default() };
     let Some(section) = all.section("tools") else { return tools };
     for (name, tool) in section.named() {
         let is_known = world.tools.iter().any(|known| known.as_str() == name.value);
@@ -80,11 +95,15 @@ pub(super) fn read(all: &Section<'_, '_>, world: &World<'_>) -> Tools {
             section.sheet.note(name.span, what, "another name".to_owned());
         } else if name.value == search::NAME && is_known {
             tools.search = Some(search::read(&tool));
+        } else if name.value == fetch::NAME && is_known {
+            tools.fetch_ports = fetch::read(&tool);
         } else if is_known {
-            tools.overlays.insert(name.value, overlay(&tool));
+            let own = tools.own(&name.value, &tool);
+            tools.overlays.insert(name.value, own);
         } else if tool.has("reply") {
             is_word(section.sheet, "a tool", &name);
             tools.known.push(name.value.clone());
+            tools.plain.push(name.value.clone());
             tools.stand_ins.extend(stand_in(&name, &tool));
         } else {
             let known = || world.tools.iter().map(ToolName::as_str);
@@ -98,8 +117,16 @@ pub(super) fn read(all: &Section<'_, '_>, world: &World<'_>) -> Tools {
     tools
 }
 
+/// Notes every setting of a tool that would not read it.
+fn only_without_settings(name: &str, tool: &Section<'_, '_>) {
+    for (key, _value) in tool.settings(&[]) {
+        let what = format!("tool {name:?} reads no setting {:?}", key.value);
+        tool.sheet.note(key.span, what, "none: it is the same for everybody".to_owned());
+    }
+}
+
 /// Simple values as a tool's configuration.
-pub(super) fn overlay(tool: &Section<'_, '_>) -> Overlay {
+fn overlay(tool: &Section<'_, '_>) -> Overlay {
     tool.settings(&[]).into_iter().map(|(key, value)| (key.value, value)).collect()
 }
 

@@ -171,6 +171,10 @@ impl Desk {
         let Some(Out { close, task }) = self.asked.remove(&id) else { return };
         // It may have found out by itself, and be telling its channels already.
         drop(close.send(how));
+        // Telling may take a while where a server is away; the oldest have been told for longest.
+        if self.closing.len() >= limits::QUESTIONS_OUT {
+            drop(self.closing.remove(0));
+        }
         self.closing.push(task);
     }
 }

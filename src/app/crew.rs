@@ -117,7 +117,7 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     let here = workspace::folder(&file.agents)?;
     config.tools = workspace::tools((&file.agents, here.as_deref()), agents, store)?;
     let works_here = !config.tools.is_empty() || hands::are_wanted(&file.agents);
-    config.tools.push(Arc::new(Fetch::new(clock())));
+    config.tools.push(Arc::new(Fetch::new(clock(), &file.fetch_ports)));
     let mut search = None;
     if let Some(spec) = file.search {
         environment.secrets.learn_address(&spec.url);
@@ -161,6 +161,8 @@ pub fn check(agents: &Path) -> Result<AgentsFile, Mistakes> {
     let known = tools();
     let world = World {
         tools: &known,
+        // What is told to some of ours is read from the file's own tables.
+        plain: &known,
         text: &|path| read(&folder(agents).join(path)),
         script: &|text| ScriptedModel::parse(text).map(drop).map_err(|error| error.to_string()),
     };

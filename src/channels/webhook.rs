@@ -4,7 +4,8 @@
 //!
 //! A server that is away is tried again, with pauses that grow to a most, for as long as the question
 //! is open: it carries the same id each time, so hearing it twice is hearing it once. A server that
-//! refuses, or says what is no answer, is not asked again.
+//! refuses, or says what is no answer, is not asked again. The end of a question is told the same way,
+//! but a bounded number of times: nobody waits for it to be heard.
 //!
 //! The signature is HMAC-SHA256 over `v1:TIME:BODY`, in hexadecimal, with TIME from its own header,
 //! so that a server can refuse what was recorded long ago.
@@ -175,13 +176,35 @@ impl Inner {
                 Err(Missed::Never(none)) => return Err(none),
                 Err(Missed::Again { why, after_ms }) => {
                     tracing::warn!(approval = %row.id, %why, pause_ms, "the webhook is away");
-                    let most = limits::WEBHOOK_PAUSE_MAX_MS;
-                    let wait_ms = after_ms.map_or(pause_ms, |ms| ms.max(pause_ms).min(most));
-                    self.net.clock().after(wait_ms).await;
-                    pause_ms = pause_ms.saturating_mul(2).min(most);
+                    self.pause(&mut pause_ms, after_ms).await;
                 }
             }
         }
+    }
+
+    async fn tell(&self, row: &ApprovalRow, how: &str) {
+        let body = wire::closed(row, how);
+        let mut pause_ms = limits::WEBHOOK_PAUSE_MS;
+        for tries_left in (0..limits::WEBHOOK_TELLS).rev() {
+            let (why, after_ms) = match self.post(&body).await {
+                Ok(_heard) => return,
+                Err(Missed::Again { why, after_ms }) if tries_left > 0 => (why, after_ms),
+                Err(Missed::Never(NoAnswer { why }) | Missed::Again { why, .. }) => {
+                    tracing::warn!(approval = %row.id, %why, "the webhook did not hear the end");
+                    return;
+                }
+            };
+            tracing::debug!(approval = %row.id, %why, pause_ms, "the webhook has not heard the end");
+            self.pause(&mut pause_ms, after_ms).await;
+        }
+    }
+
+    /// Waits before another try, at least as long as the server said, and longer each time.
+    async fn pause(&self, pause_ms: &mut u64, said_ms: Option<u64>) {
+        let most = limits::WEBHOOK_PAUSE_MAX_MS;
+        let wait_ms = said_ms.map_or(*pause_ms, |ms| ms.max(*pause_ms).min(most));
+        self.net.clock().after(wait_ms).await;
+        *pause_ms = pause_ms.saturating_mul(2).min(most);
     }
 }
 
@@ -195,14 +218,9 @@ impl Channel for Webhook {
         Box::pin(async move { inner.ask(&question).await })
     }
 
-    /// Told once: who misses it finds out when it answers.
+    /// Told until it is heard, a few times: who misses all of them finds out when it answers.
     fn closed(&self, question: Arc<ApprovalRow>, how: String) -> BoxFuture<'static, ()> {
         let inner = Arc::clone(&self.0);
-        Box::pin(async move {
-            let told = inner.post(&wire::closed(&question, &how)).await;
-            if let Err(Missed::Never(NoAnswer { why }) | Missed::Again { why, .. }) = told {
-                tracing::debug!(approval = %question.id, %why, "the webhook did not hear the end");
-            }
-        })
+        Box::pin(async move { inner.tell(&question, &how).await })
     }
 }

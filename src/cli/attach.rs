@@ -68,7 +68,7 @@ pub(super) async fn run(
             _wish = signals.next() => return Ok(Done::Well),
             event = events.next() => match event {
                 Some((name, data)) if name == "end" => {
-                    voice.line(&format!("ended: {}", data["why"].as_str().unwrap_or_default()))?;
+                    voice.line(&format!("ended: {}", escaped(text(&data["why"]))))?;
                     return Ok(Done::Well);
                 }
                 Some((name, data)) => voice.tell(&name, &data)?,
@@ -104,12 +104,12 @@ impl Voice {
         match name {
             "delta" if data["kind"] == "text" => {
                 let mut out = std::io::stdout().lock();
-                let text = escaped(data["text"].as_str().unwrap_or_default());
+                let text = escaped(text(&data["text"]));
                 write!(out, "{text}").and_then(|()| out.flush())?;
                 (self.is_amid_words, self.spoke) = (true, true);
                 Ok(())
             }
-            "progress" => self.line(&format!("  … {}", data["label"].as_str().unwrap_or_default())),
+            "progress" => self.line(&format!("  … {}", escaped(text(&data["label"])))),
             "lagged" => self.line(&format!("  … {} pieces missed", data["missed"])),
             "frame" => self.frame(data),
             _ => Ok(()),
@@ -129,7 +129,8 @@ impl Voice {
                     }
                 }
                 _ => {
-                    let told = format!("  {:19}  {}", event.name(), progress::detail(event));
+                    let told =
+                        format!("  {:19}  {}", event.name(), escaped(&progress::detail(event)));
                     let told = self.screen.paint(Tone::Faint, told.trim_end());
                     self.line(&told)?;
                 }
@@ -144,6 +145,10 @@ impl Voice {
         }
         Ok(Screen::print(text)?)
     }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 /// The words of an answer.

@@ -240,7 +240,7 @@ async fn finish(
 
 async fn read_tree(runtime: &Runtime, root: SessionId) -> Result<Shown, CallError> {
     let node = runtime.tree(root).await?;
-    tree::shown(&runtime.reading(), node).await
+    tree::shown(&runtime.reading(), node, app::clock().now()).await
 }
 
 /// A new folder that nobody else can write to, and a store's file in it.

@@ -14,6 +14,7 @@ use crate::{app, config::Settings};
 
 use super::{
     CliError, Common, Done,
+    remote::Remote,
     screen::{Column, Screen, Tone, escaped, moment, table},
 };
 
@@ -229,6 +230,17 @@ fn told(view: &JobView, result: Option<String>) -> String {
 async fn order(args: &OneArgs, settings: &Settings, order: Order) -> Result<Done, CliError> {
     let store = args.common.store(settings);
     let job = find(&app::look(&store)?, &args.job, &store).await?;
+    if let Some(remote) = Remote::on(&store)? {
+        let verb = match order {
+            Order::Cancel => "cancel",
+            Order::Pause => "pause",
+            Order::Resume => "resume",
+            Order::Retry => "retry",
+        };
+        remote.post(&format!("/v1/jobs/{job}/{verb}"), &serde_json::json!({})).await?;
+        let row = app::look(&store)?.job(job).await?.map(|view| view.row);
+        return ordered(args, job, row.as_ref(), "; the server goes on");
+    }
     let house = app::dark(&store).await?;
     let jobs = house.runtime().jobs();
     let done = match order {
@@ -239,12 +251,17 @@ async fn order(args: &OneArgs, settings: &Settings, order: Order) -> Result<Done
     };
     house.shutdown().await;
     let row: JobRow = done.map_err(|error: JobError| CliError::Job(Box::new(error)))?;
+    ordered(args, job, Some(&row), "; the next runtime on this store goes on")
+}
+
+/// What became of an order.
+fn ordered(args: &OneArgs, job: JobId, row: Option<&JobRow>, then: &str) -> Result<Done, CliError> {
+    let state = row.map(|row| row.state);
     let text = if args.common.json {
         serde_json::to_string_pretty(&row)?
     } else {
-        let then =
-            if row.state.is_ended() { "" } else { "; the next runtime on this store goes on" };
-        format!("job {job} is {}{then}", row.state.word())
+        let then = if state.is_some_and(JobState::is_ended) { "" } else { then };
+        format!("job {job} is {}{then}", state.map_or("gone", JobState::word))
     };
     Screen::print(&text)?;
     Ok(Done::Well)

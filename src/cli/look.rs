@@ -92,10 +92,10 @@ pub(super) async fn tree(
             rows.into_iter().filter(|row| row.parent.is_none()).map(|row| row.session).collect()
         }
     };
-    let mut trees = Vec::new();
+    let (mut trees, now) = (Vec::new(), app::clock().now());
     for root in roots {
         let node = reading.tree(root).await?;
-        trees.push(tree::shown(&reading, node).await?);
+        trees.push(tree::shown(&reading, node, now).await?);
     }
     tree::held(&reading, &mut trees).await?;
     let text = if args.common.json {

@@ -9,7 +9,6 @@ use reqwest::{
     Method, Url,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
-use rustix::process::{Pid, test_kill_process};
 use serde_json::Value;
 
 use crate::{
@@ -54,7 +53,8 @@ pub(super) struct Remote {
 impl Remote {
     /// The server on a store, where one runs.
     pub(super) fn on(store: &Path) -> Result<Option<Self>, RemoteError> {
-        let Some(ticket) = Ticket::read(store).filter(is_there) else { return Ok(None) };
+        let holder = app::holder(store);
+        let Some(ticket) = Ticket::read(store, holder) else { return Ok(None) };
         let bad = || RemoteError::Ticket { store: store.to_owned() };
         let url = ticket.url.parse().map_err(|_odd| bad())?;
         let bearer = format!("Bearer {}", ticket.token);
@@ -125,10 +125,4 @@ impl Events {
         let data = serde_json::from_str(&frame.data).unwrap_or_default();
         Some((frame.name.unwrap_or_default(), data))
     }
-}
-
-/// Whether the process of a ticket still runs: a killed server leaves its ticket behind.
-fn is_there(ticket: &Ticket) -> bool {
-    let pid = i32::try_from(ticket.pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| test_kill_process(pid).is_ok())
 }

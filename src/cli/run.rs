@@ -113,6 +113,7 @@ pub(super) async fn run(
     config.options.layers = settings.rules.clone();
     let workspace = config.options.places.workspace.take();
     config.options.places = Places { workspace, ..settings.places() };
+    config.approvals.or_those_of(settings);
     let is_asked_elsewhere = config.approvals.reach_somebody();
     if terminal.is_none() && !is_asked_elsewhere {
         config.options.desk = Desk::Headless;

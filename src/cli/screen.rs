@@ -9,7 +9,7 @@ use std::{
     sync::OnceLock,
 };
 
-use greenroom_actors::domain::ids::Timestamp;
+use greenroom_actors::domain::{ids::Timestamp, unseen};
 
 use crate::{
     config::Environment,
@@ -137,8 +137,7 @@ fn paint(on: bool, tone: Tone, text: &str) -> String {
 fn is_plain(c: char) -> bool {
     match c {
         '\n' | '\t' => true,
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
-        other => !other.is_control(),
+        other => !other.is_control() && !unseen::turns_around(other),
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod ticket;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use greenroom_actors::{
@@ -64,7 +64,7 @@ pub(super) enum ServingError {
     NoVariable { name: String },
     /// A grant that is not understood.
     #[error(
-        "read --grant {text:?}: expected NAME=VARIABLE=SCOPES[=TENANT] with scopes of read, act, approve, admin"
+        "read --grant {text:?}: expected NAME=VARIABLE=SCOPES[=TENANT], each name once, with scopes of read, act, approve, admin"
     )]
     Grant { text: String },
     /// The address.
@@ -99,13 +99,18 @@ pub(super) async fn run(
     let workspace = config.options.places.workspace.take();
     config.options.places = Places { workspace, ..settings.places() };
     let (token, options) = tokens(&args, settings, &config)?;
+    // Commands on this machine have one of their own: what somebody declared stays where it was.
+    let own = Token::fresh().map_err(ServingError::from)?;
+    let options = options.token(own.admin(PrincipalId::from(OPERATOR)));
     config.secrets.learn(token.reveal());
+    config.secrets.learn(own.reveal());
     let mut signals = Signals::listen();
     let app = App::start(config).await?;
     let mut disk = Disk::watch(app.hindrance());
     let options = FaceOptions { custody: app.custody(), ..options };
     let face = Face::new(app.runtime(), options);
-    let result = serving(&face, &token, (&args, store), (&mut signals, &mut disk), screen).await;
+    let result =
+        serving(&face, (&token, &own), (&args, store), (&mut signals, &mut disk), screen).await;
     if matches!(result, Ok(Done::Well)) {
         Screen::remark("ending in order (again to end at once)");
     }
@@ -119,14 +124,20 @@ pub(super) async fn run(
 /// Serves until a signal or the runtime's end.
 async fn serving(
     face: &Face,
-    token: &Token,
+    (token, own): (&Token, &Token),
     (args, store): (&ServeArgs, PathBuf),
     (signals, disk): (&mut Signals, &mut Disk),
     screen: &Screen,
 ) -> Result<Done, CliError> {
     let served: Served = face.serve(args.listen, args.openly).await.map_err(ServingError::from)?;
     let url = format!("http://{}", served.address());
-    let ticket = Ticket::new(&store, &url, token.reveal());
+    // Everywhere is no address to call; here is one.
+    let mut near = served.address();
+    if near.ip().is_unspecified() {
+        near.set_ip(USUAL.ip());
+    }
+    let near = format!("http://{near}");
+    let ticket = Ticket::new(&store, &near, own.reveal());
     let written = ticket.write();
     let path = Ticket::path(&store);
     let _beside = written.map_err(|source| ServingError::Ticket { path, source })?;
@@ -175,6 +186,7 @@ fn tokens(
     let mut options = FaceOptions::default().token(token.admin(PrincipalId::from(OPERATOR)));
     options.hosts.clone_from(&args.hosts);
     options.tenant = app::TENANT.into();
+    let mut names = BTreeSet::new();
     for text in &args.grants {
         let wrong = || ServingError::Grant { text: text.clone() };
         let mut parts = text.split('=');
@@ -188,7 +200,12 @@ fn tokens(
         config.secrets.learn(value.expose_secret());
         let given = Token::given(value.expose_secret())?;
         let mut grant = given.grant(name, scopes.ok_or_else(wrong)?);
-        if let Some(tenant) = parts.next() {
+        let is_taken = name.is_empty() || name == OPERATOR || !names.insert(name);
+        let tenant = parts.next();
+        if is_taken || tenant == Some("") || parts.next().is_some() {
+            return Err(wrong());
+        }
+        if let Some(tenant) = tenant {
             grant = grant.tenant(tenant);
         }
         options = options.token(grant);

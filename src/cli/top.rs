@@ -138,10 +138,11 @@ async fn trees(reading: &greenroom_actors::runtime::Reading) -> Result<Vec<Shown
             }
         }
     }
+    let now = app::clock().now();
     let mut trees = Vec::new();
     for root in roots {
         let node = reading.tree(root).await?;
-        trees.push(tree::shown(reading, node).await?);
+        trees.push(tree::shown(reading, node, now).await?);
     }
     Ok(trees)
 }

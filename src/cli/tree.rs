@@ -7,15 +7,16 @@ use greenroom_actors::{
     domain::{
         catalog::{Status, Totals},
         house::HouseEvent,
-        ids::{AgentName, SessionId, TenantId},
+        ids::{AgentName, SessionId, TenantId, Timestamp},
         outcome::TurnOutcome,
+        permission::Raised,
         usage::NanoUsd,
     },
     runtime::{CallError, Reading, TreeNode},
 };
 use serde::Serialize;
 
-use super::screen::{Cell, Column, Screen, Tone, counted, cut, grouped, table, wrapped};
+use super::screen::{Cell, Column, Screen, Tone, counted, cut, grouped, moment, table, wrapped};
 
 /// Columns that leave room for last words beside a whole id.
 const WIDE: usize = 120;
@@ -40,6 +41,9 @@ pub(super) struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<String>,
     restarts: u64,
+    /// Tools that are asked about for a while because they failed again and again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    raised: Vec<Raised>,
     own: Totals,
     subtree: Totals,
     children: Vec<Shown>,
@@ -52,6 +56,7 @@ pub(super) struct Shown {
 pub(super) fn shown<'a>(
     reading: &'a Reading,
     node: TreeNode,
+    now: Timestamp,
 ) -> BoxFuture<'a, Result<Shown, CallError>> {
     Box::pin(async move {
         // What is wrong with one log must not hide all others.
@@ -59,9 +64,15 @@ pub(super) fn shown<'a>(
             Ok(outcome) => (outcome, None),
             Err(error) => (None, Some(damage(error)?)),
         };
+        let raised = if damage.is_some() || node.row.status == Status::Archived {
+            Vec::new()
+        } else {
+            let raised = reading.raised(node.row.session, now).await;
+            raised.or_else(|error| self::damage(error).map(|_why| Vec::new()))?
+        };
         let mut children = Vec::new();
         for child in node.children {
-            children.push(shown(reading, child).await?);
+            children.push(shown(reading, child, now).await?);
         }
         Ok(Shown {
             session: node.row.session,
@@ -73,6 +84,7 @@ pub(super) fn shown<'a>(
             outcome,
             damage,
             restarts: node.row.restarts,
+            raised,
             own: node.own,
             subtree: node.subtree,
             children,
@@ -154,7 +166,23 @@ pub(super) fn draw(screen: &Screen, trees: &[Shown]) -> String {
         let says = format!("tools: held by {custody}");
         text += &format!("\n{}", wrapped(&says, screen.width, "       ".len()));
     }
+    for says in trees.iter().flat_map(raised) {
+        text += &format!("\n{}", wrapped(&says, screen.width, "       ".len()));
+    }
     text
+}
+
+/// A line for each tool that is asked about for a while, over a whole tree.
+fn raised(node: &Shown) -> Vec<String> {
+    let who = node.name.as_deref().unwrap_or(node.agent.as_str());
+    let line = |Raised { tool, failed, of, until }: &Raised| {
+        let (tool, until, who) = (tool.as_str(), moment(*until), cut(who, NAME));
+        let end = short(node.session);
+        format!(
+            "asked: {tool} of {who} ({end}), which failed {failed} of {of} times, until {until} UTC"
+        )
+    };
+    node.raised.iter().map(line).chain(node.children.iter().flat_map(raised)).collect()
 }
 
 fn line(node: &Shown, rows: &mut Vec<Vec<Cell>>, own: &str, below: &str, is_wide: bool) {

@@ -2,8 +2,9 @@
 //! project's `.greenroom/config.toml`, the environment, and at last a flag of the command line.
 //!
 //! A project's file comes with what somebody else wrote, so it may only tighten: it adds rules that
-//! deny or ask, draws a fence within that of the user, and names a store within its own folder. Everything else in it is refused, not left
-//! out in silence. It is looked for from the current folder upwards to the root of the repository;
+//! deny or ask, draws a fence within that of the user, and names a store within its own folder. Everything
+//! else in it is refused, not left out in silence; so are ways by which questions go, for whoever hears a
+//! question may allow it. It is looked for from the current folder upwards to the root of the repository;
 //! outside a repository in the current folder alone, because above it may be anybody's.
 
 use std::{
@@ -19,6 +20,7 @@ use greenroom_actors::{
 use crate::{
     agents_file,
     document::{Mistakes, Section, Sheet},
+    net::without_password,
 };
 
 use super::Environment;
@@ -27,7 +29,7 @@ use super::Environment;
 pub(crate) const FILE: &str = "config.toml";
 /// The folder of a project's settings.
 const FOLDER: &str = ".greenroom";
-const KEYS: [&str; 4] = ["store", "agents", "log", "permissions"];
+const KEYS: [&str; 5] = ["store", "agents", "log", "permissions", "approvals"];
 
 /// Who has set a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +88,8 @@ pub struct Settings {
     pub rules: Layers,
     /// The user's fence, and the project's, which only takes away.
     bounds: (Bounds, Bounds),
+    /// The user's ways for questions.
+    approvals: agents_file::Approvals,
     user: Option<PathBuf>,
     project: Option<PathBuf>,
 }
@@ -109,6 +113,7 @@ struct Found {
     log: Option<String>,
     rules: RuleSet,
     bounds: Bounds,
+    approvals: agents_file::Approvals,
 }
 
 impl Settings {
@@ -137,13 +142,22 @@ impl Settings {
     pub fn find(environment: Environment, folder: &Path) -> Result<Self, Mistakes> {
         let store = Sourced::new(PathBuf::from("greenroom.db"), Origin::BuiltIn);
         let (rules, user, project) = (Layers::default(), None, None);
-        let bounds = (Bounds::default(), Bounds::default());
-        let mut settings =
-            Self { environment, store, agents: None, log: None, rules, bounds, user, project };
+        let mut settings = Self {
+            environment,
+            store,
+            agents: None,
+            log: None,
+            rules,
+            bounds: (Bounds::default(), Bounds::default()),
+            approvals: agents_file::Approvals::default(),
+            user,
+            project,
+        };
         if let Some(folder) = settings.environment.settings.clone() {
             let path = folder.join(FILE);
             if let Some(found) = read(&path, &folder, false)? {
                 settings.bounds.0 = found.bounds.clone();
+                settings.approvals = found.approvals.clone();
                 let origin = Origin::User(path.clone());
                 settings.rules.user = settings.lay(found, &origin);
                 settings.user = Some(path);
@@ -171,13 +185,20 @@ impl Settings {
 
     /// Lays a file over what is there; its rules are a layer of their own.
     fn lay(&mut self, found: Found, origin: &Origin) -> RuleSet {
-        let Found { store, agents, log, rules, bounds: _ } = found;
+        let Found { store, agents, log, rules, bounds: _, approvals: _ } = found;
         if let Some(store) = store {
             self.store = Sourced::new(store, origin.clone());
         }
         self.agents = agents.map(|path| Sourced::new(path, origin.clone())).or(self.agents.take());
         self.log = log.map(|log| Sourced::new(log, origin.clone())).or(self.log.take());
         rules
+    }
+
+    /// The user's ways for questions, and the folder that paths in them are relative to.
+    #[must_use]
+    pub fn approvals(&self) -> Option<(&agents_file::Approvals, &Path)> {
+        let folder = self.user.as_deref().and_then(Path::parent)?;
+        Some((&self.approvals, folder))
     }
 
     /// Lays a flag over everything.
@@ -225,7 +246,28 @@ impl Settings {
                 rows.extend(list.iter().map(|pattern| line((key, &pattern.0))));
             }
         }
+        rows.extend(self.ways());
         rows
+    }
+
+    /// The user's ways for questions as lines.
+    fn ways(&self) -> Vec<Row> {
+        let Some(path) = self.user.clone() else { return Vec::new() };
+        let agents_file::Approvals { folder, webhook, parent } = &self.approvals;
+        let folder = folder.as_ref().map(|folder| folder.display().to_string());
+        // An address may hold a token, so only its beginning is told.
+        let host = |url: &str| url.split('/').take(3).collect::<Vec<_>>().join("/");
+        let webhook = webhook.as_ref().map(|webhook| without_password(&host(&webhook.url)));
+        let parent = parent.then(|| "true".to_owned());
+        let ways = [
+            ("approvals.folder", folder),
+            ("approvals.webhook", webhook),
+            ("approvals.parent", parent),
+        ];
+        let row = |(key, value): (&'static str, Option<String>)| {
+            Some(Row { key, value: value?, origin: Origin::User(path.clone()) })
+        };
+        ways.into_iter().filter_map(row).collect()
     }
 }
 
@@ -264,6 +306,7 @@ fn read(path: &Path, base: &Path, is_project: bool) -> Result<Option<Found>, Mis
                 .section("permissions")
                 .map(|own| agents_file::bounds(&own))
                 .unwrap_or_default(),
+            approvals: agents_file::approvals(&all),
         };
     }
     sheet.finish()?;
@@ -291,7 +334,7 @@ fn beneath(bounds: Bounds, project: &Path) -> Bounds {
 /// Notes what a project may not set.
 fn tightens(all: &Section<'_, '_>) {
     let expected = "it in your own settings: a project's file may only tighten";
-    for key in ["agents", "log"] {
+    for key in ["agents", "log", "approvals"] {
         if all.has(key) {
             all.sheet.note(all.place(key), format!("a project sets `{key}`"), expected.to_owned());
         }

@@ -200,6 +200,24 @@ impl<'s, 't> Section<'s, 't> {
         found
     }
 
+    /// A list of whole numbers within a range.
+    pub(crate) fn numbers(&self, key: &str, range: RangeInclusive<u64>) -> Vec<u64> {
+        let Some(value) = self.find(key) else { return Vec::new() };
+        let (from, to) = (range.start(), range.end());
+        let expected = format!("a list of whole numbers from {from} to {to}");
+        let read = |value: &Value<'t>| {
+            let number = value.get_ref().as_integer()?;
+            let found = u64::from_str_radix(number.as_str(), number.radix()).ok();
+            found.filter(|number| range.contains(number))
+        };
+        let list = value.get_ref().as_array();
+        let found = list.and_then(|list| list.iter().map(read).collect::<Option<Vec<_>>>());
+        if found.is_none() {
+            self.wrong(key, value, &expected);
+        }
+        found.unwrap_or_default()
+    }
+
     /// One of several words.
     pub(crate) fn choice<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(key)?;

@@ -16,6 +16,7 @@ use futures_util::future::BoxFuture;
 use greenroom_actors::{Clock, Owned};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -34,6 +35,9 @@ const WRITE_MS: u64 = 15_000;
 /// Connections at once: thousands may be slow on purpose while others are served, and each costs some
 /// 20 KB. Who comes above that waits in the system's own queue.
 const CONNECTIONS: usize = 8_192;
+/// Of the files that this process may have open, so many are for others than connections: the store,
+/// vendors, tools and their pipes.
+const FILES_KEPT: u64 = 256;
 /// Lines of a head, and its size with what is read at once of a body.
 const HEADERS: usize = 100;
 const HEAD_BYTES: usize = 32 * 1_024;
@@ -124,7 +128,7 @@ async fn accept(
     clock: Arc<dyn Clock>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(places()));
     // It owns the connections: they end with this loop.
     let mut open = JoinSet::new();
     loop {
@@ -160,6 +164,17 @@ async fn accept(
         () = async { while open.join_next().await.is_some() {} } => {}
         () = clock.after(END_MS) => {}
     }
+}
+
+/// As many connections as there are files for: what the system lets this process have is asked for first.
+fn places() -> usize {
+    let files = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: files.maximum, maximum: files.maximum };
+    // Where it is refused, there are fewer places.
+    let _raised = setrlimit(Resource::Nofile, wanted);
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let left = files.saturating_sub(FILES_KEPT).max(files / 4);
+    usize::try_from(left).unwrap_or(usize::MAX).clamp(1, CONNECTIONS)
 }
 
 /// Returns when the server ends.

@@ -4,7 +4,7 @@
 use axum::{Json, extract::State as Of};
 use greenroom_actors::domain::{
     catalog::ApprovalRow,
-    ids::ApprovalId,
+    ids::{ApprovalId, ApprovalNo, SessionId},
     permission::{Answer as Says, Subject},
     tool::Args,
 };
@@ -115,6 +115,17 @@ impl From<ApprovalRow> for Asking {
     }
 }
 
+/// Where a question stands in the list.
+const fn place(row: &ApprovalRow) -> (i64, SessionId, ApprovalNo) {
+    (row.ask.expires_at.0, row.id.session, row.id.no)
+}
+
+fn cursor(text: &str) -> Result<(i64, SessionId, ApprovalNo), ()> {
+    let (expires_at, id) = text.split_once(':').ok_or(())?;
+    let id: ApprovalId = id.parse().map_err(drop)?;
+    Ok((expires_at.parse().map_err(drop)?, id.session, id.no))
+}
+
 async fn list(
     Of(ctx): Of<Ctx>,
     Who(caller): Who,
@@ -123,17 +134,16 @@ async fn list(
     let limit = rows(wishes.limit)?;
     let is_cursor =
         |_odd| problem("invalid", "`after` is no cursor: expected the `next` of a page");
-    let after: Option<ApprovalId> =
-        wishes.after.as_deref().map(str::parse).transpose().map_err(is_cursor)?;
+    let after = wishes.after.as_deref().map(cursor).transpose().map_err(is_cursor)?;
     let mut open = ctx.reading.approvals(caller.tenant).await?;
     if let Some(session) = &wishes.session {
         open.retain(|row| row.id.session.to_string() == *session);
     }
-    // One that was answered meanwhile is no place to go on from: then the list begins anew.
-    let from = after.and_then(|after| open.iter().position(|row| row.id == after));
-    let mut rest = open.into_iter().skip(from.map_or(0, |at| at + 1));
+    // By the order of the list and not by a place in it: others may have been answered meanwhile.
+    let mut rest = open.into_iter().filter(|row| after.is_none_or(|after| place(row) > after));
     let items: Vec<Asking> = rest.by_ref().take(limit).map(Asking::from).collect();
-    let next = if rest.next().is_some() { items.last().map(|last| last.id.clone()) } else { None };
+    let last = items.last().filter(|_| rest.next().is_some());
+    let next = last.map(|last| format!("{}:{}", last.expires_at, last.id));
     Ok(Json(Page { items, next }))
 }
 
@@ -232,6 +242,14 @@ async fn decide(
     if row.ask.digest.0 != reply.digest {
         return Err(problem("changed", "the digest is not that of this question; read it anew"));
     }
-    ctx.runtime.on_behalf_of(caller.name).decide(id, reply.says()?).await?;
+    let says = reply.says()?;
+    if says.approves() {
+        ctx.halt.lets_begin()?;
+    }
+    if says == Says::Always && caller.tenant.is_some() {
+        let words = "`always` holds for every tenant; this token answers for one: say `session`";
+        return Err(problem("forbidden", words));
+    }
+    ctx.runtime.on_behalf_of(caller.name).decide(id, says).await?;
     Ok(Json(Accepted { session: id.session.to_string() }))
 }

@@ -114,7 +114,7 @@ impl Watching {
             // It will be told when it can be.
             Err(_trouble) => {
                 self.silent += 1;
-                (self.silent % BEATS == 0).then(|| Sent::default().comment("alive"))
+                self.silent.is_multiple_of(BEATS).then(|| Sent::default().comment("alive"))
             }
         }
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -65,6 +65,13 @@ impl Names {
             Some(rest) => rest.strip_prefix(':').is_some_and(|port| self.is_port(port)),
             None => false,
         })
+    }
+
+    /// The same of the place a page came from: without a port that is another server, on the Web's own.
+    fn mean_from(&self, authority: &str) -> bool {
+        let port = authority.rsplit_once(':').map(|(_host, port)| port);
+        let has_port = port.is_some_and(|port| self.is_port(port));
+        (has_port || self.port.is_none() || self.port == Some(80)) && self.mean(authority)
     }
 
     /// A name with a port of its own may be that of a proxy, whose port is not ours to know.
@@ -132,7 +139,7 @@ fn origin(names: &Names, headers: &HeaderMap) -> Result<(), Problem> {
     for origin in headers.get_all(header::ORIGIN) {
         let origin = origin.to_str().map_err(|_unreadable| foreign())?;
         let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        if !authority.is_some_and(|authority| names.mean(authority)) {
+        if !authority.is_some_and(|authority| names.mean_from(authority)) {
             return Err(foreign());
         }
     }
@@ -153,11 +160,6 @@ pub(super) async fn inner(
 ) -> Response {
     match admit(&ctx, scope, request.headers()) {
         Ok(caller) => {
-            if *request.method() != Method::GET
-                && let Some(why) = ctx.halt.refuses(scope)
-            {
-                return why.into_response();
-            }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }

@@ -36,8 +36,10 @@ use super::{
 
 /// How often a silent stream says that it lives: proxies give up after half a minute.
 pub(super) const BEAT_MS: u64 = 15_000;
-/// Frames that are read from the log at once.
+/// Frames that are read from the log at once, at most, and how long they should be together: the next
+/// page has as many as would fit if they were as long as those of the last.
 const READ: usize = 64;
+const READ_BYTES: usize = 128 * 1_024;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -108,6 +110,8 @@ async fn follow(
         ctx,
         session,
         cursor: Position(cursor),
+        // Nothing is known of their length yet.
+        rows: 4,
         called: None,
         ready: VecDeque::new(),
         stage: Stage::Reading,
@@ -132,6 +136,8 @@ struct Following {
     session: SessionId,
     /// The last frame that was given out.
     cursor: Position,
+    /// Frames that are asked for at once.
+    rows: usize,
     /// The last model call whose whole answer was: pieces of it come too late.
     called: Option<ModelCallNo>,
     listener: Listener,
@@ -192,7 +198,7 @@ impl Following {
 
     /// The next frames of the log.
     async fn read(&mut self) {
-        let frames = match self.ctx.reading.page(self.session, self.cursor, READ).await {
+        let frames = match self.ctx.reading.page(self.session, self.cursor, self.rows).await {
             Ok(frames) => frames,
             Err(error) => {
                 tracing::warn!(session = %self.session, %error, "a reader was sent away");
@@ -202,16 +208,24 @@ impl Following {
         if frames.is_empty() {
             self.stage = Stage::Listening;
         }
+        let (many, mut bytes) = (frames.len(), 0);
         for frame in frames {
             let position = frame.envelope.position;
             self.saw(&frame.events);
-            self.give(position, &FrameWire::of(self.session, frame));
+            bytes += self.give(position, &FrameWire::of(self.session, frame));
         }
+        let fit = (READ_BYTES * many).checked_div(bytes).unwrap_or(READ);
+        self.rows = fit.clamp(1, READ);
     }
 
-    fn give(&mut self, position: Position, frame: &FrameWire) {
+    /// Gives a frame out; how long it is.
+    fn give(&mut self, position: Position, frame: &FrameWire) -> usize {
         self.cursor = position;
-        self.ready.push_back(sent("frame", frame).id(position.to_string()));
+        let text = serde_json::to_string(frame).unwrap_or_default();
+        let bytes = text.len();
+        let event = Sent::default().event("frame").data(text);
+        self.ready.push_back(event.id(position.to_string()));
+        bytes
     }
 
     fn saw(&mut self, events: &[Event]) {

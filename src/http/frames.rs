@@ -2,12 +2,20 @@
 //! the log.
 
 use axum::{Json, extract::State as Of};
-use greenroom_actors::domain::ids::Position;
+use std::collections::VecDeque;
+
+use greenroom_actors::{
+    domain::{
+        event::Event,
+        ids::{Position, SessionId},
+    },
+    runtime::Decoded,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Ctx,
+    Ctx, House,
     problem::{Answer, problem},
     routes::Route,
     take::{Asked, Id, Who},
@@ -20,6 +28,38 @@ pub(super) fn routes() -> Vec<Route> {
             .asks::<Wishes>()
             .gives::<Page<FrameWire>>(),
     ]
+}
+
+/// What a page read backwards holds, as long as it is written: more are on the page before.
+const WINDOW_BYTES: usize = 4 * 1_024 * 1_024;
+
+impl House {
+    /// The last frames of a window, at least one: what does not fit is left out at its beginning, where
+    /// whoever reads backwards goes on.
+    async fn window(
+        &self,
+        session: SessionId,
+        after: Position,
+        before: u64,
+    ) -> Answer<VecDeque<Decoded<Event>>> {
+        let mut window: VecDeque<(usize, Decoded<Event>)> = VecDeque::new();
+        let (mut cursor, mut bytes) = (after, 0);
+        while cursor.0 + 1 < before {
+            let rows = usize::try_from(before - cursor.0 - 1).unwrap_or(usize::MAX);
+            let frames = self.reading.page(session, cursor, rows).await?;
+            let Some(last) = frames.last() else { break };
+            cursor = last.envelope.position;
+            for frame in frames {
+                let size = serde_json::to_vec(&frame.events).map_or(0, |text| text.len());
+                bytes += size;
+                window.push_back((size, frame));
+                while bytes > WINDOW_BYTES && window.len() > 1 {
+                    bytes -= window.pop_front().map_or(0, |(size, _)| size);
+                }
+            }
+        }
+        Ok(window.into_iter().map(|(_, frame)| frame).collect())
+    }
 }
 
 /// Which frames.
@@ -56,11 +96,11 @@ async fn list(
         (None, Some(before), None) => (back(before), Some(before)),
         (None, None, Some(_)) => (back(end.0), None),
     };
-    let mut frames = ctx.reading.page(session, after, limit).await?;
-    if let Some(before) = before {
-        frames.retain(|frame| frame.envelope.position.0 < before);
-    }
-    let items: Vec<_> = frames.into_iter().map(|frame| FrameWire::of(session, frame)).collect();
+    let items = match before {
+        None => ctx.reading.page(session, after, limit).await?.into(),
+        Some(before) => ctx.window(session, after, before).await?,
+    };
+    let items: Vec<_> = items.into_iter().map(|frame| FrameWire::of(session, frame)).collect();
     // Forwards the cursor is the last frame; a reader that has all of it has it still.
     let last = items.last().map(|frame| frame.position);
     let next = last.filter(|last| before.is_none() && *last + 1 < end.0);

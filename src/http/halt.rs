@@ -41,7 +41,8 @@ pub(super) fn routes() -> Vec<Route> {
 #[derive(Debug, Default)]
 pub(super) struct Switch {
     why: Mutex<Option<String>>,
-    ends: OnceLock<watch::Receiver<bool>>,
+    /// Of the server that serves it last.
+    ends: Mutex<Option<watch::Receiver<bool>>>,
     /// Where nobody serves it, it ends with its streams' own connections.
     never: OnceLock<(watch::Sender<bool>, watch::Receiver<bool>)>,
 }
@@ -56,21 +57,25 @@ impl Switch {
         *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
-    /// Why something new is not begun now. Who may stop everything may also mend it.
-    pub(super) fn refuses(&self, scope: Scope) -> Option<Problem> {
-        let why = self.why().filter(|_| scope == Scope::Act || scope == Scope::Approve)?;
-        Some(problem("halted", format!("everything was stopped: {why}")))
+    /// Asked by whatever begins something, once it has all it needs for that. What only stops or mends
+    /// does not ask.
+    pub(super) fn lets_begin(&self) -> Result<(), Problem> {
+        match self.why() {
+            None => Ok(()),
+            Some(why) => Err(problem("halted", format!("everything was stopped: {why}"))),
+        }
     }
 
     /// The server that serves it ends when this turns true.
     pub(super) fn ends_with(&self, stopped: watch::Receiver<bool>) {
-        let _first = self.ends.set(stopped);
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopped);
     }
 
     /// Turns true when the server ends.
     pub(super) fn end(&self) -> watch::Receiver<bool> {
         let never = || self.never.get_or_init(|| watch::channel(false)).1.clone();
-        self.ends.get().cloned().unwrap_or_else(never)
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        ends.unwrap_or_else(never)
     }
 }
 
@@ -100,6 +105,7 @@ async fn halt(Of(ctx): Of<Ctx>, Who(caller): Who, Take(why): Take<Why>) -> Answe
     }
     let reason = why.reason.unwrap_or_else(|| "stopped over HTTP".to_owned());
     ctx.halt.set(Some(reason.clone()));
+    ctx.runtime.hold_jobs(true);
     // Each that works by itself too: a cancel then need not find its way down the tree first.
     let filter = SessionFilter {
         status: vec![Status::Running, Status::Waiting],
@@ -133,5 +139,6 @@ async fn unhalt(
         return Err(problem("forbidden", "this is for all tenants; this token is of one"));
     }
     ctx.halt.set(None);
+    ctx.runtime.hold_jobs(false);
     Ok(Json(Halted { halted: false, cancelled: 0, failed: 0 }))
 }

@@ -167,6 +167,7 @@ async fn enqueue(
     Key(key): Key,
     Take(new): Take<NewJob>,
 ) -> Answer<(StatusCode, Json<JobWire>)> {
+    ctx.halt.lets_begin()?;
     let jobs = ctx.jobs(&caller);
     let job = jobs.enqueue(&ctx.tenant_of(&caller), new.spec()?, key).await?;
     Ok((StatusCode::CREATED, Json(jobs.show(job).await?.row.into())))
@@ -246,6 +247,7 @@ async fn resume(
     Id(job): Id,
     Take(note): Take<Note>,
 ) -> Answer<Json<JobWire>> {
+    ctx.halt.lets_begin()?;
     Ok(Json(ctx.jobs(&caller).resume(job, note.detail).await?.into()))
 }
 
@@ -255,6 +257,7 @@ async fn retry(
     Id(job): Id,
     Take(Nothing {}): Take<Nothing>,
 ) -> Answer<Json<JobWire>> {
+    ctx.halt.lets_begin()?;
     Ok(Json(ctx.jobs(&caller).retry(job).await?.into()))
 }
 
@@ -264,6 +267,7 @@ async fn start(
     Id(job): Id,
     Take(Nothing {}): Take<Nothing>,
 ) -> Answer<Json<TakenWire>> {
+    ctx.halt.lets_begin()?;
     Ok(Json(ctx.jobs(&caller).start(job).await?.into()))
 }
 
@@ -280,6 +284,7 @@ async fn take(
     Who(caller): Who,
     Take(from): Take<Queue>,
 ) -> Answer<Json<Option<TakenWire>>> {
+    ctx.halt.lets_begin()?;
     let tenant = ctx.tenant_of(&caller);
     let taken = ctx.jobs(&caller).take(&tenant, &from.queue.into()).await?;
     Ok(Json(taken.map(TakenWire::from)))

@@ -1,9 +1,15 @@
 //! One effect for one key: a POST that is sent again under the same `Idempotency-Key` gets the first
 //! one's answer, one that comes while the first is at work waits for it, and another request under the
-//! key is refused. Answers are kept in memory for a while; behind that, opening, forking and speaking are
-//! one by their key in the log itself, and the other orders change nothing when they are repeated.
+//! key is refused. The first is a task of this face and not of its connection: who goes away before the
+//! answer comes back for it. Answers are kept in memory for a while; behind that, opening, forking,
+//! speaking and asking for a job are one by their key in the log itself. A refusal is not kept: it may be
+//! mended meanwhile.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -12,9 +18,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use greenroom_actors::domain::ids::{PrincipalId, Timestamp};
+use greenroom_actors::{Owned, domain::ids::Timestamp};
 use sha2::{Digest as _, Sha256};
-use std::collections::{HashMap, VecDeque};
 use tokio::sync::watch;
 
 use super::{
@@ -23,14 +28,19 @@ use super::{
     take::{self, Who},
 };
 
-/// Answers that are remembered: at 1 KB each some 20 MB.
+/// Answers that are remembered, and how long they are together.
 const KEPT: usize = 20_000;
+const KEPT_BYTES: usize = 32 * 1_024 * 1_024;
 /// For how long: who asks later than that asks the log.
 const KEPT_MS: u64 = 24 * 3_600_000;
-/// The largest answer that is remembered; a POST's answer is a line about a session.
+/// The largest answer that is remembered; a POST's answer is a line about a session. A larger one is
+/// given once, and asking again does it again.
 const ANSWER_BYTES: usize = 64 * 1_024;
+/// The largest answer that there is.
+const ANSWER_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 
-type Name = (PrincipalId, String);
+/// Which token, and its key: two tokens of one name are two.
+type Name = (u32, String);
 type Print = [u8; 32];
 
 /// An answer as it was given.
@@ -38,20 +48,22 @@ type Print = [u8; 32];
 struct Given {
     status: StatusCode,
     kind: Option<header::HeaderValue>,
+    /// When to try again.
+    again: Option<header::HeaderValue>,
     body: Bytes,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Entry {
     /// The first is at work; who waits is told when there is an answer, or none any more.
-    Working(Print, watch::Receiver<Option<Given>>),
+    Working(Print, watch::Receiver<Option<Given>>, Option<Owned>),
     Done(Print, Given, Timestamp),
 }
 
 /// What was answered under which key.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
-    all: Mutex<Remembered>,
+    all: Arc<Mutex<Remembered>>,
 }
 
 #[derive(Debug, Default)]
@@ -59,40 +71,56 @@ struct Remembered {
     entries: HashMap<Name, Entry>,
     /// The order in which they were done, so that the oldest are forgotten first.
     order: VecDeque<Name>,
+    bytes: usize,
 }
 
-/// The first of its key. Dropped without an answer, the next one is the first.
-struct First<'k> {
-    keys: &'k Keys,
+/// The first of its key. Let go of without an answer, the next one is the first.
+struct First {
+    keys: Keys,
     name: Name,
     print: Print,
     answer: watch::Sender<Option<Given>>,
 }
 
 /// What is to be done with a request.
-enum Turn<'k> {
-    Go(First<'k>),
+enum Turn {
+    Go(First, watch::Receiver<Option<Given>>),
     Wait(watch::Receiver<Option<Given>>),
     Again(Given),
     Another,
 }
 
 impl Keys {
-    fn begin(&self, name: Name, print: Print, now: Timestamp) -> Turn<'_> {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.forget(now);
-        match all.entries.get(&name) {
-            Some(Entry::Working(other, _) | Entry::Done(other, ..)) if *other != print => {
-                Turn::Another
+    fn with<T>(&self, see: impl FnOnce(&mut Remembered) -> T) -> T {
+        see(&mut self.all.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn begin(&self, name: Name, print: Print, now: Timestamp) -> Turn {
+        self.with(|all| {
+            all.forget(now);
+            match all.entries.get(&name) {
+                Some(Entry::Working(other, ..) | Entry::Done(other, ..)) if *other != print => {
+                    Turn::Another
+                }
+                Some(Entry::Working(_, answer, _)) => Turn::Wait(answer.clone()),
+                Some(Entry::Done(_, given, _)) => Turn::Again(given.clone()),
+                None => {
+                    let (answer, waiting) = watch::channel(None);
+                    let working = Entry::Working(print, waiting.clone(), None);
+                    all.entries.insert(name.clone(), working);
+                    Turn::Go(First { keys: self.clone(), name, print, answer }, waiting)
+                }
             }
-            Some(Entry::Working(_, answer)) => Turn::Wait(answer.clone()),
-            Some(Entry::Done(_, given, _)) => Turn::Again(given.clone()),
-            None => {
-                let (answer, waiting) = watch::channel(None);
-                all.entries.insert(name.clone(), Entry::Working(print, waiting));
-                Turn::Go(First { keys: self, name, print, answer })
+        })
+    }
+
+    /// Keeps the task of a first one, unless it is done already.
+    fn keep(&self, name: &Name, task: Owned) {
+        self.with(|all| {
+            if let Some(Entry::Working(_, _, own)) = all.entries.get_mut(name) {
+                *own = Some(task);
             }
-        }
+        });
     }
 }
 
@@ -103,33 +131,40 @@ impl Remembered {
                 Some(Entry::Done(.., at)) => now.since_ms(*at) > KEPT_MS,
                 Some(Entry::Working(..)) | None => true,
             };
-            if !is_old && self.order.len() <= KEPT {
+            if !is_old && self.order.len() <= KEPT && self.bytes <= KEPT_BYTES {
                 break;
             }
-            if let Some(oldest) = self.order.pop_front() {
-                self.entries.remove(&oldest);
+            let Some(oldest) = self.order.pop_front() else { break };
+            if let Some(Entry::Done(_, given, _)) = self.entries.remove(&oldest) {
+                self.bytes -= given.body.len();
             }
         }
     }
 }
 
-impl First<'_> {
+impl First {
+    /// Tells whoever waits, and remembers what will stay the same.
     fn done(self, given: Given, now: Timestamp) {
-        let mut all = self.keys.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = Entry::Done(self.print, given.clone(), now);
-        all.entries.insert(self.name.clone(), done);
-        all.order.push_back(self.name.clone());
-        drop(all);
+        if given.status.is_success() && given.body.len() <= ANSWER_BYTES {
+            self.keys.with(|all| {
+                all.bytes += given.body.len();
+                all.entries.insert(self.name.clone(), Entry::Done(self.print, given.clone(), now));
+                all.order.push_back(self.name.clone());
+            });
+        }
         self.answer.send_replace(Some(given));
     }
 }
 
-impl Drop for First<'_> {
+impl Drop for First {
     fn drop(&mut self) {
-        let mut all = self.keys.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(all.entries.get(&self.name), Some(Entry::Working(..))) {
-            all.entries.remove(&self.name);
-        }
+        let name = &self.name;
+        let working = self.keys.with(|all| match all.entries.get(name) {
+            Some(Entry::Working(..)) => all.entries.remove(name),
+            Some(Entry::Done(..)) | None => None,
+        });
+        // Its task is this one, and may be let go of only when nobody is inside the lock.
+        drop(working);
     }
 }
 
@@ -139,6 +174,9 @@ impl Given {
         let headers = response.headers_mut();
         if let Some(kind) = self.kind {
             headers.insert(header::CONTENT_TYPE, kind);
+        }
+        if let Some(again) = self.again {
+            headers.insert(header::RETRY_AFTER, again);
         }
         if !is_first {
             headers.insert("idempotent-replay", header::HeaderValue::from_static("true"));
@@ -165,44 +203,46 @@ async fn keyed(ctx: &Ctx, request: Request, next: Next) -> Result<Response, Prob
         print.update((piece.len() as u64).to_be_bytes());
         print.update(piece);
     }
-    let (name, print) = ((caller.name, key), print.finalize().into());
-    loop {
+    let (name, print) = ((caller.no, key), print.finalize().into());
+    let answer = loop {
         match ctx.keys.begin(name.clone(), print, ctx.clock.running()) {
-            Turn::Go(first) => {
+            Turn::Go(first, answer) => {
                 let request = Request::from_parts(parts, Body::from(body));
-                return finish(ctx, first, next.run(request).await).await;
+                let task = finish(Ctx::clone(ctx), first, next.run(request));
+                ctx.keys.keep(&name, Owned::spawn(task));
+                let answered = given(answer).await;
+                return answered.map(|given| given.response(true)).ok_or_else(broken);
             }
             Turn::Again(given) => return Ok(given.response(false)),
             Turn::Another => {
                 let words = "the Idempotency-Key was used for another request; take a fresh one";
                 return Err(problem("key_reused", words));
             }
-            Turn::Wait(mut answer) => {
-                // Where the first broke off without an answer, this one is the first now.
-                if let Ok(given) = answer.wait_for(Option::is_some).await
-                    && let Some(given) = given.clone()
-                {
-                    return Ok(given.response(false));
-                }
-            }
+            Turn::Wait(answer) => break answer,
         }
-    }
+    };
+    given(answer).await.map(|given| given.response(false)).ok_or_else(broken)
 }
 
-/// Remembers an answer that will stay the same. One that may be better next time is not kept.
-async fn finish(ctx: &Ctx, first: First<'_>, response: Response) -> Result<Response, Problem> {
+fn broken() -> Problem {
+    problem("unavailable", "the request broke off; send it again under the same key").again_in(1)
+}
+
+/// The answer, once there is one; nothing where there will be none.
+async fn given(mut answer: watch::Receiver<Option<Given>>) -> Option<Given> {
+    answer.wait_for(Option::is_some).await.ok()?.clone()
+}
+
+/// Carries a request out and tells what came of it.
+async fn finish(ctx: Ctx, first: First, response: impl Future<Output = Response>) {
+    let response = response.await;
     let status = response.status();
-    let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-    if passes {
-        return Ok(response);
+    let headers = response.headers();
+    let kind = headers.get(header::CONTENT_TYPE).cloned();
+    let again = headers.get(header::RETRY_AFTER).cloned();
+    // The answers of these routes are whole, and this is more than any of them may be.
+    let body = axum::body::to_bytes(response.into_body(), ANSWER_BYTES_MAX).await;
+    if let Ok(body) = body {
+        first.done(Given { status, kind, again, body }, ctx.clock.running());
     }
-    let kind = response.headers().get(header::CONTENT_TYPE).cloned();
-    let (parts, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, ANSWER_BYTES).await;
-    let Ok(body) = body else {
-        return Err(problem("internal", "the answer is too large to be kept under a key"));
-    };
-    let given = Given { status, kind, body: body.clone() };
-    first.done(given, ctx.clock.running());
-    Ok(Response::from_parts(parts, Body::from(body)))
 }

@@ -84,15 +84,15 @@ pub(super) fn no_session(session: SessionId) -> Problem {
 }
 
 impl Problem {
+    /// Whether it has this code.
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
+
     /// The same with a word on when to try again.
     pub(super) const fn again_in(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
-    }
-
-    #[cfg(test)]
-    pub(super) const fn code(&self) -> &'static str {
-        self.code
     }
 }
 

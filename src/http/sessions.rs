@@ -4,7 +4,7 @@
 use axum::{Json, extract::State as Of, http::StatusCode};
 use greenroom_actors::domain::{
     catalog::{SessionFilter, SessionRow, Status},
-    event::{CancelTarget, Goal},
+    event::{CancelTarget, Event, ForkPoint, Goal},
     ids::{Position, SessionId, TenantId, TurnId},
 };
 use schemars::JsonSchema;
@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Ctx,
-    problem::{Answer, problem},
+    problem::{Answer, Problem, problem},
     routes::Route,
-    take::{Asked, Id, Key, Take, Who},
+    take::{Asked, Id, Key, Take, Who, is_name},
     token::{Caller, Scope},
     tree::cursor,
     wire::{Accepted, GoalWire, Line, Nothing, Page, State, rows},
@@ -102,12 +102,12 @@ async fn list(
     let is_id = |_odd| problem("invalid", "`root` is no session's id");
     let root = wishes.root.as_deref().map(str::parse).transpose().map_err(is_id)?;
     let filter = SessionFilter {
-        tenant: caller.tenant,
+        tenant: caller.tenant.clone(),
         root,
         status: wishes.state.map(Status::from).into_iter().collect(),
         archived: wishes.archived.unwrap_or(false),
         agent: wishes.agent.map(Into::into),
-        after: wishes.after.as_deref().map(cursor).transpose()?,
+        after: cursor(&ctx, &caller, wishes.after.as_deref()).await?,
         rows: limit,
         newest: true,
         ..SessionFilter::default()
@@ -115,10 +115,7 @@ async fn list(
     let found = ctx.reading.sessions(filter).await?;
     let next =
         if found.len() == limit { found.last().map(|row| row.session.to_string()) } else { None };
-    let mut items = Vec::with_capacity(found.len());
-    for row in found {
-        items.push(ctx.told(row).await?);
-    }
+    let items = ctx.lines(found).await?;
     Ok(Json(Page { items, next }))
 }
 
@@ -142,6 +139,10 @@ async fn open(
     Key(key): Key,
     Take(new): Take<NewSession>,
 ) -> Answer<(StatusCode, Json<Line>)> {
+    // Looked at first: a session must not be there because its name was refused.
+    for (what, text) in [("name", &new.name), ("tenant", &new.tenant)] {
+        text.as_deref().map_or(Ok(()), |text| is_name(what, text))?;
+    }
     let wanted: Option<TenantId> = new.tenant.map(Into::into);
     let tenant = match (caller.tenant.clone(), wanted) {
         (Some(own), Some(wanted)) if own != wanted => {
@@ -150,13 +151,24 @@ async fn open(
         (Some(own), _) => own,
         (None, wanted) => wanted.unwrap_or_else(|| ctx.options.tenant.clone()),
     };
+    ctx.halt.lets_begin()?;
     let acting = ctx.runtime.on_behalf_of(caller.name.clone());
-    let session = acting.open(&new.agent.into(), tenant, key.as_ref()).await?;
+    let agent = new.agent.into();
+    let session = acting.open(&agent, tenant, key.as_ref()).await?;
+    // Under a key it may be there already, and then it must be the one that is asked for.
+    if ctx.line(&caller, session).await?.agent != agent {
+        return Err(reused());
+    }
     if let Some(name) = new.name {
         acting.rename(session, &name).await?;
     }
     let row = settled(&ctx, &caller, session).await?;
     Ok((StatusCode::CREATED, Json(row)))
+}
+
+/// A key that made another session, which this server does not remember but the store does.
+fn reused() -> Problem {
+    problem("key_reused", "the Idempotency-Key was used for another request; take a fresh one")
 }
 
 /// The line of a session as it is after an order.
@@ -188,7 +200,7 @@ async fn read(Of(ctx): Of<Ctx>, Who(caller): Who, Id(session): Id) -> Answer<Jso
     let first = ctx.reading.page(session, Position(0), 1).await?;
     let events = first.into_iter().flat_map(|frame| frame.events);
     let pinned = events.into_iter().find_map(|event| match event {
-        greenroom_actors::domain::event::Event::SessionOpened { rendered, .. } => Some(rendered),
+        Event::SessionOpened { rendered, .. } => Some(rendered),
         _ => None,
     });
     let agent_spec = pinned.map_or_else(
@@ -209,6 +221,7 @@ async fn resume(
     Take(Nothing {}): Take<Nothing>,
 ) -> Answer<Json<Line>> {
     ctx.line(&caller, session).await?;
+    ctx.halt.lets_begin()?;
     ctx.runtime.wake(session);
     Ok(Json(settled(&ctx, &caller, session).await?))
 }
@@ -282,8 +295,17 @@ async fn fork(
         let words = format!("there is no frame {at} of {session}: expected 1 to {last}");
         return Err(problem("unprocessable", words));
     }
+    ctx.halt.lets_begin()?;
     let acting = ctx.runtime.on_behalf_of(caller.name.clone());
     let fork = acting.fork(session, at, key.as_ref()).await?;
+    let first = ctx.reading.page(fork, Position(0), 1).await?;
+    let is_asked_for = |event: &Event| {
+        let wanted = ForkPoint { session, at };
+        matches!(event, Event::SessionOpened { fork: Some(point), .. } if *point == wanted)
+    };
+    if !first.iter().flat_map(|frame| &frame.events).any(is_asked_for) {
+        return Err(reused());
+    }
     Ok((StatusCode::CREATED, Json(settled(&ctx, &caller, fork).await?)))
 }
 
@@ -331,6 +353,7 @@ async fn release(
     Take(release): Take<Release>,
 ) -> Answer<Json<Line>> {
     ctx.line(&caller, session).await?;
+    ctx.halt.lets_begin()?;
     ctx.runtime.on_behalf_of(caller.name.clone()).release(session, release.skip).await?;
     Ok(Json(settled(&ctx, &caller, session).await?))
 }

@@ -27,6 +27,16 @@ const BODY_IDLE_MS: u64 = 10_000;
 /// How long it may take altogether.
 const BODY_MS: u64 = 30_000;
 
+/// A name as people give them: not empty, not endless, nothing that a terminal would obey.
+pub(super) fn is_name(what: &str, text: &str) -> Result<(), Problem> {
+    let is_fine = (1..=NAME_BYTES).contains(&text.len()) && !text.chars().any(char::is_control);
+    let words = || format!("`{what}`: expected 1 to {NAME_BYTES} bytes without control characters");
+    is_fine.then_some(()).ok_or_else(|| problem("unprocessable", words()))
+}
+
+/// The longest name.
+const NAME_BYTES: usize = 200;
+
 /// Who asks.
 pub(super) struct Who(pub(super) Caller);
 
@@ -186,8 +196,11 @@ pub(super) struct Key(pub(super) Option<InputKey>);
 impl FromRequestParts<Ctx> for Key {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _ctx: &Ctx) -> Result<Self, Problem> {
-        Ok(Self(key(&parts.headers)?.map(InputKey)))
+    async fn from_request_parts(parts: &mut Parts, ctx: &Ctx) -> Result<Self, Problem> {
+        let Who(caller) = Who::from_request_parts(parts, ctx).await?;
+        // Two who choose the same word have two keys.
+        let own = |key| InputKey(format!("{}:{key}", caller.name));
+        Ok(Self(key(&parts.headers)?.map(own)))
     }
 }
 

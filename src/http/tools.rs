@@ -84,6 +84,7 @@ async fn invoke(
         let words = format!("no tool {name:?} was pinned when the session was opened");
         return Err(problem("not_found", words));
     }
+    ctx.halt.lets_begin()?;
     let key = key.unwrap_or_else(|| ctx.runtime.fresh_key());
     let args = Args(serde_json::Value::Object(call.arguments).to_string());
     let acting = ctx.runtime.on_behalf_of(caller.name);

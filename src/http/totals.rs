@@ -2,7 +2,13 @@
 //! tree as the ledger holds them.
 
 use axum::{Json, extract::State as Of};
-use greenroom_actors::domain::catalog::TotalsOf;
+use greenroom_actors::{
+    domain::{
+        budget::{Amount, Budget},
+        catalog::TotalsOf,
+    },
+    runtime::AccountFigures,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -64,8 +70,38 @@ async fn totals(
 pub(super) struct Accounts {
     /// The root of the tree.
     root: String,
-    /// What is spent and what is held back for calls that run, as the ledger tells it.
-    accounts: Vec<String>,
+    /// Every session in it that has a budget.
+    accounts: Vec<AccountWire>,
+}
+
+/// One budget.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct AccountWire {
+    /// Whose.
+    session: String,
+    /// What ended calls came to.
+    spent: AmountWire,
+    /// What is held back for calls that run.
+    reserved: AmountWire,
+    /// The limits, as the agent declares them.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    limit: Budget,
+}
+
+/// An amount of everything that a budget can limit.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct AmountWire {
+    tokens: u64,
+    nano_usd: u64,
+    model_calls: u64,
+    tool_calls: u64,
+}
+
+impl From<Amount> for AmountWire {
+    fn from(amount: Amount) -> Self {
+        let Amount { tokens, nano_usd, model_calls, tool_calls, .. } = amount;
+        Self { tokens, nano_usd: nano_usd.0, model_calls, tool_calls }
+    }
 }
 
 async fn budget(Of(ctx): Of<Ctx>, Who(caller): Who, Id(session): Id) -> Answer<Json<Accounts>> {
@@ -73,6 +109,12 @@ async fn budget(Of(ctx): Of<Ctx>, Who(caller): Who, Id(session): Id) -> Answer<J
     let figures = ctx.runtime.accounts(row.root).await;
     let figures =
         figures.ok_or_else(|| problem("unavailable", "the ledger does not answer").again_in(1))?;
-    let accounts = vec![format!("{figures:?}")];
+    let account = |account: AccountFigures| AccountWire {
+        session: account.account.to_string(),
+        spent: account.spent.into(),
+        reserved: account.reserved.into(),
+        limit: account.limit,
+    };
+    let accounts = figures.accounts.into_iter().map(account).collect();
     Ok(Json(Accounts { root: row.root.to_string(), accounts }))
 }

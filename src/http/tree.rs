@@ -2,7 +2,7 @@
 //! and with its subtree. A page of roots is three questions to the store, however many there are.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
 };
 
@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Ctx, House,
-    problem::{Answer, Problem, problem},
+    problem::{Answer, problem},
     routes::Route,
     take::{Asked, Id, Who},
+    token::Caller,
     wire::{Line, Page, Spent, State, rows},
 };
 
@@ -100,7 +101,7 @@ async fn forest(
         archived: wishes.archived.unwrap_or(false),
         agent: wishes.agent.map(Into::into),
         text,
-        after: wishes.after.as_deref().map(cursor).transpose()?,
+        after: cursor(&ctx, &caller, wishes.after.as_deref()).await?,
         rows: limit,
         roots: true,
         newest: true,
@@ -117,10 +118,20 @@ async fn forest(
     Ok(Json(Forest { items, next: next.flatten(), total }))
 }
 
-/// A cursor of a list of sessions is the id of the last one.
-pub(super) fn cursor(text: &str) -> Result<SessionId, Problem> {
-    let wrong = |_odd| problem("invalid", "`after` is no cursor: expected the `next` of a page");
-    text.parse().map_err(wrong)
+/// A cursor of a list of sessions is the id of the last one, which the caller was given.
+pub(super) async fn cursor(
+    ctx: &Ctx,
+    caller: &Caller,
+    text: Option<&str>,
+) -> Answer<Option<SessionId>> {
+    let Some(text) = text else { return Ok(None) };
+    let wrong = || problem("invalid", "`after` is no cursor: expected the `next` of a page");
+    let session = text.parse().map_err(|_odd| wrong())?;
+    match ctx.line(caller, session).await {
+        Ok(_given) => Ok(Some(session)),
+        Err(problem) if problem.is("not_found") => Err(wrong()),
+        Err(problem) => Err(problem),
+    }
 }
 
 async fn one(Of(ctx): Of<Ctx>, Who(caller): Who, Id(session): Id) -> Answer<Json<Node>> {
@@ -183,6 +194,43 @@ impl House {
             line.waiting_on = Some(words);
         }
         line.outcome = self.outcomes.of(self, line, session).await;
+    }
+
+    /// The lines of these rows: of their trees as a whole, which is one question to the store, or one by one
+    /// where those are too large for that.
+    pub(super) async fn lines(&self, rows: Vec<SessionRow>) -> Answer<Vec<Line>> {
+        let roots: BTreeSet<SessionId> = rows.iter().map(|row| row.root).collect();
+        let accounts = self.reading.accounts(roots.into_iter().collect(), NODES).await?;
+        let mut lines = Vec::with_capacity(rows.len());
+        if accounts.len() == NODES {
+            for row in rows {
+                lines.push(self.told(row).await?);
+            }
+            return Ok(lines);
+        }
+        let mut own: HashMap<SessionId, Spent> = HashMap::new();
+        let mut children: HashMap<SessionId, Vec<SessionId>> = HashMap::new();
+        for account in accounts {
+            let Account { row, own: totals } = account;
+            own.insert(row.session, totals.into());
+            if let Some(parent) = row.parent {
+                children.entry(parent).or_default().push(row.session);
+            }
+        }
+        for row in rows {
+            let session = row.session;
+            let mut line = Line::of(row);
+            let mut open = vec![session];
+            while let Some(next) = open.pop() {
+                line.subtree = line.subtree.and(&own.get(&next).copied().unwrap_or_default());
+                open.extend(children.get(&next).into_iter().flatten());
+            }
+            line.own = own.get(&session).copied().unwrap_or_default();
+            line.children = children.get(&session).map_or(0, Vec::len);
+            self.alive(&mut line).await;
+            lines.push(line);
+        }
+        Ok(lines)
     }
 
     /// One session's line with everything about it.
@@ -258,14 +306,14 @@ impl Outcomes {
         // A log that cannot be read has no end to tell; whoever opens it is told why.
         let rows = usize::try_from(BACK).unwrap_or_default();
         let frames = house.reading.page(session, after, rows).await.ok()?;
-        let ends = frames.iter().flat_map(|frame| &frame.events).filter_map(|event| {
+        let mut ends = frames.iter().flat_map(|frame| &frame.events).filter_map(|event| {
             if let Event::TurnFinished { outcome, .. } = event {
                 Some(outcome.word())
             } else {
                 None
             }
         });
-        let outcome = ends.last();
+        let outcome = ends.next_back();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= OUTCOMES {
             all.clear();

@@ -96,6 +96,7 @@ async fn say(
     Take(message): Take<Message>,
 ) -> Answer<(StatusCode, Json<Said>)> {
     ctx.line(&caller, session).await?;
+    ctx.halt.lets_begin()?;
     if message.text.trim().is_empty() {
         return Err(problem("unprocessable", "`text` is empty: expected something to say"));
     }

@@ -6,10 +6,15 @@
 //! addresses: a second look-up, which might answer otherwise, does not happen. One bad address among
 //! good ones refuses the name. An address in place of a name is judged before anything is sent; the URL's
 //! parser has read every spelling of it (octal, hex, one number) as the client will.
+//!
+//! An address of the public Internet may still be this machine's own, with services behind it that trust
+//! whoever is at home. So the kernel is asked each time: interfaces come and go. An address that only
+//! the provider's router maps to this machine is unknown to the kernel, and passes.
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    io::{self, ErrorKind},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::Arc,
 };
 
@@ -18,17 +23,18 @@ use reqwest::{
     Url,
     dns::{Addrs, Name, Resolve, Resolving},
 };
+use rustix::io::Errno;
 
 /// Looks a name up.
 pub(crate) trait Lookup: Send + Sync + 'static {
-    fn lookup(&self, name: String) -> BoxFuture<'static, std::io::Result<Vec<IpAddr>>>;
+    fn lookup(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 
 /// As this machine does.
 struct System;
 
 impl Lookup for System {
-    fn lookup(&self, name: String) -> BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
+    fn lookup(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name, 0)).await?;
             Ok(found.map(|address| address.ip()).collect())
@@ -40,13 +46,16 @@ impl Lookup for System {
 #[derive(Clone)]
 pub(crate) struct Guard {
     lookup: Arc<dyn Lookup>,
-    judge: fn(IpAddr) -> Result<(), &'static str>,
+    judge: Judge,
 }
+
+/// Whether an address may be reached; why it may not.
+type Judge = fn(IpAddr) -> Result<(), &'static str>;
 
 impl Guard {
     /// Nothing but the public Internet.
     pub(crate) fn new() -> Self {
-        Self { lookup: Arc::new(System), judge }
+        Self { lookup: Arc::new(System), judge: |address| judge(address, is_own) }
     }
 
     /// Everybody, for an address that whoever set this up has named.
@@ -58,9 +67,10 @@ impl Guard {
     #[cfg(test)]
     pub(crate) fn for_tests(lookup: impl Lookup, is_home_open: bool) -> Self {
         fn at_home(address: IpAddr) -> Result<(), &'static str> {
-            if address == IpAddr::V4(Ipv4Addr::LOCALHOST) { Ok(()) } else { judge(address) }
+            if address == IpAddr::V4(Ipv4Addr::LOCALHOST) { Ok(()) } else { judge(address, is_own) }
         }
-        Self { lookup: Arc::new(lookup), judge: if is_home_open { at_home } else { judge } }
+        let judge: Judge = if is_home_open { at_home } else { |address| judge(address, is_own) };
+        Self { lookup: Arc::new(lookup), judge }
     }
 
     /// Judges a host that is an address.
@@ -108,11 +118,66 @@ fn forbidden(address: IpAddr, why: &str) -> String {
     format!("{address}, {why}; only addresses of the public Internet are reached")
 }
 
-/// Whether an address is one of the public Internet; why it is not.
-fn judge(address: IpAddr) -> Result<(), &'static str> {
+/// Whether an address is one of the public Internet and not this machine's; why it is not.
+fn judge(address: IpAddr, is_own: fn(IpAddr) -> io::Result<bool>) -> Result<(), &'static str> {
+    let address = inside(address);
     match address {
         IpAddr::V4(address) => judge_v4(address),
         IpAddr::V6(address) => judge_v6(address),
+    }?;
+    match is_own(address) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err("which is this machine"),
+        Err(_unknown) => Err("of which it cannot be told whether it is this machine"),
+    }
+}
+
+/// The address that is reached where one stands inside another.
+fn inside(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(outer) = address else { return address };
+    if let Some(mapped) = outer.to_ipv4_mapped() {
+        return mapped.into();
+    }
+    match outer.segments() {
+        // A network without IPv4 reaches it through these.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            let ([one, two], [three, four]) = (high.to_be_bytes(), low.to_be_bytes());
+            Ipv4Addr::new(one, two, three, four).into()
+        }
+        _ => address,
+    }
+}
+
+/// Whether an address is this machine's: nobody can be at home at another. Where the kernel was told to
+/// let everybody be at home anywhere, as beside a load balancer, one is its own that it would answer
+/// from. Nothing is sent.
+fn is_own(address: IpAddr) -> io::Result<bool> {
+    /// An example's, which is nobody's.
+    const NOBODYS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    if !can_be_at(address)? {
+        return Ok(false);
+    }
+    if !can_be_at(NOBODYS)? {
+        return Ok(true);
+    }
+    let from: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((from, 0))?;
+    // Where no way leads there nobody is reached.
+    Ok(socket.connect((address, 9)).is_ok() && socket.local_addr()?.ip() == address)
+}
+
+fn can_be_at(address: IpAddr) -> io::Result<bool> {
+    match UdpSocket::bind((address, 0)) {
+        Ok(_socket) => Ok(true),
+        Err(error) => match (error.kind(), error.raw_os_error()) {
+            (ErrorKind::AddrNotAvailable, _) => Ok(false),
+            // A machine without the protocol has no address of it.
+            (_, Some(code)) if code == Errno::AFNOSUPPORT.raw_os_error() => Ok(false),
+            _ => Err(error),
+        },
     }
 }
 
@@ -135,15 +200,7 @@ fn judge_v4(address: Ipv4Addr) -> Result<(), &'static str> {
 }
 
 fn judge_v6(address: Ipv6Addr) -> Result<(), &'static str> {
-    if let Some(mapped) = address.to_ipv4_mapped() {
-        return judge_v4(mapped);
-    }
-    let [a, b, c, d, e, f, high, low] = address.segments();
-    if [a, b, c, d, e, f] == [0x64, 0xff9b, 0, 0, 0, 0] {
-        // A network without IPv4 reaches it through these: what is inside decides.
-        let ([one, two], [three, four]) = (high.to_be_bytes(), low.to_be_bytes());
-        return judge_v4(Ipv4Addr::new(one, two, three, four));
-    }
+    let [a, b, ..] = address.segments();
     match (a, b) {
         _ if address.is_loopback() => Err("which is this machine"),
         (0xfe80..=0xfebf, _) => Err("which is link-local"),
@@ -210,8 +267,25 @@ mod tests {
             ("ff02::1", false),
         ];
         for (address, passes) in table {
-            assert_eq!(judge(address.parse().unwrap()).is_ok(), passes, "{address}");
+            let judged = judge(address.parse().unwrap(), |_address| Ok(false));
+            assert_eq!(judged.is_ok(), passes, "{address}");
         }
+    }
+
+    #[test]
+    fn an_address_of_this_machine_is_refused_although_it_is_public() {
+        let eight: fn(IpAddr) -> io::Result<bool> = |address| Ok(address.to_string() == "8.8.8.8");
+        for own in ["8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::808:808"] {
+            assert_eq!(judge(own.parse().unwrap(), eight), Err("which is this machine"), "{own}");
+        }
+        assert_eq!(judge("1.1.1.1".parse().unwrap(), eight), Ok(()));
+        let unknown = judge("1.1.1.1".parse().unwrap(), |_address| Err(ErrorKind::Other.into()));
+        assert!(unknown.is_err_and(|why| why.contains("cannot be told")));
+        // And the kernel knows which are its own.
+        for (address, own) in [("127.0.0.1", true), ("127.4.5.6", true), ("1.1.1.1", false)] {
+            assert_eq!(is_own(address.parse().unwrap()).unwrap(), own, "{address}");
+        }
+        assert!(!is_own("2606:4700::1111".parse().unwrap()).unwrap());
     }
 
     #[test]

@@ -31,6 +31,12 @@ pub struct Checkup {
 const FINDINGS: usize = 20;
 
 impl Store {
+    /// Who has a store open for work.
+    #[must_use]
+    pub fn holder(path: &Path) -> Holder {
+        lock::worker(path)
+    }
+
     /// Checks the file whole: every page, index and reference.
     ///
     /// # Errors

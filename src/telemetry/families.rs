@@ -67,6 +67,14 @@ pub(super) struct Families {
     pub(super) budget_refusals: Counts,
     pub(super) cancels: Counts,
     pub(super) prefix_changes: Counts,
+    pub(super) missed: Counts,
+    /// What no event carries.
+    pub(super) seen: Seen,
+}
+
+/// Levels, as a look at the house has found them.
+#[derive(Debug)]
+pub(super) struct Seen {
     pub(super) sessions: Levels,
     pub(super) agent_sessions: Levels,
     pub(super) sessions_awake: Gauge,
@@ -80,7 +88,6 @@ pub(super) struct Families {
     pub(super) inbox_messages: Gauge,
     pub(super) inbox_messages_max: Gauge,
     pub(super) restarts_held: Gauge,
-    pub(super) missed: Counts,
     pub(super) pool: Levels,
     pub(super) gate: Levels,
     pub(super) gate_paused_until: Moments,
@@ -121,13 +128,21 @@ impl Families {
             budget_refusals: all.counts("budget_refusals", "Calls a budget had no room for, by agent"),
             cancels: all.counts("cancels", "Cancels, by what they were aimed at"),
             prefix_changes: all.counts("prefix_changes", "Changes of a prompt's prefix, by reason"),
+            missed: all.counts("metrics_missed", "Events that were not heard, so that they count nowhere"),
+            seen: Seen::registered(&mut all),
+        }
+    }
+}
+
+impl Seen {
+    fn registered(all: &mut Names<'_>) -> Self {
+        Self {
             sessions: all.levels("sessions", "Sessions, by what they are doing"),
-            agent_sessions: all.levels(
-                "agent_sessions",
-                "Sessions of each agent, by what they are doing",
-            ),
+            agent_sessions: all
+                .levels("agent_sessions", "Sessions of each agent, by what they are doing"),
             sessions_awake: all.level("sessions_awake", "Sessions in memory"),
-            sessions_asleep: all.level("sessions_asleep", "Sessions on disk alone that can still work"),
+            sessions_asleep: all
+                .level("sessions_asleep", "Sessions on disk alone that can still work"),
             sessions_ended: all.level("sessions_ended", "Sessions put away"),
             sessions_spawned: all.level("sessions_spawned", "Sessions ever opened"),
             sessions_unaccounted: all.level(
@@ -139,19 +154,15 @@ impl Families {
                 "Sessions with work in hand that are not in memory: above 0 for long is a fault",
             ),
             approvals_open: all.level("approvals_open", "Questions that wait for a person"),
-            waiting_on: all.levels(
-                "waiting_on",
-                "Sessions with work in hand, by what they wait for",
-            ),
+            waiting_on: all
+                .levels("waiting_on", "Sessions with work in hand, by what they wait for"),
             inbox_messages: all.level("inbox_messages", "Messages in all mailboxes of sessions"),
             inbox_messages_max: all.level("inbox_messages_max", "Messages in the fullest mailbox"),
-            restarts_held: all.level(
-                "restarts_held",
-                "Sessions whose restart waits, because many died together",
-            ),
-            missed: all.counts("metrics_missed", "Events that were not heard, so that they count nowhere"),
+            restarts_held: all
+                .level("restarts_held", "Sessions whose restart waits, because many died together"),
             pool: all.levels("pool", "Tool pools: places, places taken, calls that wait"),
-            gate: all.levels("gate", "Gates of credentials: places, calls in flight, calls that wait"),
+            gate: all
+                .levels("gate", "Gates of credentials: places, calls in flight, calls that wait"),
             gate_paused_until: all.moments(
                 "gate_paused_until",
                 "Until when a vendor asked that nobody calls, since 1970; 0 when it did not",

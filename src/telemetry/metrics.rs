@@ -217,7 +217,7 @@ impl Metrics {
         };
         for status in Status::ALL {
             let many = all(&|is| is == status);
-            self.all.sessions.get_or_create(&one("state", status.word())).set(many);
+            self.all.seen.sessions.get_or_create(&one("state", status.word())).set(many);
         }
         self.by_agent(&house.census);
         let is_archived = |status| status == Status::Archived;
@@ -225,24 +225,24 @@ impl Metrics {
         let asleep =
             all(&|status| !is_archived(status)) - awake_and(&|status| !is_archived(status));
         let (awake, spawned) = (level(house.awake.unwrap_or(0)), all(&|_any| true));
-        self.all.sessions_spawned.set(spawned);
-        self.all.sessions_awake.set(awake);
-        self.all.sessions_asleep.set(asleep);
-        self.all.sessions_ended.set(ended);
-        self.all.sessions_unaccounted.set(spawned - awake - asleep - ended);
+        self.all.seen.sessions_spawned.set(spawned);
+        self.all.seen.sessions_awake.set(awake);
+        self.all.seen.sessions_asleep.set(asleep);
+        self.all.seen.sessions_ended.set(ended);
+        self.all.seen.sessions_unaccounted.set(spawned - awake - asleep - ended);
         if house.awake.is_some() {
             let is_running = |status| status == Status::Running;
-            self.all.sessions_stranded.set(all(&is_running) - awake_and(&is_running));
+            self.all.seen.sessions_stranded.set(all(&is_running) - awake_and(&is_running));
         }
-        self.all.approvals_open.set(level(house.approvals));
+        self.all.seen.approvals_open.set(level(house.approvals));
         for what in WAITED {
             let many = house.waiting.get(what).copied().unwrap_or(0);
-            self.all.waiting_on.get_or_create(&one("what", what)).set(level(many));
+            self.all.seen.waiting_on.get_or_create(&one("what", what)).set(level(many));
         }
-        self.all.inbox_messages.set(level(house.inbox_sum));
-        self.all.inbox_messages_max.set(level(house.inbox_max));
-        self.all.restarts_held.set(level(house.held));
-        house.pools.iter().for_each(|(name, pool)| filled(&self.all.pool, name, pool));
+        self.all.seen.inbox_messages.set(level(house.inbox_sum));
+        self.all.seen.inbox_messages_max.set(level(house.inbox_max));
+        self.all.seen.restarts_held.set(level(house.held));
+        house.pools.iter().for_each(|(name, pool)| filled(&self.all.seen.pool, name, pool));
         house.gates.iter().for_each(|(name, gate)| self.gate(name, gate));
     }
 
@@ -258,17 +258,17 @@ impl Metrics {
         }
         for ((agent, state), many) in counted {
             let labels = two(("agent", &agent), ("state", state));
-            self.all.agent_sessions.get_or_create(&labels).set(many);
+            self.all.seen.agent_sessions.get_or_create(&labels).set(many);
         }
     }
 
     fn gate(&self, name: &str, gate: &Gate) {
-        filled(&self.all.gate, name, &gate.fill);
+        filled(&self.all.seen.gate, name, &gate.fill);
         let until = gate.paused_until.map_or(0.0, |until| until.0 as f64 / 1e3);
-        self.all.gate_paused_until.get_or_create(&one("name", name)).set(until);
+        self.all.seen.gate_paused_until.get_or_create(&one("name", name)).set(until);
         for stage in Breaker::ALL {
             let labels = two(("name", name), ("state", stage.word()));
-            self.all.gate_breaker.get_or_create(&labels).set(i64::from(stage == gate.breaker));
+            self.all.seen.gate_breaker.get_or_create(&labels).set(i64::from(stage == gate.breaker));
         }
     }
 }

@@ -11,11 +11,13 @@
 //!
 //! A value below `SECRET_BYTES_MIN` is refused: it would mask ordinary words, and who has such a
 //! credential has none. What is learnt stays known for the life of the handle, but for credentials
-//! that are renewed, of which the last `PASSING` are remembered.
+//! that are renewed, of which the last `PASSING` are remembered. Of other values there is room for
+//! `SECRETS`; what comes beyond is said as an error and counted, and an app that would begin so does not.
 //!
 //! Invariants: what comes out is text whatever went in, no known spelling survives in it wherever the
 //! text was cut into pieces, and a stream keeps back no more than what may be a spelling's beginning.
 
+mod joined;
 mod names;
 mod sink;
 mod spellings;
@@ -33,6 +35,8 @@ use std::{
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
+use joined::Joined;
+
 pub use names::by_name;
 pub use sink::Masking;
 pub use stream::Stream;
@@ -44,10 +48,11 @@ pub const MASK: &str = "[redacted]";
 pub const SECRET_BYTES_MIN: usize = 8;
 /// Credentials from files that are remembered: one that is renewed each hour is known for two days.
 const PASSING: usize = 48;
-/// How many times its longest spelling a stream keeps back at most for the sake of colours.
+/// How many times its longest spelling a stream keeps back at most for the sake of colours and lines.
 const COLOURS: usize = 16;
-/// Values of all kinds that are found; each is about thirty spellings of the automaton.
-const SECRETS: usize = 1_000;
+/// Values of all kinds that are found. Each is some fifty spellings of the automaton: ten of forty bytes
+/// are known within 8 ms, and this many within 2 s and 230 MB, more than anybody should want.
+pub const SECRETS: usize = 1_000;
 
 /// The secrets that are known. Clones share them, so that what one learns all keep out.
 #[derive(Clone, Default)]
@@ -57,7 +62,11 @@ pub struct Secrets(Arc<RwLock<Known>>);
 struct Known {
     lasting: BTreeSet<String>,
     passing: VecDeque<String>,
+    /// How many values there was no room for.
+    beyond: usize,
     finder: Option<Arc<Finder>>,
+    /// Whether it does not know all of them yet: it is built when a text comes, and not for each value.
+    is_stale: bool,
 }
 
 /// Finds every spelling of every secret.
@@ -72,16 +81,32 @@ struct Finder {
 impl Secrets {
     /// From now on this is kept out, for good. Too short a value is none.
     pub fn learn(&self, value: &str) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let mut grown = false;
-        for value in spellings::parts(value) {
-            if known.lasting.len() < SECRETS {
-                grown |= known.lasting.insert(value.to_owned());
+        let mut beyond = 0;
+        {
+            let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            for value in spellings::parts(value) {
+                if known.lasting.contains(value) {
+                    continue;
+                }
+                if known.lasting.len() < SECRETS {
+                    known.lasting.insert(value.to_owned());
+                    known.is_stale = true;
+                } else {
+                    known.beyond += 1;
+                    beyond = known.beyond;
+                }
             }
         }
-        if grown {
-            known.rebuild();
+        // With the lock given back: the program's log asks this very handle.
+        if beyond > 0 {
+            tracing::error!(max = SECRETS, beyond, "a secret is not kept out: too many are known");
         }
+    }
+
+    /// How many values are not kept out because there are more than `SECRETS`.
+    #[must_use]
+    pub fn beyond(&self) -> usize {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).beyond
     }
 
     /// The same of a credential that another will replace.
@@ -100,7 +125,7 @@ impl Secrets {
                 if known.passing.len() > PASSING {
                     known.passing.pop_front();
                 }
-                known.rebuild();
+                known.is_stale = true;
             }
         }
     }
@@ -123,6 +148,8 @@ impl Secrets {
         for value in other.values() {
             self.learn(&value);
         }
+        let beyond = other.beyond();
+        self.0.write().unwrap_or_else(PoisonError::into_inner).beyond += beyond;
     }
 
     /// A text without them.
@@ -151,7 +178,17 @@ impl Secrets {
     }
 
     fn finder(&self) -> Option<Arc<Finder>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).finder.clone()
+        {
+            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            if !known.is_stale {
+                return known.finder.clone();
+            }
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.is_stale {
+            known.rebuild();
+        }
+        known.finder.clone()
     }
 
     fn values(&self) -> BTreeSet<String> {
@@ -162,6 +199,7 @@ impl Secrets {
 
 impl Known {
     fn rebuild(&mut self) {
+        self.is_stale = false;
         let values = self.lasting.iter().chain(&self.passing);
         let all = values.flat_map(|value| spellings::all(value));
         let all: BTreeSet<String> = all.map(|spelling| spelling.to_ascii_lowercase()).collect();
@@ -172,9 +210,12 @@ impl Known {
         let mut builder = AhoCorasick::builder();
         let spellings = builder.kind(kind).ascii_case_insensitive(true).build(&all);
         // It is refused only above billions of states; what was known before stays so then.
-        if let Ok(spellings) = spellings {
-            let sorted = all.into_iter().collect();
-            self.finder = Some(Arc::new(Finder { spellings, sorted, longest }));
+        match spellings {
+            Ok(spellings) => {
+                let sorted = all.into_iter().collect();
+                self.finder = Some(Arc::new(Finder { spellings, sorted, longest }));
+            }
+            Err(_too_many) => self.beyond += 1,
         }
     }
 }
@@ -183,40 +224,43 @@ impl Finder {
     /// Where the end of a text begins that may be the beginning of a secret; its length if none does.
     fn open(&self, text: &str) -> usize {
         let open = self.open_as_it_stands(text);
-        // Colours amid it do not hide it here either, unless they are many times what is looked for:
-        // else a text of nothing but colours would never be given.
+        // Colours and line breaks amid it do not hide it here either, unless they are many times what
+        // is looked for: else a text of nothing but colours would never be given.
         let from = text.len().saturating_sub(COLOURS * self.longest);
         let from = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
         let tail = text.get(from..).unwrap_or_default();
-        if !spellings::has_commands(tail) {
+        let Some(joined) = Joined::of_beginning(tail) else { return open };
+        let begin = self.open_as_it_stands(joined.text());
+        if begin == joined.text().len() {
             return open;
         }
-        let (shown, at) = spellings::shown(tail);
-        let begin = self.open_as_it_stands(&shown);
-        at.get(begin).map_or(open, |begin| open.min(from + begin))
+        open.min(from + joined.at(begin))
     }
 
     fn open_as_it_stands(&self, text: &str) -> usize {
         let from = text.len().saturating_sub(self.longest.saturating_sub(1));
+        let from = (from..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let end = text.get(from..).unwrap_or_default().to_ascii_lowercase();
         let begins = |at: usize| {
-            let tail = text.get(at..).unwrap_or_default().to_ascii_lowercase();
-            let next = self.sorted.partition_point(|known| *known <= tail);
-            self.sorted.get(next).is_some_and(|known| known.starts_with(&tail))
+            let tail = end.get(at..).unwrap_or_default();
+            let next = self.sorted.partition_point(|known| known.as_str() <= tail);
+            self.sorted.get(next).is_some_and(|known| known.starts_with(tail))
         };
-        let found = (from..text.len()).find(|at| text.is_char_boundary(*at) && begins(*at));
-        found.unwrap_or(text.len())
+        let found = (0..end.len()).find(|at| end.is_char_boundary(*at) && begins(*at));
+        found.map_or(text.len(), |at| from + at)
     }
 
     /// Where secrets are, in order; what overlaps is one.
     fn spans(&self, text: &str) -> Vec<Range<usize>> {
         let found = |text| self.spellings.find_overlapping_iter(text).map(|found| found.range());
         let mut spans: Vec<Range<usize>> = found(text).collect();
-        if spellings::has_commands(text) {
-            // Colours amid a secret do not hide it: it is looked for in what a terminal would show.
-            let (shown, at) = spellings::shown(text);
-            spans.extend(found(&shown).filter_map(|span| {
-                Some(*at.get(span.start)?..at.get(span.end.checked_sub(1)?)?.checked_add(1)?)
-            }));
+        if let Some(joined) = Joined::of(text) {
+            // Colours and lines amid a secret do not hide it: it is looked for in what they leave.
+            let places = |span: Range<usize>| {
+                let last = span.end.checked_sub(1)?;
+                Some(joined.at(span.start)..joined.at(last) + 1)
+            };
+            spans.extend(found(joined.text()).filter_map(places));
         }
         spans.sort_unstable_by_key(|span| (span.start, span.end));
         let mut merged: Vec<Range<usize>> = Vec::new();

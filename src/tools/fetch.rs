@@ -1,7 +1,8 @@
 //! `fetch`: one page of the public Internet as text that a model reads.
 //!
-//! What it refuses: every address that is not public (`net::Guard`, judged anew for each redirect), an
-//! address that carries a credential, and one that a rule could read differently from the client:
+//! What it refuses: every address that is not public (`net::Guard`, judged anew for each redirect), a
+//! port that is not one of the Web's unless whoever set this up has named it (what listens elsewhere is
+//! seldom a page, and may read one's words as its own protocol), an address that carries a credential, and one that a rule could read differently from the client:
 //! other letters than ASCII, other spellings of numbers. A redirect to another host is told to the model
 //! and not followed: the permission that was given names this host, and a call for the other one asks for
 //! its own. Nothing is sent but the request itself: no cookies, no credentials, no body.
@@ -47,7 +48,33 @@ struct Wanted {
 pub(crate) struct Fetch {
     clock: Arc<dyn Clock>,
     guard: Guard,
+    ports: Ports,
     net: Arc<OnceLock<Net>>,
+}
+
+/// The ports that are reached, beside the Web's own.
+#[derive(Clone, Debug)]
+struct Ports(Arc<[u16]>);
+
+impl Ports {
+    /// The Web's own.
+    const USUAL: [u16; 2] = [80, 443];
+
+    fn judge(&self, url: &Url) -> Result<(), String> {
+        match url.port_or_known_default() {
+            Some(port) if Self::USUAL.contains(&port) || self.0.contains(&port) => Ok(()),
+            Some(port) => {
+                let all: Vec<String> =
+                    Self::USUAL.iter().chain(&*self.0).map(ToString::to_string).collect();
+                Err(format!(
+                    "url: port {port} is not reached, only {}; whoever keeps the agents file may \
+                     add it, as `ports = [{port}]` in [tools.fetch]",
+                    all.join(", ")
+                ))
+            }
+            None => Err("url: it has no port".to_owned()),
+        }
+    }
 }
 
 /// Why there is no page.
@@ -63,6 +90,8 @@ enum Failed {
     Redirects { host: String },
     #[error("fetch {host}: a redirect that leads nowhere")]
     Lost { host: String },
+    #[error("fetch {host}: a redirect to another port. {why}")]
+    Port { host: String, why: String },
     #[error("fetch {host}: it leads from an encrypted connection to a plain one")]
     Downgrade { host: String },
     #[error(
@@ -77,13 +106,13 @@ enum Failed {
 }
 
 impl Fetch {
-    /// Of the public Internet.
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self::guarded(clock, Guard::new())
+    /// Of the public Internet, at the Web's ports and these.
+    pub(crate) fn new(clock: Arc<dyn Clock>, ports: &[u16]) -> Self {
+        Self::guarded(clock, Guard::new(), ports)
     }
 
-    fn guarded(clock: Arc<dyn Clock>, guard: Guard) -> Self {
-        Self { clock, guard, net: Arc::default() }
+    fn guarded(clock: Arc<dyn Clock>, guard: Guard, ports: &[u16]) -> Self {
+        Self { clock, guard, ports: Ports(ports.into()), net: Arc::default() }
     }
 }
 
@@ -104,19 +133,21 @@ impl Tool for Fetch {
 
     fn check(&self, args: &Args) -> Result<(), String> {
         let wanted: Wanted = arguments(args)?;
-        address(&wanted.url).map(drop)
+        self.ports.judge(&address(&wanted.url)?)
     }
 
     fn run(&self, ctx: ToolCtx, args: Args) -> BoxFuture<'static, ToolOutcome> {
         let (clock, guard, net) =
             (Arc::clone(&self.clock), self.guard.clone(), Arc::clone(&self.net));
+        let ports = self.ports.clone();
         let mut cancel = ctx.cancel.clone();
         Box::pin(async move {
             let late = clock.after(limits::FETCH_MS);
             let page = async {
                 let url = arguments(&args).and_then(|wanted: Wanted| address(&wanted.url));
                 let url = url.map_err(Failed::Address)?;
-                page(client(&net, &clock, guard)?, url).await
+                ports.judge(&url).map_err(Failed::Address)?;
+                page(client(&net, &clock, guard)?, &ports, url).await
             };
             tokio::select! {
                 biased;
@@ -165,7 +196,7 @@ fn address(text: &str) -> Result<Url, String> {
 }
 
 /// The page, or the words of whoever has none, and which of both.
-async fn page(net: Net, mut url: Url) -> Result<(bool, String), Failed> {
+async fn page(net: Net, ports: &Ports, mut url: Url) -> Result<(bool, String), Failed> {
     for _ in 0..=limits::FETCH_REDIRECTS {
         let mut headers = HeaderMap::new();
         let wanted = "text/html, text/plain, application/json;q=0.9, */*;q=0.1";
@@ -176,13 +207,13 @@ async fn page(net: Net, mut url: Url) -> Result<(bool, String), Failed> {
         if !answer.status().is_redirection() {
             return read(&net, &url, answer).await;
         }
-        url = next(&url, &answer)?;
+        url = next(&url, ports, &answer)?;
     }
     Err(Failed::Redirects { host: host(&url) })
 }
 
 /// Where a redirect leads, if it may be followed.
-fn next(from: &Url, answer: &Response) -> Result<Url, Failed> {
+fn next(from: &Url, ports: &Ports, answer: &Response) -> Result<Url, Failed> {
     let said = answer.headers().get(LOCATION).and_then(|said| said.to_str().ok());
     let to = said.and_then(|said| from.join(said).ok());
     let to = to.ok_or_else(|| Failed::Lost { host: host(from) })?;
@@ -192,6 +223,7 @@ fn next(from: &Url, answer: &Response) -> Result<Url, Failed> {
     if from.scheme() == "https" && to.scheme() != "https" {
         return Err(Failed::Downgrade { host: host(from) });
     }
+    ports.judge(&to).map_err(|why| Failed::Port { host: host(from), why })?;
     address(to.as_str()).map_err(|_odd| Failed::Lost { host: host(from) })
 }
 

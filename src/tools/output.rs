@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use greenroom_actors::limits;
+use greenroom_actors::{domain::unseen, limits};
 
 /// Head and tail of a stream of bytes, in a bounded room.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,17 +85,8 @@ pub fn plain(text: &str) -> String {
                 shown.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'));
             }
             '\u{7f}' => shown.push('\u{2421}'),
-            '\u{80}'..='\u{9f}'
-            | '\u{ad}'
-            | '\u{61c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}' => {
-                shown.extend(c.escape_unicode());
-            }
+            '\u{80}'..='\u{9f}' => shown.extend(c.escape_unicode()),
+            _ if unseen::has_no_shape(c) => shown.extend(c.escape_unicode()),
             _ => shown.push(c),
         }
     }

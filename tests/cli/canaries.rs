@@ -9,14 +9,17 @@
 )]
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     io::{Read as _, Write as _},
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
+use aho_corasick::AhoCorasick;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tempfile::TempDir;
@@ -71,33 +74,110 @@ fn spellings(canary: &str) -> Vec<String> {
         reversed(canary),
         format!("{front}\u{1b}[31m{back}"),
         format!("password={canary}"),
+        // As other languages write it into JSON, pages and dumps.
+        json.trim_matches('"').replace('&', "\\u0026"),
+        canary.replace('&', "&amp;").replace('"', "&#34;").replace('/', "&#x2F;"),
+        canary.chars().map(|c| format!("&#{};", u32::from(c))).collect(),
+        dump(canary, " "),
+        dump(canary, ":"),
+        canary.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", "),
+        // Broken into lines.
+        lines(&STANDARD.encode(canary), 12),
+        lines(&hex(canary), 20),
+        lines(canary.trim_end(), 9),
     ];
     all.extend(["", "a", "ab"].map(|before| STANDARD.encode(format!("{before}{canary}cd"))));
+    all.extend(
+        ["", "a", "ab", "abc", "abcd"].map(|before| base32(&format!("{before}{canary}cdefg"))),
+    );
     all
 }
 
-/// What of it is in a text, however it is spelt.
-fn found(bytes: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let small = text.to_ascii_lowercase();
-    (0..CANARIES).find_map(|no| {
-        let mark = mark(no);
-        // Some letters in the middle of it are the same in base64 whatever stands around it.
-        let cores = ["", "a", "ab"].map(|before| {
-            let whole = STANDARD.encode(format!("{before}{}", canary(no)));
-            let end = whole.trim_end_matches('=').len() - 2;
-            whole[end - 10..end].to_owned()
-        });
-        let small_parts = [mark.clone(), hex(&mark), reversed(&mark)];
-        let units: String = mark.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-        let part = small_parts.into_iter().chain([units]).find(|part| small.contains(part));
-        let part = part.or_else(|| cores.into_iter().find(|core| text.contains(core)));
-        part.map(|part| {
-            let at = text.to_ascii_lowercase().find(&part.to_ascii_lowercase()).unwrap_or(0);
-            let around: String = text[at.saturating_sub(0)..].chars().take(80).collect();
-            format!("number {no} as {part}: {around}")
-        })
+fn dump(text: &str, between: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(between)
+}
+
+fn lines(text: &str, width: usize) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    let lines: Vec<String> = characters.chunks(width).map(|line| line.iter().collect()).collect();
+    lines.join("\n")
+}
+
+/// Without what fills the last group up.
+fn base32(text: &str) -> String {
+    let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
+    let groups = bits.as_bytes().chunks_exact(5);
+    let value = |group| usize::from_str_radix(std::str::from_utf8(group).unwrap(), 2).unwrap();
+    groups.map(|group| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[value(group)])).collect()
+}
+
+/// What tells that one is in a text: whose it is and the words, and two searches for them, of which the
+/// first takes capitals for small letters.
+type Traces = (Vec<(u32, String)>, [AhoCorasick; 2]);
+
+fn traces() -> &'static Traces {
+    static TRACES: OnceLock<Traces> = OnceLock::new();
+    TRACES.get_or_init(|| {
+        let mut all = Vec::new();
+        for no in 0..CANARIES {
+            let mark = mark(no);
+            let decimal: Vec<String> = mark.bytes().map(|byte| byte.to_string()).collect();
+            all.extend([
+                (no, hex(&mark)),
+                (no, reversed(&mark)),
+                (no, mark.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()),
+                (no, mark.chars().map(|c| format!("&#{};", u32::from(c))).collect()),
+                (no, dump(&mark, " ")),
+                (no, dump(&mark, ":")),
+                (no, decimal.join(", ")),
+                (no, mark),
+            ]);
+            for before in ["", "a", "ab", "abc", "abcd"] {
+                // Some letters in the middle of it are the same whatever stands around it.
+                let whole = base32(&format!("{before}{}", canary(no)));
+                all.push((no, whole[whole.len() - 16..whole.len() - 2].to_owned()));
+            }
+        }
+        let plain = all.len();
+        for no in 0..CANARIES {
+            for before in ["", "a", "ab"] {
+                let whole = STANDARD.encode(format!("{before}{}", canary(no)));
+                let end = whole.trim_end_matches('=').len() - 2;
+                all.push((no, whole[end - 10..end].to_owned()));
+            }
+        }
+        let search = |words: &[(u32, String)], is_one_case: bool| {
+            let words = words.iter().map(|(_no, word)| word);
+            AhoCorasick::builder().ascii_case_insensitive(is_one_case).build(words).unwrap()
+        };
+        let both = [search(&all[..plain], true), search(&all[plain..], false)];
+        (all, both)
     })
+}
+
+/// Everything of them that is in a text, however it is spelt, by its number among the traces.
+fn all_found(bytes: &[u8]) -> Vec<usize> {
+    let (all, [of_any_case, exact]) = traces();
+    let plain = of_any_case.patterns_len();
+    assert_eq!(all.len(), plain + exact.patterns_len());
+    let text = String::from_utf8_lossy(bytes);
+    // Lines break words, also where a log writes them as two characters.
+    let joined = text.replace("\\n", "").replace(['\r', '\n'], "");
+    let mut found = Vec::new();
+    for text in [&*text, &*joined] {
+        found.extend(of_any_case.find_overlapping_iter(text).map(|at| at.pattern().as_usize()));
+        found.extend(exact.find_overlapping_iter(text).map(|at| plain + at.pattern().as_usize()));
+    }
+    found
+}
+
+/// One of those, with the text around it.
+fn found(bytes: &[u8]) -> Option<String> {
+    let (no, word) = traces().0.get(*all_found(bytes).first()?)?;
+    let text = String::from_utf8_lossy(bytes);
+    let at = text.to_ascii_lowercase().find(&word.to_ascii_lowercase()).unwrap_or(0);
+    let around: String = text.chars().skip(at.saturating_sub(40)).take(120).collect();
+    Some(format!("number {no} as {word}: {around}"))
 }
 
 #[track_caller]
@@ -168,7 +248,7 @@ impl House {
                 "[models.house]\nprovider = \"scripted\"\nscript = \"clerk.script\"\n\
                  [models.away]\nprovider = \"parrot\"\nmodel = \"m\"\n\
                  [providers.parrot]\nkind = \"openai_chat\"\napi_key_file = \"key\"\n\
-                 base_url = \"http://127.0.0.1:{port}/v1\"\n\
+                 base_url = \"http://127.0.0.1:{port}/v1\"\n[tools.fetch]\nports = [1]\n\
                  [agents.clerk]\nmodel = \"house\"\nrole = \"coordinator\"\ninstructions = {}\n\
                  tools = [\"read_file\", \"write_file\", \"exec\", \"shell\", \"fetch\"]\n\
                  routes = [\"away\"]\npermissions = {{ mode = \"bypass_permissions\" }}\n\
@@ -262,5 +342,11 @@ fn the_same_house_writes_them_where_nobody_said_that_they_are_secrets() {
     let house = House::new("_COLOUR");
     assert!(found(house.play().as_bytes()).is_some(), "they are shown");
     let files = files_of_the_store(house.folder.path());
-    assert!(files.iter().any(|file| found(&std::fs::read(file).unwrap()).is_some()));
+    let there: BTreeSet<usize> =
+        files.iter().flat_map(|file| all_found(&std::fs::read(file).unwrap())).collect();
+    // What is in the key file and in the address is known all the same.
+    let told = |(_at, (no, _word)): &(usize, &(u32, String))| *no < IN_FILE;
+    for (at, (no, word)) in traces().0.iter().enumerate().filter(told) {
+        assert!(there.contains(&at), "number {no} as {word}");
+    }
 }

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use super::{err, folder, greenroom, json, out, ran};
@@ -27,13 +27,28 @@ fn crew(folder: &Path, tools: &str, approvals: &str) -> String {
 #[test]
 fn without_a_terminal_a_folder_is_asked_and_its_answer_counts() {
     let (place, store) = folder();
-    let approvals = "[approvals]\nfolder = \"questions\"\n";
-    let file = crew(place.path(), "\"stamp\"", approvals);
-    let mut child = greenroom(&["run", "--agents", &file, "--store", &store, "Stamp it."])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary runs");
+    let file = crew(place.path(), "\"stamp\"", "[approvals]\nfolder = \"questions\"\n");
+    asked_in(&place.path().join("questions"), &store, &mut stamping(&file, &store));
+}
+
+#[test]
+fn the_users_own_folder_is_asked_where_the_agents_file_names_none() {
+    let (place, store) = folder();
+    let file = crew(place.path(), "\"stamp\"", "");
+    let home = place.path().join("home");
+    fs::create_dir(&home).expect("a folder");
+    fs::write(home.join("config.toml"), "[approvals]\nfolder = \"mine\"\n").expect("settings");
+    asked_in(&home.join("mine"), &store, stamping(&file, &store).env("GREENROOM_HOME", &home));
+}
+
+fn stamping(file: &str, store: &str) -> Command {
+    greenroom(&["run", "--agents", file, "--store", store, "Stamp it."])
+}
+
+/// The question is found in this folder, and answered there with a yes.
+fn asked_in(questions: &Path, store: &str, run: &mut Command) {
+    let mut child =
+        run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
     let mut said = BufReader::new(child.stderr.take().expect("piped")).lines();
     let mut seen = Vec::new();
     while let Some(Ok(line)) = said.next() {
@@ -45,11 +60,10 @@ fn without_a_terminal_a_folder_is_asked_and_its_answer_counts() {
     let seen = seen.join("\n");
     assert!(seen.contains("no terminal: what is asked waits for an answer"), "{seen}");
     // The store can be looked at beside the run.
-    let rows = json(&out(&ran(&["approvals", "--store", &store, "--json"])));
+    let rows = json(&out(&ran(&["approvals", "--store", store, "--json"])));
     let id = rows[0]["approval"].as_str().expect("an id");
     let digest = rows[0]["ask"]["digest"].as_str().expect("a digest");
     let answer = format!(r#"{{"approval": "{id}", "digest": "{digest}", "answer": "once"}}"#);
-    let questions = place.path().join("questions");
     fs::write(questions.join(format!("{}.answer.json", id.replace('/', "-"))), answer)
         .expect("an answer");
     // Its pipe is read to the end, so that it is never held up by it.

@@ -133,6 +133,8 @@ script = "villain.script"
 service = "searxng"
 url = "http://127.0.0.1:PORT/search"
 private = true
+[tools.fetch]
+ports = [PORT]
 [agents.villain]
 instructions = "You are helpful."
 role = "coordinator"

@@ -1,7 +1,7 @@
 //! Agents that work on files: beneath the folder where `run` was started, within their rules, and
 //! never on what the runtime itself lives on.
 
-use super::{err, folder, greenroom, out};
+use super::{err, folder, greenroom, json, out};
 
 const FILE: &str = "[models.house]\nprovider = \"scripted\"\nscript = \"clerk.script\"\n\
     [agents.clerk]\ninstructions = \"You work on files.\"\n\
@@ -88,4 +88,27 @@ fn commands_are_kept_from_what_the_runtime_lives_on_wherever_it_lies() {
     assert!(!said.contains("\ncame through") && !said.contains("key-9137"), "{said}");
     assert_eq!(std::fs::read_to_string(place.join("team.toml")).unwrap(), RUNNER);
     assert_eq!(std::fs::read_to_string(place.join("settings/config.toml")).unwrap(), "");
+}
+
+#[test]
+fn a_tool_that_failed_again_and_again_is_shown_in_the_tree() {
+    let (folder, _store) = folder();
+    let place = folder.path();
+    let call = "    call read_file {\"path\": \"gone.txt\"}\n";
+    let script = format!("agent clerk\n{}  then\n    say done\n", call.repeat(5));
+    std::fs::write(place.join("team.toml"), FILE).unwrap();
+    std::fs::write(place.join("clerk.script"), script).unwrap();
+    let play = |args: &[&str]| {
+        let output = greenroom(args).current_dir(place).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        out(&output)
+    };
+    play(&["run", "--agents", "team.toml", "--store", "green.db", "Go."]);
+    let said = play(&["tree", "--store", "green.db"]);
+    assert!(said.contains("asked: read_file of clerk ("), "{said}");
+    assert!(said.contains("which failed 5 of 5 times, until 2"), "{said}");
+    let tree = json(&play(&["tree", "--store", "green.db", "--json"]));
+    let raised = &tree[0]["raised"][0];
+    assert_eq!((&raised["tool"], &raised["failed"]), (&"read_file".into(), &5.into()), "{tree}");
+    assert!(raised["until"].is_i64(), "{tree}");
 }

@@ -12,14 +12,11 @@ use greenroom::{
     tools::files::{Options, Root, tools},
 };
 use greenroom_actors::{
-    domain::ids::{CallId, SessionId, ToolCallNo},
-    domain::tool::Overlay,
-    ports::{Cancel, Probe, Progress, Services, Sight},
-    testing::harness::bounded,
+    ports::{Cancel, Probe},
+    testing::harness::{bounded, tool_ctx},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use uuid::Uuid;
 
 /// What stands in the files outside: it must never be in an answer.
 pub const CANARY: &str = "CANARY-4711";
@@ -81,20 +78,7 @@ impl Stage {
     }
 
     pub fn ctx(&self, cancel: Cancel) -> ToolCtx {
-        let call = CallId::tool(SessionId(Uuid::nil()), ToolCallNo(1));
-        ToolCtx {
-            call,
-            idempotency_key: call.to_string(),
-            tenant: "t".into(),
-            principal: "p".into(),
-            cwd: self.cwd.clone(),
-            deadline: greenroom::Timestamp(i64::MAX),
-            cancel,
-            progress: Progress::new(Arc::new(drop)),
-            sight: Sight::default(),
-            overlay: Overlay::default(),
-            services: Services::default(),
-        }
+        ToolCtx { cwd: self.cwd.clone(), ..tool_ctx(cancel) }
     }
 
     pub async fn call(&self, name: &str, args: Value) -> ToolOutcome {

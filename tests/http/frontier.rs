@@ -76,3 +76,27 @@ async fn a_token_of_one_tenant_opens_for_that_one() {
     assert_eq!(items(&theatre.admin.get("/v1/sessions").await).len(), 2);
     theatre.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_one_tenant_says_holds_for_another() {
+    let theatre = Theatre::open().await;
+    let tenant = &theatre.tenant;
+    let own = tenant.post("/v1/sessions", &json!({ "agent": "clerk" })).await.is(201).json();
+    let own = own["session"].as_str().unwrap();
+    tenant.post(&at(own, "messages"), &json!({ "text": "pay" })).await.is(202);
+    let question = theatre.question(own).await;
+    let always = json!({ "answer": "always", "digest": question["digest"] });
+    let path = format!("/v1/approvals/{own}/1");
+    assert_eq!(tenant.post(&path, &always).await.code(), "forbidden");
+    let session = json!({ "answer": "session", "digest": question["digest"] });
+    tenant.post(&path, &session).await.is(200);
+    // A cursor of somebody else's is as good as none that was ever given.
+    let foreign = theatre.session("echo").await;
+    for list in ["sessions", "tree"] {
+        let known = tenant.get(&format!("/v1/{list}?after={foreign}")).await.is(400);
+        let unknown = tenant.get(&format!("/v1/{list}?after={NIL}")).await.is(400);
+        assert_eq!(known.text(), unknown.text(), "{list}");
+        tenant.get(&format!("/v1/{list}?after={own}")).await.is(200);
+    }
+    theatre.close().await;
+}

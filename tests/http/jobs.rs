@@ -117,3 +117,24 @@ async fn another_tenants_job_is_not_there() {
     );
     theatre.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_job_begins_while_everything_is_stopped() {
+    let theatre = Theatre::open().await;
+    let admin = &theatre.admin;
+    let host = asked(&theatre, &json!({ "name": "backup" })).await;
+    admin.post("/v1/halt", &json!({})).await.is(200);
+    let queue = json!({ "queue": "default" });
+    assert_eq!(admin.post("/v1/jobs/take", &queue).await.code(), "halted");
+    // Asked for by the program that the runtime is in: it waits all the same.
+    let prompt = greenroom::JobSpec::prompt("report", "echo", "the news");
+    let prompt = theatre.runtime.jobs().enqueue(prompt).await.unwrap();
+    assert!(theatre.runtime.jobs().take("default").await.unwrap().is_none());
+    let own = theatre.runtime.jobs().job(host.parse().unwrap());
+    assert!(own.start().await.is_err(), "nor by its name");
+    assert_eq!(prompt.row().await.unwrap().attempt, 0);
+    admin.post("/v1/unhalt", &json!({})).await.is(200);
+    assert_eq!(prompt.ended().await.unwrap().state.word(), "completed");
+    assert_eq!(admin.post("/v1/jobs/take", &queue).await.is(200).json()["job"], host);
+    theatre.close().await;
+}

@@ -33,12 +33,17 @@ async fn a_key_is_for_one_request_of_one_caller() {
     assert_eq!((refused.status, refused.code()), (422, "key_reused".to_owned()));
     let elsewhere = theatre.admin.with("POST", "/v1/unhalt", &key, &json!({})).await;
     assert_eq!(elsewhere.code(), "key_reused");
-    // A refusal is an answer as well: it stays.
-    let odd = [("Idempotency-Key", "odd")];
-    let none = json!({ "agent": "nobody" });
-    theatre.admin.with("POST", "/v1/sessions", &odd, &none).await.is(404);
-    let again = theatre.admin.with("POST", "/v1/sessions", &odd, &none).await.is(404);
+    let again = theatre.admin.with("POST", "/v1/sessions", &key, &body).await.is(201);
     assert_eq!(again.headers["idempotent-replay"], "true");
+    // A refusal does not stay: what was in its way may be gone.
+    let path = at(first["session"].as_str().unwrap(), "messages");
+    let say = json!({ "text": "hello" });
+    let session = first["session"].as_str().unwrap();
+    theatre.admin.post(&at(session, "archive"), &json!({})).await.is(200);
+    let late = [("Idempotency-Key", "late")];
+    theatre.admin.with("POST", &path, &late, &say).await.is(409);
+    theatre.admin.post(&at(session, "unarchive"), &json!({})).await.is(200);
+    theatre.admin.with("POST", &path, &late, &say).await.is(202);
     // Another caller's key of the same name is another key, and another tenant's session.
     let theirs = theatre.tenant.with("POST", "/v1/sessions", &key, &body).await.is(201).json();
     assert_ne!(theirs["session"], first["session"]);
@@ -66,7 +71,7 @@ async fn a_key_outlives_the_server_for_what_is_opened_forked_and_said() {
     let say = json!({ "text": "hello" });
     let saying = [("Idempotency-Key", "said")];
     theatre.admin.with("POST", &at(&session, "messages"), &saying, &say).await.is(202);
-    let ended = at(&session, "turns/said?wait_ms=20000");
+    let ended = at(&session, "turns/admin:said?wait_ms=20000");
     assert_eq!(theatre.admin.get(&ended).await.is(200).json()["text"], "You said hello.");
     // The server ends with all it remembers; the store stays.
     let folder = theatre.folder;
@@ -83,5 +88,31 @@ async fn a_key_outlives_the_server_for_what_is_opened_forked_and_said() {
     let inputs = frames.iter().flat_map(|frame| frame["events"].as_array().unwrap().clone());
     let inputs = inputs.filter(|event| event["type"] == "input_accepted").count();
     assert_eq!(inputs, 1, "said twice, heard once");
+    again.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_the_store_knows_from_another_request_is_refused_after_a_restart_too() {
+    let theatre = Theatre::open().await;
+    let key = [("Idempotency-Key", "one")];
+    theatre.admin.with("POST", "/v1/sessions", &key, &json!({ "agent": "echo" })).await.is(201);
+    let base = theatre.session("echo").await;
+    theatre.turn(&base, "hello").await;
+    let forked = [("Idempotency-Key", "two")];
+    theatre.admin.with("POST", &at(&base, "fork"), &forked, &json!({ "at": 2 })).await.is(201);
+    let folder = theatre.folder;
+    theatre.served.end().await;
+    drop(theatre.face);
+    theatre.runtime.shutdown().await;
+    let runtime = runtime(folder.path()).await;
+    let again = Theatre::with(folder, runtime, FaceOptions::default()).await;
+    let other = again.admin.with("POST", "/v1/sessions", &key, &json!({ "agent": "lead" })).await;
+    assert_eq!(other.code(), "key_reused");
+    let other = again.admin.with("POST", &at(&base, "fork"), &forked, &json!({ "at": 3 })).await;
+    assert_eq!(other.code(), "key_reused");
+    // Somebody else's word of the same letters is another key.
+    let theirs = &again.only.iter().find(|(scope, _)| scope.word() == "act").unwrap().1;
+    let own = theirs.with("POST", "/v1/sessions", &key, &json!({ "agent": "lead" })).await;
+    own.is(201);
     again.close().await;
 }

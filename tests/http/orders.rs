@@ -63,6 +63,24 @@ async fn a_session_is_opened_spoken_to_read_and_put_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_says_who_wanted_what() {
+    let theatre = Theatre::open().await;
+    let session = theatre.session("echo").await;
+    let other = &theatre.only.iter().find(|(scope, _)| scope.word() == "act").unwrap().1;
+    other.post(&at(&session, "messages"), &json!({ "text": "hello" })).await.is(202);
+    theatre.turn(&session, "and I").await;
+    let frames = items(&theatre.admin.get(&at(&session, "frames")).await);
+    let who = |kind: &str| {
+        let has = |frame: &&Value| frame["events"].to_string().contains(&format!("\"{kind}\""));
+        let by = frames.iter().filter(has).map(|frame| frame["principal"].clone());
+        by.collect::<Vec<_>>()
+    };
+    assert_eq!(who("session_opened"), ["admin"]);
+    assert_eq!(who("input_accepted"), ["act", "admin"]);
+    theatre.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_come_by_pages_and_lose_nobody() {
     let theatre = Theatre::open().await;
     let mut opened = Vec::new();

@@ -42,7 +42,7 @@ async fn a_yes_is_to_what_was_shown() {
     assert_eq!(again.status, 404, "it is answered");
     let ended = theatre
         .admin
-        .get(&at(&session, &format!("turns/asked-{session}?wait_ms=20000")))
+        .get(&at(&session, &format!("turns/admin:asked-{session}?wait_ms=20000")))
         .await
         .is(200)
         .json();

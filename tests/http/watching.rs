@@ -92,8 +92,7 @@ async fn whoever_looks_is_told_what_has_changed() {
     house
         .upto(|event: &Event| {
             let changed = event.data["sessions"].as_array().filter(|_| event.name == "changed");
-            let told = changed.into_iter().flatten().any(|one| one["session"] != session.as_str());
-            told
+            changed.into_iter().flatten().any(|one| one["session"] != session.as_str())
         })
         .await
         .iter()

@@ -112,7 +112,7 @@ async fn what_people_and_programs_say_of_a_secret_is_masked_before_it_is_recorde
     assert_eq!(outcome.text(), "You said: it is [redacted], keep it", "the model is told no more");
     session.rename(&said).await.unwrap();
     session.set_goal(Some(Goal { objective: said.clone(), token_budget: None })).await.unwrap();
-    session.checkpoint("here", &said).await.unwrap();
+    session.checkpoint(CANARY, &said).await.unwrap();
     session.run_tool("leak", serde_json::json!({ "how": said })).await.unwrap();
     session.cancel(&said).await.unwrap();
     let late = runtime.open("late").await.unwrap();
@@ -143,4 +143,16 @@ fn leak_plainly() -> crate::workshop::Prop {
     tool("leak", EffectClass::Pure, |_ctx, _args| async {
         ToolOutcome::Done { output: Output::text(CANARY) }
     })
+}
+
+#[tokio::test]
+async fn more_secrets_than_can_be_kept_out_are_a_refusal_to_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("green.db");
+    let all = (0..=1_000).map(|no| format!("value-of-number-{no}"));
+    let builder =
+        all.fold(Runtime::builder().store(&store), |builder, value| builder.secret(value));
+    let why = builder.start().await.unwrap_err().to_string();
+    assert!(why.contains("there is room for 1000") && why.contains("give fewer"), "{why}");
+    assert!(!store.exists(), "nothing was begun");
 }

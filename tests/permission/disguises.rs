@@ -79,11 +79,15 @@ pub(crate) fn of(command: &str) -> Vec<String> {
     let fits = |disguise: &&&str| {
         // A here-document ends its own lines.
         let ended = !command.contains('\n') || disguise.contains("\n@");
+        // Two brackets begin a sum, which runs nothing.
+        let ended = ended && !(command.starts_with('(') && disguise.contains("(@"));
+        // One backslash makes a letter of a quote, and a quote of the next one.
+        let ended = ended && !(command.starts_with(['\'', '"', '\\']) && **disguise == "\\@");
         // Turned around or in a pipe, a `cd` leaves what follows it where it was.
         ended && !(command.contains("cd ") && matches!(**disguise, "! @" | "true | @"))
     };
     let wrappers = WRAPPERS.iter().filter(|_| is_simple(command));
-    let all = DISGUISES.iter().filter(fits).chain(wrappers);
+    let all = DISGUISES.iter().chain(wrappers).filter(fits);
     all.map(|disguise| disguise.replace('@', command)).collect()
 }
 

@@ -12,7 +12,8 @@ use greenroom::{
 };
 use greenroom_actors::{
     domain::ids::{CallId, ToolCallNo},
-    ports::{Cancel, Clock as _, Progress, Services, Sight},
+    ports::{Cancel, Clock as _, Sight},
+    testing::harness::tool_ctx,
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -113,18 +114,11 @@ impl Told {
 /// A context, and the wish to stop.
 pub fn context() -> (watch::Sender<bool>, ToolCtx) {
     let (sender, cancel) = Cancel::channel();
+    // Each call is another's, and has ten minutes.
     let ctx = ToolCtx {
         call: CallId::tool(SystemClock.new_session(), ToolCallNo(1)),
-        idempotency_key: "key".to_owned(),
-        tenant: "tenant".into(),
-        principal: "tester".into(),
-        cwd: None,
         deadline: SystemClock.now().plus_ms(600_000),
-        cancel,
-        progress: Progress::new(Arc::new(|_| {})),
-        overlay: Default::default(),
-        services: Services::default(),
-        sight: Sight::default(),
+        ..tool_ctx(cancel)
     };
     (sender, ctx)
 }

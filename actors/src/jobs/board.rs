@@ -1,6 +1,6 @@
 //! Who may begin: what `policy::jobs::admit` says of all jobs together.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use crate::{
     domain::{
@@ -62,8 +62,15 @@ impl Desk {
         waiting.collect()
     }
 
+    fn are_held(&self) -> bool {
+        self.house.held.load(Ordering::Acquire)
+    }
+
     /// Prompts whose time has come and who have a place, in order.
     pub(super) fn prompts_that_begin(&self) -> Vec<JobId> {
+        if self.are_held() {
+            return Vec::new();
+        }
         let now = self.house.clock.now();
         let waiting = self.waiting(now, |live| live.state.is_prompt());
         if waiting.is_empty() {
@@ -78,7 +85,7 @@ impl Desk {
 
     /// The job of the host in a queue that is first, if one may begin.
     pub(super) fn next_of(&self, tenant: &TenantId, queue: &QueueName) -> Option<JobId> {
-        if self.house.dark {
+        if self.house.dark || self.are_held() {
             return None;
         }
         let now = self.house.clock.now();
@@ -105,6 +112,9 @@ impl Desk {
         let waits = |what: String| Some(JobRefused::Waits { job, what });
         if self.house.dark {
             return waits("for a runtime that works".to_owned());
+        }
+        if self.are_held() {
+            return waits("until everything that is held goes on".to_owned());
         }
         if let Some(other) = self.waits_for(&live.state) {
             return waits(format!("for job {other}"));

@@ -27,6 +27,7 @@ mod foretell;
 mod loops;
 mod options;
 mod programs;
+mod runners;
 mod runs;
 mod scripts;
 mod sed;
@@ -42,6 +43,8 @@ mod tests;
 
 #[cfg(feature = "testing")]
 pub use foretell::{ANY, Foreseen, Foretold, How, foretell};
+pub(in crate::policy) use runners::{basename, may_run_another, reads_commands};
+pub(in crate::policy) use tree::beginning;
 pub(in crate::policy) use word::{Piece, Word};
 
 use std::borrow::Cow;

@@ -249,9 +249,10 @@ impl Runtime {
     pub async fn checkpoint(
         &self,
         session: SessionId,
-        name: CheckpointName,
+        mut name: CheckpointName,
         mut value: String,
     ) -> Result<Position, CallError> {
+        self.inner.options.scrub.text(&mut name.0);
         self.inner.options.scrub.text(&mut value);
         if value.len() > limits::INPUT_BYTES {
             let (bytes, max) = (value.len(), limits::INPUT_BYTES);

@@ -4,7 +4,7 @@
 mod prompts;
 mod reading;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use tokio::sync::oneshot;
 
@@ -81,6 +81,14 @@ impl Runtime {
     #[must_use]
     pub fn jobs(&self) -> Jobs {
         Jobs { runtime: self.clone(), tenant: None, by: self.inner.principal.clone() }
+    }
+}
+
+impl Runtime {
+    /// Lets no attempt of any job begin from now on, or lets them begin again. What is at work goes on.
+    /// It is not kept: the next runtime on the store holds nothing.
+    pub fn hold_jobs(&self, held: bool) {
+        self.inner.seats.jobs().hold(held);
     }
 }
 
@@ -341,7 +349,7 @@ pub(super) fn house(
     house: &Arc<House>,
     options: &Options,
     boot: u64,
-    (calendar, hooks): (Option<Arc<dyn Calendar>>, HookTable),
+    (calendar, hooks, held): (Option<Arc<dyn Calendar>>, HookTable, Arc<AtomicBool>),
 ) -> Arc<JobsHouse> {
     Arc::new(JobsHouse {
         journal: Arc::clone(&house.journal),
@@ -354,6 +362,7 @@ pub(super) fn house(
         queues: options.queues.clone(),
         boot,
         alarm: house.alarm.clone(),
+        held,
         dark: options.dark,
     })
 }

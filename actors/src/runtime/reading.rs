@@ -15,12 +15,14 @@ use crate::{
         event::Event,
         frame::LogId,
         house::HouseEvent,
-        ids::{Position, SessionId, TenantId, ToolCallNo, TurnId},
+        ids::{Position, SessionId, TenantId, Timestamp, ToolCallNo, TurnId},
         outcome::TurnOutcome,
+        permission::Raised,
         tool::ToolOutcome,
     },
     limits, log,
     ports::{Blobs, Catalog, Journal},
+    session::state_at,
 };
 
 use super::{CallError, Deps, Runtime};
@@ -142,6 +144,19 @@ impl Reading {
             if let Event::TurnFinished { outcome, .. } = event { Some(outcome) } else { None }
         };
         self.last(session, wanted).await
+    }
+
+    /// Tools of a session that are asked about at this moment because they failed again and again. Reads
+    /// its whole log.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub async fn raised(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Vec<Raised>, CallError> {
+        Ok(state_at(&self.journal, session, None).await?.raised_tools(now))
     }
 
     /// How a turn ended that a session does not hold in memory any more.

@@ -82,16 +82,36 @@ impl Scrub {
 
     /// What somebody orders; all else that reaches a session comes from the runtime itself.
     pub(super) fn order(&self, input: &mut Input) {
-        if let Input::ApprovalDecided { answer, .. } = input {
-            self.answer(answer);
-        } else if let Input::CancelRequested { reason, .. } = input {
-            self.text(reason);
-        } else if let Input::Invoked { args, .. } = input {
-            self.text(&mut args.0);
-        } else if let Input::Renamed { name } = input {
-            self.text(name);
-        } else if let Input::GoalSet { goal: Some(Goal { objective: text, .. }) } = input {
-            self.text(text);
+        match input {
+            Input::ApprovalDecided { answer, .. } => self.answer(answer),
+            Input::CancelRequested { reason, .. } => self.text(reason),
+            Input::Invoked { args, cwd, .. } => {
+                self.text(&mut args.0);
+                cwd.iter_mut().for_each(|folder| self.text(folder));
+            }
+            Input::Renamed { name } => self.text(name),
+            Input::Checkpointed { name, value, .. } => {
+                self.text(&mut name.0);
+                self.text(value);
+            }
+            Input::GoalSet { goal: Some(Goal { objective, .. }) } => self.text(objective),
+            // Inputs and agents are cleaned where they come in; of the rest nobody writes a word.
+            Input::Opened { .. }
+            | Input::Submitted { .. }
+            | Input::ModelFinished { .. }
+            | Input::ModelFailed { .. }
+            | Input::BudgetDecided { .. }
+            | Input::SlotGranted { .. }
+            | Input::SlotRefused { .. }
+            | Input::ToolFinished { .. }
+            | Input::ChildFinished { .. }
+            | Input::TimerFired
+            | Input::Recovered { .. }
+            | Input::Released { .. }
+            | Input::Readmitted { .. }
+            | Input::Archived { .. }
+            | Input::GoalSet { goal: None }
+            | Input::BudgetWarned { .. } => {}
         }
     }
 }

@@ -224,6 +224,8 @@ impl Runtime {
             dark: options.dark,
         };
         let house = Arc::new(house);
+        let (calendar, hooks) = recurring;
+        let recurring = (calendar, hooks, seats.jobs().held());
         seats.employ(super::jobs::house(&house, &options, boot, recurring));
         seats.furnish(house);
         let Deps { journal, catalog, blobs, clock } = deps;

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::{
     bus::{Frame, Note},
     domain::{
         event::Event,
-        ids::{AgentName, Position, Timestamp},
+        ids::{AgentName, Position},
     },
     fault,
     log::Trouble,
@@ -26,7 +24,7 @@ use crate::{
 
 use super::{
     left,
-    live::{Answering, Flight, Live},
+    live::{Answering, Cause, Flight, Live},
 };
 
 impl Live {
@@ -35,13 +33,17 @@ impl Live {
         events: Vec<Event>,
         effects: Vec<Effect>,
         answer: Answering,
-        (caused_by, permit, at): (Option<String>, Option<OwnedSemaphorePermit>, Timestamp),
+        Cause { by, caused_by, permit, at }: Cause,
     ) {
         fault::point("input.before_append");
         let position = self.writer.tail.next();
         let changes = catalog::changes(&self.state, &self.writer.tenant, position, &events);
         let append = match self.writer.frame(&events, changes, caused_by, at) {
-            Ok(append) => append,
+            Ok(mut append) => {
+                // The log says who wanted what it holds, and not only who opened the session.
+                append.envelope.principal = by.clone();
+                append
+            }
             Err(error) => {
                 // Everything that comes from outside was measured at the door, so this is a bug,
                 // and the state has moved: the log is the truth, so start again from it.
@@ -65,6 +67,7 @@ impl Live {
         self.flight = Some(Flight {
             _task: task,
             events: events.into(),
+            by,
             at,
             effects,
             answer,
@@ -83,6 +86,7 @@ impl Live {
         self.tell_frame(position, &flight);
         let progress = flight.events.iter().any(is_progress);
         self.answer(flight.answer);
+        self.behalf = flight.by;
         self.perform_all(flight.effects);
         // The first frame after a recovery is written: whatever killed it before, this worked.
         self.settled();
@@ -104,7 +108,7 @@ impl Live {
             tenant: self.writer.tenant.clone(),
             position,
             token: self.writer.token,
-            principal: self.writer.principal.clone(),
+            principal: flight.by.clone(),
             at: flight.at,
             events: Arc::clone(&flight.events),
         }));

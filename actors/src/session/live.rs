@@ -42,6 +42,8 @@ pub(crate) struct Live {
     pub(super) writer: Writer,
     pub(super) queue: VecDeque<Job>,
     pub(super) flight: Option<Flight>,
+    /// On whose behalf the effects are that are being performed.
+    pub(super) behalf: PrincipalId,
     pub(super) running: BTreeMap<CallNo, Running>,
     /// Slots held for calls that have not started.
     pub(super) leases: BTreeMap<ToolCallNo, Lease>,
@@ -112,10 +114,20 @@ pub(super) enum Answering {
 pub(super) struct Flight {
     pub(super) _task: Owned,
     pub(super) events: Arc<[Event]>,
+    /// On whose behalf.
+    pub(super) by: PrincipalId,
     pub(super) at: Timestamp,
     pub(super) effects: Vec<Effect>,
     pub(super) answer: Answering,
     pub(super) _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Why a frame is written, on whose behalf, and when.
+pub(super) struct Cause {
+    pub(super) by: PrincipalId,
+    pub(super) caused_by: Option<String>,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+    pub(super) at: Timestamp,
 }
 
 impl Live {
@@ -126,6 +138,7 @@ impl Live {
         loaded: Loaded,
     ) -> Self {
         let touched_at = house.clock.running();
+        let behalf = loaded.writer.principal.clone();
         Self {
             house,
             myself,
@@ -134,6 +147,7 @@ impl Live {
             writer: loaded.writer,
             queue: VecDeque::new(),
             flight: None,
+            behalf,
             running: BTreeMap::new(),
             leases: BTreeMap::new(),
             looking: BTreeMap::new(),
@@ -253,7 +267,8 @@ impl Live {
             }
             return;
         }
-        self.commit(events, effects, work.answer, (work.caused_by, work.permit, now));
+        let cause = Cause { by: work.by, caused_by: work.caused_by, permit: work.permit, at: now };
+        self.commit(events, effects, work.answer, cause);
     }
 
     pub(super) fn stop(&mut self, reason: &str) {

@@ -87,7 +87,7 @@ impl Live {
                 self.report_from_log(parent, assignment, turn);
             }
             Effect::Remember { rule } => {
-                self.house.permission.remember(rule, self.writer.principal.clone());
+                self.house.permission.remember(rule, self.behalf.clone());
             }
             Effect::Quarantine { reason } => self.off_stage(&reason),
         }

@@ -7,13 +7,34 @@ use crate::{
     domain::{
         agent::AgentSpec,
         event::{Event, UserInput},
-        ids::{AgentName, InputKey, Position, SessionId, TenantId},
+        ids::{AgentName, CallId, InputKey, Position, SessionId, TenantId, Timestamp, ToolCallNo},
         outcome::TurnOutcome,
+        tool::Overlay,
     },
-    ports::{Clock, Tool},
+    ports::{Cancel, Clock, Progress, Services, Sight, Tool, ToolCtx},
     runtime::{Deps, Runtime, Setup},
     scripted::ScriptedModel,
 };
+
+/// What a tool is given that no session has called: nobody's, without an end, reporting to nobody. A test
+/// says otherwise what it is about.
+#[must_use]
+pub fn tool_ctx(cancel: Cancel) -> ToolCtx {
+    let call = CallId::tool(SessionId(uuid::Uuid::nil()), ToolCallNo(1));
+    ToolCtx {
+        call,
+        idempotency_key: call.to_string(),
+        tenant: "t".into(),
+        principal: "p".into(),
+        cwd: None,
+        deadline: Timestamp(i64::MAX),
+        cancel,
+        progress: Progress::new(Arc::new(drop)),
+        overlay: Overlay::default(),
+        services: Services::default(),
+        sight: Sight::default(),
+    }
+}
 
 /// What a runtime is made of; a test changes it before the start or between two.
 pub type Harness = Setup;

@@ -11,6 +11,7 @@ fn read(text: &str) -> Result<AgentsFile, Mistakes> {
     );
     let world = World {
         tools: &tools,
+        plain: &[],
         text: &|_| Ok("agent *\n  say hello".to_owned()),
         script: &|_| Ok(()),
     };

@@ -19,7 +19,7 @@ use crate::{
     agents_file,
     app::{AppError, clock, vendors},
     channels::{Callback, Channel, Folder, SignedBy, Webhook},
-    config::Environment,
+    config::{Environment, Settings},
     providers::Key,
     telemetry::{chain, redact::Secrets},
 };
@@ -121,6 +121,17 @@ impl Approvals {
             parent: file.parent,
             away_from: Vec::new(),
         }
+    }
+
+    /// Adds the ways of the user's settings that nobody has named already: who wrote an agents file may
+    /// say where its questions go, and who runs it hears of them by the user's own ways where it does not.
+    pub fn or_those_of(&mut self, settings: &Settings) {
+        let Some((named, folder)) = settings.approvals() else { return };
+        let Self { folder: at, webhook, parent, .. } =
+            Self::of(named.clone(), &settings.environment, folder);
+        self.folder = self.folder.take().or(at);
+        self.webhook = self.webhook.take().or(webhook);
+        self.parent |= parent;
     }
 
     /// Adds a function that is asked.

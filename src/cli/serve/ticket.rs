@@ -4,11 +4,12 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
+use rustix::{fs::OFlags, process::geteuid};
 use serde::{Deserialize, Serialize};
 
 /// What is in the file.
@@ -68,9 +69,24 @@ impl Ticket {
         Ok(Beside(self.at.clone()))
     }
 
-    /// The ticket of the server on a store, where there is one.
-    pub(in crate::cli) fn read(store: &Path) -> Option<Self> {
-        let text = fs::read_to_string(Self::path(store)).ok()?;
-        serde_json::from_str(&text).ok()
+    /// The ticket of the server on a store, where there is one: written by the process that holds the
+    /// store now, and by nobody else. A killed server leaves its ticket behind, its number may be another
+    /// process's by then, and in a folder of many anybody may have put it there.
+    pub(in crate::cli) fn read(store: &Path, holder: Option<u32>) -> Option<Self> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(Self::path(store))
+            .ok()?;
+        let about = file.metadata().ok()?;
+        let is_ours =
+            about.is_file() && about.uid() == geteuid().as_raw() && about.mode() & 0o77 == 0;
+        if !is_ours {
+            return None;
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).ok()?;
+        let ticket: Self = serde_json::from_str(&text).ok()?;
+        (holder == Some(ticket.pid)).then_some(ticket)
     }
 }

@@ -156,3 +156,27 @@ fn the_users_fence_begins_where_somebody_works_and_the_projects_at_the_project()
     let mistakes = world.find(Environment::default()).expect_err("refused").to_string();
     assert!(mistakes.contains("\"../x\" is no folder"), "{mistakes}");
 }
+
+#[test]
+fn ways_for_questions_are_the_users_and_a_project_has_none() {
+    let world = World::new();
+    assert_eq!(world.find(Environment::default()).expect("right").approvals(), None);
+    world.user(
+        "[approvals]\nfolder = \"asked\"\nparent = true\n[approvals.webhook]\n\
+         url = \"https://me:hush@hook.example/T0KEN\"\napi_key_env = \"HOOK_KEY\"\n",
+    );
+    let settings = world.find(Environment::default()).expect("right");
+    let (ways, folder) = settings.approvals().expect("some");
+    assert_eq!((ways.folder.as_deref(), ways.parent), (Some(Path::new("asked")), true));
+    assert_eq!(folder, world.user);
+    let rows: Vec<String> =
+        settings.rows().iter().map(|row| format!("{} {}", row.key, row.value)).collect();
+    let rows = rows.join("\n");
+    assert!(rows.contains("approvals.folder asked\napprovals.webhook "), "{rows}");
+    assert!(rows.contains("hook.example") && rows.contains("approvals.parent true"), "{rows}");
+    assert!(!rows.contains("T0KEN") && !rows.contains("hush"), "{rows}");
+
+    World::project(&world.inside, "[approvals]\nfolder = \"mine\"\n");
+    let told = world.find(Environment::default()).expect_err("a mistake").to_string();
+    assert!(told.contains("a project sets `approvals`") && told.contains("only tighten"), "{told}");
+}

@@ -1,8 +1,9 @@
 //! How one secret may be written: itself, and what encoders make of it. Upper and lower case are the
 //! same for whoever looks for them, so one of each is enough here.
 //!
-//! Not found are mixtures that no encoder makes (one letter of many as `%41`), base64 that is broken
-//! into lines amid the secret, and one encoding over another.
+//! Not found are mixtures that no encoder makes (one letter of many as `%41`), dumps whose lines have
+//! more than the bytes, and one encoding over another but JSON in JSON. What stands between pieces of a
+//! spelling, lines and colours, is for `joined`.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -47,21 +48,15 @@ pub(super) fn parts(value: &str) -> impl Iterator<Item = &str> {
 
 /// Every spelling.
 pub(super) fn all(secret: &str) -> BTreeSet<String> {
-    let json = serde_json::Value::from(secret).to_string();
-    let json = json.trim_matches('"').to_owned();
     let mut all = BTreeSet::from([
         secret.to_owned(),
-        json.replace('/', "\\/"),
-        // JSON in JSON, as an error in an error.
-        json.replace('\\', "\\\\"),
-        json,
         secret.escape_debug().to_string(),
         units(secret, |_| true),
         units(secret, |c| !c.is_ascii()),
-        bytes(secret, ""),
-        bytes(secret, "%"),
-        bytes(secret, "\\x"),
-        markup(secret),
+        // As a version control system names a file, a mail, and a language without letters beyond.
+        escaped(secret, "\\", |byte| format!("{byte:03o}")),
+        escaped(&secret.replace('=', "=3d"), "=", |byte| format!("{byte:02x}")),
+        escaped(secret, "\\x", |byte| format!("{byte:02x}")),
         secret.chars().rev().collect(),
         // Letters of other alphabets; of ASCII's both cases are the same to whoever looks.
         secret.to_uppercase(),
@@ -71,12 +66,102 @@ pub(super) fn all(secret: &str) -> BTreeSet<String> {
     for left in [NON_ALPHANUMERIC, UNRESERVED, COMPONENT, ADDRESS] {
         all.insert(utf8_percent_encode(secret, left).to_string());
     }
+    all.extend(json(secret));
+    all.extend(markup(secret));
+    all.extend(numbers(secret));
     for before in 0..3 {
         let core = base64(secret, before);
         all.insert(core.replace('+', "-").replace('/', "_"));
         all.insert(core);
     }
+    for before in 0..5 {
+        all.extend(BASE32.map(|alphabet| base32(secret, before, alphabet)));
+    }
     all
+}
+
+/// In quotes, as those write it who escape as little as they must, what a page of HTML could read, what
+/// is not ASCII, or a slash; and each in quotes once more, as an error in an error.
+fn json(secret: &str) -> impl Iterator<Item = String> {
+    let quoted = serde_json::Value::from(secret).to_string();
+    let plain = quoted.trim_matches('"').to_owned();
+    let pages = ["", "<>&", "<>&='", "<>&'\""];
+    let escapes = move |(of_pages, ascii, slash): (&str, bool, bool)| {
+        // A quote is escaped by number or by a backslash, not by both.
+        let text = if of_pages.contains('"') { plain.replace("\\\"", "\"") } else { plain.clone() };
+        let text = if slash { text.replace('/', "\\/") } else { text };
+        units(&text, |c| of_pages.contains(c) || (ascii && !c.is_ascii()))
+    };
+    let ways = pages.into_iter().flat_map(|page| {
+        [(page, false, false), (page, true, false), (page, false, true), (page, true, true)]
+    });
+    ways.map(escapes).flat_map(|text| [text.replace('\\', "\\\\").replace('"', "\\\""), text])
+}
+
+/// In a page: brackets and ampersands always, and of the rest whatever each language escapes and how.
+fn markup(secret: &str) -> BTreeSet<String> {
+    let basic = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let others: [(char, &[&str]); 5] = [
+        ('"', &["&quot;", "&#34;", "&#x22;"]),
+        ('\'', &["&#39;", "&#039;", "&#x27;", "&apos;"]),
+        ('/', &["&#x2f;", "&#47;"]),
+        ('+', &["&#43;", "&#x2b;"]),
+        ('=', &["&#x3d;", "&#61;"]),
+    ];
+    let mut all = BTreeSet::from([basic]);
+    for (c, names) in others {
+        let named = |text: &String| names.iter().map(|name| text.replace(c, name)).collect();
+        let more: Vec<String> =
+            all.iter().flat_map(|text| -> Vec<String> { named(text) }).collect();
+        all.extend(more);
+    }
+    all.extend(all.clone().iter().map(|text| text.replace('`', "&#x60;")));
+    let decimal = |c: char| format!("&#{};", u32::from(c));
+    let hex = |c: char| format!("&#x{:x};", u32::from(c));
+    let beyond = |c: char| if c.is_ascii() { c.to_string() } else { decimal(c) };
+    all.extend(all.clone().iter().map(|text| text.chars().map(beyond).collect()));
+    all.extend([secret.chars().map(decimal).collect(), secret.chars().map(hex).collect()]);
+    all
+}
+
+/// Its bytes as numbers, with what stands between them: dumps, keys' fingerprints, lists of a program.
+fn numbers(secret: &str) -> impl Iterator<Item = String> {
+    let hex: Vec<String> = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let decimal: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
+    let between = ["", " ", ":", "-", ", ", ",", "%", "\\x", ", 0x", ",0x", " 0x"];
+    let hex_lists = between.map(|between| {
+        let begin = between.trim_start_matches([',', ' ', ':', '-']);
+        format!("{begin}{}", hex.join(between))
+    });
+    let decimal_lists = [", ", ",", " "].map(|between| decimal.join(between));
+    // Two and two, as some dumps have them, from the first byte or the second.
+    let pairs = |from: usize| {
+        let (alone, rest) = hex.split_at(from.min(hex.len()));
+        let rest: Vec<String> = rest.chunks(2).map(<[String]>::concat).collect();
+        let all: Vec<String> = alone.iter().cloned().chain(rest).collect();
+        all.join(" ")
+    };
+    let pairs = [pairs(0), pairs(1)];
+    hex_lists.into_iter().chain(decimal_lists).chain(pairs)
+}
+
+/// The usual letters, and those in the order of their values.
+const BASE32: [&[u8; 32]; 2] =
+    [b"abcdefghijklmnopqrstuvwxyz234567", b"0123456789abcdefghijklmnopqrstuv"];
+
+/// What base32 has of it whatever stands around it, behind so many other bytes.
+fn base32(secret: &str, before: usize, alphabet: &[u8; 32]) -> String {
+    let mut text = String::new();
+    let (mut bits, mut held) = (0, 0_u32);
+    let bytes = std::iter::repeat_n(0, before).chain(secret.bytes());
+    for byte in bytes {
+        (bits, held) = (bits + 8, (held << 8 | u32::from(byte)) & 0xfff);
+        while bits >= 5 {
+            bits -= 5;
+            text.push(char::from(alphabet[(held >> bits & 31) as usize]));
+        }
+    }
+    text.get((before * 8).div_ceil(5)..).unwrap_or_default().to_owned()
 }
 
 /// What base64 has of it whatever stands around it, behind so many other bytes.
@@ -104,55 +189,18 @@ fn units(secret: &str, is_escaped: impl Fn(char) -> bool) -> String {
     text
 }
 
-/// Each byte as two digits with something before them.
-fn bytes(secret: &str, before: &str) -> String {
+/// Each byte that is not ASCII as a number, with something before it.
+fn escaped(secret: &str, before: &str, number: impl Fn(u8) -> String) -> String {
     let mut text = String::new();
-    for byte in secret.bytes() {
-        // Writing to a text cannot fail.
-        let _written = write!(text, "{before}{byte:02x}");
-    }
-    text
-}
-
-fn markup(secret: &str) -> String {
-    let text = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    text.replace('"', "&quot;").replace('\'', "&#39;")
-}
-
-/// How a terminal's command begins: itself, and as the tools show it so that no terminal obeys.
-const COMMANDS: [&str; 4] = ["\u{1b}", "\u{241b}", "\\u{1b}", "\\u001b"];
-
-/// Whether there is a command to a terminal in a text.
-pub(super) fn has_commands(text: &str) -> bool {
-    COMMANDS.iter().any(|begin| text.contains(begin))
-}
-
-/// What a terminal would show of a text, without the commands in it, and where each of its bytes
-/// stands in the text.
-pub(super) fn shown(text: &str) -> (String, Vec<usize>) {
-    let (mut shown, mut at) = (String::new(), Vec::new());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        if let Some(after) = COMMANDS.iter().find_map(|begin| rest.strip_prefix(begin)) {
-            rest = after_command(after);
+    for c in secret.chars() {
+        if c.is_ascii() {
+            text.push(c);
             continue;
         }
-        let place = text.len() - rest.len();
-        shown.push(c);
-        at.extend(place..place + c.len_utf8());
-        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+        for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+            text.push_str(before);
+            text.push_str(&number(byte));
+        }
     }
-    (shown, at)
-}
-
-/// What stands behind a command, of which this is the text behind its first character.
-fn after_command(text: &str) -> &str {
-    let Some(parameters) = text.strip_prefix('[') else {
-        let mut rest = text.chars();
-        rest.next();
-        return rest.as_str();
-    };
-    // Parameters, until a letter ends the command.
-    let end = parameters.trim_start_matches(|c| matches!(c, ' '..='?'));
-    end.strip_prefix(|c| matches!(c, '@'..='~')).unwrap_or(end)
+    text
 }

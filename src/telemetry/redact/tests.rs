@@ -70,11 +70,107 @@ fn a_secret_is_found_in_every_spelling() {
     }
     let secrets = knowing(&[KEY]);
     for said in table {
-        let clean = secrets.clean(&said).into_owned();
-        assert!(clean.contains(MASK), "{said:?} became {clean:?}");
-        // A few characters of base64 belong to the neighbours as well.
-        assert!(clean.len() <= MASK.len() + 16, "{said:?} became {clean:?}");
+        gone(&secrets, &said);
     }
+}
+
+/// Nothing is left of a text but a mask and a few characters, at once and in pieces.
+#[track_caller]
+fn gone(secrets: &Secrets, said: &str) {
+    let clean = secrets.clean(said).into_owned();
+    assert!(clean.contains(MASK), "{said:?} became {clean:?}");
+    // A few characters of base64 belong to the neighbours as well.
+    assert!(clean.len() <= MASK.len() + 16, "{said:?} became {clean:?}");
+    for length in [1, 3, 7, 19] {
+        assert_eq!(in_pieces(secrets, said, &[length]), clean, "{said:?} in pieces of {length}");
+    }
+}
+
+/// Harder than the one above: a quote, an apostrophe, brackets, and what is not ASCII.
+const ODD: &str = "p'9\"<Z>&ä=x/+w`k";
+
+#[test]
+fn what_languages_make_of_a_secret_is_found() {
+    let secrets = knowing(&[ODD]);
+    for said in [
+        // Go, Gson, Python, PHP, and one of them in another one's error.
+        r#"p'9\"\u003cZ\u003e\u0026ä=x/+w`k"#,
+        r#"p\u00279\"\u003cZ\u003e\u0026ä\u003dx/+w`k"#,
+        r#"p'9\"<Z>&\u00e4=x/+w`k"#,
+        r#"p'9\"<Z>&\u00e4=x\/+w`k"#,
+        r#"p\u00279\u0022\u003CZ\u003E\u0026\u00E4=x\/+w`k"#,
+        r#"p'9\\\"\\u003cZ\\u003e\\u0026ä=x/+w`k"#,
+        // Pages.
+        "p'9\"&lt;Z&gt;&amp;ä=x/+w`k",
+        "p&#39;9&#34;&lt;Z&gt;&amp;ä=x/+w`k",
+        "p&#39;9&#34;&lt;Z&gt;&amp;ä=x/&#43;w`k",
+        "p&#x27;9&quot;&lt;Z&gt;&amp;ä=x/+w`k",
+        "p&#039;9&quot;&lt;Z&gt;&amp;ä=x/+w`k",
+        "p&apos;9&quot;&lt;Z&gt;&amp;ä=x/+w`k",
+        "p&#x27;9&quot;&lt;Z&gt;&amp;ä&#x3D;x&#x2F;+w&#x60;k",
+        "p&#39;9&#34;&lt;Z&gt;&amp;&#228;=x/+w`k",
+        "&#112;&#39;&#57;&#34;&#60;&#90;&#62;&#38;&#228;&#61;&#120;&#47;&#43;&#119;&#96;&#107;",
+        "&#x70;&#x27;&#x39;&#x22;&#x3C;&#x5A;&#x3E;&#x26;&#xE4;&#x3D;&#x78;&#x2F;&#x2B;&#x77;&#x60;&#x6B;",
+        // A file's name, a mail, bytes.
+        "p'9\"<Z>&\\303\\244=x/+w`k",
+        "p'9\"<Z>&=C3=A4=3Dx/+w`k",
+        "p'9\"<Z>&\\xc3\\xa4=x/+w`k",
+        "70 27 39 22 3C 5A 3E 26 C3 A4 3D 78 2F 2B 77 60 6B",
+        "70:27:39:22:3c:5a:3e:26:c3:a4:3d:78:2f:2b:77:60:6b",
+        "0x70, 0x27, 0x39, 0x22, 0x3c, 0x5a, 0x3e, 0x26, 0xc3, 0xa4, 0x3d, 0x78, 0x2f, 0x2b, 0x77, \
+         0x60, 0x6b",
+        "7027 3922 3c5a 3e26 c3a4 3d78 2f2b 7760 6b",
+        "70 2739 223c 5a3e 26c3 a43d 782f 2b77 606b",
+        "112, 39, 57, 34, 60, 90, 62, 38, 195, 164, 61, 120, 47, 43, 119, 96, 107",
+        "112,39,57,34,60,90,62,38,195,164,61,120,47,43,119,96,107",
+        // Base32 of `p…k`, of `up…k` and of `usp…k!`; and in the order of values.
+        "OATTSIR4LI7CNQ5EHV4C6K3XMBVQ====",
+        "OVYCOOJCHRND4JWDUQ6XQLZLO5QGW===",
+        "OVZXAJZZEI6FUPRGYOSD26BPFN3WA2ZB",
+    ] {
+        gone(&secrets, said);
+    }
+}
+
+#[test]
+fn a_secret_that_is_broken_into_lines_is_found_in_whatever_pieces_it_comes() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    const LONG: &str = "sk-Canary-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ";
+    let hex: String = LONG.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let secrets = knowing(&[LONG]);
+    for spelt in [LONG.to_owned(), STANDARD.encode(LONG), STANDARD.encode(format!("u:{LONG}")), hex]
+    {
+        for end in ["\n", "\r\n", "\n    ", "\n  17\t", "\\n", "\\r\\n", "\u{1b}[0m\n\u{1b}[1m"] {
+            for width in [5, 16, 64, 76] {
+                let lines: Vec<String> = spelt
+                    .as_bytes()
+                    .chunks(width)
+                    .map(|line| String::from_utf8(line.to_vec()).unwrap())
+                    .collect();
+                gone(&secrets, &lines.join(end));
+            }
+        }
+    }
+    // What stands around it stays, with its lines.
+    let (front, back) = LONG.split_at(20);
+    let text = format!("one\n{front}\n{back}\ntwo\n\nthree\n");
+    assert_eq!(secrets.clean(&text), "one\n[redacted]\ntwo\n\nthree\n");
+    assert_eq!(in_pieces(&secrets, &text, &[2, 5]), "one\n[redacted]\ntwo\n\nthree\n");
+}
+
+#[test]
+fn what_there_is_no_room_for_is_counted_and_what_is_known_already_is_not() {
+    let secrets = Secrets::default();
+    for no in 0..SECRETS {
+        secrets.learn(&format!("value-{no:04}"));
+    }
+    secrets.learn("value-0000");
+    assert_eq!(secrets.beyond(), 0);
+    secrets.learn("one too many");
+    assert_eq!(secrets.beyond(), 1);
+    let other = Secrets::default();
+    other.learn_all(&secrets);
+    assert_eq!(other.beyond(), 1, "who learns from it is told as well");
 }
 
 #[test]

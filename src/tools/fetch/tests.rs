@@ -8,10 +8,9 @@ use std::{
 };
 
 use greenroom_actors::{
-    domain::ids::{CallId, SessionId, ToolCallNo},
     owned::Owned,
-    ports::{Cancel, Progress, Services, Sight},
-    testing::harness::bounded,
+    ports::Cancel,
+    testing::harness::{bounded, tool_ctx},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -86,33 +85,18 @@ fn redirect(to: &str) -> Vec<u8> {
     says(&format!("302 Found\r\nlocation: {to}"), b"")
 }
 
-fn ctx(cancel: Cancel) -> ToolCtx {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    ToolCtx {
-        call: CallId::tool(SessionId(uuid::Uuid::from_u128(7)), ToolCallNo(1)),
-        idempotency_key: "k".to_owned(),
-        tenant: "t".into(),
-        principal: "p".into(),
-        cwd: None,
-        deadline: clock.now().plus_ms(60_000),
-        cancel,
-        progress: Progress::new(Arc::new(drop)),
-        overlay: BTreeMap::new(),
-        services: Services::default(),
-        sight: Sight::default(),
-    }
-}
-
 /// What it says of an address: whether it worked, and in what words.
 async fn fetched(names: &Names, is_home_open: bool, url: &str) -> (bool, String) {
     let guard = Guard::for_tests(names.clone(), is_home_open);
-    let fetch = Fetch::guarded(Arc::new(SystemClock), guard);
+    // The server of a test is at whatever port was free.
+    let port = url.parse::<Url>().ok().and_then(|url| url.port());
+    let fetch = Fetch::guarded(Arc::new(SystemClock), guard, port.as_slice());
     let args = Args(serde_json::json!({ "url": url }).to_string());
     if let Err(why) = fetch.check(&args) {
         return (false, why);
     }
     let (_wish, cancel) = Cancel::channel();
-    match bounded("a page", fetch.run(ctx(cancel), args)).await {
+    match bounded("a page", fetch.run(tool_ctx(cancel), args)).await {
         ToolOutcome::Done { output } => (true, output.shown().to_owned()),
         ToolOutcome::Failed { output } => (false, output.shown().to_owned()),
         other => panic!("{other:?}"),
@@ -189,6 +173,7 @@ async fn redirects_are_followed_on_one_host_and_told_otherwise() {
         "/metadata" => redirect("http://169.254.169.254/latest/"),
         "/file" => redirect("file:///etc/passwd"),
         "/user" => redirect(&format!("http://me:hush@stage.example:{port}/three")),
+        "/port" => redirect("http://stage.example:22/"),
         "/nowhere" => says("302 Found", b""),
         _ => redirect("/round"),
     })
@@ -200,6 +185,7 @@ async fn redirects_are_followed_on_one_host_and_told_otherwise() {
         ("metadata", false, "another host, http://169.254.169.254/latest/"),
         ("file", false, "another host"),
         ("user", false, "leads nowhere"),
+        ("port", false, "port 22 is not reached"),
         ("nowhere", false, "leads nowhere"),
         ("round", false, "more than 5 redirects"),
     ];
@@ -207,6 +193,76 @@ async fn redirects_are_followed_on_one_host_and_told_otherwise() {
         let url = format!("http://stage.example:{}/{path}", server.port);
         let (worked, said) = fetched(&names, true, &url).await;
         assert!(worked == works && said.contains(words), "{path}: {said}");
+    }
+}
+
+#[test]
+fn only_the_ports_of_the_web_are_reached_and_those_that_were_named() {
+    let check = |ports: &[u16], url: &str| {
+        let args = Args(serde_json::json!({ "url": url }).to_string());
+        Fetch::new(Arc::new(SystemClock), ports).check(&args)
+    };
+    for url in ["http://a.example/", "https://a.example/", "http://a.example:443/"] {
+        assert_eq!(check(&[], url), Ok(()), "{url}");
+    }
+    for port in [0, 21, 22, 25, 6379, 8080, 65_535] {
+        let why = check(&[], &format!("http://a.example:{port}/")).unwrap_err();
+        let expected = format!("port {port} is not reached, only 80, 443;");
+        assert!(why.contains(&expected) && why.contains("[tools.fetch]"), "{why}");
+    }
+    assert_eq!(check(&[8080], "http://a.example:8080/"), Ok(()));
+    let why = check(&[8080], "http://a.example:8081/").unwrap_err();
+    assert!(why.contains("only 80, 443, 8080"), "{why}");
+}
+
+/// Ways that others were led in by: each is refused, whoever is asked and wherever a name leads.
+#[tokio::test]
+async fn no_known_disguise_of_an_inner_address_is_fetched() {
+    let names = |at: &str| Names::at("ok.test", &[&[at]]);
+    let disguised = [
+        "http://127.0.0.1/",
+        "http://localhost/",
+        "http://localhost./",
+        "http://[::1]/",
+        "http://[::]/",
+        "http://0.0.0.0/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[::ffff:a9fe:a9fe]/",
+        "http://[64:ff9b::7f00:1]/",
+        "http://[2002:7f00:1::]/",
+        "http://[2001:0:7f00:1::]/",
+        "http://2130706433/",
+        "http://0x7f000001/",
+        "http://0177.0.0.1/",
+        "http://127.1/",
+        "http://127.0.0.1./",
+        "http://10.0.0.1/",
+        "http://172.16.0.1/",
+        "http://192.168.0.1/",
+        "http://100.64.0.1/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[fd00:ec2::254]/",
+        "http://metadata.google.internal/",
+        "http://127.0.0.1#@ok.test/",
+        "http://ok.test@127.0.0.1/",
+        "http://127.0.0.1\\@ok.test/",
+        "http://①②⑦.0.0.1/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1:6379/_x",
+        "ftp://ok.test/",
+        "data:text/plain,x",
+    ];
+    let refusals = ["only addresses of the public Internet", "url: ", "no such name"];
+    for url in disguised {
+        let host = if url.contains("localhost.") { "localhost." } else { "localhost" };
+        let home = Names::at(host, &[&["127.0.0.1"]]);
+        let (worked, said) = fetched(&home, false, url).await;
+        let is_refused = refusals.iter().any(|words| said.contains(words));
+        assert!(!worked && is_refused, "{url}: {said}");
+    }
+    for at in ["127.0.0.1", "::1", "10.1.2.3", "169.254.169.254", "fd00::1", "::ffff:10.0.0.1"] {
+        let (worked, said) = fetched(&names(at), false, "http://ok.test/").await;
+        assert!(!worked && said.contains("only addresses of the public Internet"), "{at}: {said}");
     }
 }
 
@@ -228,14 +284,14 @@ async fn an_address_that_could_be_read_in_two_ways_is_refused_before_anything_st
         ("example.com", "expected https://HOST"),
         ("http://", "expected https://HOST"),
     ] {
-        let fetch = Fetch::new(Arc::new(SystemClock));
+        let fetch = Fetch::new(Arc::new(SystemClock), &[]);
         let args = Args(serde_json::json!({ "url": url }).to_string());
         let said = fetch.check(&args).unwrap_err();
         assert!(said.contains(why), "{url}: {said}");
         assert!(!said.contains("hush"), "{said}");
     }
-    let fetch = Fetch::new(Arc::new(SystemClock));
-    assert!(fetch.check(&Args(r#"{"url":"https://Example.com:8443/a?b#c"}"#.to_owned())).is_ok());
+    let fetch = Fetch::new(Arc::new(SystemClock), &[]);
+    assert!(fetch.check(&Args(r#"{"url":"https://Example.com:443/a?b#c"}"#.to_owned())).is_ok());
     assert!(fetch.check(&Args(r#"{"url":"https://a.b","method":"POST"}"#.to_owned())).is_err());
     assert!(fetch.check(&Args(r#"{"url":"https://a.b","url":"https://c.d"}"#.to_owned())).is_err());
 }
@@ -273,10 +329,10 @@ async fn a_wish_to_stop_ends_it_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let guard = Guard::for_tests(Names::at("stage.example", &[&["127.0.0.1"]]), true);
-    let fetch = Fetch::guarded(Arc::new(SystemClock), guard);
+    let fetch = Fetch::guarded(Arc::new(SystemClock), guard, &[port]);
     let args = Args(format!(r#"{{"url":"http://stage.example:{port}/"}}"#));
     let (wish, cancel) = Cancel::channel();
-    let run = fetch.run(ctx(cancel), args);
+    let run = fetch.run(tool_ctx(cancel), args);
     // It never answers; that it was reached is enough.
     let stopper = async {
         let reached = listener.accept().await.unwrap();

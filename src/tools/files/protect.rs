@@ -5,6 +5,8 @@
 //! Names are compared as the most lenient file system would: without case, and without characters
 //! that one ignores. So `.GIT` and `.git.` are kept too, where they would be other files.
 
+use greenroom_actors::domain::unseen;
+
 use super::place::Place;
 
 /// What is to be done.
@@ -198,14 +200,10 @@ pub(super) fn is_git(name: &str) -> bool {
 
 /// A name as the most lenient file system compares it.
 fn folded(name: &str) -> String {
-    let kept = name.chars().filter(|c| !is_ignorable(*c)).flat_map(char::to_lowercase);
+    // Some do not store characters that no eye sees.
+    let kept = name.chars().filter(|c| !unseen::has_no_shape(*c)).flat_map(char::to_lowercase);
     let folded: String = kept.collect();
     folded.trim_end_matches(['.', ' ']).to_owned()
-}
-
-/// Characters without a width: some file systems do not store them, and no eye sees them.
-const fn is_ignorable(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::{
     io::{self, BufRead},
 };
 
-use greenroom_actors::limits;
+use greenroom_actors::{domain::unseen, limits};
 
 /// Whether bytes are what people write. A NUL is in no text; UTF-16, which is full of them, is not
 /// read either.
@@ -31,8 +31,7 @@ pub(super) fn plain(text: &str) -> String {
 
 /// Whether a character is written out by [`plain`].
 pub(super) fn is_odd(c: char) -> bool {
-    (c.is_control() && c != '\t')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    (c.is_control() && c != '\t') || unseen::has_no_shape(c)
 }
 
 /// Reads a line, and keeps no more of it than could be shown. Returns its whole length; 0 at the end.

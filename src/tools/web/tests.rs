@@ -4,10 +4,9 @@
 use std::sync::Mutex;
 
 use greenroom_actors::{
-    domain::ids::{CallId, ToolCallNo},
     owned::Owned,
-    ports::{Cancel, Progress, Services, Sight},
-    testing::harness::bounded,
+    ports::Cancel,
+    testing::harness::{bounded, tool_ctx},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -63,19 +62,7 @@ async fn search(tool: &WebSearch, args: Value) -> (String, bool) {
     if let Err(why) = tool.check(&args) {
         return (why, false);
     }
-    let ctx = ToolCtx {
-        call: CallId::tool(SystemClock.new_session(), ToolCallNo(1)),
-        idempotency_key: "key".to_owned(),
-        tenant: "tenant".into(),
-        principal: "tester".into(),
-        cwd: None,
-        deadline: SystemClock.now().plus_ms(60_000),
-        cancel: Cancel::channel().1,
-        progress: Progress::new(Arc::new(|_| {})),
-        overlay: Default::default(),
-        services: Services::default(),
-        sight: Sight::default(),
-    };
+    let ctx = tool_ctx(Cancel::channel().1);
     let outcome = bounded("the search", tool.run(ctx, args)).await;
     let (output, failed) = outcome.told();
     (output.shown().to_owned(), !failed)

@@ -191,3 +191,60 @@ async fn path_rules_are_relative_to_the_folders_the_host_names() {
     let refused = reads("/home/other/notes/act-1").await;
     assert!(matches!(refused, ToolOutcome::Refused { .. }), "{refused:?}");
 }
+
+/// A model's call, the host's own, an agent that the host starts, a copy of the session: a request is
+/// judged alike whichever way it comes, and no mode that is said with it opens what is denied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deny_is_the_same_by_whichever_way_a_call_comes() {
+    let prop = Prop::new("Bash", EffectClass::Pure);
+    let open = || Authority {
+        mode: Mode::BypassPermissions,
+        rules: rules(&["Bash"], &[], &[]),
+        ..Authority::default()
+    };
+    let (stage, root) = ladder(&prop, rules(&["Bash"], &[], &["Bash(rm *)"]), |_| open()).await;
+    let runtime = &stage.runtime;
+    ended(runtime, root, "k").await;
+    let refused = looked(&stage, root).await;
+    let mut line = vec![root];
+    while let Some(child) = line.last().copied() {
+        let events = events(runtime, child).await;
+        line.extend(crate::props::children(&events).first().copied());
+        if line.last() == Some(&child) {
+            break;
+        }
+    }
+    assert_eq!((line.len(), refused.len()), (4, 4));
+    let call = || ("Bash".into(), Args(r#"{"command":"rm -r scenery"}"#.to_owned()));
+    for (depth, session) in line.into_iter().enumerate() {
+        let row = runtime.reading().session(session).await.expect("its line");
+        let at = row.expect("it is known").position;
+        let copy = runtime.fork(session, at).await.expect("a copy");
+        for (way, session) in [("the session", session), ("its copy", copy)] {
+            for mode in MODES.into_iter().map(Some).chain([None]) {
+                let key = format!("{mode:?}").as_str().into();
+                let outcome = runtime.invoke_tool(session, key, call(), (mode, None)).await;
+                let outcome = outcome.expect("an outcome");
+                assert!(
+                    refusal(&outcome).contains("deny Bash(rm *)"),
+                    "{way} at {depth} in {mode:?}: {outcome:?}"
+                );
+            }
+        }
+    }
+    // An agent that the host starts by the tool, without a model's wish.
+    let start = ("spawn_agent".into(), Args(r#"{"agent":"l1","task":"t"}"#.to_owned()));
+    let started = runtime.invoke_tool(root, "start".into(), start, (None, None)).await;
+    assert_eq!(started.expect("an outcome").word(), "done");
+    let events = events(runtime, root).await;
+    let child = *crate::props::children(&events).last().expect("it was started");
+    // It ends behind everybody below it.
+    logged(runtime, child, "it has ended", |events| {
+        (count(events, "turn_finished") == 1).then_some(())
+    })
+    .await;
+    let below = looked(&stage, child).await;
+    assert_eq!(below.len(), 3);
+    assert!(below.iter().all(|one| refusal(one).contains("deny Bash(rm *)")), "{below:?}");
+    assert!(prop.keys().is_empty());
+}

@@ -77,10 +77,17 @@ fn hangs(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_way_that_hangs_is_asked_again_after_a_restart_and_let_go_of_at_the_end() {
     let (folder, uses, gone) = (Folder::new(), Arc::default(), Arc::new(AtomicUsize::new(0)));
-    let runtime = house(folder.path(), &uses).on_question(hangs(&gone)).start().await.unwrap();
+    let first = Arc::new(AtomicUsize::new(0));
+    let (asks, hung) = (Arc::clone(&first), hangs(&gone));
+    let ask = move |row: Arc<ApprovalRow>| {
+        asks.fetch_add(1, SeqCst);
+        hung(row)
+    };
+    let runtime = house(folder.path(), &uses).on_question(ask).start().await.unwrap();
     let (session, turn) = pays(&runtime).await;
     let id = session.id();
-    open(&runtime).await;
+    // That it is in the log is not yet that it was asked.
+    seen("it is asked", || first.load(SeqCst) == 1).await;
     drop(turn);
     drop(session);
     runtime.shutdown().await;

@@ -66,6 +66,25 @@ async fn a_server_that_is_away_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_misses_the_end_is_told_again() {
+    let (folder, uses) = (Folder::new(), Arc::default());
+    let server = Server::that(|heard, before| match before {
+        0 => ("200 OK", yes(heard)),
+        1 => ("502 Bad Gateway", String::new()),
+        _ => ("204 No Content", String::new()),
+    })
+    .await;
+    let runtime = house(folder.path(), &uses).webhook(&server.url, KEY).start().await.unwrap();
+    let (_session, turn) = pays(&runtime).await;
+    assert_eq!(said(turn).await, "paid 900");
+    seen("it hears of the end once more", || server.heard().len() == 3).await;
+    assert_eq!(kinds(&server)[1..], ["approval_closed", "approval_closed"]);
+    let heard = server.heard();
+    assert_eq!(heard[1].body, heard[2].body);
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_hostile_server_says_is_no_answer_and_the_api_still_can() {
     let lies: [(&str, Lie); 6] = [
         ("too large", |heard| ("200 OK", format!("{}{}", yes(heard), " ".repeat(70_000)))),

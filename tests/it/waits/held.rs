@@ -6,7 +6,8 @@ use futures_util::future::BoxFuture;
 use greenroom_actors::{
     domain::{
         catalog::{
-            ApprovalRow, Change, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
+            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
+            TotalsOf,
         },
         conversation::BlobRef,
         frame::{LogId, LogKind, StoredFrame},
@@ -150,6 +151,21 @@ impl Catalog for Held {
 
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
         self.after(Holding::Catalog, self.catalog.totals(of))
+    }
+
+    fn accounts(
+        &self,
+        roots: Vec<SessionId>,
+        rows: usize,
+    ) -> BoxFuture<'static, Result<Vec<Account>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.accounts(roots, rows))
+    }
+
+    fn census(
+        &self,
+        tenant: Option<TenantId>,
+    ) -> BoxFuture<'static, Result<Vec<Census>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.census(tenant))
     }
 
     fn checkpoints(

@@ -287,7 +287,7 @@ async fn a_record_that_cannot_be_written_is_waited_for_no_longer_than_a_call() {
     }
     for session in &sessions {
         let of_it = |event: &HouseEvent| matches!(event, HouseEvent::Quarantined { session: off, .. } if off == session);
-        let known = || async { (recorded(&still, of_it).await > 0).then_some(()) };
+        let known = || async { (recorded(&still, of_it).await == 1).then_some(()) };
         until("the house knows", known).await;
     }
     for session in sessions {

@@ -7,23 +7,12 @@
 //!   chaining or quoting can only add parts, never take one away.
 //! - Where a program's name is computed at run time, what runs is unclear.
 
-use crate::limits;
+use crate::{
+    limits,
+    policy::shell::{self, basename},
+};
 
 use super::{Match, shell::Spec};
-
-/// Programs that run a program named in their arguments: any later word may begin a command.
-const WRAPPERS: &[&str] = &[
-    ".", "ash", "bash", "builtin", "busybox", "chroot", "chrt", "command", "coproc", "dash", "do",
-    "doas", "docker", "elif", "else", "env", "eval", "exec", "fd", "find", "fish", "flock", "if",
-    "ionice", "ksh", "kubectl", "ltrace", "nice", "nohup", "npx", "nsenter", "parallel", "podman",
-    "runuser", "script", "setsid", "sh", "source", "ssh", "stdbuf", "strace", "su", "sudo",
-    "taskset", "then", "time", "timeout", "toybox", "trap", "unbuffer", "unshare", "until", "uvx",
-    "watch", "while", "xargs", "zsh", "!",
-];
-
-/// Programs that read commands from their input when they are named alone.
-const READERS: &[&str] =
-    &["ash", "bash", "dash", "fish", "ksh", "sh", "zsh", "eval", "source", "."];
 
 /// A command, prepared for many questions.
 #[derive(Debug)]
@@ -41,7 +30,7 @@ pub(super) struct Command {
 impl Command {
     /// Prepares a command.
     pub(super) fn new(text: &str) -> Self {
-        let (text, cut) = cut(text);
+        let (text, cut) = shell::beginning(text);
         let mut command = Self {
             whole: one_line(text).chars().collect(),
             starts: Vec::new(),
@@ -112,7 +101,7 @@ impl Command {
                 wrapped |= wraps(word);
             }
             if let [only] = words.as_slice()
-                && READERS.contains(&basename(only))
+                && shell::reads_commands(basename(only))
             {
                 self.unclear = Some("a shell reads what it runs from its input");
             }
@@ -219,7 +208,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 fn wraps(word: &str) -> bool {
-    is_assignment(word) || word.starts_with('-') || WRAPPERS.contains(&basename(word))
+    is_assignment(word) || word.starts_with('-') || shell::may_run_another(basename(word))
 }
 
 fn is_assignment(word: &str) -> bool {
@@ -228,20 +217,4 @@ fn is_assignment(word: &str) -> bool {
         !name.is_empty()
             && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '[' | ']'))
     })
-}
-
-fn basename(word: &str) -> &str {
-    word.rsplit('/').next().unwrap_or(word)
-}
-
-/// The part of a command that is analysed, and whether there is more.
-fn cut(text: &str) -> (&str, bool) {
-    let mut end = limits::COMMAND_BYTES;
-    if text.len() <= end {
-        return (text, false);
-    }
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    (text.split_at(end).0, true)
 }

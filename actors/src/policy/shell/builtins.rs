@@ -51,11 +51,6 @@ const MOVERS: &[&str] = &["cd", "pushd", "popd", "eval", ".", "source"];
 /// What runs a builtin of the same shell.
 const THROUGH: &[&str] = &["command", "builtin", "time", "exec", "coproc"];
 
-/// The last part of a program's path.
-pub(super) fn basename(program: &str) -> &str {
-    program.rsplit('/').next().unwrap_or(program)
-}
-
 impl Walk<'_> {
     /// A command by its program; `None` where it leaves the shell where it was.
     pub(super) fn builtin(&mut self, program: &str, words: &[Word]) -> Option<Ends> {

@@ -6,9 +6,8 @@ use crate::limits;
 
 use super::{
     Word,
-    builtins::basename,
+    runners::{INTERPRETERS, SHELLS, basename},
     statements::Walk,
-    wrappers::{INTERPRETERS, SHELLS},
 };
 
 /// Build tools and the files that they read where they are started.

@@ -72,17 +72,23 @@ impl<'s> Walk<'s> {
     /// A whole text, `deeper` than the one it stands in.
     pub(super) fn script(&mut self, text: &str, deeper: usize) {
         let Some(_) = self.descend(deeper) else { return };
-        let (text, cut) = cut(text);
+        let (text, cut) = tree::beginning(text);
         if cut {
             self.script.unread("the command is longer than what is analysed");
         }
         if text.contains(tree::is_unseen) {
             self.script.unread("the command has characters that are not seen");
         }
+        if let Some(bare) = tree::bared(text) {
+            self.aside(|walk| walk.script(&bare, 1));
+        }
         if let Some(tree) = tree::parse(text) {
             let root = tree.root_node();
             if let Some(why) = tree::mistake(root, text) {
                 self.script.unread(why);
+                if let Some(ended) = tree::with_ends(root, text).filter(|_| why == tree::NEW_LINE) {
+                    self.aside(|walk| walk.script(&ended, 1));
+                }
             }
             scripts::assigned(root, text, &mut self.assigned);
             let ends = self.sequence(text, &children(root));
@@ -359,16 +365,4 @@ impl<'s> Walk<'s> {
 
 fn spoken(kind: &str) -> String {
     kind.replace('_', " ")
-}
-
-/// The part of a text that is analysed, and whether there is more.
-fn cut(text: &str) -> (&str, bool) {
-    let mut end = limits::COMMAND_BYTES;
-    if text.len() <= end {
-        return (text, false);
-    }
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    (text.get(..end).unwrap_or_default(), true)
 }

@@ -322,6 +322,26 @@ fn past_a_limit_there_is_a_doubt_and_what_came_before_it_was_found() {
     }
 }
 
+#[test]
+fn what_a_negation_or_a_time_stands_before_is_read_without_it() {
+    for (text, bare) in [
+        ("! ! sh", Some("  ! sh")),
+        ("a; ! for i in 1; do b; done", Some("a;   for i in 1; do b; done")),
+        ("time -p { sh; }", Some("        { sh; }")),
+        ("time (sh)", Some("     (sh)")),
+        ("! time ! { a; }", Some("         { a; }")),
+        ("a\n\\sh", Some("a\n sh")),
+        ("! sh", None),
+        ("time sh", None),
+        ("timeout ! x", None),
+        ("a \\\n sh", None),
+        ("!", None),
+        ("time ", None),
+    ] {
+        assert_eq!(tree::bared(text).as_deref(), bare, "{text:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_plain_command_reads_the_same_with_and_without_a_tree(

@@ -11,7 +11,7 @@ use std::{cell::RefCell, ops::ControlFlow};
 
 use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
-use crate::limits;
+use crate::{domain::unseen, limits};
 
 thread_local! {
     /// A parser is a buffer: it is kept because making one costs more than reading most commands.
@@ -77,18 +77,7 @@ fn gap(cursor: &mut TreeCursor<'_>, text: &str, depth: usize) -> Option<&'static
     // Their text is read from the source and not from the tokens.
     let own_text = matches!(node.kind(), "string" | "heredoc_body");
     let mut at = node.start_byte();
-    // Where a new line ends the command, but for what stands open before it.
-    let one_line = matches!(
-        node.kind(),
-        "command"
-            | "redirected_statement"
-            | "pipeline"
-            | "test_command"
-            | "negated_command"
-            | "declaration_command"
-            | "unset_command"
-            | "variable_assignments"
-    );
+    let one_line = is_one_line(node);
     let mut is_open = false;
     loop {
         let part = cursor.node();
@@ -96,9 +85,8 @@ fn gap(cursor: &mut TreeCursor<'_>, text: &str, depth: usize) -> Option<&'static
         if !own_text && !between.is_none_or(is_blank) {
             return Some(GAP);
         }
-        if one_line && !is_open && between.is_some_and(|gap| gap.replace("\\\n", "").contains('\n'))
-        {
-            return Some("a new line stands within a command");
+        if one_line && !is_open && between.is_some_and(|gap| new_line(gap).is_some()) {
+            return Some(NEW_LINE);
         }
         is_open = matches!(part.kind(), "|" | "|&");
         at = at.max(part.end_byte());
@@ -114,6 +102,61 @@ fn gap(cursor: &mut TreeCursor<'_>, text: &str, depth: usize) -> Option<&'static
     rest.then_some(GAP)
 }
 
+/// Whether a new line ends it, but for what stands open before it.
+fn is_one_line(node: Node<'_>) -> bool {
+    matches!(
+        node.kind(),
+        "command"
+            | "redirected_statement"
+            | "pipeline"
+            | "test_command"
+            | "negated_command"
+            | "declaration_command"
+            | "unset_command"
+            | "variable_assignments"
+    )
+}
+
+/// Where in what stands between two tokens a line ends.
+fn new_line(gap: &str) -> Option<usize> {
+    let mut ends = gap.match_indices('\n').map(|(at, _)| at);
+    ends.find(|at| !gap.get(..*at).is_some_and(|before| before.ends_with('\\')))
+}
+
+/// The text with a `;` for each new line that the grammar reads over within a command: what follows it
+/// is another one.
+pub(super) fn with_ends(root: Node<'_>, text: &str) -> Option<String> {
+    let mut ended = text.as_bytes().to_vec();
+    put_ends(&mut root.walk(), text, (&mut ended, 0));
+    String::from_utf8(ended).ok()
+}
+
+fn put_ends(cursor: &mut TreeCursor<'_>, text: &str, (ended, depth): (&mut Vec<u8>, usize)) {
+    let node = cursor.node();
+    if depth > limits::TREE_DEPTH || !cursor.goto_first_child() {
+        return;
+    }
+    let (mut at, mut is_open) = (node.start_byte(), false);
+    loop {
+        let part = cursor.node();
+        let end = text.get(at..part.start_byte()).and_then(new_line).map(|end| at + end);
+        if let Some(end) = end.filter(|_| is_one_line(node) && !is_open)
+            && let Some(end) = ended.get_mut(end)
+        {
+            *end = b';';
+        }
+        is_open = matches!(part.kind(), "|" | "|&");
+        at = at.max(part.end_byte());
+        put_ends(cursor, text, (&mut *ended, depth + 1));
+        if !cursor.goto_next_sibling() {
+            break;
+        }
+    }
+    cursor.goto_parent();
+}
+
+/// What the grammar does behind a long pipe.
+pub(super) const NEW_LINE: &str = "a new line stands within a command";
 const GAP: &str = "some characters of the command have no place in its reading";
 
 fn is_blank(gap: &str) -> bool {
@@ -136,7 +179,19 @@ fn begins_comment(text: &str, at: usize) -> bool {
 pub(super) fn is_unseen(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
         || (c.is_whitespace() && !c.is_ascii())
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || unseen::has_no_shape(c)
+}
+
+/// The part of a text that is analysed, and whether there is more.
+pub(in crate::policy) fn beginning(text: &str) -> (&str, bool) {
+    let mut end = limits::COMMAND_BYTES;
+    if text.len() <= end {
+        return (text, false);
+    }
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    (text.get(..end).unwrap_or_default(), true)
 }
 
 /// The words of a command that has nothing to interpret: one program, no quotes, no operators. The
@@ -154,6 +209,70 @@ pub(super) fn plain_words(text: &str) -> Option<impl Iterator<Item = &str>> {
         && !KEYWORDS.contains(&first);
     simple.then(words)
 }
+
+/// Whether a word is the shell's where a command may begin, so that it is no program.
+pub(super) fn is_keyword(word: &str) -> bool {
+    KEYWORDS.contains(&word) || matches!(word, "!" | "{" | "}" | "[[")
+}
+
+/// The same commands with less before them, where the grammar reads them otherwise than a shell does: it
+/// takes what follows a `!` or a `time` for a simple command, and stumbles over a backslash that begins a
+/// line. `None` where there is nothing of that. Within quotes this changes words and no commands, so it
+/// is read beside the text and not in its place.
+pub(super) fn bared(text: &str) -> Option<String> {
+    let mut bare = text.as_bytes().to_vec();
+    let mut at = 0;
+    while let Some(found) = bare.get(at..).and_then(|rest| rest.iter().position(may_hide)) {
+        at += found;
+        let end = match bare.get(at..).unwrap_or_default() {
+            [b'\\', after, ..] => {
+                let begins = at > 0 && bare.get(at - 1) == Some(&b'\n');
+                at + usize::from(begins && after.is_ascii_alphanumeric())
+            }
+            rest => at + prefix(rest),
+        };
+        if let Some(hidden) = bare.get_mut(at..end) {
+            hidden.fill(b' ');
+        }
+        at = end.max(at + 1);
+    }
+    let bare = String::from_utf8(bare).ok()?;
+    (bare != text).then_some(bare)
+}
+
+const fn may_hide(byte: &u8) -> bool {
+    matches!(byte, b'!' | b't' | b'\\')
+}
+
+/// How long a `!` or a `time` is that stands before a word of the shell's.
+fn prefix(rest: &[u8]) -> usize {
+    let length = match rest {
+        [b'!', ..] => 1,
+        [b't', b'i', b'm', b'e', b' ', b'-', b'p', ..] => 7,
+        [b't', b'i', b'm', b'e', ..] => 4,
+        _ => return 0,
+    };
+    let after = rest.get(length..).unwrap_or_default();
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let Some(blanks) = after.iter().position(|byte| !is_blank(byte)).filter(|many| *many > 0)
+    else {
+        return 0;
+    };
+    // No word of the shell's is longer.
+    let word = after.get(blanks..).unwrap_or_default();
+    let word = word.get(..word.len().min(KEYWORD_BYTES + 1)).unwrap_or_default();
+    let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'{' | b'[');
+    let long = word.iter().position(|byte| !goes_on(byte)).unwrap_or(word.len());
+    let is_shells = match std::str::from_utf8(word.get(..long).unwrap_or_default()) {
+        Ok("") => word.first() == Some(&b'('),
+        Ok(word) => is_keyword(word),
+        Err(_cut) => false,
+    };
+    if is_shells { length } else { 0 }
+}
+
+/// The longest word of the shell's.
+const KEYWORD_BYTES: usize = 8;
 
 /// Words that begin more than a simple command. Those that declare variables have their own nodes.
 const KEYWORDS: &[&str] = &[

@@ -1,129 +1,16 @@
-//! Programs that run a program named in their words. The simple ones are resolved: their options are
-//! known, so it is known where the other command begins. Of all others any word may begin one, and
-//! rules may forbid each.
+//! Commands within the words of a program that runs others. Where its options are known, it is known
+//! where the other command begins; of all others any word may begin one, and rules may forbid each. Who
+//! they are stands in `runners`.
 
-use super::{Cover, Piece, Word, builtins::basename, statements::Walk};
+use super::{
+    Cover, Piece, Word,
+    runners::{self, INTERPRETERS, Row, SHELLS, basename},
+    statements::Walk,
+    tree,
+};
 
 /// How many levels one text within another counts for: a wrapper may hold a wrapper, but not for ever.
 pub(super) const NESTED: usize = 4;
-
-/// A program whose other command begins at a known word.
-#[derive(Debug)]
-struct Row {
-    name: &'static str,
-    /// Options without a value.
-    flags: &'static [&'static str],
-    /// Options with a value, in the same word or the next.
-    values: &'static [&'static str],
-    /// Words before the other command.
-    leading: usize,
-    /// Whether running under it is harmless where the other command is.
-    transparent: bool,
-}
-
-const fn row(
-    name: &'static str,
-    flags: &'static [&'static str],
-    values: &'static [&'static str],
-    leading: usize,
-    transparent: bool,
-) -> Row {
-    Row { name, flags, values, leading, transparent }
-}
-
-const ROWS: &[Row] = &[
-    row("time", &["-p"], &[], 0, true),
-    row("command", &["-p"], &[], 0, true),
-    row("builtin", &[], &[], 0, true),
-    row("exec", &["-c", "-l"], &["-a"], 0, true),
-    row("nohup", &[], &[], 0, false),
-    row("nice", &[], &["-n", "--adjustment"], 0, true),
-    row("ionice", &["-t"], &["-c", "-n"], 0, true),
-    row("setsid", &["-c", "-f", "-w"], &[], 0, false),
-    row("stdbuf", &[], &["-i", "-o", "-e", "--input", "--output", "--error"], 0, true),
-    row(
-        "timeout",
-        &["--foreground", "--preserve-status", "-v", "--verbose"],
-        &["-k", "-s", "--kill-after", "--signal"],
-        1,
-        true,
-    ),
-    row(
-        "xargs",
-        &["-0", "--null", "-r", "--no-run-if-empty", "-t", "--verbose", "-x", "--exit"],
-        &[
-            "-n",
-            "--max-args",
-            "-P",
-            "--max-procs",
-            "-L",
-            "--max-lines",
-            "-d",
-            "--delimiter",
-            "-s",
-            "-E",
-        ],
-        0,
-        true,
-    ),
-    row("busybox", &[], &[], 0, false),
-    row("toybox", &[], &[], 0, false),
-];
-
-/// Programs that run others in ways that are not resolved here.
-const LOOSE: &[&str] = &[
-    "chroot",
-    "chrt",
-    "coproc",
-    "dash",
-    "doas",
-    "docker",
-    "entr",
-    "env",
-    "fd",
-    "flock",
-    "kubectl",
-    "ltrace",
-    "make",
-    "nsenter",
-    "npm",
-    "npx",
-    "parallel",
-    "perf",
-    "podman",
-    "runuser",
-    "script",
-    "ssh",
-    "strace",
-    "su",
-    "sudo",
-    "systemd-run",
-    "taskset",
-    "unbuffer",
-    "unshare",
-    "uvx",
-    "valgrind",
-    "watch",
-    "xargs",
-    "gdb",
-    "proot",
-    "fakeroot",
-    "pkexec",
-    "start-stop-daemon",
-    "rlwrap",
-    "expect",
-    "screen",
-    "tmux",
-    "nohup",
-];
-
-pub(super) const SHELLS: &[&str] =
-    &["bash", "sh", "dash", "ash", "zsh", "ksh", "mksh", "fish", "rbash", "csh", "tcsh"];
-/// Programs that run what comes by their input when nothing else is named.
-pub(super) const INTERPRETERS: &[&str] = &[
-    "python", "python2", "python3", "perl", "ruby", "node", "php", "lua", "tclsh", "guile", "deno",
-    "bun", "R",
-];
 
 impl Walk<'_> {
     /// A program that is not the shell's own.
@@ -133,7 +20,7 @@ impl Walk<'_> {
         if name == "env" {
             return self.env(words);
         }
-        if name == "xargs" || ROWS.iter().any(|row| row.name == name) {
+        if name == "xargs" || runners::resolved(name).is_some() {
             let (name, looks_up) = (name.to_owned(), words.get(1).and_then(Word::text));
             if name == "command" && matches!(looks_up, Some("-v" | "-V")) {
                 return self.runs(words.to_vec(), Cover::Known);
@@ -150,7 +37,7 @@ impl Walk<'_> {
                 self.script.refuse(format!("{name} reads what it runs from its input"));
             }
         }
-        if LOOSE.contains(&name) {
+        if runners::is_loose(name) || tree::is_keyword(name) {
             self.shadows(words);
         }
         if name == "find" {
@@ -160,7 +47,7 @@ impl Walk<'_> {
     }
 
     fn wrapped(&mut self, name: &str, words: &[Word]) {
-        let Some(row) = ROWS.iter().find(|row| row.name == name) else { return };
+        let Some(row) = runners::resolved(name) else { return };
         self.runs(words.to_vec(), if row.transparent { Cover::Shadow } else { Cover::Unknown });
         let Some(mut rest) = inner(row, words) else {
             self.script.doubt(format!("an option of {name} is not understood"));
