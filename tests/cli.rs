@@ -21,6 +21,8 @@ mod output;
 mod permissions;
 #[path = "cli/run.rs"]
 mod run;
+#[path = "cli/served.rs"]
+mod served;
 #[path = "cli/terminal.rs"]
 mod terminal;
 #[path = "cli/traces.rs"]

@@ -10,6 +10,8 @@
     reason = "test code: helpers stand outside test functions, slices cut texts of its own"
 )]
 
+#[path = "crash/chance.rs"]
+mod chance;
 #[path = "http/client.rs"]
 mod client;
 #[path = "http/door.rs"]
@@ -20,6 +22,8 @@ mod frontier;
 mod jobs;
 #[path = "http/keys.rs"]
 mod keys;
+#[path = "http/killed.rs"]
+mod killed;
 #[path = "http/live.rs"]
 mod live;
 #[path = "http/orders.rs"]

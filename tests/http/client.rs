@@ -65,20 +65,34 @@ impl Client {
 
     /// Sends these very bytes and reads one answer; nothing where the connection was closed instead.
     pub async fn raw(&self, bytes: &[u8]) -> Option<Reply> {
-        let mut stream = TcpStream::connect(self.at).await.unwrap();
-        // It may be refused before all of it was taken.
-        let _taken = stream.write_all(bytes).await;
-        bounded("an answer", read(&mut BufReader::new(stream))).await
+        exchange(TcpStream::connect(self.at).await.unwrap(), bytes).await
     }
 
-    pub async fn ask(&self, method: &str, path: &str, more: &[(&str, &str)], body: &[u8]) -> Reply {
+    fn request(&self, method: &str, path: &str, more: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
         let mut bytes = self.head(method, path, more);
         if !body.is_empty() || method != "GET" {
             bytes += &format!("Content-Length: {}\r\n", body.len());
         }
         let mut bytes = (bytes + "\r\n").into_bytes();
         bytes.extend_from_slice(body);
-        self.raw(&bytes).await.unwrap_or_else(|| panic!("no answer to {method} {path}"))
+        bytes
+    }
+
+    pub async fn ask(&self, method: &str, path: &str, more: &[(&str, &str)], body: &[u8]) -> Reply {
+        let reply = self.raw(&self.request(method, path, more, body)).await;
+        reply.unwrap_or_else(|| panic!("no answer to {method} {path}"))
+    }
+
+    /// The same where the server may be gone, or go amid the answer: then there is none.
+    pub async fn attempt(
+        &self,
+        method: &str,
+        path: &str,
+        more: &[(&str, &str)],
+        body: &[u8],
+    ) -> Option<Reply> {
+        let stream = TcpStream::connect(self.at).await.ok()?;
+        exchange(stream, &self.request(method, path, more, body)).await
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -103,15 +117,19 @@ impl Client {
 
     /// A stream of events from here on.
     pub async fn follow(&self, path: &str, more: &[(&str, &str)]) -> Stream {
-        let mut stream = TcpStream::connect(self.at).await.unwrap();
+        self.attempt_to_follow(path, more).await.unwrap_or_else(|| panic!("no stream of {path}"))
+    }
+
+    /// The same where the server may be gone.
+    pub async fn attempt_to_follow(&self, path: &str, more: &[(&str, &str)]) -> Option<Stream> {
+        let mut stream = TcpStream::connect(self.at).await.ok()?;
         let head = self.head("GET", path, more) + "\r\n";
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.ok()?;
         let mut reader = BufReader::new(stream);
-        let (status, headers) =
-            bounded("the head of a stream", head_of(&mut reader)).await.unwrap();
+        let (status, headers) = bounded("the head of a stream", head_of(&mut reader)).await?;
         assert_eq!(status, 200, "{path}");
         assert_eq!(headers["content-type"], "text/event-stream");
-        Stream { reader, text: String::new() }
+        Some(Stream { reader, text: String::new() })
     }
 }
 
@@ -176,16 +194,19 @@ fn parse(text: &str) -> Option<Event> {
     Some(Event { name, id: field("id:").map(|id| id.parse().unwrap()), data })
 }
 
-async fn head_of(reader: &mut BufReader<TcpStream>) -> Option<(u16, HashMap<String, String>)> {
+/// A line without its end; nothing where the connection ended or was reset before that.
+async fn line_of(reader: &mut BufReader<TcpStream>) -> Option<String> {
     let mut line = String::new();
-    // A connection that is reset has no answer either.
-    reader.read_line(&mut line).await.ok().filter(|bytes| *bytes > 0)?;
+    reader.read_line(&mut line).await.ok()?;
+    line.strip_suffix("\r\n").map(str::to_owned)
+}
+
+async fn head_of(reader: &mut BufReader<TcpStream>) -> Option<(u16, HashMap<String, String>)> {
+    let line = line_of(reader).await?;
     let status = line.split(' ').nth(1).unwrap().parse().unwrap();
     let mut headers = HashMap::new();
     loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).await.ok()?;
-        let line = line.trim_end();
+        let line = line_of(reader).await?;
         if line.is_empty() {
             return Some((status, headers));
         }
@@ -195,9 +216,7 @@ async fn head_of(reader: &mut BufReader<TcpStream>) -> Option<(u16, HashMap<Stri
 }
 
 async fn chunk(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
-    let mut size = String::new();
-    reader.read_line(&mut size).await.ok().filter(|bytes| *bytes > 0)?;
-    let size = usize::from_str_radix(size.trim(), 16).unwrap();
+    let size = usize::from_str_radix(&line_of(reader).await?, 16).unwrap();
     if size == 0 {
         return None;
     }
@@ -205,6 +224,12 @@ async fn chunk(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
     reader.read_exact(&mut bytes).await.ok()?;
     bytes.truncate(size);
     Some(bytes)
+}
+
+async fn exchange(mut stream: TcpStream, bytes: &[u8]) -> Option<Reply> {
+    // It may be refused before all of it was taken.
+    let _taken = stream.write_all(bytes).await;
+    bounded("an answer", read(&mut BufReader::new(stream))).await
 }
 
 async fn read(reader: &mut BufReader<TcpStream>) -> Option<Reply> {
