@@ -243,10 +243,7 @@ impl App {
     /// When the store is refused or something declared cannot be used; then nothing runs.
     pub async fn start(mut config: Config) -> Result<Self, AppError> {
         vendors(&mut config)?;
-        let beyond = config.secrets.beyond();
-        if beyond > 0 {
-            return Err(AppError::Secrets { max: SECRETS, beyond });
-        }
+        all_kept_out(&config.secrets)?;
         let Config {
             store,
             script,
@@ -273,11 +270,7 @@ impl App {
         let holder = workspace.as_ref().map(|_| hands::hold(&custody, home)).transpose()?;
         options.custody = holder.as_ref().map(hands::Holder::level);
         let level = options.custody.clone();
-        let scrub = secrets.clone();
-        options.scrub = Scrub::new(move |text| match scrub.clean(text) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(clean) => Some(clean),
-        });
+        options.scrub = scrub(&secrets);
         let ways = approvals.open(&secrets)?;
         let traces = traces.map(|(folder, level)| Folder::open(&folder, level)).transpose()?;
         let hooks = if options.dark { Vec::new() } else { hooks };
@@ -373,6 +366,23 @@ impl App {
         }
         order
     }
+}
+
+/// Refuses more secrets than can be kept out: those beyond would be written.
+fn all_kept_out(secrets: &Secrets) -> Result<(), AppError> {
+    match secrets.beyond() {
+        0 => Ok(()),
+        beyond => Err(AppError::Secrets { max: SECRETS, beyond }),
+    }
+}
+
+/// What takes secrets out of what comes in at the runtime's doors.
+fn scrub(secrets: &Secrets) -> Scrub {
+    let secrets = secrets.clone();
+    Scrub::new(move |text| match secrets.clean(text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(clean) => Some(clean),
+    })
 }
 
 /// Learns the environment's secrets, and sets up the vendors that a program named: they serve before its other providers, and their models

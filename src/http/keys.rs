@@ -204,24 +204,21 @@ async fn keyed(ctx: &Ctx, request: Request, next: Next) -> Result<Response, Prob
         print.update(piece);
     }
     let (name, print) = ((caller.no, key), print.finalize().into());
-    let answer = loop {
-        match ctx.keys.begin(name.clone(), print, ctx.clock.running()) {
-            Turn::Go(first, answer) => {
-                let request = Request::from_parts(parts, Body::from(body));
-                let task = finish(Ctx::clone(ctx), first, next.run(request));
-                ctx.keys.keep(&name, Owned::spawn(task));
-                let answered = given(answer).await;
-                return answered.map(|given| given.response(true)).ok_or_else(broken);
-            }
-            Turn::Again(given) => return Ok(given.response(false)),
-            Turn::Another => {
-                let words = "the Idempotency-Key was used for another request; take a fresh one";
-                return Err(problem("key_reused", words));
-            }
-            Turn::Wait(answer) => break answer,
+    let (answer, is_first) = match ctx.keys.begin(name.clone(), print, ctx.clock.running()) {
+        Turn::Go(first, answer) => {
+            let request = Request::from_parts(parts, Body::from(body));
+            let task = finish(Ctx::clone(ctx), first, next.run(request));
+            ctx.keys.keep(&name, Owned::spawn(task));
+            (answer, true)
+        }
+        Turn::Wait(answer) => (answer, false),
+        Turn::Again(given) => return Ok(given.response(false)),
+        Turn::Another => {
+            let words = "the Idempotency-Key was used for another request; take a fresh one";
+            return Err(problem("key_reused", words));
         }
     };
-    given(answer).await.map(|given| given.response(false)).ok_or_else(broken)
+    given(answer).await.map(|given| given.response(is_first)).ok_or_else(broken)
 }
 
 fn broken() -> Problem {

@@ -51,7 +51,9 @@ fn every_wait_names_its_tests_and_its_limit() {
     let text = tree::one("actors/docs/waits.md").text;
     let found = rows(&text).len();
     assert!(found >= WAITS, "{found} waits, at least {WAITS} are known");
-    none(claims(&text, &tree::one("actors/src/limits.rs").text, &tree::all()));
+    let limits =
+        ["actors/src/limits.rs", "actors/src/limits/jobs.rs"].map(|path| tree::one(path).text);
+    none(claims(&text, &limits.concat(), &tree::all()));
 }
 
 #[test]

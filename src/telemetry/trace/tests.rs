@@ -230,7 +230,7 @@ fn a_line_that_a_crash_cut_off_is_cut_away_and_the_trace_goes_on_behind_the_last
         assert_eq!(end.position, Position(frames as u64), "{cut}");
         assert_eq!(end.link.is_some(), cut >= first, "{cut}");
         // From there on the same lines make the same file.
-        traces.add(session, &whole[kept.len()..]).unwrap();
+        traces.add(session, whole.get(kept.len()..).unwrap()).unwrap();
         assert!(fs::read_to_string(traces.file(session)).unwrap() == whole, "{cut}");
     }
 }
