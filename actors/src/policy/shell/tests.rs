@@ -331,6 +331,7 @@ fn what_a_negation_or_a_time_stands_before_is_read_without_it() {
         ("time (sh)", Some("     (sh)")),
         ("! time ! { a; }", Some("         { a; }")),
         ("a\n\\sh", Some("a\n sh")),
+        ("a\n\\ sh", Some("a\n  sh")),
         ("! sh", None),
         ("time sh", None),
         ("timeout ! x", None),

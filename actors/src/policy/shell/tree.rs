@@ -227,7 +227,7 @@ pub(super) fn bared(text: &str) -> Option<String> {
         let end = match bare.get(at..).unwrap_or_default() {
             [b'\\', after, ..] => {
                 let begins = at > 0 && bare.get(at - 1) == Some(&b'\n');
-                at + usize::from(begins && after.is_ascii_alphanumeric())
+                at + usize::from(begins && (after.is_ascii_alphanumeric() || is_a_blank(after)))
             }
             rest => at + prefix(rest),
         };
@@ -244,6 +244,10 @@ const fn may_hide(byte: &u8) -> bool {
     matches!(byte, b'!' | b't' | b'\\')
 }
 
+const fn is_a_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
 /// How long a `!` or a `time` is that stands before a word of the shell's.
 fn prefix(rest: &[u8]) -> usize {
     let length = match rest {
@@ -253,8 +257,7 @@ fn prefix(rest: &[u8]) -> usize {
         _ => return 0,
     };
     let after = rest.get(length..).unwrap_or_default();
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let Some(blanks) = after.iter().position(|byte| !is_blank(byte)).filter(|many| *many > 0)
+    let Some(blanks) = after.iter().position(|byte| !is_a_blank(byte)).filter(|many| *many > 0)
     else {
         return 0;
     };

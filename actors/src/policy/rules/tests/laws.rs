@@ -203,6 +203,11 @@ proptest! {
     ) {
         prop_assume!(world.decide(&request) == Decision::Deny);
         prop_assume!(world.decided_by_rules(&request));
+        // Where there is no parent, what is refused only because nobody allows the whole tool is for the
+        // first agent's own rules: no rule of the house denies it.
+        let mut allowed = world.clone();
+        allowed.layers.user.allow.push(RulePattern("*".to_owned()));
+        prop_assume!(!world.chain.is_empty() || allowed.decide(&request) == Decision::Deny);
         let mut after = world.clone();
         after.chain.push(child);
         prop_assert_eq!(after.decide(&request), Decision::Deny);
