@@ -21,7 +21,7 @@
 //! let runtime = Runtime::builder().store(path).script("agent *\n  say Yes.").start().await?;
 //! let token = Token::fresh()?;
 //! let face = Face::new(&runtime, FaceOptions::default().token(token.admin("me")));
-//! let app = axum::Router::new().nest_service("/agents", face.router());
+//! let app: axum::Router = axum::Router::new().nest_service("/agents", face.router());
 //! # drop(app);
 //! # runtime.shutdown().await;
 //! # Ok(())
