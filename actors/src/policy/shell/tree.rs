@@ -114,6 +114,8 @@ fn is_one_line(node: Node<'_>) -> bool {
             | "declaration_command"
             | "unset_command"
             | "variable_assignments"
+            | "file_redirect"
+            | "herestring_redirect"
     )
 }
 
