@@ -24,7 +24,7 @@ use super::{
     routes::Route,
     take::{Asked, Key, Take, Who},
     token::{Caller, Scope},
-    wire::{Nothing, Page, rows},
+    wire::{Nothing, Page, next, rows},
 };
 
 pub(super) use wire::JobWire;
@@ -158,8 +158,7 @@ async fn list(
         ..JobFilter::default()
     };
     let found = ctx.jobs(&caller).list(filter).await?;
-    let next =
-        if found.len() == limit { found.last().map(|row| row.job.to_string()) } else { None };
+    let next = next(&found, limit, |row| row.job.to_string());
     Ok(Json(Page { items: found.into_iter().map(JobWire::from).collect(), next }))
 }
 

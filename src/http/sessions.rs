@@ -17,7 +17,7 @@ use super::{
     take::{Asked, Id, Key, Take, Who, is_name},
     token::{Caller, Scope},
     tree::cursor,
-    wire::{Accepted, GoalWire, Line, Nothing, Page, State, rows},
+    wire::{Accepted, GoalWire, Line, Nothing, Page, State, next, rows},
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -114,8 +114,7 @@ async fn list(
         ..SessionFilter::default()
     };
     let found = ctx.reading.sessions(filter).await?;
-    let next =
-        if found.len() == limit { found.last().map(|row| row.session.to_string()) } else { None };
+    let next = next(&found, limit, |row| row.session.to_string());
     let items = ctx.lines(found).await?;
     Ok(Json(Page { items, next }))
 }

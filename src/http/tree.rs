@@ -21,7 +21,7 @@ use super::{
     routes::Route,
     take::{Asked, Id, Who},
     token::Caller,
-    wire::{Line, Page, Spent, State, rows},
+    wire::{Line, Page, Spent, State, next, rows},
 };
 
 /// Sessions on one page of trees. A tree that is larger is cut, and says so.
@@ -113,14 +113,14 @@ async fn forest(
     };
     let matched = ctx.reading.in_trees(filter.clone()).await?;
     let roots = ctx.reading.sessions(filter).await?;
-    let next = (roots.len() == limit).then(|| roots.last().map(|row| row.session.to_string()));
+    let next = next(&roots, limit, |row| row.session.to_string());
     let ids: Vec<SessionId> = roots.iter().map(|row| row.session).collect();
     let accounts = ctx.reading.accounts(ids.clone(), NODES).await?;
     let is_cut = accounts.len() == NODES;
     let items = ctx.grown(roots, accounts, is_cut).await?;
     let census = ctx.reading.census(caller.tenant).await?;
     let total = census.iter().map(|one| one.sessions).sum();
-    Ok(Json(Forest { items, next: next.flatten(), matched, total }))
+    Ok(Json(Forest { items, next, matched, total }))
 }
 
 /// A cursor of a list of sessions is the id of the last one, which the caller was given.

@@ -40,6 +40,11 @@ pub(super) fn rows(limit: Option<usize>) -> Result<usize, super::problem::Proble
     }
 }
 
+/// What the next page is asked for with: the last of a page that is full.
+pub(super) fn next<T>(found: &[T], limit: usize, cursor: impl Fn(&T) -> String) -> Option<String> {
+    found.last().filter(|_last| found.len() == limit).map(cursor)
+}
+
 /// What was spent. Money is in nano-dollars.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Spent {
