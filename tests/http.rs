@@ -14,6 +14,8 @@
 mod chance;
 #[path = "http/client.rs"]
 mod client;
+#[path = "http/crowd.rs"]
+mod crowd;
 #[path = "http/door.rs"]
 mod door;
 #[path = "http/frontier.rs"]
