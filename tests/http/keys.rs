@@ -11,7 +11,7 @@ use super::{
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_under_one_key_at_once_have_one_effect_and_one_answer() {
-    let theatre = Theatre::open().await;
+    let theatre = Theatre::unhurried().await;
     for round in 0..size(20) {
         let key = format!("round-{round}");
         let key = [("Idempotency-Key", key.as_str())];

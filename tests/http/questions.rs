@@ -58,7 +58,7 @@ async fn a_yes_is_to_what_was_shown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_answers_at_once_one_counts() {
-    let theatre = Theatre::open().await;
+    let theatre = Theatre::unhurried().await;
     let approver = theatre.only.iter().find(|(scope, _)| *scope == Scope::Approve).unwrap();
     for _ in 0..size(10) {
         let (session, question) = asked(&theatre).await;
