@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{
     client::Client,
-    theatre::{Theatre, at, items, unhurried},
+    theatre::{self, Theatre, at, items, unhurried},
 };
 
 /// Sessions of a run in the gate.
@@ -305,4 +305,64 @@ async fn a_crowd_that_is_stopped_at_once_is_at_rest_with_its_processes() {
         assert_eq!(frames.matches(r#""outcome":{"kind":"cancelled""#).count(), 1, "{frames}");
     }
     crowd.theatre.close().await;
+}
+
+/// Memory of this process that is in the machine, in bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1_024
+}
+
+/// One session with a long log, in which each of a thousand names stands many times.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_log_is_gone_on_with_after_a_restart_and_read_from_anywhere() {
+    let frames = size(USUAL) as u64 * 10;
+    let theatre = Theatre::unhurried().await;
+    let session = theatre.session("echo").await;
+    let (client, path) = (&theatre.admin, at(&session, "rename"));
+    let rename = |no: u64| {
+        let (path, name) = (path.as_str(), json!({ "name": format!("take {}", no % 1_000) }));
+        async move { client.post(path, &name).await.is(200) }
+    };
+    // One after the other within a lane: a name that it has already is no change.
+    let lanes = (0..4).map(|lane| async move {
+        for no in (lane..frames).step_by(4) {
+            rename(no).await;
+        }
+    });
+    futures_util::future::join_all(lanes).await;
+    let folder = theatre.folder;
+    theatre.served.end().await;
+    drop(theatre.face);
+    theatre.runtime.shutdown().await;
+    let before = resident();
+    let runtime = theatre::runtime(folder.path()).await;
+    let again = Theatre::with(folder, runtime, unhurried()).await;
+    let begun = Instant::now();
+    assert_eq!(again.turn(&session, "hello").await["outcome"], "completed");
+    let woken = begun.elapsed();
+    let row = again.admin.get(&format!("/v1/sessions/{session}")).await.is(200).json();
+    let end = row["position"].as_u64().unwrap();
+    assert!(end > frames * 9 / 10, "{end} frames");
+    let from = |after: u64| {
+        let (client, path) = (&again.admin, at(&session, &format!("events?after={after}")));
+        async move {
+            let mut stream = client.follow(&path, &[]).await;
+            let mut heard = Vec::new();
+            while heard.last() != Some(&end) {
+                heard.extend(stream.next().await.unwrap().id);
+            }
+            heard
+        }
+    };
+    let begun = Instant::now();
+    assert_eq!(from(end - 10).await, (end - 9..=end).collect::<Vec<_>>());
+    let last = begun.elapsed();
+    assert_eq!(from(0).await, (1..=end).collect::<Vec<_>>());
+    let grown = resident().saturating_sub(before) / 1_024;
+    println!(
+        "{end} frames: answered after a restart in {woken:?}, the last ten in {last:?}, {grown} KiB more"
+    );
+    again.close().await;
 }
