@@ -34,6 +34,8 @@ mod orders;
 mod pace;
 #[path = "http/questions.rs"]
 mod questions;
+#[path = "http/refusals.rs"]
+mod refusals;
 #[path = "http/theatre.rs"]
 mod theatre;
 #[path = "http/watching.rs"]
