@@ -118,10 +118,7 @@ pub(super) async fn run(
     if matches!(result, Ok(Done::Well)) {
         Screen::remark("ending in order (again to end at once)");
     }
-    tokio::select! {
-        order = app.shutdown() => tracing::info!(?order, "ended"),
-        _wish = signals.next() => std::process::exit(130),
-    }
+    signals.let_end(app).await;
     result
 }
 
