@@ -121,7 +121,8 @@ enum Command {
     Approvals(look::PlainArgs),
     /// List jobs, show one, or order something of one
     ///
-    /// An order reaches the server that runs on the store; where none runs, the next one on it carries it out.
+    /// An order reaches the server that runs on the store; where none runs, the next one on it
+    /// carries it out.
     Jobs(jobs::JobsArgs),
     /// Sum tokens and money
     Totals(look::TotalsArgs),
