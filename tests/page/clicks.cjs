@@ -1,50 +1,26 @@
 // What a person does on the page, step by step, against a server of its own: it opens a session, watches
 // it, approves, cancels, releases; the server is killed and comes back. Each step says what was seen.
 
-const { spawn } = require("node:child_process");
 const { mkdtempSync, rmSync } = require("node:fs");
 const { tmpdir } = require("node:os");
 const path = require("node:path");
-const { chromium } = require("playwright-core");
+const { browse, end, serve, token } = require("./house.cjs");
 
-const [program, pictures] = process.argv.slice(2);
-const folder = mkdtempSync(path.join(tmpdir(), "page-"));
-const token = "a-token-for-the-pages-own-tests-only";
-let failed = 0;
-
-function is(what, truth) {
-  console.log(`${truth ? "ok  " : "FAIL"} ${what}`);
-  if (!truth) failed += 1;
+async function main(program, pictures, is) {
+  const folder = mkdtempSync(path.join(tmpdir(), "page-"));
+  try {
+    await clicked({ program, store: path.join(folder, "page.db"), pictures }, is);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
-/** Starts a server on the store; port 0 takes any, and a killed one comes back at its own. */
-function serve(port) {
-  const args = ["serve", "--agents", "tests/page/agents.toml", "--store", path.join(folder, "page.db")];
-  const child = spawn(program, [...args, "--listen", `127.0.0.1:${port}`, "--token-env", "PAGE_TOKEN"], {
-    env: { ...process.env, PAGE_TOKEN: token },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  return new Promise((listening, broken) => {
-    let said = "";
-    child.stdout.on("data", (text) => {
-      said += text;
-      const found = said.match(/listening on (http:\S+)/);
-      if (found) listening({ child, url: found[1] });
-    });
-    child.on("exit", (code) => broken(new Error(`the server ended with ${code}: ${said}`)));
-  });
-}
-
-async function main() {
-  let server = await serve(0);
+async function clicked({ program, store, pictures }, is) {
+  let server = await serve(program, "tests/page/agents.toml", store, 0);
   const port = new URL(server.url).port;
-  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
-  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
   const trouble = [];
-  page.on("pageerror", (error) => trouble.push(error.message));
-  page.on("console", (line) => {
-    if (/Content Security Policy/i.test(line.text())) trouble.push(line.text());
-  });
+  const { browser, page: fresh } = await browse(trouble);
+  const page = await fresh();
   const seen = (selector) => page.waitForSelector(selector, { timeout: 20_000 });
   const holds = (question, value) => page.waitForFunction(question, value, { timeout: 20_000 });
 
@@ -117,11 +93,10 @@ async function main() {
   // The server is killed and comes back at its address.
   await open("poet", "for ever", "another poet");
   await holds(() => (document.querySelector(".live-text")?.textContent ?? "").length > 20);
-  server.child.removeAllListeners("exit");
-  server.child.kill("SIGKILL");
+  end(server, "SIGKILL");
   await holds(() => document.querySelector("#connection").dataset.state === "waiting");
   is(`away, and it says so: ${await page.textContent("#connection-word")}`, true);
-  server = await serve(port);
+  server = await serve(program, "tests/page/agents.toml", store, port);
   await holds(() => document.querySelector("#connection").dataset.state === "live");
   await holds(() => (document.querySelector(".live-text")?.textContent ?? "").length > 20);
   const items = await page.$$eval("#talk-list > [data-item]", (all) => all.map((one) => one.dataset.item));
@@ -138,14 +113,7 @@ async function main() {
   }
   is(`no trouble in the page: ${trouble.join("; ") || "none"}`, trouble.length === 0);
   await browser.close();
-  server.child.removeAllListeners("exit");
-  server.child.kill("SIGINT");
+  end(server, "SIGINT");
 }
 
-main()
-  .catch((error) => is(`it came to the end: ${error.message}`, false))
-  .finally(() => {
-    rmSync(folder, { recursive: true, force: true });
-    console.log(failed ? `${failed} failed` : "the page: all seen");
-    process.exit(failed ? 1 : 0);
-  });
+module.exports = { main };
