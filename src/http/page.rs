@@ -34,6 +34,7 @@ const FILES: &[(&str, &str, &str)] = &[
     file!(SCRIPT, "dialogs.js"),
     file!(SCRIPT, "divider.js"),
     file!(SCRIPT, "dom.js"),
+    file!(SCRIPT, "entry.js"),
     file!(SCRIPT, "facts.js"),
     file!(SCRIPT, "fold.js"),
     file!(SCRIPT, "forest.js"),
@@ -41,12 +42,16 @@ const FILES: &[(&str, &str, &str)] = &[
     file!(SCRIPT, "groups.js"),
     file!(IMAGE, "icon.svg"),
     file!(SCRIPT, "items.js"),
+    file!(SCRIPT, "job.js"),
     file!(SCRIPT, "jobs.js"),
     file!(SCRIPT, "keys.js"),
+    file!(SCRIPT, "marks.js"),
     file!(CSS, "page.css"),
     file!(SCRIPT, "panel.js"),
     file!(SCRIPT, "prose.js"),
+    file!(SCRIPT, "purse.js"),
     file!(SCRIPT, "question.js"),
+    file!(SCRIPT, "rights.js"),
     file!(SCRIPT, "row.js"),
     file!(SCRIPT, "rows.js"),
     file!(CSS, "side.css"),
@@ -55,6 +60,7 @@ const FILES: &[(&str, &str, &str)] = &[
     file!(SCRIPT, "talk.js"),
     file!(SCRIPT, "theme.js"),
     file!(CSS, "tree.css"),
+    file!(SCRIPT, "unseen.js"),
 ];
 
 /// The router with the page.

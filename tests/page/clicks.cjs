@@ -79,7 +79,10 @@ async function clicked({ program, store, pictures }, is) {
   await poet.click();
   await seen("#talk-list [data-kind]");
   await holds(() => document.querySelector("#talk-list").textContent.includes("onerror"));
-  is("stored script is text", (await page.title()) !== "broken" && (await page.locator("#talk img").count()) === 0);
+  is(
+    "stored script is text",
+    (await page.title()) !== "broken" && (await page.locator("#talk img").count()) === 0,
+  );
 
   // Off the stage and back.
   await open("faulty", "begin", "the faulty");
@@ -103,7 +106,11 @@ async function clicked({ program, store, pictures }, is) {
   is("live again, nothing twice", items.length > 0 && new Set(items).size === items.length);
 
   if (pictures) {
-    for (const [width, height] of [[1440, 900], [1024, 768], [390, 844]]) {
+    for (const [width, height] of [
+      [1440, 900],
+      [1024, 768],
+      [390, 844],
+    ]) {
       for (const scheme of ["light", "dark"]) {
         await page.setViewportSize({ width, height });
         await page.emulateMedia({ colorScheme: scheme });

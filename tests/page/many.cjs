@@ -34,12 +34,12 @@ async function fill(server, many) {
   for (;;) {
     const { sessions, approvals_open } = await call(server, "GET", "/v1/status");
     const text = JSON.stringify([sessions.total, sessions.running, sessions.waiting, approvals_open]);
-    if (text === before && approvals_open >= WORKING.asking && sessions.quarantined >= WORKING.broken) return sessions;
+    if (text === before && approvals_open >= WORKING.asking && sessions.quarantined >= WORKING.broken)
+      return sessions;
     before = text;
     await new Promise((soon) => setTimeout(soon, 2_000));
   }
 }
-
 
 /** What stands in the page as it comes: the first row, and whatever kept it from answering. */
 function watching() {
@@ -64,7 +64,12 @@ async function look(server, page) {
     asked: performance
       .getEntriesByType("resource")
       .filter((one) => one.name.includes("/v1/"))
-      .map((one) => [new URL(one.name).pathname, Math.round(one.startTime), Math.round(one.duration), one.decodedBodySize]),
+      .map((one) => [
+        new URL(one.name).pathname,
+        Math.round(one.startTime),
+        Math.round(one.duration),
+        one.decodedBodySize,
+      ]),
   }));
 }
 
@@ -139,13 +144,22 @@ async function measure(server, many, is) {
   console.log(`     read to the end and unfolded: ${whole(await open.evaluate(tall))} rows`);
   await open.focus("#tree");
   const smooth = await open.evaluate(scrolled);
-  console.log(`     scrolling: ${smooth.fps.toFixed(0)} frames a second, at worst ${whole(smooth.worst)} ms for one`);
+  console.log(
+    `     scrolling: ${smooth.fps.toFixed(0)} frames a second, at worst ${whole(smooth.worst)} ms for one`,
+  );
   const rowsHere = await open.evaluate(() => document.querySelectorAll(".row").length);
   is(`only rows in sight are in the page: ${rowsHere}`, rowsHere < 120);
   const { busy, heap, nodes } = await lived(open);
-  console.log(`     with changes coming in it is busy ${busy.toFixed(1)}% of the time; ${heap.toFixed(1)} MB, ${whole(nodes)} nodes`);
+  console.log(
+    `     with changes coming in it is busy ${busy.toFixed(1)}% of the time; ${heap.toFixed(1)} MB, ${whole(nodes)} nodes`,
+  );
   const long = await open.evaluate(() => window.seen.long);
-  console.log(`     longest tasks: ${long.sort((a, b) => b - a).slice(0, 5).join(", ")} ms`);
+  console.log(
+    `     longest tasks: ${long
+      .sort((a, b) => b - a)
+      .slice(0, 5)
+      .join(", ")} ms`,
+  );
   is(`no trouble in the page: ${trouble.join("; ") || "none"}`, trouble.length === 0);
   await browser.close();
 }
