@@ -26,7 +26,6 @@ const ANSWERS = {
 // What is answered nearly always; everything else stands behind it.
 const PLAIN = ["once", "no", "reject", "revise"];
 const NOS = ["no", "reject", "never", "comment", "revise"];
-const USUAL = ["once", "turn", "session", "always", "no", "revise"];
 const PAGE = 100;
 
 export class Inbox {
@@ -159,7 +158,7 @@ export class Inbox {
 
   buttons(item, card) {
     if (!may("approve")) return h("p", { class: "why" }, icon("lock"), whyNot("approve"));
-    const words = item.answers?.length ? item.answers : USUAL;
+    const words = item.answers;
     // Yes on the one side, no on the other: a hand in a hurry hits the right one.
     const sides = { yes: h("span", { class: "answers" }), no: h("span", { class: "answers" }) };
     const rare = words.filter((word) => !PLAIN.includes(word));

@@ -18,6 +18,7 @@ export class Marks {
   async open(id) {
     this.id = id;
     this.items = [];
+    $("panel-marks").open = false;
     this.draw();
     await this.read();
   }

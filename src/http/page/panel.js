@@ -164,9 +164,8 @@ export class Panel {
     }
   }
 
-  /// What bounds it. A tree that has no budget is not asked about it again.
+  /// What bounds it: the ledger opens its accounts with the first call of the tree.
   async readBudget(id) {
-    if (this.accounts?.length === 0) return;
     try {
       const { accounts } = await session.budget(id);
       if (this.id !== id) return;

@@ -2,7 +2,11 @@
 
 import { copy, h, icon } from "./dom.js";
 import { full, money, now, parsed, plain, pretty, span, whole } from "./format.js";
-import { hasOdd, shown } from "./unseen.js";
+import { shown } from "./unseen.js";
+
+// The answers that there are, as the server names them.
+const OF_A_CALL = ["once", "turn", "session", "always", "all", "edit", "no", "never", "comment", "revise"];
+const YES_OR_NO = ["once", "no", "comment", "revise"];
 
 /// A question as the log tells it, for a conversation that is read before the inbox is.
 export function fromLog(session, agent, item) {
@@ -21,7 +25,7 @@ export function fromLog(session, agent, item) {
     reasons: ask.reasons,
     digest: ask.digest,
     proposed_rule: ask.proposal ?? null,
-    answers: null,
+    answers: asked ? OF_A_CALL : YES_OR_NO,
   };
 }
 
@@ -77,10 +81,7 @@ export function request(item, subject) {
     );
   }
   if (cwd) parts.push(h("p", { class: "quiet" }, "in ", h("code", {}, shown(cwd))));
-  const texts = [item.arguments, cwd].map((text) =>
-    typeof text === "string" ? text : JSON.stringify(text ?? ""),
-  );
-  if (texts.some(hasOdd))
+  if (parts.some((part) => part.querySelector(".odd")))
     parts.push(
       h(
         "p",

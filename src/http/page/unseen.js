@@ -18,9 +18,6 @@ const TURNING = new RegExp(`[${TURNS}]`, "u");
 
 const code = (character) => character.codePointAt(0).toString(16);
 
-/// Whether a text has any of them.
-export const hasOdd = (text) => text.search(ODD) >= 0;
-
 /// A text as parts to be put into an element: what has no shape in a box with its number.
 export function shown(text) {
   const parts = [];
