@@ -40,6 +40,7 @@ const FILES: &[(&str, &str, &str)] = &[
     file!(SCRIPT, "forest.js"),
     file!(SCRIPT, "format.js"),
     file!(SCRIPT, "groups.js"),
+    file!(SCRIPT, "halt.js"),
     file!(IMAGE, "icon.svg"),
     file!(SCRIPT, "items.js"),
     file!(SCRIPT, "job.js"),

@@ -114,6 +114,9 @@ export const post = (base, body) => ask("POST", base, body ?? {});
 const put = (base, body) => ask("PUT", base, body);
 const remove = (base) => ask("DELETE", base);
 
+export const halt = (reason) => post("/v1/halt", { reason });
+export const unhalt = () => post("/v1/unhalt");
+
 const at = (id) => `/v1/sessions/${encodeURIComponent(id)}`;
 
 /// What can be done with one session.

@@ -17,6 +17,7 @@ import { divider } from "./divider.js";
 import { follow } from "./stream.js";
 import { help, start } from "./dialogs.js";
 import { keys } from "./keys.js";
+import { letGo, pull } from "./halt.js";
 import { may, onRights } from "./rights.js";
 import { now, span, whole } from "./format.js";
 
@@ -367,6 +368,8 @@ function wire() {
     theme: turnTheme,
     help: help,
     "charts-toggle": turnCharts,
+    halt: pull,
+    unhalt: letGo,
     "panel-close": closeSide,
     "job-close": closeSide,
     "inbox-close": closeSide,

@@ -3,6 +3,7 @@
 
 import { $, announce, fill, h, setIcon, setText } from "./dom.js";
 import { full, money, now, plain, setServerNow, short, span, tokens, whole } from "./format.js";
+import { halted, offered } from "./halt.js";
 import { limits, setRights } from "./rights.js";
 
 export class Status {
@@ -33,6 +34,7 @@ export class Status {
     $("stat-money").title = open ? `and at most ${money(open)} of calls that broke off` : "spent at vendors";
     this.bounds(status);
     this.hold(status.held);
+    halted(status.halted);
   }
 
   approvals(open) {
@@ -45,6 +47,7 @@ export class Status {
   /// What the token may, where that is not everything.
   rights() {
     const missing = limits();
+    offered();
     $("rights").hidden = !missing;
     if (!missing) return;
     setText($("rights-word"), missing.word);
