@@ -192,7 +192,7 @@ impl House {
             started_at: self.began.0,
             now: self.clock.now().0,
             tools_custody: self.options.custody.clone(),
-            halted: self.halt.why(),
+            halted: self.runtime.halted().map(|halt| halt.reason),
             sessions,
             approvals_open,
             jobs,
