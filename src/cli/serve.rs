@@ -111,6 +111,9 @@ pub(super) async fn run(
     config.traces = args.traces.wanted();
     let app = App::start(config).await?;
     let mut disk = Disk::watch(app.hindrance());
+    if let Some(stopped) = super::halt::remark(&app, &store) {
+        Screen::remark(&stopped);
+    }
     let options = FaceOptions { custody: app.custody(), ..options };
     let face = Face::new(app.runtime(), options);
     let result =
