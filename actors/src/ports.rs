@@ -9,8 +9,8 @@ use tokio::sync::watch;
 pub use crate::domain::model::{ModelEvent, ModelRequest};
 use crate::domain::{
     catalog::{
-        Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
-        TotalsOf,
+        Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Open,
+        SessionFilter, SessionRow, Totals, TotalsOf,
     },
     conversation::BlobRef,
     event::ModelFailure,
@@ -136,8 +136,11 @@ pub trait Catalog: Send + Sync + 'static {
     /// Open approvals, oldest expiry first.
     fn approvals(
         &self,
-        tenant: Option<TenantId>,
+        filter: ApprovalFilter,
     ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>>;
+
+    /// How much is open.
+    fn open(&self, tenant: Option<TenantId>) -> BoxFuture<'static, Result<Open, JournalError>>;
 
     /// Sums of what was booked.
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>>;
@@ -148,6 +151,11 @@ pub trait Catalog: Send + Sync + 'static {
         roots: Vec<SessionId>,
         rows: usize,
     ) -> BoxFuture<'static, Result<Vec<Account>, JournalError>>;
+
+    /// What each of these came to with everybody below it, in their order; one that is not there came
+    /// to nothing.
+    fn branches(&self, of: Vec<SessionId>)
+    -> BoxFuture<'static, Result<Vec<Branch>, JournalError>>;
 
     /// How many sessions of each agent are in which state.
     fn census(

@@ -43,7 +43,7 @@ pub(super) async fn run(args: &MetricsArgs, settings: &Settings) -> Result<Done,
         }
     }
     house.census = reading.census(None).await?;
-    house.approvals = reading.approvals(None).await?.len();
+    house.approvals = reading.open(None).await?.approvals;
     metrics.look(&house);
     Screen::print(metrics.text().map_err(CliError::Metrics)?.trim_end())?;
     Ok(done)

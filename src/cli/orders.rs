@@ -116,9 +116,8 @@ pub(super) async fn approve(args: ApproveArgs, settings: &Settings) -> Result<Do
     let remote = Remote::on(&store)?;
     match &remote {
         Some(remote) => {
-            let open = reading.approvals(None).await?;
-            let row = open.into_iter().find(|row| row.id == approval);
-            let digest = row.map(|row| row.ask.digest.0).unwrap_or_default();
+            let digest =
+                reading.question(approval).await?.map(|row| row.ask.digest.0).unwrap_or_default();
             let path = format!("/v1/approvals/{}/{}", approval.session, approval.no);
             remote.post(&path, &said(&answer, &digest)?).await?;
         }

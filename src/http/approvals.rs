@@ -3,8 +3,8 @@
 
 use axum::{Json, extract::State as Of};
 use greenroom_actors::domain::{
-    catalog::ApprovalRow,
-    ids::{ApprovalId, ApprovalNo, SessionId},
+    catalog::{ApprovalFilter, ApprovalRow},
+    ids::{ApprovalId, Timestamp},
     permission::{Answer as Says, Subject},
     tool::Args,
 };
@@ -17,7 +17,7 @@ use super::{
     routes::Route,
     take::{Asked, Question, Take, Who},
     token::{Caller, Scope},
-    wire::{Accepted, Page, rows},
+    wire::{Accepted, Page, next, rows},
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -118,15 +118,10 @@ impl From<ApprovalRow> for Asking {
     }
 }
 
-/// Where a question stands in the list.
-const fn place(row: &ApprovalRow) -> (i64, SessionId, ApprovalNo) {
-    (row.ask.expires_at.0, row.id.session, row.id.no)
-}
-
-fn cursor(text: &str) -> Result<(i64, SessionId, ApprovalNo), ()> {
+/// A place in the list: of the question that was the last on a page.
+fn cursor(text: &str) -> Result<(Timestamp, ApprovalId), ()> {
     let (expires_at, id) = text.split_once(':').ok_or(())?;
-    let id: ApprovalId = id.parse().map_err(drop)?;
-    Ok((expires_at.parse().map_err(drop)?, id.session, id.no))
+    Ok((Timestamp(expires_at.parse().map_err(drop)?), id.parse().map_err(drop)?))
 }
 
 async fn list(
@@ -137,27 +132,25 @@ async fn list(
     let limit = rows(wishes.limit)?;
     let is_cursor =
         |_odd| problem("invalid", "`after` is no cursor: expected the `next` of a page");
-    let after = wishes.after.as_deref().map(cursor).transpose().map_err(is_cursor)?;
-    let mut open = ctx.reading.approvals(caller.tenant).await?;
     let is_id = |_odd| problem("invalid", "`session` is no session's id");
-    let session = wishes.session.as_deref().map(str::parse::<SessionId>).transpose();
-    if let Some(session) = session.map_err(is_id)? {
-        open.retain(|row| row.id.session == session);
-    }
-    // By the order of the list and not by a place in it: others may have been answered meanwhile.
-    let mut rest = open.into_iter().filter(|row| after.is_none_or(|after| place(row) > after));
-    let items: Vec<Asking> = rest.by_ref().take(limit).map(Asking::from).collect();
-    let last = items.last().filter(|_| rest.next().is_some());
-    let next = last.map(|last| format!("{}:{}", last.expires_at, last.id));
-    Ok(Json(Page { items, next }))
+    let filter = ApprovalFilter {
+        tenant: caller.tenant,
+        session: wishes.session.as_deref().map(str::parse).transpose().map_err(is_id)?,
+        // By the order of the list and not by a place in it: others may have been answered meanwhile.
+        after: wishes.after.as_deref().map(cursor).transpose().map_err(is_cursor)?,
+        rows: limit,
+        only: None,
+    };
+    let found = ctx.reading.questions(filter).await?;
+    let next = next(&found, limit, |row| format!("{}:{}", row.ask.expires_at.0, row.id));
+    Ok(Json(Page { items: found.into_iter().map(Asking::from).collect(), next }))
 }
 
 impl House {
     /// An open question where it is this caller's.
     async fn question(&self, caller: &Caller, id: ApprovalId) -> Answer<ApprovalRow> {
         self.line(caller, id.session).await?;
-        let open = self.reading.approvals(caller.tenant.clone()).await?;
-        open.into_iter().find(|row| row.id == id).ok_or_else(|| {
+        self.reading.question(id).await?.ok_or_else(|| {
             problem(
                 "not_found",
                 format!("{id} is not open: it was answered, withdrawn, or never asked"),

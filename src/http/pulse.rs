@@ -291,7 +291,7 @@ impl House {
             census: self.reading.census(None).await?,
             seen_awake: rows.iter().map(|row| row.status).collect(),
             awake: Some(count),
-            approvals: self.reading.approvals(None).await?.len(),
+            approvals: self.reading.open(None).await?.approvals,
             pools: pools.collect(),
             gates: gates.collect(),
             waiting,

@@ -104,22 +104,18 @@ pub(super) struct JobsWire {
     paused: u64,
     /// Those that have ended, whose end somebody is still to be told.
     ended: u64,
-    /// Whether there are more, which were not counted.
-    more: bool,
     /// Those of them that changed last, the latest first.
     latest: Vec<JobWire>,
 }
 
-/// Open jobs that are counted: what is more is a queue that nobody works on.
-const JOBS: usize = 10_000;
-/// Those that are shown; `GET /v1/jobs` has all.
+/// Open jobs that are shown; `GET /v1/jobs` has all.
 const LATEST: usize = 20;
 
 impl JobsWire {
-    fn of(mut open: Vec<JobRow>) -> Self {
-        let mut jobs = Self { more: open.len() == JOBS, ..Self::default() };
-        for job in &open {
-            *match job.state {
+    fn of(counted: Vec<(JobState, u64)>, latest: Vec<JobRow>) -> Self {
+        let mut jobs = Self::default();
+        for (state, many) in counted {
+            *match state {
                 JobState::Queued => &mut jobs.queued,
                 JobState::Running => &mut jobs.running,
                 JobState::Stopping => &mut jobs.stopping,
@@ -127,10 +123,9 @@ impl JobsWire {
                 JobState::Completed | JobState::Failed | JobState::Cancelled | JobState::Lost => {
                     &mut jobs.ended
                 }
-            } += 1;
+            } += many;
         }
-        open.sort_by_key(|job| std::cmp::Reverse((job.updated_at, job.job)));
-        jobs.latest = open.into_iter().take(LATEST).map(JobWire::from).collect();
+        jobs.latest = latest.into_iter().map(JobWire::from).collect();
         jobs
     }
 }
@@ -148,7 +143,7 @@ pub(super) struct StatusWire {
     /// Whether everything was stopped, and why.
     halted: Option<String>,
     sessions: SessionsWire,
-    approvals_open: usize,
+    approvals_open: u64,
     jobs: JobsWire,
     /// Restarts of sessions that exist.
     restarts: u64,
@@ -183,9 +178,9 @@ impl House {
         }
         let of = tenant.clone().map_or(TotalsOf::Runtime, TotalsOf::Tenant);
         let spent = self.reading.totals(of).await?.into();
-        let approvals_open = self.reading.approvals(tenant.clone()).await?.len();
-        let open = JobFilter { open: true, rows: JOBS, ..JobFilter::default() };
-        let jobs = JobsWire::of(self.jobs(caller).list(open).await?);
+        let open = self.reading.open(tenant.clone()).await?;
+        let latest = JobFilter { open: true, latest: true, rows: LATEST, ..JobFilter::default() };
+        let jobs = JobsWire::of(open.jobs, self.jobs(caller).list(latest).await?);
         let mut status = StatusWire {
             name: "greenroom",
             version: self.options.version.clone(),
@@ -194,7 +189,7 @@ impl House {
             tools_custody: self.options.custody.clone(),
             halted: self.halt.why(),
             sessions,
-            approvals_open,
+            approvals_open: open.approvals,
             jobs,
             restarts,
             spent,

@@ -234,7 +234,7 @@ impl Metrics {
             let is_running = |status| status == Status::Running;
             self.all.seen.sessions_stranded.set(all(&is_running) - awake_and(&is_running));
         }
-        self.all.seen.approvals_open.set(level(house.approvals));
+        self.all.seen.approvals_open.set(whole(house.approvals));
         for what in WAITED {
             let many = house.waiting.get(what).copied().unwrap_or(0);
             self.all.seen.waiting_on.get_or_create(&one("what", what)).set(level(many));

@@ -40,6 +40,9 @@ pub async fn catalog<S: Journal + Catalog>(make: impl Fn() -> S) {
     catalog::sleepers_are_found_by_their_time(&make()).await;
     catalog::an_approval_is_listed_until_it_closes(&make()).await;
     catalog::approvals_come_by_expiry_and_by_tenant(&make()).await;
+    catalog::approvals_are_paged_counted_and_found_by_their_id(&make()).await;
+    catalog::open_jobs_are_counted_by_state_and_the_last_changed_come_first(&make()).await;
+    catalog::a_branch_counts_all_children_however_many(&make()).await;
     catalog::a_later_word_on_a_call_replaces_the_earlier(&make()).await;
     catalog::totals_are_by_session_subtree_model_agent_and_all(&make()).await;
     catalog::checkpoints_come_oldest_first(&make()).await;

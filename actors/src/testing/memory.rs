@@ -19,8 +19,8 @@ use self::rows::Rows;
 use crate::{
     domain::{
         catalog::{
-            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
-            TotalsOf,
+            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Open,
+            SessionFilter, SessionRow, Totals, TotalsOf,
         },
         frame::{Chain, LogId, LogKind, StoredFrame},
         ids::{Position, SessionId, TenantId, Token},
@@ -372,9 +372,20 @@ impl Catalog for MemoryStore {
 
     fn approvals(
         &self,
-        tenant: Option<TenantId>,
+        filter: ApprovalFilter,
     ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.approvals(tenant.as_ref())))
+        self.with(move |state| Ok(state.rows.approvals(&filter)))
+    }
+
+    fn open(&self, tenant: Option<TenantId>) -> BoxFuture<'static, Result<Open, JournalError>> {
+        self.with(move |state| Ok(state.rows.open(tenant.as_ref())))
+    }
+
+    fn branches(
+        &self,
+        of: Vec<SessionId>,
+    ) -> BoxFuture<'static, Result<Vec<Branch>, JournalError>> {
+        self.with(move |state| Ok(state.rows.branches(&of)))
     }
 
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {

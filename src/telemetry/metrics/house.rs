@@ -64,7 +64,7 @@ pub struct House {
     /// store that another process may be working on.
     pub awake: Option<usize>,
     /// Open questions.
-    pub approvals: usize,
+    pub approvals: u64,
     /// How many wait for what, by the words of `waits_for`.
     pub waiting: BTreeMap<String, usize>,
     /// Messages in all mailboxes, and in the fullest.

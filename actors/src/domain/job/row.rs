@@ -127,6 +127,8 @@ pub struct JobFilter {
     pub open: bool,
     /// Only after this one, in the order of ids.
     pub after: Option<JobId>,
+    /// Those that changed last first, instead of by their ids; then `after` is not looked at.
+    pub latest: bool,
     /// At most this many; 0 is as many as a list has.
     pub rows: usize,
 }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     domain::{
         catalog::{
-            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Status,
-            Totals, TotalsOf, UsageRow,
+            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Open,
+            SessionFilter, SessionRow, Status, Totals, TotalsOf, UsageRow,
         },
         frame::{LogId, LogKind},
         ids::{AgentName, ApprovalId, CheckpointName, ModelCallNo, SessionId, TenantId, Timestamp},
-        job::{JobFilter, JobId, JobRow},
+        job::{JobFilter, JobId, JobRow, JobState},
         permission::Ask,
     },
     limits,
@@ -138,7 +138,32 @@ impl Rows {
         self.sessions.values().filter(|row| roots.contains(&row.root)).map(|_row| 1).sum()
     }
 
-    pub(super) fn approvals(&self, tenant: Option<&TenantId>) -> Vec<ApprovalRow> {
+    pub(super) fn branches(&self, of: &[SessionId]) -> Vec<Branch> {
+        let branch = |session: &SessionId| Branch {
+            session: *session,
+            own: self.totals(&TotalsOf::Session(*session)),
+            subtree: self.totals(&TotalsOf::Subtree(*session)),
+            children: self
+                .sessions
+                .values()
+                .filter(|row| row.parent == Some(*session))
+                .map(|_row| 1)
+                .sum(),
+        };
+        of.iter().map(branch).collect()
+    }
+
+    pub(super) fn open(&self, tenant: Option<&TenantId>) -> Open {
+        let filter = ApprovalFilter { tenant: tenant.cloned(), ..ApprovalFilter::default() };
+        let mut jobs: BTreeMap<JobState, u64> = BTreeMap::new();
+        let is_theirs = |row: &&JobRow| tenant.is_none_or(|tenant| row.tenant == *tenant);
+        for row in self.jobs.values().filter(is_theirs).filter(|row| row.open) {
+            *jobs.entry(row.state).or_default() += 1;
+        }
+        Open { approvals: self.approvals(&filter).len() as u64, jobs: jobs.into_iter().collect() }
+    }
+
+    pub(super) fn approvals(&self, filter: &ApprovalFilter) -> Vec<ApprovalRow> {
         let line = |(id, ask): (&ApprovalId, &Ask)| {
             let session = self.sessions.get(&id.session);
             ApprovalRow {
@@ -152,10 +177,16 @@ impl Rows {
             .approvals
             .iter()
             .map(line)
-            .filter(|row| tenant.is_none_or(|tenant| row.tenant == *tenant))
+            .filter(|row| filter.tenant.as_ref().is_none_or(|tenant| row.tenant == *tenant))
+            .filter(|row| filter.session.is_none_or(|session| row.id.session == session))
+            .filter(|row| filter.only.is_none_or(|only| row.id == only))
+            .filter(|row| filter.after.is_none_or(|after| (row.ask.expires_at, row.id) > after))
             .collect();
         // A stable sort: equal expiries stay in the order of their ids.
         found.sort_by_key(|row| row.ask.expires_at);
+        if filter.rows > 0 {
+            found.truncate(filter.rows);
+        }
         found
     }
 
@@ -206,9 +237,13 @@ impl Rows {
                 && filter.queue.as_ref().is_none_or(|queue| row.queue == *queue)
                 && (filter.states.is_empty() || filter.states.contains(&row.state))
                 && (row.open || !filter.open)
-                && filter.after.is_none_or(|after| row.job > after)
+                && (filter.latest || filter.after.is_none_or(|after| row.job > after))
         };
-        self.jobs.values().filter(wanted).take(rows).cloned().collect()
+        let mut found: Vec<&JobRow> = self.jobs.values().filter(wanted).collect();
+        if filter.latest {
+            found.sort_by_key(|row| std::cmp::Reverse((row.updated_at, row.job)));
+        }
+        found.into_iter().take(rows).cloned().collect()
     }
 
     pub(super) fn checkpoints(&self, session: SessionId) -> Vec<CheckpointRow> {
