@@ -34,5 +34,7 @@ mod pace;
 mod questions;
 #[path = "http/theatre.rs"]
 mod theatre;
+#[path = "http/turns.rs"]
+mod turns;
 #[path = "http/watching.rs"]
 mod watching;

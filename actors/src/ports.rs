@@ -16,7 +16,7 @@ use crate::domain::{
     event::ModelFailure,
     frame::{Chain, Envelope, LogId, StoredFrame},
     ids::{
-        CallId, CredentialName, HookName, ModelName, Position, PrincipalId, ProviderName,
+        CallId, CredentialName, HookName, InputKey, ModelName, Position, PrincipalId, ProviderName,
         SessionId, TenantId, Timestamp, Token, ToolName,
     },
     job::{Delivery, JobFilter, JobId, JobRow},
@@ -166,6 +166,13 @@ pub trait Catalog: Send + Sync + 'static {
     /// How many sessions are in the trees that a filter finds by their roots, whatever its `rows` and
     /// `after` say.
     fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>>;
+
+    /// The frame in which a session accepted an input.
+    fn input(
+        &self,
+        session: SessionId,
+        key: InputKey,
+    ) -> BoxFuture<'static, Result<Option<Position>, JournalError>>;
 
     /// A session's checkpoints, oldest first.
     fn checkpoints(

@@ -16,6 +16,7 @@ mod scrub;
 mod start;
 #[cfg(feature = "testing")]
 mod strike;
+mod turns;
 
 pub use calls::CallError;
 pub use consult::{Consulted, consulted};
@@ -28,6 +29,7 @@ pub use scrub::Scrub;
 pub use start::{Deps, Options, Setup, StartError};
 #[cfg(feature = "testing")]
 pub use strike::Victim;
+pub use turns::Sought;
 
 use std::sync::Arc;
 
@@ -98,7 +100,7 @@ impl Runtime {
     /// A key that no input has had, for a caller that has none of its own.
     #[must_use]
     pub fn fresh_key(&self) -> InputKey {
-        InputKey(format!("input/{}", self.inner.clock.new_session()))
+        InputKey(format!("input-{}", self.inner.clock.new_session()))
     }
 
     /// Its clock.

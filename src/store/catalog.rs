@@ -25,7 +25,7 @@ pub(super) use {jobs::wanted as wanted_jobs, open::wanted as wanted_approvals};
 #[cfg(test)]
 pub(super) const COUNTS: [[&str; 2]; 2] = [open::COUNTS, jobs::COUNTS];
 pub(super) use queries::{
-    accounts, branches, census, checkpoints, in_trees, session, sessions, stale, totals,
+    accounts, branches, census, checkpoints, in_trees, input, session, sessions, stale, totals,
 };
 
 use super::{
@@ -73,6 +73,7 @@ pub(super) fn replace(
         "DELETE FROM approval WHERE session = ?1",
         "DELETE FROM usage WHERE session = ?1",
         "DELETE FROM checkpoint WHERE session = ?1",
+        "DELETE FROM input WHERE session = ?1",
     ] {
         conn.prepare_cached(sql)?.execute([&id])?;
     }
@@ -129,6 +130,12 @@ fn apply(conn: &Connection, log: LogId, change: &Change) -> Result<(), Trouble> 
                  VALUES (?1, ?2, ?3, ?4)",
             )?
             .execute(params![session()?, name.as_str(), Whole(at.0), value])?;
+        }
+        Change::Input { key, at } => {
+            conn.prepare_cached(
+                "INSERT OR IGNORE INTO input(session, key, position) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![session()?, key.0, Whole(at.0)])?;
         }
         Change::Job(row) => jobs::upsert(conn, row)?,
     }

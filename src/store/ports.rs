@@ -11,7 +11,7 @@ use greenroom_actors::{
         },
         conversation::BlobRef,
         frame::{LogId, StoredFrame},
-        ids::{Position, SessionId, TenantId, Token},
+        ids::{InputKey, Position, SessionId, TenantId, Token},
         job::{JobFilter, JobId, JobRow},
     },
     ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
@@ -107,6 +107,14 @@ impl Catalog for Store {
 
     fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
         Box::pin(self.door.clone().read(move |conn| catalog::in_trees(conn, &filter)))
+    }
+
+    fn input(
+        &self,
+        session: SessionId,
+        key: InputKey,
+    ) -> BoxFuture<'static, Result<Option<Position>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::input(conn, session, &key)))
     }
 
     fn checkpoints(

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     event::Goal,
     ids::{
-        AgentName, ApprovalId, ApprovalNo, CheckpointName, ModelCallNo, ModelName, Position,
-        SessionId, TenantId, Timestamp,
+        AgentName, ApprovalId, ApprovalNo, CheckpointName, InputKey, ModelCallNo, ModelName,
+        Position, SessionId, TenantId, Timestamp,
     },
     job::{JobRow, JobState},
     permission::Ask,
@@ -117,6 +117,13 @@ pub enum Change {
         at: Position,
         /// The caller's own value.
         value: String,
+    },
+    /// An input was accepted.
+    Input {
+        /// Its key.
+        key: InputKey,
+        /// The frame that says so.
+        at: Position,
     },
     /// The job's line is now this.
     Job(Box<JobRow>),

@@ -13,7 +13,7 @@ use crate::{
         },
         conversation::BlobRef,
         frame::{LogId, StoredFrame},
-        ids::{Position, SessionId, TenantId, Token},
+        ids::{InputKey, Position, SessionId, TenantId, Token},
         job::{JobFilter, JobId, JobRow},
     },
     limits,
@@ -136,6 +136,14 @@ impl Catalog for Patient<dyn Catalog> {
 
     fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
         self.within(limits::CALL_MS, self.port.in_trees(filter))
+    }
+
+    fn input(
+        &self,
+        session: SessionId,
+        key: InputKey,
+    ) -> BoxFuture<'static, Result<Option<Position>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.input(session, key))
     }
 
     fn checkpoints(

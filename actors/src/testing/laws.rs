@@ -43,6 +43,7 @@ pub async fn catalog<S: Journal + Catalog>(make: impl Fn() -> S) {
     catalog::approvals_are_paged_counted_and_found_by_their_id(&make()).await;
     catalog::open_jobs_are_counted_by_state_and_the_last_changed_come_first(&make()).await;
     catalog::a_branch_counts_all_children_however_many(&make()).await;
+    catalog::an_input_is_found_by_its_key(&make()).await;
     catalog::a_later_word_on_a_call_replaces_the_earlier(&make()).await;
     catalog::totals_are_by_session_subtree_model_agent_and_all(&make()).await;
     catalog::checkpoints_come_oldest_first(&make()).await;

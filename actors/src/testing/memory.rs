@@ -23,7 +23,7 @@ use crate::{
             SessionFilter, SessionRow, Totals, TotalsOf,
         },
         frame::{Chain, LogId, LogKind, StoredFrame},
-        ids::{Position, SessionId, TenantId, Token},
+        ids::{InputKey, Position, SessionId, TenantId, Token},
         job::{JobFilter, JobId, JobRow},
     },
     limits,
@@ -409,6 +409,14 @@ impl Catalog for MemoryStore {
 
     fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
         self.with(move |state| Ok(state.rows.in_trees(filter)))
+    }
+
+    fn input(
+        &self,
+        session: SessionId,
+        key: InputKey,
+    ) -> BoxFuture<'static, Result<Option<Position>, JournalError>> {
+        self.with(move |state| Ok(state.rows.input(session, &key)))
     }
 
     fn checkpoints(

@@ -7,7 +7,7 @@ use greenroom_actors::domain::{
     catalog::{
         Account, Branch, Census, CheckpointRow, SessionFilter, SessionRow, Status, Totals, TotalsOf,
     },
-    ids::{Position, SessionId, TenantId, Timestamp},
+    ids::{InputKey, Position, SessionId, TenantId, Timestamp},
     usage::{NanoUsd, Usage},
 };
 use rusqlite::{
@@ -200,6 +200,19 @@ fn sums(row: &Row<'_>) -> rusqlite::Result<Totals> {
         unsettled_tokens_max: figure(9)?,
         unsettled_cost_max: NanoUsd(figure(10)?),
     })
+}
+
+/// The frame in which a session accepted an input.
+pub(in crate::store) fn input(
+    conn: &Connection,
+    session: SessionId,
+    key: &InputKey,
+) -> Result<Option<Position>, Trouble> {
+    let sql = "SELECT position FROM input WHERE session = ?1 AND key = ?2";
+    let found = conn.prepare_cached(sql)?.query_row(params![session.to_string(), key.0], |row| {
+        Ok(Position(row.get::<_, Whole>(0)?.0))
+    });
+    Ok(found.optional()?)
 }
 
 /// A session's checkpoints, oldest first.

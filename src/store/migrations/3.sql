@@ -12,3 +12,18 @@ UPDATE job SET updated_at = coalesce(json_extract(line, '$.updated_at'), 0);
 CREATE INDEX job_state         ON job(tenant, state) WHERE open = 1;
 CREATE INDEX job_latest        ON job(updated_at, id) WHERE open = 1;
 CREATE INDEX job_tenant_latest ON job(tenant, updated_at, id) WHERE open = 1;
+
+-- Where an input stands in its session's log, so that its turn is found without the log's beginning.
+CREATE TABLE input(
+  session  TEXT    NOT NULL,
+  key      TEXT    NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY(session, key)
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO input(session, key, position)
+  SELECT l.id, json_extract(e.value, '$.key'), f.position
+  FROM frame f JOIN log l ON l.num = f.log,
+    json_each(CASE WHEN json_valid(f.body) THEN f.body ELSE '[]' END) e
+  WHERE l.kind = 'session' AND f.body LIKE '%"type":"input_accepted"%'
+    AND CASE e.type WHEN 'object' THEN json_extract(e.value, '$.type') END = 'input_accepted'
+  ORDER BY f.position;

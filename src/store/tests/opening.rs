@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use greenroom_actors::domain::{
     catalog::Open,
+    event::{Event, UserInput},
+    ids::InputKey,
     job::{JobFilter, JobId, JobRow, JobState},
 };
 
@@ -184,7 +186,7 @@ async fn a_store_of_the_first_form_opens_with_all_that_is_in_it() {
     writer.tail = store.append(next(&writer, "before", vec![row(1, 1)])).await.unwrap();
     store.close();
     drop(store);
-    sql(&path, "DROP TABLE job; PRAGMA user_version = 1");
+    sql(&path, "DROP TABLE job; DROP TABLE input; PRAGMA user_version = 1");
     sql(&path, WITHOUT_TENANTS);
     let looked = Store::look(&path);
     assert!(matches!(looked, Err(OpenError::TooOld { found: 1, known: 3, .. })), "{looked:?}");
@@ -199,12 +201,16 @@ const WITHOUT_TENANTS: &str = "DROP INDEX approval_place; DROP INDEX approval_te
                                ALTER TABLE approval DROP COLUMN tenant;";
 
 #[tokio::test]
-async fn a_store_of_the_second_form_learns_whose_its_questions_are_and_when_its_jobs_changed() {
+async fn a_store_of_the_second_form_learns_what_the_third_is_asked_for() {
     let (_folder, path) = folder();
     let store = open(&path);
     let mut writer = claimed(&store, house(1)).await;
     let changes = vec![row(1, 1), question(1, 10)];
     writer.tail = store.append(next(&writer, "asks", changes)).await.unwrap();
+    let (key, input) = (InputKey::from("k/1"), UserInput::text("\"type\":\"input_accepted\""));
+    let accepted =
+        [Event::GoalSet { goal: None }, Event::InputAccepted { key: key.clone(), input }];
+    store.append(writer.frame(&accepted, Vec::new(), None, Timestamp(1)).unwrap()).await.unwrap();
     for (n, updated_at) in [(5, 30), (6, 40)] {
         let line =
             JobRow { updated_at: Timestamp(updated_at), ..job_line(JobId(Uuid::from_u128(n))) };
@@ -217,9 +223,10 @@ async fn a_store_of_the_second_form_learns_whose_its_questions_are_and_when_its_
     sql(
         &path,
         "DROP INDEX job_state; DROP INDEX job_latest; DROP INDEX job_tenant_latest; \
-         ALTER TABLE job DROP COLUMN updated_at; PRAGMA user_version = 2",
+         ALTER TABLE job DROP COLUMN updated_at; DROP TABLE input; PRAGMA user_version = 2",
     );
     let store = open(&path);
+    assert_eq!(store.input(session(1), key).await, Ok(Some(Position(2))));
     let theirs = store.open(Some("t".into())).await.unwrap();
     assert_eq!(theirs, Open { approvals: 1, jobs: vec![(JobState::Queued, 2)] });
     assert_eq!(store.open(Some("u".into())).await.unwrap(), Open::default());

@@ -11,7 +11,7 @@ use greenroom_actors::{
         },
         conversation::BlobRef,
         frame::{LogId, LogKind, StoredFrame},
-        ids::{Position, SessionId, TenantId, Token},
+        ids::{InputKey, Position, SessionId, TenantId, Token},
         job::{JobFilter, JobId, JobRow},
     },
     ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
@@ -181,6 +181,14 @@ impl Catalog for Held {
 
     fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
         self.after(Holding::Catalog, self.catalog.in_trees(filter))
+    }
+
+    fn input(
+        &self,
+        session: SessionId,
+        key: InputKey,
+    ) -> BoxFuture<'static, Result<Option<Position>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.input(session, key))
     }
 
     fn checkpoints(

@@ -220,6 +220,19 @@ pub(super) async fn a_branch_counts_all_children_however_many<S: Journal + Catal
     assert_eq!(found, [(7, 7, 0), (1, 8, many as u64), (0, 7, 1), (0, 0, 0)]);
 }
 
+pub(super) async fn an_input_is_found_by_its_key<S: Journal + Catalog>(store: &S) {
+    let input = |key: &str, at| Change::Input { key: key.into(), at: Position(at) };
+    tell(store, 1, vec![line(&row(1)), input("first", 1), input("second", 3)]).await;
+    tell(store, 2, vec![line(&row(2)), input("first", 7)]).await;
+    tell(store, 1, vec![input("first", 9)]).await;
+    for (n, key, at) in
+        [(1, "first", Some(1)), (1, "second", Some(3)), (2, "first", Some(7)), (2, "second", None)]
+    {
+        let found = store.input(session(n), key.into()).await;
+        assert_eq!(found, Ok(at.map(Position)), "{n} {key}: the first that accepted it");
+    }
+}
+
 pub(super) async fn a_later_word_on_a_call_replaces_the_earlier<S: Journal + Catalog>(store: &S) {
     let cost_max = Some(NanoUsd(900));
     let lost = Settlement::Unsettled { tokens_max: 500, cost_max };

@@ -9,7 +9,10 @@ use crate::{
             SessionFilter, SessionRow, Status, Totals, TotalsOf, UsageRow,
         },
         frame::{LogId, LogKind},
-        ids::{AgentName, ApprovalId, CheckpointName, ModelCallNo, SessionId, TenantId, Timestamp},
+        ids::{
+            AgentName, ApprovalId, CheckpointName, InputKey, ModelCallNo, Position, SessionId,
+            TenantId, Timestamp,
+        },
         job::{JobFilter, JobId, JobRow, JobState},
         permission::Ask,
     },
@@ -23,6 +26,7 @@ pub(super) struct Rows {
     approvals: BTreeMap<ApprovalId, Ask>,
     usage: BTreeMap<(SessionId, ModelCallNo), UsageRow>,
     checkpoints: BTreeMap<(SessionId, CheckpointName), CheckpointRow>,
+    inputs: BTreeMap<(SessionId, InputKey), Position>,
     jobs: BTreeMap<JobId, JobRow>,
 }
 
@@ -53,6 +57,7 @@ impl Rows {
         self.approvals.retain(|id, _| id.session != session);
         self.usage.retain(|(of, _), _| *of != session);
         self.checkpoints.retain(|(of, _), _| *of != session);
+        self.inputs.retain(|(of, _), _| *of != session);
     }
 
     fn apply(&mut self, session: SessionId, change: Change) {
@@ -74,6 +79,9 @@ impl Rows {
             Change::Checkpoint { name, at, value } => {
                 let row = CheckpointRow { session, name: name.clone(), at, value };
                 self.checkpoints.insert((session, name), row);
+            }
+            Change::Input { key, at } => {
+                self.inputs.entry((session, key)).or_insert(at);
             }
             // A session speaks for no job.
             Change::Job(_) => {}
@@ -224,6 +232,10 @@ impl Rows {
             }
             below.extend(more);
         }
+    }
+
+    pub(super) fn input(&self, session: SessionId, key: &InputKey) -> Option<Position> {
+        self.inputs.get(&(session, key.clone())).copied()
     }
 
     pub(super) fn job(&self, job: JobId) -> Option<JobRow> {
