@@ -1,14 +1,16 @@
 //! Questions to people: the inbox, and the answers. An answer names what was shown by its digest, so that
 //! nobody says yes to something else; the first that is in the log counts.
 
+use std::borrow::Cow;
+
 use axum::{Json, extract::State as Of};
 use greenroom_actors::domain::{
     catalog::{ApprovalFilter, ApprovalRow},
     ids::{ApprovalId, Timestamp},
-    permission::{Answer as Says, Subject},
+    permission::{Answer as Says, AnswerLacks, AnswerWord, Subject},
     tool::Args,
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -82,9 +84,9 @@ pub(super) struct Asking {
     answers: Vec<&'static str>,
 }
 
-const YES_OR_NO: [&str; 4] = ["once", "no", "comment", "revise"];
-const OF_A_CALL: [&str; 10] =
-    ["once", "turn", "session", "always", "all", "edit", "no", "never", "comment", "revise"];
+/// The answers to what runs nothing.
+const YES_OR_NO: [AnswerWord; 4] =
+    [AnswerWord::Once, AnswerWord::No, AnswerWord::Comment, AnswerWord::Revise];
 
 impl From<ApprovalRow> for Asking {
     fn from(row: ApprovalRow) -> Self {
@@ -97,7 +99,7 @@ impl From<ApprovalRow> for Asking {
             Subject::Budget { budget } => ("budget", format!("more budget: {budget:?}"), None),
             Subject::Question { text } => ("question", text, None),
         };
-        let answers: &[&str] = if request.is_some() { &OF_A_CALL } else { &YES_OR_NO };
+        let answers: &[AnswerWord] = if request.is_some() { &AnswerWord::ALL } else { &YES_OR_NO };
         Self {
             id: id.to_string(),
             session: id.session.to_string(),
@@ -113,7 +115,7 @@ impl From<ApprovalRow> for Asking {
             reasons: ask.reasons,
             digest: ask.digest.0,
             proposed_rule: ask.proposal,
-            answers: answers.to_vec(),
+            answers: answers.iter().map(|word| word.word()).collect(),
         }
     }
 }
@@ -163,38 +165,13 @@ async fn read(Of(ctx): Of<Ctx>, Who(caller): Who, Question(id): Question) -> Ans
     Ok(Json(ctx.question(&caller, id).await?.into()))
 }
 
-/// What is answered.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Word {
-    /// Yes, this call.
-    Once,
-    /// Yes, and everything that would be asked until the turn ends.
-    Turn,
-    /// Yes, and calls like it for the rest of this session.
-    Session,
-    /// Yes, and calls like it in every session from now on.
-    Always,
-    /// Yes, and everything that would be asked in this session.
-    All,
-    /// Yes, with other arguments.
-    Edit,
-    /// No.
-    No,
-    /// No, and never calls like it in this session.
-    Never,
-    /// No, and the model should read this.
-    Comment,
-    /// Not like this.
-    Revise,
-}
-
 /// An answer.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reply {
     /// Which.
-    answer: Word,
+    #[schemars(with = "Answers")]
+    answer: AnswerWord,
     /// The digest of what was shown.
     digest: String,
     /// For `comment` and `revise`: what the model should read.
@@ -205,27 +182,31 @@ pub(super) struct Reply {
     arguments: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
+/// The answers there are, for the document.
+struct Answers;
+
+impl JsonSchema for Answers {
+    fn schema_name() -> Cow<'static, str> {
+        "Answer".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        let each = AnswerWord::ALL
+            .map(|word| serde_json::json!({ "const": word.word(), "description": word.says() }));
+        json_schema!({ "type": "string", "oneOf": each })
+    }
+}
+
 impl Reply {
     fn says(self) -> Answer<Says> {
-        let words = |feedback: Option<String>| {
-            let told = feedback.filter(|text| !text.trim().is_empty());
-            told.ok_or_else(|| problem("unprocessable", "expected `feedback` with this answer"))
-        };
-        Ok(match self.answer {
-            Word::Once => Says::Once,
-            Word::Turn => Says::Turn,
-            Word::Session => Says::Session,
-            Word::Always => Says::Always,
-            Word::All => Says::All,
-            Word::No => Says::Reject,
-            Word::Never => Says::Never,
-            Word::Comment => Says::Comment { text: words(self.feedback)? },
-            Word::Revise => Says::Revise { feedback: words(self.feedback)? },
-            Word::Edit => {
-                let missing = || problem("unprocessable", "expected `arguments` with this answer");
-                let args = serde_json::Value::Object(self.arguments.ok_or_else(missing)?);
-                Says::Edit { args: Args(args.to_string()) }
-            }
+        let feedback = self.feedback.filter(|text| !text.trim().is_empty());
+        let args = self.arguments.map(serde_json::Value::Object);
+        self.answer.with(feedback, args.map(|args| Args(args.to_string()))).map_err(|lacks| {
+            let field = match lacks {
+                AnswerLacks::Text => "feedback",
+                AnswerLacks::Args => "arguments",
+            };
+            problem("unprocessable", format!("expected `{field}` with this answer"))
         })
     }
 }

@@ -11,7 +11,7 @@ use axum::{
 use greenroom_actors::{
     domain::{
         ids::TenantId,
-        job::{HistoryEntry, JobFilter, JobId, JobSpec, JobView},
+        job::{HistoryEntry, JobFilter, JobId, JobSpec, JobState, JobView},
     },
     runtime::{CallError, JobError, JobRefused, Jobs},
 };
@@ -28,7 +28,7 @@ use super::{
 };
 
 pub(super) use wire::JobWire;
-use wire::{NewJob, StateWire, TakenWire};
+use wire::{NewJob, States, TakenWire};
 
 pub(super) fn routes() -> Vec<Route> {
     let act = |summary| (Scope::Act, summary);
@@ -139,7 +139,8 @@ pub(super) struct Wishes {
     /// Only of this queue.
     queue: Option<String>,
     /// Only in this state.
-    state: Option<StateWire>,
+    #[schemars(with = "Option<States>")]
+    state: Option<JobState>,
 }
 
 async fn list(
@@ -152,7 +153,7 @@ async fn list(
         |_odd| problem("invalid", "`after` is no cursor: expected the `next` of a page");
     let filter = JobFilter {
         queue: wishes.queue.map(Into::into),
-        states: wishes.state.map(Into::into).into_iter().collect(),
+        states: wishes.state.into_iter().collect(),
         after: wishes.after.as_deref().map(str::parse).transpose().map_err(is_cursor)?,
         rows: limit,
         ..JobFilter::default()

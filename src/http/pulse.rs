@@ -11,10 +11,10 @@ use greenroom_actors::{
     domain::{
         catalog::{SessionFilter, SessionRow, Status, TotalsOf},
         event::Event,
-        ids::{SessionId, TenantId},
+        ids::{ModelName, SessionId, TenantId},
         usage::Settlement,
     },
-    runtime::{Frame, Heard, Listener, Note, Stage},
+    runtime::{Frame, Heard, Listener, Note, OWN_TOOLS, Stage},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -130,6 +130,7 @@ impl Pulse {
 
 /// Hears the house until it ends.
 pub(super) async fn listen(ctx: Ctx, mut listener: Listener) {
+    ctx.learn();
     // What was spent before this server began is in the catalog.
     if let Ok(before) = ctx.reading.totals(TotalsOf::Runtime).await {
         ctx.pulse.with(|known| {
@@ -194,6 +195,15 @@ pub(super) async fn sample(ctx: Ctx) {
     }
 }
 
+/// How a gate's breaker stands; one without bars has never had anything to hold up.
+pub(super) const fn breaker(stage: Option<Stage>) -> Breaker {
+    match stage {
+        None | Some(Stage::Closed) => Breaker::Closed,
+        Some(Stage::Open { .. }) => Breaker::Open,
+        Some(Stage::Probing { .. }) => Breaker::Probing,
+    }
+}
+
 impl Known {
     fn hear(&mut self, frame: &Frame) {
         let of =
@@ -223,6 +233,17 @@ impl Counts {
 }
 
 impl House {
+    /// What has a name here: of what was declared before anybody heard, no event will come.
+    fn learn(&self) {
+        let (models, tools) = (self.runtime.known_models(), self.runtime.tool_specs());
+        let models = models.iter().map(ModelName::as_str);
+        let tools = tools.iter().map(|tool| tool.name.as_str());
+        self.pulse.with(|known| {
+            known.metrics.know(models, tools.chain(OWN_TOOLS));
+            self.runtime.agents().iter().for_each(|agent| known.metrics.know_agent(agent));
+        });
+    }
+
     /// Tells who looks what has changed, if anything has.
     async fn tell_changes(&self) {
         if self.pulse.changes.receiver_count() == 0 {
@@ -271,11 +292,7 @@ impl House {
         let fill = |places, taken, waiting| Fill { places, taken, waiting };
         let gates = figures.gates.iter().map(|(name, gate)| {
             let bars = figures.bars.get(name);
-            let breaker = match bars.map(|bars| bars.breaker) {
-                None | Some(Stage::Closed) => Breaker::Closed,
-                Some(Stage::Open { .. }) => Breaker::Open,
-                Some(Stage::Probing { .. }) => Breaker::Probing,
-            };
+            let breaker = breaker(bars.map(|bars| bars.breaker));
             let paused_until = bars.and_then(|bars| bars.paused_until);
             let fill = fill(gate.places, gate.taken, gate.waiting);
             (name.to_string(), Gate { fill, paused_until, breaker })

@@ -3,12 +3,9 @@
 
 use axum::{Json, extract::State as Of, http::header, response::IntoResponse};
 use futures_util::FutureExt as _;
-use greenroom_actors::{
-    domain::{
-        catalog::{Status, TotalsOf},
-        job::{JobFilter, JobRow, JobState},
-    },
-    runtime::Stage,
+use greenroom_actors::domain::{
+    catalog::{Status, TotalsOf},
+    job::{JobFilter, JobRow, JobState},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,7 +14,7 @@ use super::{
     Ctx, House,
     jobs::JobWire,
     problem::{Answer, problem},
-    pulse::{Point, SAMPLE_MS},
+    pulse::{Point, SAMPLE_MS, breaker},
     routes::Route,
     take::Who,
     token::Caller,
@@ -225,11 +222,7 @@ impl House {
                 taken: gate.taken,
                 waiting: gate.waiting,
                 paused_until: bars.and_then(|bars| bars.paused_until).map(|until| until.0),
-                breaker: match bars.map(|bars| bars.breaker) {
-                    None | Some(Stage::Closed) => "closed",
-                    Some(Stage::Open { .. }) => "open",
-                    Some(Stage::Probing { .. }) => "probing",
-                },
+                breaker: breaker(bars.map(|bars| bars.breaker)).word(),
             });
         }
     }

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use greenroom_actors::domain::{
-    agent::ModelChoice,
+    agent::{ModelChoice, Rendered},
     catalog::{Census, Status},
     event::{CancelTarget, Event, RestartCause, TimerKind},
-    ids::{ApprovalNo, ModelCallNo, SessionId, Timestamp, ToolCallNo, ToolName, TurnId},
+    ids::{ApprovalNo, ModelCallNo, ModelName, SessionId, Timestamp, ToolCallNo, ToolName, TurnId},
     permission::{Answer, Closed},
     usage::{Settlement, Usage},
 };
@@ -16,7 +16,7 @@ use prometheus_client::{encoding::text, registry::Registry};
 
 use super::{
     families::{Counts, Families, Lengths, Levels},
-    labels::{Bounded, Labels},
+    labels::{Bounded, Known, Labels},
     spans::Open,
 };
 
@@ -44,8 +44,8 @@ pub struct Metrics {
     registry: Registry,
     all: Families,
     agents: Bounded,
-    models: Bounded,
-    tools: Bounded,
+    models: Known,
+    tools: Known,
     turns: Open<TurnId, ()>,
     calls: Open<ModelCallNo, String>,
     wanted: Open<ToolCallNo, String>,
@@ -60,8 +60,8 @@ impl Default for Metrics {
             all: Families::registered(&mut registry),
             registry,
             agents: Bounded::default(),
-            models: Bounded::default(),
-            tools: Bounded::default(),
+            models: Known::default(),
+            tools: Known::default(),
             turns: Open::default(),
             calls: Open::default(),
             wanted: Open::default(),
@@ -82,6 +82,22 @@ impl Metrics {
         Ok(scraped(&out))
     }
 
+    /// Models and tools that exist: they are counted under their names, and others are not.
+    pub fn know<'n>(
+        &mut self,
+        models: impl IntoIterator<Item = &'n str>,
+        tools: impl IntoIterator<Item = &'n str>,
+    ) {
+        models.into_iter().for_each(|name| self.models.learn(name));
+        tools.into_iter().for_each(|name| self.tools.learn(name));
+    }
+
+    /// The same of what an agent is made of.
+    pub fn know_agent(&mut self, rendered: &Rendered) {
+        let models = rendered.agent.models().map(ModelName::as_str);
+        self.know(models, rendered.tools.iter().map(|tool| tool.name.as_str()));
+    }
+
     /// Moves what one event moves.
     pub fn hear(&mut self, of: Heard<'_>, event: &Event) {
         let agent = self.agents.value(of.agent);
@@ -89,7 +105,10 @@ impl Metrics {
         let all = &self.all;
         all.events.get_or_create(&one("event", event.name())).inc();
         match event {
-            Event::SessionOpened { .. } => count(&all.sessions_opened, mine()),
+            Event::SessionOpened { rendered, .. } => {
+                count(&all.sessions_opened, mine());
+                self.know_agent(rendered);
+            }
             Event::TurnStarted { turn, .. } => self.turns.begin(of.session, *turn, of.at, ()),
             Event::TurnFinished { turn, outcome } => {
                 count(&all.turns, two(("agent", &agent), ("outcome", outcome.word())));
@@ -132,7 +151,11 @@ impl Metrics {
             Event::CancelRequested { target, .. } => {
                 count(&all.cancels, one("target", aim(*target)))
             }
-            Event::ToolsChanged { .. } | Event::Compacted { .. } => {
+            Event::ToolsChanged { tools, .. } => {
+                count(&all.prefix_changes, one("reason", event.name()));
+                self.know([], tools.iter().map(|tool| tool.name.as_str()));
+            }
+            Event::Compacted { .. } => {
                 count(&all.prefix_changes, one("reason", event.name()));
             }
             Event::BudgetWarned { .. } => count(&all.budget_warnings, mine()),

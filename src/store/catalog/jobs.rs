@@ -8,10 +8,7 @@ use greenroom_actors::{
     },
     limits,
 };
-use rusqlite::{
-    Connection, OptionalExtension as _, ToSql, params, params_from_iter,
-    types::{FromSql, FromSqlError, FromSqlResult, ValueRef},
-};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};
 
 use crate::store::{
     columns::{Json, Parsed, Whole},
@@ -118,21 +115,11 @@ pub(super) fn open_by_state(
     let [of_all, of_one] = COUNTS;
     let mut statement = conn.prepare_cached(if tenant.is_some() { of_one } else { of_all })?;
     let counted = statement.query_map(params_from_iter(tenant.map(TenantId::as_str)), |row| {
-        Ok((row.get::<_, Word>(0)?.0, row.get::<_, Whole>(1)?.0))
+        Ok((row.get::<_, Parsed<_>>(0)?.0, row.get::<_, Whole>(1)?.0))
     })?;
     let mut counted = counted.collect::<Result<Vec<_>, _>>()?;
     counted.sort_unstable();
     Ok(counted)
-}
-
-struct Word(JobState);
-
-impl FromSql for Word {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let word = value.as_str()?;
-        let state = JobState::ALL.into_iter().find(|state| state.word() == word);
-        state.map(Self).ok_or(FromSqlError::InvalidType)
-    }
 }
 
 /// Jobs whose line has not followed their log.

@@ -33,7 +33,9 @@ pub enum Breaker {
 impl Breaker {
     pub(super) const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::Probing];
 
-    pub(super) const fn word(self) -> &'static str {
+    /// The word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Open => "open",

@@ -3,7 +3,7 @@
 use greenroom_actors::domain::{
     agent::ModelChoice,
     event::{FailureKind, ModelFailure},
-    ids::{AgentName, ModelName},
+    ids::AgentName,
     outcome::TurnOutcome,
     tool::{Args, Output, ToolOutcome},
     usage::NanoUsd,
@@ -18,6 +18,7 @@ fn heard(at: i64) -> Heard<'static> {
 /// Hears events a second apart and returns what is scraped, but for help and types.
 fn scraped(events: &[Event]) -> Vec<String> {
     let mut metrics = Metrics::default();
+    metrics.know(["m", "n"], ["look"]);
     for (at, event) in (0..).zip(events) {
         metrics.hear(heard(at * 1_000), event);
     }
@@ -84,6 +85,7 @@ fn a_call_that_breaks_off_and_one_that_answers_are_told_apart() {
 #[test]
 fn help_and_type_stand_under_the_name_that_is_sampled() {
     let mut metrics = Metrics::default();
+    metrics.know(["m"], []);
     metrics.hear(heard(0), &started(1));
     let text = metrics.text().expect("text");
     let names = |start: &str| -> Vec<String> {
@@ -150,6 +152,33 @@ fn names_are_escaped_and_above_the_bound_they_are_one() {
     assert_eq!(series.len(), 101);
     assert!(series.contains(&r#"greenroom_releases_total{agent="a\"0\n"} 1"#), "{series:?}");
     assert!(series.contains(&r#"greenroom_releases_total{agent="other"} 900"#), "{series:?}");
+}
+
+#[test]
+fn a_model_and_a_tool_that_nobody_declared_are_others() {
+    let call = |no| Event::ToolRequested {
+        call: ToolCallNo(no),
+        name: if no == 1 { "look".into() } else { "invented".into() },
+        args: Args("{}".to_owned()),
+        by: greenroom_actors::domain::event::Caller::Model { turn: TurnId(1) },
+    };
+    let outcome = || ToolOutcome::Done { output: Output::text("ok") };
+    let nah = ModelName::from("nah");
+    let free = Settlement::Free;
+    let lines = scraped(&[
+        settled(1, free),
+        Event::UsageSettled { call: ModelCallNo(2), model: nah, settlement: free },
+        call(1),
+        Event::ToolFinished { call: ToolCallNo(1), outcome: outcome() },
+        call(2),
+        Event::ToolFinished { call: ToolCallNo(2), outcome: outcome() },
+    ]);
+    for model in ["m", "other"] {
+        shows(&lines, &format!(r#"greenroom_bookings_total{{model="{model}",booking="free"}} 1"#));
+    }
+    for tool in ["look", "other"] {
+        shows(&lines, &format!(r#"greenroom_tool_calls_total{{tool="{tool}",outcome="done"}} 1"#));
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Jobs as they are listed and shown: what a face needs, without reading a log itself.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{JobEnd, JobId, JobSpec, Work};
@@ -64,6 +66,23 @@ impl JobState {
             Self::Queued | Self::Running | Self::Stopping | Self::Paused => false,
             Self::Completed | Self::Failed | Self::Cancelled | Self::Lost => true,
         }
+    }
+}
+
+/// A word for nothing that a job does.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("read job state {text:?}: expected one of {}", JobState::ALL.map(JobState::word).join(", "))]
+pub struct BadJobState {
+    /// What was read.
+    pub text: String,
+}
+
+impl FromStr for JobState {
+    type Err = BadJobState;
+
+    fn from_str(text: &str) -> Result<Self, BadJobState> {
+        let found = Self::ALL.into_iter().find(|state| state.word() == text);
+        found.ok_or_else(|| BadJobState { text: text.to_owned() })
     }
 }
 
