@@ -2,6 +2,7 @@
 //! do is a method of it. Handles are cheap to clone, and find actors anew at every use.
 
 mod acting;
+mod appends;
 mod calls;
 mod consult;
 mod images;
@@ -18,6 +19,7 @@ mod start;
 mod strike;
 mod turns;
 
+pub use appends::AppendFigures;
 pub use calls::CallError;
 pub use consult::{Consulted, consulted};
 pub use jobs::{JobError, Jobs};
@@ -74,6 +76,7 @@ struct Inner {
     catalog: Arc<dyn Catalog>,
     blobs: Arc<dyn Blobs>,
     clock: Arc<dyn Clock>,
+    appends: Arc<appends::Appends>,
     bus: Bus,
     tables: watch::Sender<Arc<Tables>>,
     options: Options,

@@ -38,8 +38,8 @@ impl Peers {
 
     /// One more connection of an address, unless it holds its share.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Entered> {
-        let address = network(address);
-        let from = (!address.is_loopback()).then_some(address);
+        let is_own = address.to_canonical().is_loopback();
+        let from = (!is_own).then(|| network(address));
         let is_let_in = from.is_none_or(|from| {
             self.with(|open| {
                 let held = open.entry(from).or_default();

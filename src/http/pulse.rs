@@ -14,13 +14,13 @@ use greenroom_actors::{
         ids::{ModelName, SessionId, TenantId},
         usage::Settlement,
     },
-    runtime::{Frame, Heard, Listener, Note, OWN_TOOLS, Stage},
+    runtime::{AppendFigures, Frame, Heard, Listener, Note, OWN_TOOLS, Stage},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::telemetry::metrics::{self, Breaker, Fill, Gate, Metrics};
+use crate::telemetry::metrics::{self, Breaker, Fill, Gate, Metrics, Spread};
 
 use super::{Ctx, House, problem::Answer};
 
@@ -204,6 +204,14 @@ pub(super) const fn breaker(stage: Option<Stage>) -> Breaker {
     }
 }
 
+/// Lengths in seconds, as the metrics tell them.
+fn spread(appends: &AppendFigures) -> Spread {
+    let seconds = |ms: u64| ms as f64 / 1e3;
+    let end = |upto: Option<u64>| upto.map_or(f64::INFINITY, seconds);
+    let upto = appends.upto_ms.iter().map(|(upto, count)| (end(*upto), *count));
+    Spread { sum: seconds(appends.sum_ms), upto: upto.collect() }
+}
+
 impl Known {
     fn hear(&mut self, frame: &Frame) {
         let of =
@@ -315,6 +323,7 @@ impl House {
             inbox_sum: inbox.iter().sum(),
             inbox_max: inbox.iter().copied().max().unwrap_or(0),
             held: figures.held.map_or(0, |held| held.waiting),
+            appends: spread(&figures.appends),
         };
         let text = self.pulse.with(|known| {
             known.metrics.look(&house);

@@ -25,7 +25,7 @@ mod house;
 mod tests;
 
 use house::WAITED;
-pub use house::{Breaker, Fill, Gate, House, waits_for};
+pub use house::{Breaker, Fill, Gate, House, Spread, waits_for};
 
 /// Who an event is about and when it happened.
 #[derive(Clone, Copy, Debug)]
@@ -98,17 +98,25 @@ impl Metrics {
         self.know(models, rendered.tools.iter().map(|tool| tool.name.as_str()));
     }
 
+    /// What is declared in the log itself.
+    fn learn(&mut self, event: &Event) {
+        if let Event::SessionOpened { rendered, .. } = event {
+            self.know_agent(rendered);
+        }
+        if let Event::ToolsChanged { tools, .. } = event {
+            self.know([], tools.iter().map(|tool| tool.name.as_str()));
+        }
+    }
+
     /// Moves what one event moves.
     pub fn hear(&mut self, of: Heard<'_>, event: &Event) {
+        self.learn(event);
         let agent = self.agents.value(of.agent);
         let mine = || one("agent", &agent);
         let all = &self.all;
         all.events.get_or_create(&one("event", event.name())).inc();
         match event {
-            Event::SessionOpened { rendered, .. } => {
-                count(&all.sessions_opened, mine());
-                self.know_agent(rendered);
-            }
+            Event::SessionOpened { .. } => count(&all.sessions_opened, mine()),
             Event::TurnStarted { turn, .. } => self.turns.begin(of.session, *turn, of.at, ()),
             Event::TurnFinished { turn, outcome } => {
                 count(&all.turns, two(("agent", &agent), ("outcome", outcome.word())));
@@ -151,11 +159,7 @@ impl Metrics {
             Event::CancelRequested { target, .. } => {
                 count(&all.cancels, one("target", aim(*target)))
             }
-            Event::ToolsChanged { tools, .. } => {
-                count(&all.prefix_changes, one("reason", event.name()));
-                self.know([], tools.iter().map(|tool| tool.name.as_str()));
-            }
-            Event::Compacted { .. } => {
+            Event::ToolsChanged { .. } | Event::Compacted { .. } => {
                 count(&all.prefix_changes, one("reason", event.name()));
             }
             Event::BudgetWarned { .. } => count(&all.budget_warnings, mine()),
@@ -265,6 +269,7 @@ impl Metrics {
         self.all.seen.inbox_messages.set(level(house.inbox_sum));
         self.all.seen.inbox_messages_max.set(level(house.inbox_max));
         self.all.seen.restarts_held.set(level(house.held));
+        self.all.seen.append_seconds.set(house.appends.clone());
         house.pools.iter().for_each(|(name, pool)| filled(&self.all.seen.pool, name, pool));
         house.gates.iter().for_each(|(name, gate)| self.gate(name, gate));
     }

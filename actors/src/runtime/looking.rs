@@ -27,7 +27,7 @@ use crate::{
     session::state_at,
 };
 
-use super::{CallError, Runtime, TreeNode};
+use super::{AppendFigures, CallError, Runtime, TreeNode};
 
 /// How full what is shared is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct HouseFigures {
     pub gates: BTreeMap<CredentialName, Figures>,
     /// What holds calls up at each of them; moments are the wall's.
     pub bars: BTreeMap<CredentialName, Bars>,
+    /// How long frames took to be durable.
+    pub appends: AppendFigures,
     /// While many died together: since when restarts are held up, and how many wait.
     pub held: Option<Held>,
 }
@@ -138,7 +140,8 @@ impl Runtime {
         let to_the_wall = |at: Timestamp| clock.now().plus_ms(at.since_ms(clock.running()));
         let bars = tables.gates.iter();
         let bars = bars.map(|(name, gate)| (name.clone(), gate.bars().told_as(to_the_wall)));
-        HouseFigures { pools: pools.collect(), gates: gates.collect(), bars: bars.collect(), held }
+        let (pools, gates, bars) = (pools.collect(), gates.collect(), bars.collect());
+        HouseFigures { pools, gates, bars, appends: self.inner.appends.figures(), held }
     }
 
     /// The accounts of a tree: spent and reserved. Nothing is begun for one that has no log yet: what

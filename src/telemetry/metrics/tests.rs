@@ -204,6 +204,21 @@ fn everybody_is_awake_asleep_or_ended_and_a_ghost_in_memory_shows() {
 }
 
 #[test]
+fn lengths_that_were_counted_elsewhere_are_a_histogram() {
+    let mut metrics = Metrics::default();
+    let appends = Spread { sum: 0.25, upto: vec![(0.001, 3), (0.1, 2), (f64::INFINITY, 1)] };
+    metrics.look(&House { appends, ..House::default() });
+    let text = metrics.text().expect("text");
+    assert!(text.contains("# TYPE greenroom_append_seconds histogram"), "{text}");
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    shows(&lines, "greenroom_append_seconds_sum 0.25");
+    shows(&lines, "greenroom_append_seconds_count 6");
+    for (upto, many) in [("0.001", 3), ("0.1", 5), ("+Inf", 6)] {
+        shows(&lines, &format!(r#"greenroom_append_seconds_bucket{{le="{upto}"}} {many}"#));
+    }
+}
+
+#[test]
 fn a_gate_shows_who_is_in_flight_and_who_waits_and_what_for() {
     let mut metrics = Metrics::default();
     let fill = Fill { places: 40, taken: 3, waiting: 7 };
