@@ -119,7 +119,7 @@ async fn list(args: ListArgs, settings: &Settings, screen: &Screen) -> Result<Do
     let filter = JobFilter {
         tenant: args.tenant.map(Into::into),
         queue: args.queue.map(Into::into),
-        states: args.state.map(JobState::from).into_iter().collect(),
+        states: args.state.into_iter().collect(),
         ..JobFilter::default()
     };
     let mut rows = every(&app::look(&store)?, filter).await?;

@@ -267,10 +267,11 @@ async fn start(
     Of(ctx): Of<Ctx>,
     Who(caller): Who,
     Id(job): Id,
+    Key(key): Key,
     Take(Nothing {}): Take<Nothing>,
 ) -> Answer<Json<TakenWire>> {
     ctx.halt.lets_begin()?;
-    Ok(Json(ctx.jobs(&caller).start(job).await?.into()))
+    Ok(Json(ctx.jobs(&caller).under(key).start(job).await?.into()))
 }
 
 /// From which queue.
@@ -284,11 +285,12 @@ pub(super) struct Queue {
 async fn take(
     Of(ctx): Of<Ctx>,
     Who(caller): Who,
+    Key(key): Key,
     Take(from): Take<Queue>,
 ) -> Answer<Json<Option<TakenWire>>> {
     ctx.halt.lets_begin()?;
     let tenant = ctx.tenant_of(&caller);
-    let taken = ctx.jobs(&caller).take(&tenant, &from.queue.into()).await?;
+    let taken = ctx.jobs(&caller).under(key).take(&tenant, &from.queue.into()).await?;
     Ok(Json(taken.map(TakenWire::from)))
 }
 
