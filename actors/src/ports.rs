@@ -9,14 +9,14 @@ use tokio::sync::watch;
 pub use crate::domain::model::{ModelEvent, ModelRequest};
 use crate::domain::{
     catalog::{
-        Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
-        TotalsOf,
+        Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Open,
+        SessionFilter, SessionRow, Totals, TotalsOf,
     },
     conversation::BlobRef,
     event::ModelFailure,
     frame::{Chain, Envelope, LogId, StoredFrame},
     ids::{
-        CallId, CredentialName, HookName, ModelName, Position, PrincipalId, ProviderName,
+        CallId, CredentialName, HookName, InputKey, ModelName, Position, PrincipalId, ProviderName,
         SessionId, TenantId, Timestamp, Token, ToolName,
     },
     job::{Delivery, JobFilter, JobId, JobRow},
@@ -136,8 +136,11 @@ pub trait Catalog: Send + Sync + 'static {
     /// Open approvals, oldest expiry first.
     fn approvals(
         &self,
-        tenant: Option<TenantId>,
+        filter: ApprovalFilter,
     ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>>;
+
+    /// How much is open.
+    fn open(&self, tenant: Option<TenantId>) -> BoxFuture<'static, Result<Open, JournalError>>;
 
     /// Sums of what was booked.
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>>;
@@ -149,6 +152,11 @@ pub trait Catalog: Send + Sync + 'static {
         rows: usize,
     ) -> BoxFuture<'static, Result<Vec<Account>, JournalError>>;
 
+    /// What each of these came to with everybody below it, in their order; one that is not there came
+    /// to nothing.
+    fn branches(&self, of: Vec<SessionId>)
+    -> BoxFuture<'static, Result<Vec<Branch>, JournalError>>;
+
     /// How many sessions of each agent are in which state.
     fn census(
         &self,
@@ -158,6 +166,13 @@ pub trait Catalog: Send + Sync + 'static {
     /// How many sessions are in the trees that a filter finds by their roots, whatever its `rows` and
     /// `after` say.
     fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>>;
+
+    /// The frame in which a session accepted an input.
+    fn input(
+        &self,
+        session: SessionId,
+        key: InputKey,
+    ) -> BoxFuture<'static, Result<Option<Position>, JournalError>>;
 
     /// A session's checkpoints, oldest first.
     fn checkpoints(

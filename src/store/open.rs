@@ -17,7 +17,11 @@ const SQLITE_MIN: i32 = 3_051_003;
 /// "GRNR": marks a database as ours.
 const APPLICATION: i32 = 0x4752_4e52;
 /// Numbered changes of the form; the count is the form's number.
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+    include_str!("migrations/3.sql"),
+];
 
 /// Why a store was not opened.
 #[derive(Debug, thiserror::Error)]

@@ -6,12 +6,12 @@ use futures_util::future::BoxFuture;
 use greenroom_actors::{
     domain::{
         catalog::{
-            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
-            TotalsOf,
+            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Open,
+            SessionFilter, SessionRow, Totals, TotalsOf,
         },
         conversation::BlobRef,
         frame::{LogId, StoredFrame},
-        ids::{Position, SessionId, TenantId, Token},
+        ids::{InputKey, Position, SessionId, TenantId, Token},
         job::{JobFilter, JobId, JobRow},
     },
     ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
@@ -70,9 +70,20 @@ impl Catalog for Store {
 
     fn approvals(
         &self,
-        tenant: Option<TenantId>,
+        filter: ApprovalFilter,
     ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>> {
-        Box::pin(self.door.clone().read(move |conn| catalog::approvals(conn, tenant.as_ref())))
+        Box::pin(self.door.clone().read(move |conn| catalog::approvals(conn, &filter)))
+    }
+
+    fn open(&self, tenant: Option<TenantId>) -> BoxFuture<'static, Result<Open, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::open(conn, tenant.as_ref())))
+    }
+
+    fn branches(
+        &self,
+        of: Vec<SessionId>,
+    ) -> BoxFuture<'static, Result<Vec<Branch>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::branches(conn, &of)))
     }
 
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
@@ -96,6 +107,14 @@ impl Catalog for Store {
 
     fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
         Box::pin(self.door.clone().read(move |conn| catalog::in_trees(conn, &filter)))
+    }
+
+    fn input(
+        &self,
+        session: SessionId,
+        key: InputKey,
+    ) -> BoxFuture<'static, Result<Option<Position>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::input(conn, session, &key)))
     }
 
     fn checkpoints(

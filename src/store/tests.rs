@@ -3,6 +3,7 @@
 
 mod damage;
 mod opening;
+mod plans;
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +19,8 @@ use greenroom_actors::{
     domain::{
         catalog::{Change, SessionFilter, SessionRow, Status, TotalsOf},
         frame::LogId,
-        ids::{Position, SessionId, Timestamp, Token},
+        ids::{ApprovalNo, Position, SessionId, Timestamp, Token},
+        permission::{Ask, RequestDigest, Subject},
         usage::Settlement,
     },
     log::{self, Writer as LogWriter},
@@ -85,6 +87,18 @@ fn row(n: u128, position: u64) -> Change {
         updated_at: Timestamp(0),
         position: Position(position),
     }))
+}
+
+fn question(no: u32, expires_at: i64) -> Change {
+    let ask = Ask {
+        subject: Subject::Question { text: "which?".to_owned() },
+        digest: RequestDigest(format!("{no:064}")),
+        scripts: Vec::new(),
+        reasons: Vec::new(),
+        proposal: None,
+        expires_at: Timestamp(expires_at),
+    };
+    Change::ApprovalOpened { no: ApprovalNo(no), ask: Box::new(ask) }
 }
 
 fn free(call: u32) -> Change {

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     event::Goal,
     ids::{
-        AgentName, ApprovalId, ApprovalNo, CheckpointName, ModelCallNo, ModelName, Position,
-        SessionId, TenantId, Timestamp,
+        AgentName, ApprovalId, ApprovalNo, CheckpointName, InputKey, ModelCallNo, ModelName,
+        Position, SessionId, TenantId, Timestamp,
     },
-    job::JobRow,
+    job::{JobRow, JobState},
     permission::Ask,
     usage::{NanoUsd, Settlement, Usage},
 };
@@ -117,6 +117,13 @@ pub enum Change {
         at: Position,
         /// The caller's own value.
         value: String,
+    },
+    /// An input was accepted.
+    Input {
+        /// Its key.
+        key: InputKey,
+        /// The frame that says so.
+        at: Position,
     },
     /// The job's line is now this.
     Job(Box<JobRow>),
@@ -288,4 +295,41 @@ pub struct Account {
     pub row: SessionRow,
     /// What it spent, without those below it.
     pub own: Totals,
+}
+
+/// What a session and everybody below it came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// Whose.
+    pub session: SessionId,
+    /// What it spent itself.
+    pub own: Totals,
+    /// What it spent with everybody below it.
+    pub subtree: Totals,
+    /// How many children it has.
+    pub children: u64,
+}
+
+/// Which open approvals to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApprovalFilter {
+    /// Only of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Only of this session.
+    pub session: Option<SessionId>,
+    /// Only this one.
+    pub only: Option<ApprovalId>,
+    /// Only behind this place in the order of a list: by expiry, then by id.
+    pub after: Option<(Timestamp, ApprovalId)>,
+    /// At most this many; 0 is all that are open.
+    pub rows: usize,
+}
+
+/// How much is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// Approvals that wait for an answer.
+    pub approvals: u64,
+    /// Jobs for which something is left to be done, by what they are doing.
+    pub jobs: Vec<(JobState, u64)>,
 }

@@ -5,6 +5,7 @@ mod blobs;
 mod catalog;
 mod durable;
 mod journal;
+mod open;
 mod sample;
 
 use std::sync::Arc;
@@ -38,8 +39,12 @@ pub async fn catalog<S: Journal + Catalog>(make: impl Fn() -> S) {
     catalog::a_session_line_is_replaced_by_the_next(&make()).await;
     catalog::lines_are_filtered_and_come_in_pages(&make()).await;
     catalog::sleepers_are_found_by_their_time(&make()).await;
-    catalog::an_approval_is_listed_until_it_closes(&make()).await;
-    catalog::approvals_come_by_expiry_and_by_tenant(&make()).await;
+    open::an_approval_is_listed_until_it_closes(&make()).await;
+    open::approvals_come_by_expiry_and_by_tenant(&make()).await;
+    open::approvals_are_paged_counted_and_found_by_their_id(&make()).await;
+    open::open_jobs_are_counted_by_state_and_the_last_changed_come_first(&make()).await;
+    catalog::a_branch_counts_all_children_however_many(&make()).await;
+    catalog::an_input_is_found_by_its_key(&make()).await;
     catalog::a_later_word_on_a_call_replaces_the_earlier(&make()).await;
     catalog::totals_are_by_session_subtree_model_agent_and_all(&make()).await;
     catalog::checkpoints_come_oldest_first(&make()).await;

@@ -3,6 +3,7 @@
 //! so a clone is the same store opened again.
 
 mod blobs;
+mod catalog;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -18,16 +19,13 @@ use tokio::sync::watch;
 use self::rows::Rows;
 use crate::{
     domain::{
-        catalog::{
-            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
-            TotalsOf,
-        },
+        catalog::Change,
         frame::{Chain, LogId, LogKind, StoredFrame},
-        ids::{Position, SessionId, TenantId, Token},
-        job::{JobFilter, JobId, JobRow},
+        ids::{Position, SessionId, Token},
+        job::{JobId, JobRow},
     },
     limits,
-    ports::{Append, AppendError, Catalog, Claim, Journal, JournalError},
+    ports::{Append, AppendError, Claim, Journal, JournalError},
 };
 
 /// A store that lives as long as its last clone.
@@ -352,95 +350,5 @@ impl Journal for MemoryStore {
         self.with(move |state| {
             Ok(state.logs.get(&log).map(|log| (log.tail, log.token)).unwrap_or_default())
         })
-    }
-}
-
-impl Catalog for MemoryStore {
-    fn sessions(
-        &self,
-        filter: SessionFilter,
-    ) -> BoxFuture<'static, Result<Vec<SessionRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.sessions(&filter)))
-    }
-
-    fn session(
-        &self,
-        session: SessionId,
-    ) -> BoxFuture<'static, Result<Option<SessionRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.session(session)))
-    }
-
-    fn approvals(
-        &self,
-        tenant: Option<TenantId>,
-    ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.approvals(tenant.as_ref())))
-    }
-
-    fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
-        self.with(move |state| Ok(state.rows.totals(&of)))
-    }
-
-    fn accounts(
-        &self,
-        roots: Vec<SessionId>,
-        rows: usize,
-    ) -> BoxFuture<'static, Result<Vec<Account>, JournalError>> {
-        self.with(move |state| Ok(state.rows.accounts(&roots, rows)))
-    }
-
-    fn census(
-        &self,
-        tenant: Option<TenantId>,
-    ) -> BoxFuture<'static, Result<Vec<Census>, JournalError>> {
-        self.with(move |state| Ok(state.rows.census(tenant.as_ref())))
-    }
-
-    fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
-        self.with(move |state| Ok(state.rows.in_trees(filter)))
-    }
-
-    fn checkpoints(
-        &self,
-        session: SessionId,
-    ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.checkpoints(session)))
-    }
-
-    fn jobs(&self, filter: JobFilter) -> BoxFuture<'static, Result<Vec<JobRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.jobs(&filter)))
-    }
-
-    fn job(&self, job: JobId) -> BoxFuture<'static, Result<Option<JobRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.job(job)))
-    }
-
-    fn stale_jobs(&self) -> BoxFuture<'static, Result<Vec<JobId>, JournalError>> {
-        self.with(|state| Ok(state.stale_jobs.iter().copied().collect()))
-    }
-
-    fn replace_job(
-        &self,
-        job: JobId,
-        upto: Position,
-        row: Box<JobRow>,
-    ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        let store = self.clone();
-        Box::pin(async move { store.state().replace_job(job, upto, row) })
-    }
-
-    fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {
-        // Frames and rows move under one lock here, so nothing falls behind by itself.
-        self.with(|state| Ok(state.stale.iter().copied().collect()))
-    }
-
-    fn replace(
-        &self,
-        session: SessionId,
-        upto: Position,
-        changes: Vec<Change>,
-    ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        let store = self.clone();
-        Box::pin(async move { store.state().replace(session, upto, changes) })
     }
 }
