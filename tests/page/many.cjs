@@ -6,8 +6,8 @@ const { tmpdir } = require("node:os");
 const path = require("node:path");
 const { browse, call, end, serve, token } = require("./house.cjs");
 
-/** Sessions of a tree that is done, and of trees at work: see many.script. */
-const DONE = 12;
+/** Sessions of a tree, by the word that it is begun with: see many.script. */
+const SIZES = { done: 12, working: 12, asking: 12, broken: 8 };
 /** Trees at work: two hundred sessions that run or wait for their children, questions, some off the stage. */
 const WORKING = { working: 15, asking: 13, broken: 10 };
 const AT_ONCE = 24;
@@ -16,7 +16,8 @@ const LOOKS = 5;
 
 async function fill(server, many) {
   const texts = Object.entries(WORKING).flatMap(([word, count]) => Array(count).fill(word));
-  const done = Math.max(0, Math.ceil((many - texts.length * DONE) / DONE));
+  const busy = texts.reduce((sum, text) => sum + SIZES[text], 0);
+  const done = Math.max(0, Math.ceil((many - busy) / SIZES.done));
   // Those at work come last: the page shows the newest first.
   const wanted = [...Array(done).fill("done"), ...texts];
   const names = ["opening night", "matinee", "dress rehearsal", "second cast", null, null];

@@ -155,7 +155,8 @@ function showStatus(value) {
   status.turns(charts.turnsPerMinute());
   jobs.heard(value.jobs);
   if (value.approvals_open > (before ?? Infinity)) announce(`${value.approvals_open} questions wait for you`);
-  if (value.approvals_open !== before || (value.approvals_open > 0 && !inbox.loaded)) inbox.load();
+  if (value.approvals_open !== before || (value.approvals_open > 0 && !inbox.loaded && !inbox.loading))
+    inbox.load();
   setText($("matched"), matchedText());
 }
 
