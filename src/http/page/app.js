@@ -207,6 +207,7 @@ function drawTree() {
   $("tree-none").hidden = !isEmpty || !forest.isFiltered || Boolean(forest.error);
   $("tree-error").hidden = !forest.error;
   if (forest.error) setText($("tree-error-text"), `The tree cannot be read: ${forest.error.message}`);
+  if (forest.stale.size > 0) touched();
   $("tree").setAttribute("aria-busy", String(forest.loading));
   $("loading").hidden = !(forest.loading && !forest.loaded);
 }
