@@ -195,7 +195,7 @@ impl House {
             now: self.clock.now().0,
             tools_custody: self.options.custody.clone(),
             scopes: caller.scopes(),
-            halted: self.halt.why(),
+            halted: self.runtime.halted().map(|halt| halt.reason),
             sessions,
             approvals_open,
             jobs,
