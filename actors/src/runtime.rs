@@ -4,6 +4,7 @@
 mod acting;
 mod calls;
 mod consult;
+mod delete;
 mod halt;
 mod images;
 mod jobs;

@@ -32,6 +32,12 @@ pub(super) fn routes() -> Vec<Route> {
             .status(201),
         Route::get("/v1/sessions/{session}", "A session, with the agent it pinned", read)
             .gives::<Whole>(),
+        Route::delete(
+            "/v1/sessions/{session}",
+            (Scope::Admin, "Deletes it and all below it, for good"),
+            delete,
+        )
+        .gives::<Deleted>(),
         Route::post("/v1/sessions/{session}/resume", act("Wakes a session that sleeps"), resume)
             .takes::<Nothing>()
             .gives::<Line>(),
@@ -224,6 +230,21 @@ async fn resume(
     ctx.halt.lets_begin()?;
     ctx.runtime.wake(session);
     Ok(Json(settled(&ctx, &caller, session).await?))
+}
+
+/// What was deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Deleted {
+    session: String,
+    /// How many sessions went, itself among them.
+    sessions: u64,
+}
+
+/// What cannot be taken back is for those who administer, of their own tenant where they have one.
+async fn delete(Of(ctx): Of<Ctx>, Who(caller): Who, Id(session): Id) -> Answer<Json<Deleted>> {
+    ctx.line(&caller, session).await?;
+    let sessions = ctx.runtime.on_behalf_of(caller.name).delete(session).await?;
+    Ok(Json(Deleted { session: session.to_string(), sessions }))
 }
 
 /// A name.

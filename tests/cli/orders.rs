@@ -255,3 +255,27 @@ fn completions_are_what_a_shell_sources() {
         assert!(out(&said).contains(holds), "{shell}");
     }
 }
+
+#[test]
+fn a_session_is_deleted_for_good_by_who_is_sure_and_not_while_it_is_at_work() {
+    let (_folder, store) = folder();
+    let (clerk, shaky) = prepared(&store);
+    let unsure = ran(&["delete", "shaky", "--store", &store]);
+    assert_eq!(unsure.status.code(), Some(1));
+    assert!(err(&unsure).contains("takes 1 session for good"), "{}", err(&unsure));
+    assert!(err(&unsure).contains(&format!("greenroom delete {} --yes", shaky.id())));
+    let spent = out(&ran(&["totals", "--store", &store, "--json"]));
+    let deleted = ran(&["delete", "shaky", "--yes", "--store", &store]);
+    assert_eq!(deleted.status.code(), Some(0), "{}", err(&deleted));
+    assert!(out(&deleted).contains("1 session and all they said"), "{}", out(&deleted));
+    let gone = ran(&["log", &shaky.id().to_string(), "--store", &store]);
+    assert!(err(&gone).contains("no session fits"), "{}", err(&gone));
+    assert_eq!(out(&ran(&["totals", "--store", &store, "--json"])), spent, "spent is spent");
+    let busy = ran(&["delete", "clerk", "--yes", "--store", &store]);
+    assert_eq!(busy.status.code(), Some(1));
+    let why = format!("{} has work in hand", clerk.id());
+    assert!(err(&busy).contains(&why), "{}", err(&busy));
+    let doctor = ran(&["doctor", "--store", &store]);
+    assert_eq!(doctor.status.code(), Some(0), "{}", out(&doctor));
+    assert!(out(&doctor).contains("1 session, every log verifies"), "{}", out(&doctor));
+}

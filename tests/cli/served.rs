@@ -171,6 +171,12 @@ fn who_attaches_says_something_reads_the_answer_and_leaves_without_stopping_it()
     let mut log = Running::starts(&["log", &session, "-f", "--json", "--store", &store]);
     log.says("turn_finished");
     log.says("turn_finished");
+    // And when it has ended it can be deleted, by the server too.
+    let deleted = ran(&["delete", &session, "--yes", "--store", &store, "--json"]);
+    assert_eq!(deleted.status.code(), Some(0), "{}", err(&deleted));
+    assert_eq!(parsed(&out(&deleted)), json!({ "session": session, "sessions": 1 }));
+    let again = ran(&["delete", &session, "--yes", "--store", &store]);
+    assert!(err(&again).contains("no session fits"), "{}", err(&again));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use crate::{
     domain::{
         agent::AgentSpec,
+        catalog::Hindrance,
         event::{CancelTarget, Goal, UserInput},
         house::HouseEvent,
         ids::{
@@ -76,6 +77,22 @@ pub enum CallError {
     UnknownSession {
         /// Which.
         session: SessionId,
+    },
+    /// Only whole trees are deleted.
+    #[error("{session} belongs to the tree of {root}; a tree is deleted whole, from its root")]
+    NotARoot {
+        /// Which.
+        session: SessionId,
+        /// Its root.
+        root: SessionId,
+    },
+    /// Something keeps a tree from being deleted.
+    #[error("delete {root}: {hindrance}")]
+    Hindered {
+        /// Which tree.
+        root: SessionId,
+        /// What does.
+        hindrance: Hindrance,
     },
     /// The runtime has ended.
     #[error("the runtime has ended: {why:?}; start it again")]

@@ -2,7 +2,9 @@
 //! that are refused, appends that hang, a poisoned store, damaged frames. Clones share everything,
 //! so a clone is the same store opened again.
 
+mod anew;
 mod blobs;
+mod erase;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -19,8 +21,8 @@ use self::rows::Rows;
 use crate::{
     domain::{
         catalog::{
-            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
-            TotalsOf,
+            Account, ApprovalRow, Census, Change, CheckpointRow, Erasure, Hindrance, SessionFilter,
+            SessionRow, Totals, TotalsOf,
         },
         frame::{Chain, LogId, LogKind, StoredFrame},
         ids::{Position, SessionId, TenantId, Token},
@@ -268,47 +270,6 @@ impl State {
         }
         Ok(expected)
     }
-
-    /// Whether the catalog can be brought up to a frame of a log.
-    fn stands_at(&self, log: LogId, upto: Position) -> Result<(), AppendError> {
-        if self.blind {
-            let why = "the catalog fails".to_owned();
-            return Err(JournalError::Unavailable { why }.into());
-        }
-        let (tail, token) =
-            self.logs.get(&log).map(|log| (log.tail, log.token)).unwrap_or_default();
-        if tail != upto {
-            return Err(AppendError::Fenced { expected: upto, tail, token });
-        }
-        Ok(())
-    }
-
-    fn replace_job(
-        &mut self,
-        job: JobId,
-        upto: Position,
-        row: Box<JobRow>,
-    ) -> Result<Position, AppendError> {
-        let log = LogId::job(job);
-        self.stands_at(log, upto)?;
-        self.rows.follow(log, vec![Change::Job(row)]);
-        self.stale_jobs.remove(&job);
-        Ok(upto)
-    }
-
-    fn replace(
-        &mut self,
-        session: SessionId,
-        upto: Position,
-        changes: Vec<Change>,
-    ) -> Result<Position, AppendError> {
-        let log = LogId::session(session);
-        self.stands_at(log, upto)?;
-        self.rows.forget(session);
-        self.rows.follow(log, changes);
-        self.stale.remove(&session);
-        Ok(upto)
-    }
 }
 
 impl Journal for MemoryStore {
@@ -442,5 +403,19 @@ impl Catalog for MemoryStore {
     ) -> BoxFuture<'static, Result<Position, AppendError>> {
         let store = self.clone();
         Box::pin(async move { store.state().replace(session, upto, changes) })
+    }
+
+    fn hinders(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Option<Hindrance>, JournalError>> {
+        self.with(move |state| Ok(state.hinders(&erasure)))
+    }
+
+    fn erase(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Result<u64, Hindrance>, JournalError>> {
+        self.with(move |state| Ok(state.erase(&erasure)))
     }
 }
