@@ -157,6 +157,13 @@ fn a_fork_goes_on_from_a_frame_and_wrong_frames_are_named() {
     assert!(log.contains("session_forked"), "{log}");
     let sessions = json(&out(&ran(&["sessions", "--store", &store, "--json"])));
     assert_eq!(sessions.as_array().map(Vec::len), Some(3));
+    let on = ran(&["fork", "shaky", "--at", "1", "--model", "other", "--store", &store, "--json"]);
+    let on = json(&out(&on));
+    assert_eq!(on["model"], "other");
+    let id = on["session"].as_str().expect("an id");
+    let log = out(&ran(&["log", id, "--json", "--store", &store]));
+    let first = json(log.lines().next().expect("a frame"));
+    assert!(first.to_string().contains("\"model\":\"other\""), "{first}");
 }
 
 #[test]

@@ -232,3 +232,25 @@ async fn the_key_of_a_deleted_session_opens_nothing_after_a_restart() {
     served.end().await;
     theatre.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fork_is_asked_for_with_another_model_once_for_its_key() {
+    let theatre = Theatre::open().await;
+    let admin = &theatre.admin;
+    let session = theatre.session("echo").await;
+    theatre.turn(&session, "hello").await;
+    let key = [("Idempotency-Key", "other")];
+    let wish = json!({ "at": 1, "model": "other" });
+    let fork = admin.with("POST", &at(&session, "fork"), &key, &wish).await.is(201).json();
+    let fork = fork["session"].as_str().unwrap().to_owned();
+    let whole = admin.get(&format!("/v1/sessions/{fork}")).await.is(200).json();
+    assert_eq!(whole["agent_spec"]["model"], "other");
+    assert_eq!(theatre.turn(&fork, "again").await["outcome"], "completed");
+    let again = admin.with("POST", &at(&session, "fork"), &key, &wish).await.is(201).json();
+    assert_eq!(again["session"], fork);
+    let nobody = json!({ "model": "m", "provider": "nobody" });
+    assert_eq!(admin.post(&at(&session, "fork"), &nobody).await.code(), "unprocessable");
+    let half = json!({ "provider": "nobody" });
+    assert_eq!(admin.post(&at(&session, "fork"), &half).await.code(), "unprocessable");
+    theatre.close().await;
+}
