@@ -1,7 +1,6 @@
 //! What the frames of a log name that is not in them: blobs, and the session that a fork goes on from. It
 //! is noted in the transaction of the frame. A name is looked for in the frame's text, as its own encoder
-//! writes it: a quote within a text is escaped, so no words can pass for one. What a vendor sends as JSON
-//! is kept as it is and could, and would keep something from being deleted.
+//! writes it: a quote within a text is escaped, so no content can pass for one.
 
 use std::{
     collections::BTreeMap,

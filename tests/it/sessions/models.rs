@@ -87,3 +87,45 @@ async fn a_fork_on_a_model_that_nobody_serves_is_refused_before_it_is_there() {
     let all = stage.runtime.reading().sessions(Default::default()).await.expect("lines");
     assert_eq!(all.len(), 1);
 }
+
+/// Also where the conversation has a part that was put away, and of a fork.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_step_is_asked_for_with_the_bytes_that_the_log_had_and_leaves_no_trace() {
+    let look = Prop::new("look", EffectClass::Once);
+    let script = "agent talker when look\n    call look\n  then\n    say Seen.\nagent talker\n    say You said {input}.\n";
+    let (stage, recorder) = stage(script, |harness| {
+        let mut talker = agent("talker", &["look"], &[]);
+        talker.instructions = "Be brief.".to_owned();
+        allow(harness.agent(talker).tool(look.clone()), &["look"])
+    })
+    .await;
+    let session = say(&stage.runtime, "talker", "k", &"long ".repeat(10_000)).await;
+    ended(&stage.runtime, session, "k").await;
+    let fork = stage.runtime.fork(session, tail(&stage.runtime, session).await).await;
+    let fork = fork.expect("a fork");
+    run(&stage.runtime, fork, "l", "look").await;
+    let none = stage.runtime.fork(session, Position(1)).await.expect("a fork of nothing said");
+    // After a death, too: it is the log that is asked.
+    let stage = stage.crash().await;
+    let clock = stage.runtime.clock();
+    let reading = stage.runtime.reading();
+    for session in [session, fork] {
+        let sent = recorder.prompts(session).pop().expect("a prompt");
+        let before = stage.runtime.read(session, Position(0)).await.expect("log");
+        let step = reading.last_step(session, clock.now()).await.expect("a step");
+        let bytes = step.request.prompt_bytes();
+        assert_eq!(String::from_utf8(bytes).expect("JSON"), sent, "to the byte");
+        let provider = &stage.harness.providers[0];
+        let again = step.ask(provider, &clock).await.expect("an answer");
+        assert_eq!(again, step.reply, "a scripted model says the same again");
+        let after = stage.runtime.read(session, Position(0)).await.expect("log");
+        assert_eq!(after.len(), before.len(), "nothing was written");
+    }
+    assert_eq!(look.keys().len(), 1, "no tool is run for it");
+    let missing = reading.last_step(none, clock.now()).await.expect_err("nothing was said in it");
+    assert!(missing.to_string().contains("no model has answered"), "{missing}");
+}
+
+async fn tail(runtime: &Runtime, session: SessionId) -> Position {
+    runtime.reading().tail(session).await.expect("its tail")
+}
