@@ -9,8 +9,8 @@ use tokio::sync::watch;
 pub use crate::domain::model::{ModelEvent, ModelRequest};
 use crate::domain::{
     catalog::{
-        Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Open,
-        SessionFilter, SessionRow, Totals, TotalsOf,
+        Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Erasure,
+        Hindrance, Open, SessionFilter, SessionRow, Totals, TotalsOf,
     },
     conversation::BlobRef,
     event::ModelFailure,
@@ -209,6 +209,21 @@ pub trait Catalog: Send + Sync + 'static {
         upto: Position,
         changes: Vec<Change>,
     ) -> BoxFuture<'static, Result<Position, AppendError>>;
+
+    /// What keeps a tree from being deleted.
+    fn hinders(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Option<Hindrance>, JournalError>>;
+
+    /// Deletes a tree, all of it or nothing: its logs, what is said here about it, and the blobs that no
+    /// other log names. Nothing of it can be read any more, in the file either. What it spent stays in the
+    /// totals that are not of its sessions. Durable when it returns with how many sessions it had, and
+    /// none of a tree that is not there. What hinders it is asked behind every frame written before.
+    fn erase(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Result<u64, Hindrance>, JournalError>>;
 }
 
 /// Large values by the hash of their content.

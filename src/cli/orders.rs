@@ -10,6 +10,7 @@ use clap::{
 };
 use greenroom_actors::{
     domain::{
+        agent::ModelChoice,
         catalog::ApprovalRow,
         event::{CancelTarget, Event},
         ids::{ApprovalId, Position},
@@ -88,6 +89,12 @@ pub(super) struct ForkArgs {
     /// The last frame to keep, as `greenroom log` numbers them [default: the last one]
     #[arg(long, value_name = "POSITION")]
     at: Option<u64>,
+    /// Go on with this model [default: its own]
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Who serves that model [default: who serves its own]
+    #[arg(long, value_name = "NAME", requires = "model")]
+    provider: Option<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -159,17 +166,34 @@ pub(super) async fn fork(args: ForkArgs, settings: &Settings) -> Result<Done, Cl
     let fork = match Remote::on(&store)? {
         Some(remote) => {
             let path = format!("/v1/sessions/{session}/fork");
-            let opened = remote.post(&path, &json!({ "at": at.0 })).await?;
+            let mut wish = json!({ "at": at.0 });
+            for (name, value) in [("model", &args.model), ("provider", &args.provider)] {
+                if let Some(value) = value {
+                    wish[name] = json!(value);
+                }
+            }
+            let opened = remote.post(&path, &wish).await?;
             opened["session"].as_str().unwrap_or_default().to_owned()
         }
         None => {
             let app = app::dark(&store).await?;
-            let fork = app.runtime().fork(session, at).await;
+            let provider = args.provider.clone().map(Into::into);
+            let fork = match args.model.clone() {
+                Some(model) => {
+                    let model = ModelChoice { model: model.into(), provider };
+                    app.runtime().fork_on(session, at, model).await
+                }
+                None => app.runtime().fork(session, at).await,
+            };
             ended(app, fork).await?.to_string()
         }
     };
-    let told = json!({ "session": fork, "from": session.to_string(), "at": at.0 });
-    tell(args.common.json, &told, || format!("{fork} goes on from frame {at} of {session}"))
+    let on = args.model.as_ref().map(|model| format!(" on {model}")).unwrap_or_default();
+    let mut told = json!({ "session": fork, "from": session.to_string(), "at": at.0 });
+    if let Some(model) = args.model {
+        told["model"] = json!(model);
+    }
+    tell(args.common.json, &told, || format!("{fork} goes on from frame {at} of {session}{on}"))
 }
 
 /// `greenroom cancel`.

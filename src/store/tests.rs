@@ -2,6 +2,7 @@
 //! silently. Faults of the disk itself are in `tests/it/store_faults.rs`.
 
 mod damage;
+mod erasing;
 mod opening;
 mod plans;
 
@@ -118,6 +119,7 @@ async fn it_keeps_every_law() {
     laws::journal(fresh).await;
     laws::catalog(fresh).await;
     laws::blobs(fresh).await;
+    laws::erasure(fresh).await;
     laws::durable(|| open(&folder.path().join("again.db"))).await;
 }
 

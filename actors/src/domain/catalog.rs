@@ -1,6 +1,8 @@
 //! What can be asked across sessions. A `Change` is what one frame does to the read model; it is
 //! computed by `policy::catalog` from the events, so that the read model can always be rebuilt.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -225,6 +227,45 @@ impl std::ops::AddAssign for Totals {
         self.unsettled_tokens_max =
             self.unsettled_tokens_max.saturating_add(other.unsettled_tokens_max);
         self.unsettled_cost_max = money(self.unsettled_cost_max, other.unsettled_cost_max);
+    }
+}
+
+/// A tree of sessions that is to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// Its root.
+    pub root: SessionId,
+    /// Sessions that the house has taken off the stage: whatever their lines say, they are not at work.
+    pub off_stage: BTreeSet<SessionId>,
+}
+
+/// What keeps a tree from being deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// Somebody in it has something in hand.
+    AtWork {
+        /// Who.
+        session: SessionId,
+    },
+    /// A fork goes on from one in it.
+    Forked {
+        /// From which.
+        session: SessionId,
+        /// The fork.
+        fork: SessionId,
+    },
+}
+
+impl std::fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtWork { session } => {
+                write!(f, "{session} has work in hand; cancel it and wait for its end")
+            }
+            Self::Forked { session, fork } => {
+                write!(f, "{fork} is a fork that goes on from {session}; delete that first")
+            }
+        }
     }
 }
 

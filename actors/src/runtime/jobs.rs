@@ -62,6 +62,8 @@ impl From<CallError> for JobError {
             other @ (CallError::Rejected(_)
             | CallError::Render(_)
             | CallError::CannotSkip { .. }
+            | CallError::NotARoot { .. }
+            | CallError::Hindered { .. }
             | CallError::UnknownAgent { .. }
             | CallError::UnknownSession { .. }
             | CallError::Rules { .. }) => JobRefused::BadValue { what: other.to_string() }.into(),

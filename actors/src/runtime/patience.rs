@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use crate::{
     domain::{
         catalog::{
-            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Open,
-            SessionFilter, SessionRow, Totals, TotalsOf,
+            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Erasure,
+            Hindrance, Open, SessionFilter, SessionRow, Totals, TotalsOf,
         },
         conversation::BlobRef,
         frame::{LogId, StoredFrame},
@@ -185,6 +185,20 @@ impl Catalog for Patient<dyn Catalog> {
         changes: Vec<Change>,
     ) -> BoxFuture<'static, Result<Position, AppendError>> {
         self.within(limits::APPEND_MS, self.port.replace(session, upto, changes))
+    }
+
+    fn hinders(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Option<Hindrance>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.hinders(erasure))
+    }
+
+    fn erase(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Result<u64, Hindrance>, JournalError>> {
+        self.within(limits::APPEND_MS, self.port.erase(erasure))
     }
 }
 

@@ -70,6 +70,10 @@ impl Reading {
         &self.catalog
     }
 
+    pub(super) const fn blobs(&self) -> &Arc<dyn Blobs> {
+        &self.blobs
+    }
+
     pub(super) const fn journal(&self) -> &Arc<dyn Journal> {
         &self.journal
     }

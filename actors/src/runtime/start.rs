@@ -278,6 +278,7 @@ impl Runtime {
                 tracing::warn!("the catalog is still behind; the start does not wait for it");
             }
         }
+        self.finish_deleting().await;
         for wing in 0..limits::WINGS {
             self.seat(Seat::Wing(wing)).await;
         }

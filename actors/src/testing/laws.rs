@@ -4,6 +4,7 @@
 mod blobs;
 mod catalog;
 mod durable;
+mod erase;
 mod journal;
 mod open;
 mod sample;
@@ -53,6 +54,14 @@ pub async fn catalog<S: Journal + Catalog>(make: impl Fn() -> S) {
     catalog::a_job_line_is_replaced_by_the_next_and_lists_come_in_pages(&make()).await;
     catalog::a_job_line_is_brought_up_to_its_log_and_no_further(&make()).await;
     catalog::a_fenced_frame_changes_nothing_in_the_catalog(&make()).await;
+}
+
+/// The laws of deleting, for a store that is all three. `make` gives an empty one each time.
+pub async fn erasure<S: Journal + Catalog + Blobs>(make: impl Fn() -> S) {
+    erase::a_tree_goes_whole_and_takes_nothing_of_others_along(&make()).await;
+    erase::a_tree_at_work_stays_unless_the_house_has_taken_who_works_off_the_stage(&make()).await;
+    erase::what_a_fork_goes_on_from_stays_until_the_fork_is_gone(&make()).await;
+    erase::a_former_owner_writes_nothing_behind_a_deletion(&Arc::new(make())).await;
 }
 
 /// The laws of a place for blobs. `make` gives an empty one each time.

@@ -2,8 +2,10 @@
 //! that are refused, appends that hang, a poisoned store, damaged frames. Clones share everything,
 //! so a clone is the same store opened again.
 
+mod anew;
 mod blobs;
 mod catalog;
+mod erase;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -19,10 +21,9 @@ use tokio::sync::watch;
 use self::rows::Rows;
 use crate::{
     domain::{
-        catalog::Change,
         frame::{Chain, LogId, LogKind, StoredFrame},
         ids::{Position, SessionId, Token},
-        job::{JobId, JobRow},
+        job::JobId,
     },
     limits,
     ports::{Append, AppendError, Claim, Journal, JournalError},
@@ -265,47 +266,6 @@ impl State {
             return Err(JournalError::Unavailable { why }.into());
         }
         Ok(expected)
-    }
-
-    /// Whether the catalog can be brought up to a frame of a log.
-    fn stands_at(&self, log: LogId, upto: Position) -> Result<(), AppendError> {
-        if self.blind {
-            let why = "the catalog fails".to_owned();
-            return Err(JournalError::Unavailable { why }.into());
-        }
-        let (tail, token) =
-            self.logs.get(&log).map(|log| (log.tail, log.token)).unwrap_or_default();
-        if tail != upto {
-            return Err(AppendError::Fenced { expected: upto, tail, token });
-        }
-        Ok(())
-    }
-
-    fn replace_job(
-        &mut self,
-        job: JobId,
-        upto: Position,
-        row: Box<JobRow>,
-    ) -> Result<Position, AppendError> {
-        let log = LogId::job(job);
-        self.stands_at(log, upto)?;
-        self.rows.follow(log, vec![Change::Job(row)]);
-        self.stale_jobs.remove(&job);
-        Ok(upto)
-    }
-
-    fn replace(
-        &mut self,
-        session: SessionId,
-        upto: Position,
-        changes: Vec<Change>,
-    ) -> Result<Position, AppendError> {
-        let log = LogId::session(session);
-        self.stands_at(log, upto)?;
-        self.rows.forget(session);
-        self.rows.follow(log, changes);
-        self.stale.remove(&session);
-        Ok(upto)
     }
 }
 

@@ -179,8 +179,25 @@ pub(in crate::store) fn totals(conn: &Connection, of: &TotalsOf) -> Result<Total
         ),
     };
     let sql = format!("{TOTALS}{wanted}");
-    Ok(conn.prepare_cached(&sql)?.query_row([value], sums)?)
+    let mut totals = conn.prepare_cached(&sql)?.query_row([value.as_ref()], sums)?;
+    // Money that was spent is not unspent when what it was spent on is deleted.
+    let wanted = match of {
+        TotalsOf::Runtime => "?1 IS NULL",
+        TotalsOf::Session(_) | TotalsOf::Subtree(_) => return Ok(totals),
+        TotalsOf::Model(_) => "model = ?1",
+        TotalsOf::Agent(_) => "agent = ?1",
+        TotalsOf::Tenant(_) => "tenant = ?1",
+    };
+    let sql = format!("{SPENT}{wanted}");
+    totals += conn.prepare_cached(&sql)?.query_row([value], sums)?;
+    Ok(totals)
 }
+
+const SPENT: &str = "SELECT coalesce(sum(exact), 0), coalesce(sum(input), 0), \
+    coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0), coalesce(sum(output), 0), \
+    coalesce(sum(reasoning), 0), coalesce(sum(cost), 0), coalesce(sum(unpriced), 0), \
+    coalesce(sum(unsettled), 0), coalesce(sum(tokens_max), 0), coalesce(sum(cost_max), 0) \
+    FROM spent WHERE ";
 
 /// The columns of `TOTALS`.
 fn sums(row: &Row<'_>) -> rusqlite::Result<Totals> {

@@ -58,9 +58,9 @@ fn a_newer_form_is_refused_and_left_as_it_is() {
     drop(open(&path));
     sql(&path, "PRAGMA user_version = 99");
     let (error, text) = refusal(&path);
-    assert!(matches!(error, OpenError::TooNew { found: 99, known: 3, .. }));
+    assert!(matches!(error, OpenError::TooNew { found: 99, known: 4, .. }));
     assert!(text.contains("newer"), "{text}");
-    sql(&path, "PRAGMA user_version = 3");
+    sql(&path, "PRAGMA user_version = 4");
     drop(open(&path));
 }
 
@@ -155,7 +155,7 @@ fn the_settings_that_durability_rests_on_are_in_force() {
     assert_eq!(number("foreign_keys"), 1);
     assert_eq!(number("trusted_schema"), 0);
     assert_eq!(number("cell_size_check"), 1);
-    assert_eq!(number("user_version"), 3);
+    assert_eq!(number("user_version"), 4);
     assert_eq!(number("busy_timeout"), limits::STORE_BUSY_MS as i64, "not that of opening");
 }
 
@@ -186,10 +186,14 @@ async fn a_store_of_the_first_form_opens_with_all_that_is_in_it() {
     writer.tail = store.append(next(&writer, "before", vec![row(1, 1)])).await.unwrap();
     store.close();
     drop(store);
-    sql(&path, "DROP TABLE job; DROP TABLE input; PRAGMA user_version = 1");
+    sql(
+        &path,
+        "DROP TABLE job; DROP TABLE input; DROP TABLE link; DROP TABLE doomed; DROP TABLE spent; \
+         PRAGMA user_version = 1",
+    );
     sql(&path, WITHOUT_TENANTS);
     let looked = Store::look(&path);
-    assert!(matches!(looked, Err(OpenError::TooOld { found: 1, known: 3, .. })), "{looked:?}");
+    assert!(matches!(looked, Err(OpenError::TooOld { found: 1, known: 4, .. })), "{looked:?}");
     let store = Arc::new(open(&path));
     assert_eq!(texts(&store, house(1)).await.unwrap(), ["before"]);
     assert_eq!(store.session(session(1)).await.unwrap().unwrap().position, Position(1));
@@ -223,7 +227,8 @@ async fn a_store_of_the_second_form_learns_what_the_third_is_asked_for() {
     sql(
         &path,
         "DROP INDEX job_state; DROP INDEX job_latest; DROP INDEX job_tenant_latest; \
-         ALTER TABLE job DROP COLUMN updated_at; DROP TABLE input; PRAGMA user_version = 2",
+         ALTER TABLE job DROP COLUMN updated_at; DROP TABLE input; \
+         DROP TABLE link; DROP TABLE doomed; DROP TABLE spent; PRAGMA user_version = 2",
     );
     let store = open(&path);
     assert_eq!(store.input(session(1), key).await, Ok(Some(Position(2))));

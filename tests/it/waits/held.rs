@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 use greenroom_actors::{
     domain::{
         catalog::{
-            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Open,
-            SessionFilter, SessionRow, Totals, TotalsOf,
+            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Erasure,
+            Hindrance, Open, SessionFilter, SessionRow, Totals, TotalsOf,
         },
         conversation::BlobRef,
         frame::{LogId, LogKind, StoredFrame},
@@ -31,6 +31,7 @@ pub(crate) enum Holding {
     Blobs,
     Catalog,
     Rebuilds,
+    Erasures,
 }
 
 /// The test's hand on the store.
@@ -232,6 +233,20 @@ impl Catalog for Held {
     ) -> BoxFuture<'static, Result<Position, AppendError>> {
         let work = self.after(Holding::Catalog, self.catalog.replace(session, upto, changes));
         self.after(Holding::Rebuilds, work)
+    }
+
+    fn hinders(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Option<Hindrance>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.hinders(erasure))
+    }
+
+    fn erase(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Result<u64, Hindrance>, JournalError>> {
+        self.after(Holding::Erasures, self.catalog.erase(erasure))
     }
 }
 

@@ -6,8 +6,8 @@ use super::MemoryStore;
 use crate::{
     domain::{
         catalog::{
-            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Open,
-            SessionFilter, SessionRow, Totals, TotalsOf,
+            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Erasure,
+            Hindrance, Open, SessionFilter, SessionRow, Totals, TotalsOf,
         },
         ids::{InputKey, Position, SessionId, TenantId},
         job::{JobFilter, JobId, JobRow},
@@ -121,5 +121,19 @@ impl Catalog for MemoryStore {
     ) -> BoxFuture<'static, Result<Position, AppendError>> {
         let store = self.clone();
         Box::pin(async move { store.state().replace(session, upto, changes) })
+    }
+
+    fn hinders(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Option<Hindrance>, JournalError>> {
+        self.with(move |state| Ok(state.hinders(&erasure)))
+    }
+
+    fn erase(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Result<u64, Hindrance>, JournalError>> {
+        self.with(move |state| Ok(state.erase(&erasure)))
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Rows {
     checkpoints: BTreeMap<(SessionId, CheckpointName), CheckpointRow>,
     inputs: BTreeMap<(SessionId, InputKey), Position>,
     jobs: BTreeMap<JobId, JobRow>,
+    /// What deleted sessions booked.
+    spent: Vec<(TenantId, UsageRow)>,
 }
 
 impl Rows {
@@ -58,6 +60,18 @@ impl Rows {
         self.usage.retain(|(of, _), _| *of != session);
         self.checkpoints.retain(|(of, _), _| *of != session);
         self.inputs.retain(|(of, _), _| *of != session);
+    }
+
+    /// The sessions of a tree.
+    pub(super) fn tree(&self, root: SessionId) -> Vec<SessionRow> {
+        self.sessions.values().filter(|row| row.root == root).cloned().collect()
+    }
+
+    /// Forgets a session for good, but for what it spent.
+    pub(super) fn erase(&mut self, row: &SessionRow) {
+        let booked = self.usage.values().filter(|usage| usage.session == row.session);
+        self.spent.extend(booked.map(|usage| (row.tenant.clone(), usage.clone())));
+        self.forget(row.session);
     }
 
     fn apply(&mut self, session: SessionId, change: Change) {
@@ -218,6 +232,18 @@ impl Rows {
         };
         let mut totals = Totals::default();
         self.usage.values().filter(wanted).for_each(|row| totals.add(&row.settlement));
+        for (tenant, row) in &self.spent {
+            let wanted = match of {
+                TotalsOf::Runtime => true,
+                TotalsOf::Session(_) | TotalsOf::Subtree(_) => false,
+                TotalsOf::Model(model) => row.model == *model,
+                TotalsOf::Agent(agent) => row.agent == *agent,
+                TotalsOf::Tenant(of) => tenant == of,
+            };
+            if wanted {
+                totals.add(&row.settlement);
+            }
+        }
         totals
     }
 
