@@ -184,7 +184,9 @@ impl Hearing {
                 Heard::Note(Note::Frame(frame)) => {
                     let heard = self.follower.heard(frame.session);
                     if frame.position == heard.next() {
-                        self.hear(frame.session, (frame.position, frame.at), &frame.events);
+                        let when = (frame.position, frame.at);
+                        // Whatever its clock says, it happens now.
+                        self.hear(frame.session, when, &frame.events, true);
                     } else if frame.position > heard {
                         self.read_on(frame.session).await;
                     }
@@ -204,9 +206,10 @@ impl Hearing {
         session: SessionId,
         (position, at): (Position, Timestamp),
         events: &[Event],
+        is_ours: bool,
     ) {
         let done = self.follower.hear(session, (position, at), events);
-        for done in done.into_iter().filter(|_| at >= self.since) {
+        for done in done.into_iter().filter(|_| is_ours) {
             self.instruments.measure(&done);
             for post in &self.posts {
                 post.put(done.span.clone());
@@ -227,7 +230,8 @@ impl Hearing {
             after = last.envelope.position;
             for frame in &frames {
                 let envelope = &frame.envelope;
-                self.hear(session, (envelope.position, envelope.at), &frame.events);
+                let is_ours = envelope.at >= self.since;
+                self.hear(session, (envelope.position, envelope.at), &frame.events, is_ours);
             }
         }
     }

@@ -8,6 +8,7 @@ mod wire;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::Read as _,
     net::TcpListener,
     process::{Command, Stdio},
 };
@@ -256,6 +257,28 @@ fn a_collector_that_is_silent_holds_the_end_of_a_run_up_for_a_bounded_time() {
     }
     let took_ms = SystemClock.running().since_ms(begun);
     assert!(took_ms < 2 * (limits::EXPORT_END_MS + 15_000), "{took_ms} ms");
+}
+
+#[test]
+fn a_collector_with_a_safe_address_is_spoken_to_over_tls_in_both_protocols() {
+    let peer = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("https://{}", peer.local_addr().expect("an address"));
+    let (tell, hellos) = std::sync::mpsc::sync_channel(1_024);
+    std::thread::spawn(move || {
+        for mut stream in peer.incoming().flatten() {
+            let mut hello = [0; 2];
+            if stream.read_exact(&mut hello).is_ok() && tell.send(hello).is_err() {
+                return;
+            }
+        }
+    });
+    for way in [Way::Http, Way::Grpc] {
+        let run = Play::of(SCRIPT, &url, way).run();
+        assert_eq!((run.status.code(), out(&run).as_str()), (Some(0), "canary-answer\n"));
+        // Handshakes, and nothing in clear; whoever is there is no server for them.
+        let hellos: Vec<[u8; 2]> = hellos.try_iter().collect();
+        assert!(!hellos.is_empty() && hellos.iter().all(|hello| *hello == [0x16, 3]), "{hellos:?}");
+    }
 }
 
 #[test]
