@@ -151,8 +151,12 @@ async fn a_full_lot_is_handed_over_at_once_but_not_to_one_who_refuses() {
     let post = filled(LOT);
     let (clock, mut tells, _task, _ends) = sent(&post, &[Whim::Refuse]);
     assert!(matches!(next(&mut tells).await, (lot, Whim::Refuse) if lot.len() == LOT));
-    (0..LOT).for_each(|no| post.put(span(no)));
     asleep(&clock, 1).await;
+    (0..LOT).for_each(|no| post.put(span(no)));
+    // Whoever would wake of that has its turn.
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
     assert!(tells.try_recv().is_err(), "it is asked again before it is due");
     clock.advance(1_000);
     for _ in 0..2 {
