@@ -412,6 +412,27 @@ fn a_wait_for_permission_is_a_span_and_a_tool_is_told_the_very_span_that_is_sent
     assert_eq!(turn.of("gen_ai.provider.name"), "scripted");
 }
 
+const RUNNER: &str = "[models.house]\nprovider = \"scripted\"\nscript = \"play.script\"\n\
+    [agents.clerk]\ninstructions = \"You run commands.\"\n\
+    tools = [\"exec\"]\npermissions = { allow = [\"exec\"] }\n";
+
+#[test]
+fn what_a_command_finds_in_its_environment_is_the_span_that_is_sent_of_it() {
+    const ENV: &str = "agent clerk\n  call exec {\"argv\": [\"env\"]}\n then\n  say {results}\n";
+    let collector = Collector::starts(Way::Http);
+    let play = Play::of(ENV, &collector.url, Way::Http);
+    std::fs::write(play.folder.path().join("agents.toml"), RUNNER).expect("an agents file");
+    let place = play.folder.path().join("place");
+    std::fs::create_dir(&place).expect("a folder");
+    let run = play.command("run", &["Go."]).current_dir(&place).output().expect("the binary runs");
+    assert_eq!(run.status.code(), Some(0), "{}", err(&run));
+    let said = out(&run);
+    let spans = spans(&collector.all());
+    let exec = one(&spans, "execute_tool exec");
+    let wanted = format!("TRACEPARENT=00-{}-{}-01", exec.trace, exec.id);
+    assert!(said.contains(&wanted), "{wanted} is not in:\n{said}");
+}
+
 #[test]
 fn a_collector_that_comes_late_gets_what_was_kept_for_it_once() {
     let (_folder, store) = folder();
