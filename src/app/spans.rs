@@ -230,7 +230,7 @@ impl Hearing {
             after = last.envelope.position;
             for frame in &frames {
                 let envelope = &frame.envelope;
-                let is_ours = envelope.at >= self.since;
+                let is_ours = envelope.at >= self.since && envelope.at > self.follower.forgot();
                 self.hear(session, (envelope.position, envelope.at), &frame.events, is_ours);
             }
         }

@@ -79,6 +79,9 @@ pub struct Follower {
     /// The call that a session was last addressed by, where it is not the one that spawned it.
     errands: HashMap<SessionId, (Assignment, SessionId, ToolCallNo)>,
     vendors: Arc<Vendors>,
+    /// The time of the latest frame, and what it was when sessions were last forgotten.
+    latest: Timestamp,
+    forgot: Timestamp,
 }
 
 /// What those who serve models are called there.
@@ -116,6 +119,13 @@ impl Follower {
         self.runs.get(&session).map(|(heard, _)| *heard).unwrap_or_default()
     }
 
+    /// Until when everything was heard of sessions that are forgotten: whoever hears the log of one again
+    /// has been told what ended up to then.
+    #[must_use]
+    pub const fn forgot(&self) -> Timestamp {
+        self.forgot
+    }
+
     /// The next frame of a session, and what ended with it.
     pub fn hear(
         &mut self,
@@ -124,11 +134,13 @@ impl Follower {
         events: &[Event],
     ) -> Vec<Done> {
         let mut done = Vec::new();
+        self.latest = self.latest.max(at);
         for event in events {
             if let Event::SessionOpened { rendered, lineage, .. } = event {
                 if self.runs.len() >= FOLLOWED {
                     self.runs.clear();
                     self.errands.clear();
+                    self.forgot = self.latest;
                 }
                 let run = Run::opened(session, &rendered.agent, lineage, &self.vendors);
                 self.runs.insert(session, (position, run));

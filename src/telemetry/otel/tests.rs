@@ -286,8 +286,12 @@ fn too_many_sessions_are_forgotten_and_heard_again_from_their_start() {
     let mut follower = Follower::new(vendors());
     for no in 0..=FOLLOWED as u128 {
         let session = SessionId(uuid::Uuid::from_u128(no));
-        follower.hear(session, (Position(1), Timestamp(0)), &[opened(&lead(), None)]);
+        let at = Timestamp(i64::try_from(no).unwrap());
+        follower.hear(session, (Position(1), at), &[opened(&lead(), None)]);
+        assert_eq!(follower.forgot() == Timestamp::default(), no < FOLLOWED as u128);
     }
+    // Up to the last frame everything was told, however old the log is that is read next.
+    assert_eq!(follower.forgot(), Timestamp(FOLLOWED as i64));
     assert_eq!(follower.runs.len(), 1);
     assert_eq!(follower.heard(ROOT), Position(0));
     // What comes amid a log of which the beginning is not known says nothing.
