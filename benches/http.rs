@@ -1,6 +1,7 @@
 //! What the HTTP face costs: a message and its stream over HTTP against the embedding API in one run, a
 //! thousand readers of one session, and a house of ten thousand sessions of which two hundred are at work:
-//! its memory, a scrape of `/metrics`, a page of the tree. Run it with `cargo bench --bench http`; `--quick`
+//! its memory, a scrape of `/metrics`, a page of the tree; and whether the time of a refusal tells how much
+//! of a guessed token was right. Run it with `cargo bench --bench http`; `--quick`
 //! runs small sizes.
 
 #![allow(
@@ -33,6 +34,9 @@ const READERS: [usize; 1] = [1_000];
 const QUICK_READERS: [usize; 1] = [50];
 const HOUSE: [(usize, usize); 1] = [(10_000, 200)];
 const QUICK_HOUSE: [(usize, usize); 1] = [(300, 20)];
+/// Guesses of a token of each kind.
+const GUESSES: [usize; 1] = [500_000];
+const QUICK_GUESSES: [usize; 1] = [2_000];
 /// Questions of which the middle one is shown.
 const ASKED: usize = 50;
 
@@ -100,14 +104,28 @@ impl Client {
         self.stream.write_all(request.as_bytes()).await.unwrap();
     }
 
+    /// Whether the answer says that the token is not known.
+    async fn refusal(&mut self) -> bool {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).await.unwrap();
+        let (length, _) = self.rest_of_head().await;
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).await.unwrap();
+        line.starts_with("HTTP/1.1 401")
+    }
+
     async fn head(&mut self) -> (usize, bool) {
-        let (mut length, mut is_pieces, mut is_first) = (0, false, true);
+        let mut line = String::new();
+        self.stream.read_line(&mut line).await.unwrap();
+        assert!(line.starts_with("HTTP/1.1 2"), "{line}");
+        self.rest_of_head().await
+    }
+
+    async fn rest_of_head(&mut self) -> (usize, bool) {
+        let (mut length, mut is_pieces) = (0, false);
         loop {
             let mut line = String::new();
             self.stream.read_line(&mut line).await.unwrap();
-            if std::mem::take(&mut is_first) {
-                assert!(line.starts_with("HTTP/1.1 2"), "{line}");
-            }
             let line = line.trim_end().to_ascii_lowercase();
             if let Some(told) = line.strip_prefix("content-length: ") {
                 length = told.parse().unwrap();
@@ -241,6 +259,47 @@ async fn house((sessions, busy): (usize, usize)) {
     end(stage).await;
 }
 
+/// Whether a guess that is wrong at its end takes another time than one that is wrong at its begin: Welch's
+/// t over as many of each, taken in turns; beyond 4.5 somebody could tell them apart.
+async fn guesses(guesses: usize) {
+    let stage = stage(SCRIPT).await;
+    let wrong = |at: usize| {
+        let mut letters: Vec<char> = stage.token.chars().collect();
+        letters[at] = if letters[at] == 'A' { 'B' } else { 'A' };
+        letters.into_iter().collect::<String>()
+    };
+    let last = stage.token.len() - 1;
+    let mut kinds = [(wrong(0), Vec::new()), (wrong(last), Vec::new())];
+    let mut client = Client::new(&stage).await;
+    for round in 0..guesses * 2 {
+        // Who goes first alternates too.
+        let (token, lengths) = &mut kinds[(round + round / 2) % 2];
+        client.token.clone_from(token);
+        let begun = Instant::now();
+        client.send("GET", "/v1/status", "").await;
+        let refusal = client.refusal().await;
+        lengths.push(begun.elapsed().as_secs_f64() * 1e6);
+        assert!(refusal, "a wrong token is refused");
+    }
+    let [begin, end] = kinds.map(|(_token, lengths)| moments(lengths));
+    let t = (begin.0 - end.0) / (begin.1 / guesses as f64 + end.1 / guesses as f64).sqrt();
+    println!(
+        "{guesses} guesses wrong at their first letter: {:.2} us, at their last: {:.2} us, t = {t:.2}",
+        begin.0, end.0
+    );
+    self::end(stage).await;
+}
+
+/// Mean and variance without the slowest twentieth, which is the machine's.
+fn moments(mut lengths: Vec<f64>) -> (f64, f64) {
+    lengths.sort_by(f64::total_cmp);
+    lengths.truncate(lengths.len() * 19 / 20);
+    let many = lengths.len() as f64;
+    let mean = lengths.iter().sum::<f64>() / many;
+    let spread = lengths.iter().map(|length| (length - mean).powi(2)).sum::<f64>();
+    (mean, spread / (many - 1.0))
+}
+
 fn per_second(many: usize, length: Duration) -> f64 {
     many as f64 / length.as_secs_f64()
 }
@@ -255,6 +314,11 @@ fn main() {
     if wanted.has("readers") {
         for size in wanted.sizes(&READERS, &QUICK_READERS) {
             executor().block_on(readers(size));
+        }
+    }
+    if wanted.has("guesses") {
+        for size in wanted.sizes(&GUESSES, &QUICK_GUESSES) {
+            executor().block_on(guesses(size));
         }
     }
     if wanted.has("house") {

@@ -6,6 +6,7 @@ mod attach;
 mod demo;
 mod doctor;
 mod ending;
+mod halt;
 mod jobs;
 mod look;
 mod metrics;
@@ -125,7 +126,8 @@ enum Command {
     Approvals(look::PlainArgs),
     /// List jobs, show one, or order something of one
     ///
-    /// Orders are for a store that no runtime works on; the next one on it carries them out.
+    /// An order reaches the server that runs on the store; where none runs, the next one on it
+    /// carries it out.
     Jobs(jobs::JobsArgs),
     /// Sum tokens and money
     Totals(look::TotalsArgs),
@@ -140,6 +142,13 @@ enum Command {
     /// Stop a session and everybody below it, of a running server or in a store that no
     /// runtime works on
     Cancel(orders::CancelArgs),
+    /// Stop everything, of a running server or in a store that no runtime works on
+    ///
+    /// Whatever is at work is cancelled, and nothing begins before `greenroom unhalt`,
+    /// whoever asks and however often a runtime starts on the store.
+    Halt(halt::HaltArgs),
+    /// Let new work begin again after `greenroom halt`
+    Unhalt(halt::UnhaltArgs),
     /// Let a quarantined session back, of a running server or in a store that no runtime
     /// works on
     Release(orders::ReleaseArgs),
@@ -369,6 +378,8 @@ fn run(command: Command, settings: &Settings, screen: &Screen) -> Result<Done, C
             Command::Attach(args) => Box::pin(attach::run(&args, settings, screen)).await,
             Command::Cancel(args) => orders::cancel(args, settings).await,
             Command::Approve(args) => orders::approve(args, settings).await,
+            Command::Halt(args) => halt::halt(args, settings).await,
+            Command::Unhalt(args) => halt::unhalt(args, settings).await,
             Command::Release(args) => orders::release(args, settings).await,
             Command::Fork(args) => orders::fork(args, settings).await,
             Command::Doctor(args) => doctor::run(&args, settings, screen).await,

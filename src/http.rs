@@ -182,7 +182,7 @@ impl Face {
             rates: rates::Rates::new(options.requests_per_second),
             pulse: pulse::Pulse::default(),
             outcomes: tree::Outcomes::default(),
-            halt: halt::Switch::default(),
+            halt: halt::Switch::new(runtime.clone()),
             document: std::sync::OnceLock::new(),
             runtime: runtime.clone(),
             clock,

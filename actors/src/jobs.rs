@@ -20,17 +20,15 @@ mod load;
 mod perform;
 mod write;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::{
     bus::Bus,
     domain::{
+        house::Halt,
         ids::QueueName,
         job::{AttemptEnd, JobId},
     },
@@ -65,8 +63,8 @@ pub(crate) struct JobsHouse {
     pub(crate) queues: BTreeMap<QueueName, u32>,
     pub(crate) boot: u64,
     pub(crate) alarm: ReplyTo<Alarm>,
-    /// Whether somebody holds all of them, so that no attempt begins.
-    pub(crate) held: Arc<AtomicBool>,
+    /// Why no attempt may begin, where somebody stopped everything.
+    pub(crate) halt: watch::Receiver<Option<Arc<Halt>>>,
     /// Whether words are only written down.
     pub(crate) dark: bool,
 }
@@ -81,8 +79,15 @@ impl Actor for Jobs {
         myself: ActorRef<JobsMsg>,
         (): (),
     ) -> Result<Desk, ActorProcessingErr> {
-        let mut desk = Desk::new(Arc::clone(&self.0), myself);
+        let mut desk = Desk::new(Arc::clone(&self.0), myself.clone());
         desk.reload();
+        let mut halt = self.0.halt.clone();
+        // What waited until everything was let go on is looked at then.
+        desk.halts = Some(Owned::spawn(async move {
+            while halt.changed().await.is_ok() {
+                tell(&myself, JobsMsg::Due);
+            }
+        }));
         Ok(desk)
     }
 

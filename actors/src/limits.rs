@@ -405,6 +405,9 @@ pub const SEAT_DEATHS_MAX: u32 = 5;
 pub const SEAT_BACKOFF_MS: u64 = 10;
 /// Every so many scans all sleepers with work in hand are woken: 60 scans are 30 s.
 pub const FULL_SCAN_EVERY: u64 = 60;
+/// Sessions that are cancelled at once where everything is stopped: each is one commit, and they share
+/// the writer.
+pub const HALT_CANCELS: usize = 64;
 /// How often a wing passes by its sessions, so that those with nothing to do may leave.
 pub const TICK_MS: u64 = 5_000;
 /// How long a caller pauses before it asks a session again that died with its question.

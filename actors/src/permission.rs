@@ -1,6 +1,8 @@
 //! Permission's actor, and the owner of the house log. It keeps the rules that stand for every
 //! session and publishes them, compiled, as a snapshot; sessions decide by the snapshot, so no
-//! decision waits for this actor. A rule holds once it is in the log.
+//! decision waits for this actor. A rule holds once it is in the log. That everything is stopped holds
+//! at once, before it is written: a store that is away must not keep the switch from working. That it is
+//! lifted holds once it is written.
 //!
 //! It refuses to publish anything it could not compile: the rules in force stay in force.
 
@@ -15,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     domain::{
         frame::LogId,
-        house::{HouseEvent, Readmission},
+        house::{Halt, HouseEvent, Readmission},
         ids::{Position, PrincipalId, SessionId, TenantId},
     },
     fault, limits,
@@ -48,6 +50,8 @@ pub(crate) struct Permission {
     pub(crate) damaged: watch::Sender<Arc<BTreeMap<SessionId, String>>>,
     /// Sessions let back without the step that failed.
     pub(crate) readmitted: watch::Sender<Arc<BTreeMap<SessionId, Readmission>>>,
+    /// Why nothing may begin.
+    pub(crate) halt: watch::Sender<Option<Arc<Halt>>>,
     pub(crate) alarm: ReplyTo<Alarm>,
 }
 
@@ -118,6 +122,7 @@ impl Actor for Permission {
             }
             PermissionMsg::Record { event, reply } => {
                 enqueue(desktop, Entry { event: *event, at: None, reply });
+                self.publish_halt(desktop);
             }
             PermissionMsg::Loaded { result } => self.loaded(&myself, desktop, result),
             PermissionMsg::Appended { result } => match result {
@@ -214,6 +219,36 @@ impl Permission {
             self.readmitted.send_replace(Arc::new(house.fold.readmitted.clone()));
             self.damaged.send_replace(Arc::new(house.fold.quarantined.clone()));
         }
+        self.publish_halt(desktop);
+    }
+
+    /// What is said of everything: by a record under way that stops it, or else by the log. Before the
+    /// log has been read again what was said last stands.
+    fn publish_halt(&self, desktop: &Desktop) {
+        let under_way = desktop.queue.iter().rev().chain(&desktop.flight);
+        let stops = under_way.filter_map(|entry| match &entry.event {
+            HouseEvent::Halted { reason, by } => {
+                Some(Halt { reason: reason.clone(), by: by.clone() })
+            }
+            HouseEvent::Booted { .. }
+            | HouseEvent::PricesSet { .. }
+            | HouseEvent::RuleStanding { .. }
+            | HouseEvent::Quarantined { .. }
+            | HouseEvent::Released { .. }
+            | HouseEvent::Unhalted { .. } => None,
+        });
+        let said = match (stops.into_iter().next(), &desktop.house) {
+            (Some(halt), _) => Some(halt),
+            (None, Some(house)) => house.fold.halt.clone(),
+            (None, None) => return,
+        };
+        self.halt.send_if_modified(|known| {
+            let changes = known.as_deref() != said.as_ref();
+            if changes {
+                *known = said.map(Arc::new);
+            }
+            changes
+        });
     }
 
     fn write_next(&self, myself: &ActorRef<PermissionMsg>, desktop: &mut Desktop) {
@@ -226,6 +261,10 @@ impl Permission {
         let stands = |entry: &Entry| match &entry.event {
             HouseEvent::RuleStanding { rule, .. } => house.fold.standing.contains(rule),
             HouseEvent::Quarantined { session, .. } => house.fold.quarantined.contains_key(session),
+            HouseEvent::Halted { reason, .. } => {
+                house.fold.halt.as_ref().is_some_and(|halt| halt.reason == *reason)
+            }
+            HouseEvent::Unhalted { .. } => house.fold.halt.is_none(),
             HouseEvent::Booted { .. }
             | HouseEvent::PricesSet { .. }
             | HouseEvent::Released { .. } => false,

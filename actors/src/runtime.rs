@@ -4,6 +4,7 @@
 mod acting;
 mod calls;
 mod consult;
+mod halt;
 mod images;
 mod jobs;
 mod looking;
@@ -19,6 +20,7 @@ mod strike;
 
 pub use calls::CallError;
 pub use consult::{Consulted, consulted};
+pub use halt::Halted;
 pub use jobs::{JobError, Jobs};
 pub use looking::HouseFigures;
 pub use reading::{Reading, TreeNode};

@@ -17,6 +17,7 @@ pub(crate) mod house;
 
 mod commit;
 mod door;
+mod heed;
 mod live;
 mod load;
 mod model_task;

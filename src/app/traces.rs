@@ -197,18 +197,10 @@ impl Tracer {
                 }
             };
             for frame in &frames {
-                let envelope = &frame.envelope;
-                let moment = Moment {
-                    position: envelope.position,
-                    at: envelope.at,
-                    token: envelope.token,
-                    tenant: &envelope.tenant,
-                    principal: &envelope.principal,
-                    events: &frame.events,
-                };
+                let moment = Moment::read(&frame.envelope, &frame.events);
                 let (next, line) = self.scribe.line(&before, &moment)?;
                 text.push_str(&line);
-                (before, at) = (next, envelope.position);
+                (before, at) = (next, moment.position);
             }
             self.add(session, (at, before.clone()), text).await?;
             link = Some(before);

@@ -112,10 +112,7 @@ pub(super) async fn run(
         return result;
     }
     Screen::remark("\ninterrupted: ending in order (again to end at once)");
-    tokio::select! {
-        order = app.shutdown() => tracing::info!(?order, "ended"),
-        _wish = signals.next() => std::process::exit(130),
-    }
+    signals.let_end(app).await;
     let (me, store) = (me(), shell(&store));
     Screen::remark(&format!(
         "what was in hand is in the log; go on with:\n  {me} demo --store {store}"

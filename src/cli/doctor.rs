@@ -221,7 +221,16 @@ async fn waiting(
         }
     };
     let questions = Finding::new(open.is_empty(), Grade::Waits, "questions", says);
-    Ok(vec![work, stage, questions])
+    let halt = reading.halted().await?;
+    let says = halt.as_ref().map_or_else(
+        || "work may begin".to_owned(),
+        |halt| {
+            let (by, reason) = (&halt.by, &halt.reason);
+            format!("stopped by {by}: {reason}; `greenroom unhalt --store {store}` lifts it")
+        },
+    );
+    let switch = Finding::new(halt.is_none(), Grade::Waits, "switch", says);
+    Ok(vec![work, stage, questions, switch])
 }
 
 #[cfg(test)]

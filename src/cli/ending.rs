@@ -8,7 +8,7 @@ use tokio::{
     sync::watch,
 };
 
-use crate::app;
+use crate::app::{self, App};
 
 /// What somebody wants who sends a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,14 @@ impl Signals {
         tokio::select! {
             () = heard(&mut self.interrupt) => Wish::Interrupt,
             () = heard(&mut self.end) => Wish::End,
+        }
+    }
+
+    /// Ends everything in its order; whoever asks once more does not wait for that.
+    pub(super) async fn let_end(&mut self, app: App) {
+        tokio::select! {
+            order = app.shutdown() => tracing::debug!(?order, "ended"),
+            _wish = self.next() => std::process::exit(130),
         }
     }
 }

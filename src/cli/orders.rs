@@ -254,7 +254,7 @@ async fn ended<T>(app: App, done: Result<T, CallError>) -> Result<T, CliError> {
     Ok(done?)
 }
 
-fn tell(
+pub(super) fn tell(
     as_json: bool,
     told: &serde_json::Value,
     words: impl FnOnce() -> String,

@@ -140,10 +140,7 @@ pub(super) async fn run(
         finish(runtime, end?, stage).await
     };
     let result = Box::pin(result).await;
-    tokio::select! {
-        order = app.shutdown() => tracing::info!(?order, "ended"),
-        _wish = signals.next() => std::process::exit(130),
-    }
+    signals.let_end(app).await;
     result
 }
 

@@ -112,6 +112,9 @@ pub(super) async fn run(
     config.exports.collector = settings.environment.collector()?;
     let app = App::start(config).await?;
     let mut disk = Disk::watch(app.hindrance());
+    if let Some(stopped) = super::halt::remark(&app, &store) {
+        Screen::remark(&stopped);
+    }
     let options = FaceOptions { custody: app.custody(), ..options };
     let face = Face::new(app.runtime(), options);
     let result =
@@ -119,10 +122,7 @@ pub(super) async fn run(
     if matches!(result, Ok(Done::Well)) {
         Screen::remark("ending in order (again to end at once)");
     }
-    tokio::select! {
-        order = app.shutdown() => tracing::info!(?order, "ended"),
-        _wish = signals.next() => std::process::exit(130),
-    }
+    signals.let_end(app).await;
     result
 }
 

@@ -53,15 +53,7 @@ pub(super) async fn run(args: &TraceArgs, settings: &Settings) -> Result<Done, C
     let first = frames.first().map(|frame| frame.events.as_slice()).unwrap_or_default();
     let (mut link, mut text) = scribe.header(session, first)?;
     for frame in &frames {
-        let envelope = &frame.envelope;
-        let moment = Moment {
-            position: envelope.position,
-            at: envelope.at,
-            token: envelope.token,
-            tenant: &envelope.tenant,
-            principal: &envelope.principal,
-            events: &frame.events,
-        };
+        let moment = Moment::read(&frame.envelope, &frame.events);
         let (next, line) = scribe.line(&link, &moment)?;
         link = next;
         text.push_str(&line);

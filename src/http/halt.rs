@@ -1,15 +1,10 @@
-//! The kill switch: from one moment on nothing new is begun over HTTP, and everything at work is
-//! cancelled, trees and all. It is a cancel of everybody, so it stands in every log; what it stopped does
-//! not go on by itself, here or after a restart.
+//! The kill switch over HTTP, and the end of the server for streams that would not end by themselves. The
+//! switch is the runtime's: this asks it, and keeps nothing of it.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use axum::{Json, extract::State as Of};
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use greenroom_actors::domain::{
-    catalog::{SessionFilter, Status},
-    event::CancelTarget,
-};
+use greenroom_actors::{Runtime, runtime::Rejected};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -23,9 +18,6 @@ use super::{
     wire::Nothing,
 };
 
-/// Trees that are cancelled at once: each is one commit, and they share the writer.
-const AT_ONCE: usize = 64;
-
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/v1/halt", (Scope::Admin, "Stops everything"), halt)
@@ -37,10 +29,10 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Whether everything was stopped, and whether the server itself is ending.
-#[derive(Debug, Default)]
+/// Whether everything is stopped, and whether the server itself is ending.
+#[derive(Debug)]
 pub(super) struct Switch {
-    why: Mutex<Option<String>>,
+    runtime: Runtime,
     /// Of the server that serves it last.
     ends: Mutex<Option<watch::Receiver<bool>>>,
     /// Where nobody serves it, it ends with its streams' own connections.
@@ -48,22 +40,17 @@ pub(super) struct Switch {
 }
 
 impl Switch {
-    /// Why everything was stopped, if it was.
-    pub(super) fn why(&self) -> Option<String> {
-        self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Of this runtime.
+    pub(super) fn new(runtime: Runtime) -> Self {
+        Self { runtime, ends: Mutex::default(), never: OnceLock::new() }
     }
 
-    fn set(&self, why: Option<String>) {
-        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
-    }
-
-    /// Asked by whatever begins something, once it has all it needs for that. What only stops or mends
-    /// does not ask.
+    /// Asked by whatever begins something, once it has all it needs for that: so it is refused in the
+    /// words of the switch, and not for what else may be wrong with it. What only stops or mends does
+    /// not ask.
     pub(super) fn lets_begin(&self) -> Result<(), Problem> {
-        match self.why() {
-            None => Ok(()),
-            Some(why) => Err(problem("halted", format!("everything was stopped: {why}"))),
-        }
+        let halted = self.runtime.halted();
+        halted.map_or(Ok(()), |halt| Err(Rejected::Halted { reason: halt.reason }.into()))
     }
 
     /// The server that serves it ends when this turns true.
@@ -93,9 +80,10 @@ pub(super) struct Why {
 pub(super) struct Halted {
     /// Whether nothing new is begun now.
     halted: bool,
-    /// Trees that were cancelled.
+    /// Sessions with work in hand that were cancelled.
     cancelled: usize,
-    /// Trees whose cancel could not be written; they are tried again with the next call.
+    /// Those whose cancel could not be written yet; each is stopped as soon as it can be, and the next
+    /// call says how far that is.
     failed: usize,
 }
 
@@ -104,30 +92,9 @@ async fn halt(Of(ctx): Of<Ctx>, Who(caller): Who, Take(why): Take<Why>) -> Answe
         return Err(problem("forbidden", "this stops all tenants; this token is of one"));
     }
     let reason = why.reason.unwrap_or_else(|| "stopped over HTTP".to_owned());
-    ctx.halt.set(Some(reason.clone()));
-    ctx.runtime.hold_jobs(true);
-    // Each that works by itself too: a cancel then need not find its way down the tree first.
-    let filter = SessionFilter {
-        status: vec![Status::Running, Status::Waiting],
-        ..SessionFilter::default()
-    };
-    let rows = ctx.reading.all_sessions(filter).await?;
     let acting = ctx.runtime.on_behalf_of(caller.name);
-    let mut cancels = FuturesUnordered::new();
-    let (mut cancelled, mut failed) = (0, 0);
-    let mut left = rows.iter();
-    loop {
-        while cancels.len() < AT_ONCE
-            && let Some(row) = left.next()
-        {
-            cancels.push(acting.cancel(row.session, CancelTarget::Everything, &reason));
-        }
-        match cancels.next().await {
-            Some(Ok(())) => cancelled += 1,
-            Some(Err(_not_written)) => failed += 1,
-            None => return Ok(Json(Halted { halted: true, cancelled, failed })),
-        }
-    }
+    let greenroom_actors::runtime::Halted { cancelled, failed } = acting.halt(&reason).await?;
+    Ok(Json(Halted { halted: true, cancelled, failed }))
 }
 
 async fn unhalt(
@@ -138,7 +105,6 @@ async fn unhalt(
     if caller.tenant.is_some() {
         return Err(problem("forbidden", "this is for all tenants; this token is of one"));
     }
-    ctx.halt.set(None);
-    ctx.runtime.hold_jobs(false);
+    ctx.runtime.on_behalf_of(caller.name).unhalt().await?;
     Ok(Json(Halted { halted: false, cancelled: 0, failed: 0 }))
 }

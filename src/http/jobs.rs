@@ -104,6 +104,7 @@ impl From<JobRefused> for Problem {
                 problem("not_found", words)
             }
             JobRefused::Full { .. } => problem("busy", words).again_in(1),
+            JobRefused::Halted { .. } => problem("halted", words),
             JobRefused::BadValue { .. } => problem("unprocessable", words),
             _ => problem("conflict", words),
         }

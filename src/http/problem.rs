@@ -146,6 +146,7 @@ impl From<Rejected> for Problem {
             Rejected::NotOpened
             | Rejected::NoSuchApproval { .. }
             | Rejected::NoSuchChild { .. } => problem("not_found", words),
+            Rejected::Halted { .. } => problem("halted", words),
             Rejected::Expired { .. } => problem("expired", words),
             Rejected::TooLarge { .. } => problem("too_large", words),
             Rejected::BadValue { .. } => problem("unprocessable", words),

@@ -136,6 +136,12 @@ pub(super) async fn listen(ctx: Ctx, mut listener: Listener) {
             known.counts.input += before.usage.input;
             known.counts.output += before.usage.output;
             known.counts.cost += before.cost.0;
+            // A moment that was kept before this was known would else show it all as spent at once.
+            for point in &mut known.samples {
+                point.input_tokens += before.usage.input;
+                point.output_tokens += before.usage.output;
+                point.cost_nano_usd += before.cost.0;
+            }
         });
     }
     let mut tell_at = ctx.clock.after(CHANGES_MS);

@@ -20,7 +20,7 @@ use super::{
     pulse::{Point, SAMPLE_MS},
     routes::Route,
     take::Who,
-    token::Caller,
+    token::{Caller, Scope},
     wire::Spent,
 };
 
@@ -145,6 +145,8 @@ pub(super) struct StatusWire {
     now: i64,
     /// What holds tools' processes.
     tools_custody: Option<String>,
+    /// What the token that asks may be used for, so that a face offers nothing that would be refused.
+    scopes: Vec<Scope>,
     /// Whether everything was stopped, and why.
     halted: Option<String>,
     sessions: SessionsWire,
@@ -192,7 +194,8 @@ impl House {
             started_at: self.began.0,
             now: self.clock.now().0,
             tools_custody: self.options.custody.clone(),
-            halted: self.halt.why(),
+            scopes: caller.scopes(),
+            halted: self.runtime.halted().map(|halt| halt.reason),
             sessions,
             approvals_open,
             jobs,

@@ -227,6 +227,11 @@ impl Caller {
     pub(super) const fn may(&self, scope: Scope) -> bool {
         self.held[scope as usize]
     }
+
+    /// All that it may.
+    pub(super) fn scopes(&self) -> Vec<Scope> {
+        Scope::ALL.into_iter().filter(|scope| self.may(*scope)).collect()
+    }
 }
 
 #[cfg(test)]

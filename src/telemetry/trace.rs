@@ -19,7 +19,7 @@ mod tests;
 
 use greenroom_actors::domain::{
     event::{Event, ForkPoint},
-    frame::hex,
+    frame::{Envelope, hex},
     ids::{AgentName, Position, PrincipalId, SessionId, TenantId, Timestamp, Token},
 };
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,15 @@ pub struct Moment<'f> {
     pub principal: &'f PrincipalId,
     /// What happened.
     pub events: &'f [Event],
+}
+
+impl<'f> Moment<'f> {
+    /// A frame that was read.
+    #[must_use]
+    pub const fn read(envelope: &'f Envelope, events: &'f [Event]) -> Self {
+        let Envelope { position, at, token, tenant, principal, .. } = envelope;
+        Self { position: *position, at: *at, token: *token, tenant, principal, events }
+    }
 }
 
 /// A line after the first.

@@ -172,3 +172,44 @@ fn who_attaches_says_something_reads_the_answer_and_leaves_without_stopping_it()
     log.says("turn_finished");
     log.says("turn_finished");
 }
+
+#[test]
+fn what_was_stopped_stays_so_over_a_killed_server_until_somebody_lifts_it() {
+    let (folder, store) = folder();
+    let server = serves(&store);
+    let session = opened(&store, "endless");
+    let mut log = Running::starts(&["log", &session, "-f", "--json", "--store", &store]);
+    say(&store, &session, "go on");
+    log.says("model_call_started");
+    let halt = ran(&["halt", "--reason", "drill", "--store", &store]);
+    assert_eq!(halt.status.code(), Some(0), "{}", err(&halt));
+    assert!(out(&halt).contains("stopped: 1 session cancelled"), "{}", out(&halt));
+    assert!(log.says("cancel_requested").contains("drill"));
+    assert!(log.says("turn_finished").contains("cancelled"));
+    drop(server);
+    let doctor = ran(&["doctor", "--store", &store]);
+    assert!(out(&doctor).contains("stopped by operator: drill"), "{}", out(&doctor));
+    let fork = ran(&["fork", &session, "--store", &store]);
+    assert_eq!(fork.status.code(), Some(1));
+    assert!(err(&fork).contains("everything was stopped: drill; unhalt"), "{}", err(&fork));
+    // Whoever starts on it is told.
+    let told = folder.path().join("told.txt");
+    let mut command = greenroom(&["serve", "--agents", AGENTS, "--listen", "127.0.0.1:0"]);
+    let errors = std::fs::File::create(&told).expect("a file");
+    let command = command.args(["--store", &store]).stdout(Stdio::piped()).stderr(errors);
+    let mut child = command.spawn().expect("the binary starts");
+    let lines = BufReader::new(child.stdout.take().expect("piped"));
+    let mut server = Running { child, lines };
+    server.says("page http");
+    let told = std::fs::read_to_string(&told).expect("what it said");
+    assert!(told.contains("everything was stopped by operator: drill"), "{told}");
+    let unhalt = ran(&["unhalt", "--store", &store]);
+    assert_eq!(unhalt.status.code(), Some(0), "{}", err(&unhalt));
+    drop(server);
+    // The same words to a store that nobody works on.
+    let halt = ran(&["halt", "--store", &store, "--json"]);
+    assert_eq!(parsed(&out(&halt)), json!({ "halted": true, "cancelled": 0, "failed": 0 }));
+    assert_eq!(ran(&["fork", &session, "--store", &store]).status.code(), Some(1));
+    assert_eq!(ran(&["unhalt", "--store", &store]).status.code(), Some(0));
+    assert_eq!(ran(&["fork", &session, "--store", &store]).status.code(), Some(0));
+}

@@ -168,7 +168,9 @@ impl Stream {
     pub async fn upto(&mut self, is_last: impl Fn(&Event) -> bool) -> Vec<Event> {
         let mut all = Vec::new();
         loop {
-            let event = self.next().await.unwrap_or_else(|| panic!("it ended before: {all:?}"));
+            // A heartbeat is no event, and would be waited with for ever.
+            let next = bounded("an event", self.next()).await;
+            let event = next.unwrap_or_else(|| panic!("it ended before: {all:?}"));
             let is_last = is_last(&event);
             all.push(event);
             if is_last {

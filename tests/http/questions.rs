@@ -4,7 +4,10 @@ use futures_util::future::join_all;
 use greenroom::Scope;
 use serde_json::{Value, json};
 
-use super::theatre::{Theatre, at};
+use super::{
+    crowd::size,
+    theatre::{Theatre, at},
+};
 
 async fn asked(theatre: &Theatre) -> (String, Value) {
     let session = theatre.session("clerk").await;
@@ -55,9 +58,9 @@ async fn a_yes_is_to_what_was_shown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_answers_at_once_one_counts() {
-    let theatre = Theatre::open().await;
+    let theatre = Theatre::unhurried().await;
     let approver = theatre.only.iter().find(|(scope, _)| *scope == Scope::Approve).unwrap();
-    for _ in 0..10 {
+    for _ in 0..size(10) {
         let (session, question) = asked(&theatre).await;
         let answers = ["once", "no", "never", "once", "no", "comment", "once", "no"];
         let given = answers.map(|answer| {

@@ -57,6 +57,13 @@ impl Theatre {
         Self::with(folder, runtime, FaceOptions::default()).await
     }
 
+    /// One where nobody is asked to slow down.
+    pub async fn unhurried() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = runtime(folder.path()).await;
+        Self::with(folder, runtime, unhurried()).await
+    }
+
     pub async fn with(folder: TempDir, runtime: Runtime, options: FaceOptions) -> Self {
         let fresh = || Token::fresh().unwrap();
         let (admin, tenant, expired) = (fresh(), fresh(), fresh());
@@ -111,6 +118,11 @@ impl Theatre {
         drop(self.face);
         self.runtime.shutdown().await;
     }
+}
+
+/// For those who ask more often than anybody should.
+pub fn unhurried() -> FaceOptions {
+    FaceOptions { requests_per_second: 1_000_000, ..FaceOptions::default() }
 }
 
 pub async fn runtime(folder: &Path) -> Runtime {

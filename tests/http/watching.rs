@@ -112,6 +112,18 @@ async fn whoever_looks_is_told_what_has_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_told_what_it_may() {
+    let theatre = Theatre::open().await;
+    let status = theatre.admin.get("/v1/status").await.is(200).json();
+    assert_eq!(status["scopes"], json!(["read", "act", "approve", "admin"]));
+    for (scope, client) in theatre.only.iter().filter(|(scope, _)| scope.word() == "read") {
+        let status = client.get("/v1/status").await.is(200).json();
+        assert_eq!(status["scopes"], json!([scope.word()]));
+    }
+    theatre.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_switch_stops_everything_and_lets_nothing_begin() {
     let theatre = Theatre::open().await;
     let mut waiting = Vec::new();

@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod below;
+pub mod halted;
 mod inputs;
 mod reach;
 

@@ -34,11 +34,12 @@ const SIGKILL: i32 = 9;
 /// Plays until it is ready to be killed; the text says which play of several.
 type Half = fn(Folder, String) -> BoxFuture<'static, Stage>;
 
-const HALVES: [(&str, Half); 5] = [
+const HALVES: [(&str, Half); 6] = [
     (approvals::FIRST_HALF, approvals::first_half),
     (approvals::failing::FIRST_HALF, approvals::failing::first_half),
     (channels::folder::FIRST_HALF, channels::folder::first_half),
     (cancel::FIRST_HALF, cancel::first_half),
+    (cancel::halted::FIRST_HALF, cancel::halted::first_half),
     (children::FIRST_HALF, children::first_half),
 ];
 

@@ -15,7 +15,7 @@ use greenroom_actors::{
 use crate::workshop::{Prop, Still, agent, tool, until};
 
 mod catalog;
-mod held;
+pub(crate) mod held;
 mod host;
 mod jobs;
 mod journal;

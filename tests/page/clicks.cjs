@@ -1,151 +1,95 @@
-// What a person does on the page, step by step, against a server of its own: it opens a session, watches
-// it, approves, cancels, releases; the server is killed and comes back. Each step says what was seen.
+// What a person does on the page, story by story, against one server: each tells what was seen of it. The
+// stories share the house, so that what one of them left is what the next one finds.
 
-const { spawn } = require("node:child_process");
 const { mkdtempSync, rmSync } = require("node:fs");
 const { tmpdir } = require("node:os");
 const path = require("node:path");
-const { chromium } = require("playwright-core");
+const { browse, call, end, serve, token } = require("./house.cjs");
 
-const [program, pictures] = process.argv.slice(2);
-const folder = mkdtempSync(path.join(tmpdir(), "page-"));
-const token = "a-token-for-the-pages-own-tests-only";
-let failed = 0;
+const STORIES = ["watch", "sly", "marks", "jobs", "guest", "keys", "kill", "halt"];
+const PATIENCE_MS = 20_000;
 
-function is(what, truth) {
-  console.log(`${truth ? "ok  " : "FAIL"} ${what}`);
-  if (!truth) failed += 1;
-}
+/** What every story is given: the house, a page in it, and words for what is to be seen there. */
+class Stage {
+  constructor({ program, store, is }) {
+    Object.assign(this, { program, store, is, trouble: [], port: 0 });
+  }
 
-/** Starts a server on the store; port 0 takes any, and a killed one comes back at its own. */
-function serve(port) {
-  const args = ["serve", "--agents", "tests/page/agents.toml", "--store", path.join(folder, "page.db")];
-  const child = spawn(program, [...args, "--listen", `127.0.0.1:${port}`, "--token-env", "PAGE_TOKEN"], {
-    env: { ...process.env, PAGE_TOKEN: token },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  return new Promise((listening, broken) => {
-    let said = "";
-    child.stdout.on("data", (text) => {
-      said += text;
-      const found = said.match(/listening on (http:\S+)/);
-      if (found) listening({ child, url: found[1] });
-    });
-    child.on("exit", (code) => broken(new Error(`the server ended with ${code}: ${said}`)));
-  });
-}
+  async begin() {
+    this.server = await serve(this.program, "tests/page/agents.toml", this.store, this.port);
+    this.port = new URL(this.server.url).port;
+  }
 
-async function main() {
-  let server = await serve(0);
-  const port = new URL(server.url).port;
-  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
-  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-  const trouble = [];
-  page.on("pageerror", (error) => trouble.push(error.message));
-  page.on("console", (line) => {
-    if (/Content Security Policy/i.test(line.text())) trouble.push(line.text());
-  });
-  const seen = (selector) => page.waitForSelector(selector, { timeout: 20_000 });
-  const holds = (question, value) => page.waitForFunction(question, value, { timeout: 20_000 });
+  /** Kills the server as a power cut would. */
+  kill() {
+    end(this.server, "SIGKILL");
+  }
 
-  // A wrong token is told, the right one lets in.
-  await page.goto(server.url);
-  await seen("#token:not([hidden])");
-  await page.fill("#token-field", "a-wrong-token-that-is-long-enough");
-  await page.click("[data-submit=token]");
-  await holds(() => document.querySelector("#token-fault").textContent);
-  is("a wrong token is told", true);
-  await page.fill("#token-field", token);
-  await page.click("[data-submit=token]");
-  await seen("#connection[data-state=live]");
-  is("the token is nowhere in the address", !page.url().includes(token));
+  call(method, path, body) {
+    return call(this.server, method, path, body);
+  }
 
-  const open = async (agent, text, name) => {
+  /** Another browser, which knows nothing of this one. */
+  async visit(word, options) {
+    const page = await this.fresh(options);
+    await page.goto(`${this.server.url}/#token=${word}`);
+    await page.waitForSelector("#connection[data-state=live]", { timeout: PATIENCE_MS });
+    return page;
+  }
+
+  seen(selector, page = this.page) {
+    return page.waitForSelector(selector, { timeout: PATIENCE_MS });
+  }
+
+  holds(question, value, page = this.page) {
+    return page.waitForFunction(question, value, { timeout: PATIENCE_MS });
+  }
+
+  /** Starts a session by hand; its panel is open then. */
+  async open(agent, text, name) {
+    const { page } = this;
     await page.click("[data-action=start]");
     await page.selectOption("[data-field=agent]", agent);
     await page.fill("[data-field=text]", text);
     await page.fill("[data-field=name]", name);
     await page.click("[data-submit=start]");
-    await holds((name) => document.querySelector("#panel-title")?.textContent === name, name);
+    await this.holds((name) => document.querySelector("#panel-title")?.textContent === name, name);
     return page.getAttribute("#panel", "data-session");
-  };
-
-  // Watched as it streams, and stored markup stays text.
-  await open("poet", "for ever", "the poet");
-  await holds(() => (document.querySelector(".live-text")?.textContent ?? "").length > 60);
-  is("an answer is seen as it streams", true);
-  await page.click("[data-action=cancel]");
-  await page.fill("[data-field=reason]", "enough");
-  await page.click("[data-submit=cancel]");
-  await holds(() => document.querySelector("#panel").dataset.state === "cancelled");
-  is("cancelled, and it says so", true);
-
-  // A tree, a question from below, its answer.
-  const lead = await open("lead", "go <i>on</i>", "the lead");
-  await holds((lead) => {
-    const rows = [...document.querySelectorAll(".row[data-session]:not([hidden])")];
-    return rows.some((row) => row.dataset.session === lead) && rows.length >= 4;
-  }, lead);
-  is("lead and subagents stand in the tree", true);
-  await page.keyboard.press("Escape");
-  await page.keyboard.press("a");
-  await seen("#inbox-list [data-approval]");
-  is("what would run is shown", (await page.textContent("#inbox-list")).includes("the letter"));
-  await page.locator("#inbox-list [data-answer=once]").first().click();
-  await holds(() => document.querySelectorAll("#inbox-list [data-approval]").length === 0);
-  await page.keyboard.press("Escape");
-  await holds((lead) => {
-    const row = document.querySelector(`.row[data-session="${lead}"]`);
-    return row?.dataset.state === "completed";
-  }, lead);
-  is("approved, and everybody is done", true);
-  const poet = page.locator(".row[data-session]", { hasText: "poet" }).last();
-  await poet.click();
-  await seen("#talk-list [data-kind]");
-  await holds(() => document.querySelector("#talk-list").textContent.includes("onerror"));
-  is("stored script is text", (await page.title()) !== "broken" && (await page.locator("#talk img").count()) === 0);
-
-  // Off the stage and back.
-  await open("faulty", "begin", "the faulty");
-  await holds(() => document.querySelector("#panel").dataset.state === "quarantined");
-  is("three panics, and it is off the stage", true);
-  await page.click("[data-action=release-skip]");
-  await page.click("[data-submit=release]");
-  await holds(() => document.querySelector("#panel").dataset.state !== "quarantined");
-  is("released by a person", true);
-
-  // The server is killed and comes back at its address.
-  await open("poet", "for ever", "another poet");
-  await holds(() => (document.querySelector(".live-text")?.textContent ?? "").length > 20);
-  server.child.removeAllListeners("exit");
-  server.child.kill("SIGKILL");
-  await holds(() => document.querySelector("#connection").dataset.state === "waiting");
-  is(`away, and it says so: ${await page.textContent("#connection-word")}`, true);
-  server = await serve(port);
-  await holds(() => document.querySelector("#connection").dataset.state === "live");
-  await holds(() => (document.querySelector(".live-text")?.textContent ?? "").length > 20);
-  const items = await page.$$eval("#talk-list > [data-item]", (all) => all.map((one) => one.dataset.item));
-  is("live again, nothing twice", items.length > 0 && new Set(items).size === items.length);
-
-  if (pictures) {
-    for (const [width, height] of [[1440, 900], [1024, 768], [390, 844]]) {
-      for (const scheme of ["light", "dark"]) {
-        await page.setViewportSize({ width, height });
-        await page.emulateMedia({ colorScheme: scheme });
-        await page.screenshot({ path: path.join(pictures, `page-${width}-${scheme}.png`) });
-      }
-    }
   }
-  is(`no trouble in the page: ${trouble.join("; ") || "none"}`, trouble.length === 0);
-  await browser.close();
-  server.child.removeAllListeners("exit");
-  server.child.kill("SIGINT");
 }
 
-main()
-  .catch((error) => is(`it came to the end: ${error.message}`, false))
-  .finally(() => {
+async function main(program, pictures, is, stories = STORIES) {
+  const folder = mkdtempSync(path.join(tmpdir(), "page-"));
+  const stage = new Stage({ program, store: path.join(folder, "page.db"), is });
+  try {
+    await stage.begin();
+    const { browser, page: fresh } = await browse(stage.trouble);
+    Object.assign(stage, { fresh, page: await fresh(), token });
+    for (const story of stories) {
+      console.log(`-- ${story}`);
+      await require(`./stories/${story}.cjs`)(stage);
+    }
+    if (pictures) await pictured(stage.page, pictures);
+    is(`no trouble in the page: ${stage.trouble.join("; ") || "none"}`, stage.trouble.length === 0);
+    await browser.close();
+    end(stage.server, "SIGINT");
+  } finally {
     rmSync(folder, { recursive: true, force: true });
-    console.log(failed ? `${failed} failed` : "the page: all seen");
-    process.exit(failed ? 1 : 0);
-  });
+  }
+}
+
+async function pictured(page, folder) {
+  for (const [width, height] of [
+    [1440, 900],
+    [1024, 768],
+    [390, 844],
+  ]) {
+    for (const scheme of ["light", "dark"]) {
+      await page.setViewportSize({ width, height });
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.screenshot({ path: path.join(folder, `page-${width}-${scheme}.png`) });
+    }
+  }
+}
+
+module.exports = { main };

@@ -50,6 +50,27 @@ pub enum HouseEvent {
         /// Who said so.
         by: PrincipalId,
     },
+    /// Everything was stopped: nothing begins until somebody lifts it.
+    Halted {
+        /// Why.
+        reason: String,
+        /// Who said so.
+        by: PrincipalId,
+    },
+    /// New work may begin again.
+    Unhalted {
+        /// Who said so.
+        by: PrincipalId,
+    },
+}
+
+/// Everything is stopped, and nothing begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halt {
+    /// Why.
+    pub reason: String,
+    /// Who said so.
+    pub by: PrincipalId,
 }
 
 /// A release that skips the step that failed, of a session that the house had taken off the stage:
@@ -70,7 +91,11 @@ impl HouseEvent {
     pub const fn session(&self) -> Option<SessionId> {
         match self {
             Self::Quarantined { session, .. } | Self::Released { session, .. } => Some(*session),
-            Self::Booted { .. } | Self::PricesSet { .. } | Self::RuleStanding { .. } => None,
+            Self::Booted { .. }
+            | Self::PricesSet { .. }
+            | Self::RuleStanding { .. }
+            | Self::Halted { .. }
+            | Self::Unhalted { .. } => None,
         }
     }
 }

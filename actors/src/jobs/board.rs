@@ -1,6 +1,6 @@
 //! Who may begin: what `policy::jobs::admit` says of all jobs together.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::collections::BTreeMap;
 
 use crate::{
     domain::{
@@ -63,7 +63,7 @@ impl Desk {
     }
 
     fn are_held(&self) -> bool {
-        self.house.held.load(Ordering::Acquire)
+        self.house.halt.borrow().is_some()
     }
 
     /// Prompts whose time has come and who have a place, in order.
@@ -113,8 +113,8 @@ impl Desk {
         if self.house.dark {
             return waits("for a runtime that works".to_owned());
         }
-        if self.are_held() {
-            return waits("until everything that is held goes on".to_owned());
+        if let Some(halt) = self.house.halt.borrow().as_deref() {
+            return Some(JobRefused::Halted { reason: halt.reason.clone() });
         }
         if let Some(other) = self.waits_for(&live.state) {
             return waits(format!("for job {other}"));

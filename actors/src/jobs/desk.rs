@@ -29,6 +29,8 @@ pub(crate) struct Desk {
     pub(super) is_loaded: bool,
     /// Who came before that.
     pub(super) early: Vec<(Request, OwnedSemaphorePermit)>,
+    /// Who hears that everything is stopped, or let go on.
+    pub(super) halts: Option<Owned>,
     /// Who reads all logs.
     pub(super) task: Option<Owned>,
     pub(super) jobs: BTreeMap<JobId, Live>,
@@ -117,6 +119,7 @@ impl Desk {
             myself,
             is_loaded: false,
             early: Vec::new(),
+            halts: None,
             task: None,
             jobs: BTreeMap::new(),
             births: BTreeMap::new(),

@@ -5,7 +5,9 @@ use uuid::Uuid;
 use super::*;
 use crate::testing::{clock::ManualClock, memory::MemoryStore};
 
-async fn permission(journal: Arc<dyn Journal>) -> ActorRef<PermissionMsg> {
+type Switch = watch::Sender<Option<Arc<Halt>>>;
+
+async fn permission(journal: Arc<dyn Journal>, halt: Switch) -> ActorRef<PermissionMsg> {
     let desk = Desk::Staffed;
     let permission = Permission {
         journal,
@@ -19,6 +21,7 @@ async fn permission(journal: Arc<dyn Journal>) -> ActorRef<PermissionMsg> {
         .0,
         damaged: watch::channel(Arc::default()).0,
         readmitted: watch::channel(Arc::default()).0,
+        halt,
         alarm: ReplyTo::new(|alarm| panic!("{alarm:?}")),
     };
     Actor::spawn(None, permission, ()).await.expect("it starts").0
@@ -28,7 +31,7 @@ async fn permission(journal: Arc<dyn Journal>) -> ActorRef<PermissionMsg> {
 #[tokio::test]
 async fn a_quarantine_is_recorded_once_until_the_session_is_released() {
     let journal: Arc<dyn Journal> = Arc::new(MemoryStore::new());
-    let actor = permission(Arc::clone(&journal)).await;
+    let actor = permission(Arc::clone(&journal), watch::channel(None).0).await;
     let session = SessionId(Uuid::from_u128(7));
     let off = |reason: &str| HouseEvent::Quarantined { session, reason: reason.to_owned() };
     let back = HouseEvent::Released { session, skip: false, by: "p".into() };
@@ -51,5 +54,44 @@ async fn a_quarantine_is_recorded_once_until_the_session_is_released() {
     let log = log::read_all::<HouseEvent>(&journal, LogId::HOUSE).await.unwrap();
     let events: Vec<HouseEvent> = log.into_iter().flat_map(|frame| frame.events).collect();
     assert_eq!(events, [off("damaged"), back, off("again"), last]);
+    actor.stop_and_wait(None, None).await.unwrap();
+}
+
+/// A store that is away must not keep the switch from working, and must not lift it either.
+#[tokio::test]
+async fn everything_is_stopped_before_that_is_written_and_let_go_on_once_it_is() {
+    let store = MemoryStore::new();
+    let journal: Arc<dyn Journal> = Arc::new(store.clone());
+    let (switch, mut seen) = watch::channel(None);
+    store.hold_appends();
+    let actor = permission(Arc::clone(&journal), switch).await;
+    let record = |event| {
+        let (reply, written) = oneshot::channel();
+        let event = Box::new(event);
+        actor.cast(PermissionMsg::Record { event, reply: Some(reply) }).unwrap();
+        written
+    };
+    let stops = |reason: &str| HouseEvent::Halted { reason: reason.to_owned(), by: "p".into() };
+    let reason = |halt: &Option<Arc<Halt>>| halt.as_ref().map(|halt| halt.reason.clone());
+    let mut stopped = record(stops("drill"));
+    let first = seen.wait_for(Option::is_some).await.unwrap().clone();
+    assert_eq!(reason(&first).as_deref(), Some("drill"));
+    assert!(stopped.try_recv().is_err(), "and it is not written");
+    let mut lifted = record(HouseEvent::Unhalted { by: "p".into() });
+    let again = record(stops("drill"));
+    store.release_appends();
+    assert_eq!(stopped.await.unwrap(), Ok(()));
+    assert_eq!(again.await.unwrap(), Ok(()));
+    assert_eq!(lifted.try_recv(), Ok(Ok(())), "in their order");
+    assert_eq!(reason(&seen.borrow()).as_deref(), Some("drill"), "the last word counts");
+    // Said again it is the same word.
+    assert_eq!(record(stops("drill")).await.unwrap(), Ok(()));
+    assert_eq!(record(HouseEvent::Unhalted { by: "p".into() }).await.unwrap(), Ok(()));
+    assert_eq!(record(HouseEvent::Unhalted { by: "q".into() }).await.unwrap(), Ok(()));
+    assert_eq!(reason(&seen.borrow()), None);
+    let log = log::read_all::<HouseEvent>(&journal, LogId::HOUSE).await.unwrap();
+    let events: Vec<HouseEvent> = log.into_iter().flat_map(|frame| frame.events).collect();
+    let lifts = HouseEvent::Unhalted { by: "p".into() };
+    assert_eq!(events, [stops("drill"), lifts.clone(), stops("drill"), lifts]);
     actor.stop_and_wait(None, None).await.unwrap();
 }

@@ -186,6 +186,12 @@ pub enum JobRefused {
     /// Too much is asked at once.
     #[error("too many orders wait for the jobs; try again")]
     Busy,
+    /// Somebody stopped everything.
+    #[error("everything was stopped: {reason}; unhalt it to let new work begin")]
+    Halted {
+        /// Why.
+        reason: String,
+    },
     /// Nobody serves that webhook.
     #[error("no webhook {hook} is set up; there is: {known}")]
     UnknownHook {

@@ -1,9 +1,6 @@
 //! Jobs as faces see them: asked for, ordered, taken. Every question may be asked twice.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use ractor::ActorRef;
@@ -25,7 +22,6 @@ use crate::{
 pub struct JobsHandle {
     actor: Singleton<JobsMsg>,
     door: Arc<Semaphore>,
-    held: Arc<AtomicBool>,
 }
 
 /// Where an answer goes.
@@ -122,25 +118,7 @@ impl JobsHandle {
     #[must_use]
     pub(crate) fn channel() -> (watch::Sender<Option<ActorRef<JobsMsg>>>, Self) {
         let (seat, actor) = Singleton::channel();
-        (
-            seat,
-            Self {
-                actor,
-                door: Arc::new(Semaphore::new(limits::JOBS_INBOX)),
-                held: Arc::default(),
-            },
-        )
-    }
-
-    /// Whether somebody holds all of them.
-    pub(crate) fn held(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.held)
-    }
-
-    /// Lets no attempt begin from now on, or lets them begin again.
-    pub(crate) fn hold(&self, held: bool) {
-        self.held.store(held, Ordering::Release);
-        let _ = self.actor.cast(JobsMsg::Due);
+        (seat, Self { actor, door: Arc::new(Semaphore::new(limits::JOBS_INBOX)) })
     }
 
     /// Hands a request over; one that finds the door full or nobody behind it is let go of, and its

@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 use super::address::Singleton;
 use crate::{
     domain::{
-        house::{HouseEvent, Readmission},
+        house::{Halt, HouseEvent, Readmission},
         ids::{Position, PrincipalId, SessionId},
         permission::Rule,
     },
@@ -60,6 +60,8 @@ pub(crate) struct HouseFold {
     pub(crate) boots: u64,
     /// Prices last in force.
     pub(crate) prices: Vec<crate::domain::usage::DatedPrice>,
+    /// Why nothing may begin, where somebody stopped everything.
+    pub(crate) halt: Option<Halt>,
 }
 
 impl HouseFold {
@@ -81,6 +83,10 @@ impl HouseFold {
                     self.readmitted.insert(*session, release);
                 }
             }
+            HouseEvent::Halted { reason, by } => {
+                self.halt = Some(Halt { reason: reason.clone(), by: by.clone() });
+            }
+            HouseEvent::Unhalted { .. } => self.halt = None,
         }
     }
 }

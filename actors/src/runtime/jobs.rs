@@ -4,13 +4,14 @@
 mod prompts;
 mod reading;
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use crate::{
     bus::JobListener,
     domain::{
+        house::Halt,
         ids::{InputKey, PrincipalId, QueueName, TenantId},
         job::{AttemptEnd, JobId, JobRow, JobSpec, Taken, Work},
     },
@@ -84,14 +85,6 @@ impl Runtime {
     }
 }
 
-impl Runtime {
-    /// Lets no attempt of any job begin from now on, or lets them begin again. What is at work goes on.
-    /// It is not kept: the next runtime on the store holds nothing.
-    pub fn hold_jobs(&self, held: bool) {
-        self.inner.seats.jobs().hold(held);
-    }
-}
-
 impl Jobs {
     /// Those of one tenant: another's are as unknown as those that never were.
     #[must_use]
@@ -119,6 +112,7 @@ impl Jobs {
         mut spec: JobSpec,
         key: Option<InputKey>,
     ) -> Result<JobId, JobError> {
+        self.let_begin()?;
         let inner = &self.runtime.inner;
         if self.tenant.as_ref().is_some_and(|own| own != tenant) {
             let what = format!("these are the jobs of another tenant than {tenant}");
@@ -181,6 +175,7 @@ impl Jobs {
         tenant: &TenantId,
         queue: &QueueName,
     ) -> Result<Option<Taken>, JobError> {
+        self.let_begin()?;
         let make = |reply| Request::Take {
             tenant: tenant.clone(),
             queue: queue.clone(),
@@ -195,6 +190,7 @@ impl Jobs {
     /// # Errors
     /// When it is not the host's, not due, waits for others or for a place, or runs already.
     pub async fn start(&self, job: JobId) -> Result<Taken, JobError> {
+        self.let_begin()?;
         let view = self.show(job).await?;
         if matches!(view.spec.work, Work::Prompt { .. }) {
             let why = "the runtime begins prompts itself";
@@ -282,6 +278,7 @@ impl Jobs {
     /// # Errors
     /// When it was not.
     pub async fn resume(&self, job: JobId, mut detail: Option<String>) -> Result<JobRow, JobError> {
+        self.let_begin()?;
         detail.iter_mut().for_each(|text| self.runtime.inner.options.scrub.text(text));
         self.order(job, Input::Resume { detail }).await
     }
@@ -291,6 +288,7 @@ impl Jobs {
     /// # Errors
     /// When it has not ended so.
     pub async fn retry(&self, job: JobId) -> Result<JobRow, JobError> {
+        self.let_begin()?;
         self.order(job, Input::Retry).await
     }
 
@@ -298,6 +296,12 @@ impl Jobs {
     #[must_use]
     pub fn changes(&self) -> JobListener {
         self.runtime.inner.bus.listen_to_jobs()
+    }
+
+    /// Refuses whatever begins something while everything is stopped.
+    fn let_begin(&self) -> Result<(), JobRefused> {
+        let halted = |halt: Halt| Err(JobRefused::Halted { reason: halt.reason });
+        self.runtime.halted().map_or(Ok(()), halted)
     }
 
     async fn order(&self, job: JobId, input: Input) -> Result<JobRow, JobError> {
@@ -349,7 +353,7 @@ pub(super) fn house(
     house: &Arc<House>,
     options: &Options,
     boot: u64,
-    (calendar, hooks, held): (Option<Arc<dyn Calendar>>, HookTable, Arc<AtomicBool>),
+    (calendar, hooks): (Option<Arc<dyn Calendar>>, HookTable),
 ) -> Arc<JobsHouse> {
     Arc::new(JobsHouse {
         journal: Arc::clone(&house.journal),
@@ -362,7 +366,7 @@ pub(super) fn house(
         queues: options.queues.clone(),
         boot,
         alarm: house.alarm.clone(),
-        held,
+        halt: house.halt.clone(),
         dark: options.dark,
     })
 }

@@ -51,6 +51,7 @@ impl Runtime {
         session: SessionId,
         skip: bool,
     ) -> Result<(), CallError> {
+        self.lets_begin()?;
         let mut damaged = self.inner.seats.damaged();
         if !damaged.borrow().contains_key(&session) {
             match self.on_behalf_of(by.clone()).order(session, Input::Released { skip }).await {

@@ -201,7 +201,7 @@ impl Runtime {
         let seats = Arc::new(Seats::new(journal, clock, rules, alarm.clone()));
         let (journal, catalog) = (Arc::clone(&deps.journal), Arc::clone(&deps.catalog));
         let dark = options.dark;
-        let sleepers = Sleepers::new(journal, catalog, seats.board().clone());
+        let sleepers = Sleepers::new(journal, catalog, seats.board().clone(), seats.halt());
         let (root, bus, ended) = rooted(&seats, &sleepers, dark).await?;
         root_end.send_replace(Some(root.clone()));
 
@@ -218,14 +218,13 @@ impl Runtime {
             policy: seats.policy(),
             tables: tables.subscribe(),
             readmitted: seats.readmitted(),
+            halt: seats.halt(),
             services,
             alarm: alarm.clone(),
             idle_ms: options.idle_ms,
             dark: options.dark,
         };
         let house = Arc::new(house);
-        let (calendar, hooks) = recurring;
-        let recurring = (calendar, hooks, seats.jobs().held());
         seats.employ(super::jobs::house(&house, &options, boot, recurring));
         seats.furnish(house);
         let Deps { journal, catalog, blobs, clock } = deps;
@@ -289,7 +288,7 @@ impl Runtime {
     }
 
     /// The boot is recorded, which also proves that the house log can be written and that the
-    /// standing rules are in force before anybody acts.
+    /// standing rules, and a halt, are in force before anybody acts.
     async fn booted(&self) -> Result<(), StartError> {
         let event = HouseEvent::Booted {
             version: self.inner.options.version.clone(),

@@ -208,6 +208,8 @@ pub(crate) fn play(
             loop {
                 match rest.pop_front()? {
                     Act::Emit(event) => return Some((Ok(event), rest)),
+                    // A timer takes a millisecond where none is asked for.
+                    Act::Wait { ms: 0 } => {}
                     Act::Wait { ms } => {
                         if let Some(clock) = &clock {
                             clock.after(ms).await;

@@ -100,6 +100,10 @@ impl Live {
         let answer = Answering::Nobody;
         match mail {
             Mail::Assign { creation, parent, assignment, input, tenant, principal } => {
+                // Its parent is being stopped as well, and comes again with a cancel.
+                if self.state.opened.is_none() && self.house.halt.borrow().is_some() {
+                    return;
+                }
                 self.exist(creation, tenant, &principal);
                 let key = prompt::assignment_key(parent, assignment);
                 let cause = Some(key.0.clone());
@@ -168,8 +172,8 @@ impl Live {
                     Rejected::Quarantined { reason } => {
                         ChildOutcome::Quarantined { reason, stopped: false }
                     }
-                    // Busy passes; the parent's sweep brings the assignment again.
-                    Rejected::Busy => return,
+                    // Both pass; the parent's sweep brings the assignment again.
+                    Rejected::Busy | Rejected::Halted { .. } => return,
                     other @ (Rejected::NotQuarantined
                     | Rejected::Archived
                     | Rejected::NotOpened

@@ -9,7 +9,7 @@ use crate::{
     directory::Switchboard,
     domain::{
         agent::{ModelChoice, Rendered},
-        house::Readmission,
+        house::{Halt, Readmission},
         ids::{AgentName, CredentialName, PoolKind, ProviderName, SessionId, ToolName},
         tool::Args,
         usage::PriceBook,
@@ -36,6 +36,8 @@ pub(crate) struct House {
     pub(crate) tables: watch::Receiver<Arc<Tables>>,
     /// Sessions that were let back without the step that failed, by the house's log.
     pub(crate) readmitted: watch::Receiver<Arc<BTreeMap<SessionId, Readmission>>>,
+    /// Why nothing may begin, where somebody stopped everything.
+    pub(crate) halt: watch::Receiver<Option<Arc<Halt>>>,
     pub(crate) services: Services,
     pub(crate) alarm: ReplyTo<Alarm>,
     pub(crate) idle_ms: u64,

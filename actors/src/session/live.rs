@@ -64,6 +64,8 @@ pub(crate) struct Live {
     /// Whether the wing knows that this incarnation has done a step that worked.
     pub(super) progressed: bool,
     pub(super) stopped: bool,
+    /// Whether it has stopped what it had in hand, since everything was stopped.
+    pub(super) heeds: bool,
 }
 
 /// A task that calls a model or runs a tool.
@@ -161,6 +163,7 @@ impl Live {
             settled: false,
             progressed: false,
             stopped: false,
+            heeds: false,
         }
     }
 
@@ -224,6 +227,7 @@ impl Live {
     /// Takes inputs until one has something to commit.
     fn pump(&mut self) {
         while self.flight.is_none() && !self.stopped {
+            self.heed();
             match self.queue.pop_front() {
                 Some(Job::Step(work)) => self.take(work),
                 // Answered only now: what the frame in flight says was not yet true.
@@ -239,6 +243,7 @@ impl Live {
         self.hold_slots(&mut work.input);
         let now = self.house.clock.now();
         let (policy, tables) = (self.house.policy.borrow().clone(), self.tables());
+        let halt = self.house.halt.borrow().clone();
         let look = |name: &_, args: &_| tables.check(name, args);
         let env = Env {
             now,
@@ -249,6 +254,7 @@ impl Live {
             prices: &tables.prices,
             checks: Checks(&look),
             dark: self.house.dark,
+            halted: halt.as_ref().map(|halt| halt.reason.as_str()),
         };
         let mut effects = match turn::step(&mut self.state, &env, work.input) {
             Ok(effects) => effects,

@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     directory::Switchboard,
     domain::{
-        house::Readmission,
+        house::{Halt, Readmission},
         ids::{CredentialName, PoolKind, PrincipalId, SessionId},
         permission::RuleSet,
     },
@@ -67,6 +67,7 @@ pub(crate) struct Seats {
     policy: watch::Sender<Arc<Policy>>,
     damaged: watch::Sender<Arc<BTreeMap<SessionId, String>>>,
     readmitted: watch::Sender<Arc<BTreeMap<SessionId, Readmission>>>,
+    halt: watch::Sender<Option<Arc<Halt>>>,
     alarm: ReplyTo<Alarm>,
     on_warning: Teller,
     house: watch::Sender<Option<Arc<House>>>,
@@ -103,6 +104,7 @@ impl Seats {
             policy: watch::Sender::new(Arc::default()),
             damaged: watch::Sender::new(Arc::default()),
             readmitted: watch::Sender::new(Arc::default()),
+            halt: watch::Sender::new(None),
             alarm,
             on_warning: Arc::new(move |warning| Box::pin(warn(warned.clone(), warning))),
             house: watch::Sender::new(None),
@@ -145,6 +147,7 @@ impl Seats {
                     policy: self.policy.clone(),
                     damaged: self.damaged.clone(),
                     readmitted: self.readmitted.clone(),
+                    halt: self.halt.clone(),
                     alarm: self.alarm.clone(),
                 };
                 spawn(permission, root, &self.permission.0).await
@@ -270,6 +273,11 @@ impl Seats {
     pub(crate) fn readmitted(&self) -> watch::Receiver<Arc<BTreeMap<SessionId, Readmission>>> {
         self.readmitted.subscribe()
     }
+
+    /// Why nothing may begin, where somebody stopped everything.
+    pub(crate) fn halt(&self) -> watch::Receiver<Option<Arc<Halt>>> {
+        self.halt.subscribe()
+    }
 }
 
 async fn spawn<A>(actor: A, root: ActorCell, end: &End<A::Msg>) -> Result<ActorId, String>
@@ -320,6 +328,7 @@ async fn warn(board: Switchboard, warning: Warning) -> bool {
             | Rejected::Full { .. }
             | Rejected::TurnInLog { .. }
             | Rejected::CallInLog { .. }
+            | Rejected::Halted { .. }
             | Rejected::BadValue { .. },
         )) => true,
     }

@@ -8,10 +8,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use tokio::sync::watch;
+
 use crate::{
     directory::Switchboard,
     domain::{
         catalog::{SessionFilter, Status},
+        house::Halt,
         ids::{SessionId, Timestamp},
     },
     fault, limits,
@@ -25,6 +28,8 @@ pub(crate) struct Sleepers {
     journal: Arc<dyn Journal>,
     catalog: Arc<dyn Catalog>,
     board: Switchboard,
+    /// Why nothing may begin, where somebody stopped everything.
+    halt: watch::Receiver<Option<Arc<Halt>>>,
     /// Sessions whose part could not be rebuilt. They are left alone until the next full look, for
     /// a log may be long, and one that is damaged stays so.
     behind: Arc<Mutex<BTreeSet<SessionId>>>,
@@ -35,8 +40,9 @@ impl Sleepers {
         journal: Arc<dyn Journal>,
         catalog: Arc<dyn Catalog>,
         board: Switchboard,
+        halt: watch::Receiver<Option<Arc<Halt>>>,
     ) -> Self {
-        Self { journal, catalog, board, behind: Arc::default() }
+        Self { journal, catalog, board, halt, behind: Arc::default() }
     }
 
     /// Wakes whose time has come by `now`; with `all` also everybody with work in hand.
@@ -90,7 +96,11 @@ impl Sleepers {
 
     async fn wake(&self, all: bool, now: Timestamp) {
         if all {
-            self.wake_those(vec![Status::Running], None).await;
+            // Who waits for a person sleeps; but where everything is stopped, each that has something in
+            // hand is to stop it, which a death may have kept it from.
+            let waiting = self.halt.borrow().is_some().then_some(Status::Waiting);
+            let status = std::iter::once(Status::Running).chain(waiting).collect();
+            self.wake_those(status, None).await;
         }
         self.wake_those(Vec::new(), Some(now)).await;
     }

@@ -20,18 +20,20 @@ export class Problem extends Error {
   }
 }
 
-/// Takes the token from the address (`#token=…`), and removes it from there; or the kept one.
+/// Takes the token from the address (`#token=…`), and removes it from there; or the kept one. A link that
+/// carries another one than is kept changes nothing by itself: it is given back as `other`, to be asked
+/// about, for whoever made the link would else have this tab work under a name of theirs.
 export function takeToken() {
-  const fragment = new URLSearchParams(location.hash.slice(1));
-  const given = fragment.get("token");
-  if (given) {
-    setToken(given);
-    fragment.delete("token");
-    const rest = fragment.toString();
-    history.replaceState(null, "", location.pathname + location.search + (rest ? `#${rest}` : ""));
-  }
   held ??= sessionStorage.getItem(KEPT);
-  return held;
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  const given = fragment.get("token")?.trim();
+  if (!given) return { held, other: null };
+  fragment.delete("token");
+  const rest = fragment.toString();
+  history.replaceState(null, "", location.pathname + location.search + (rest ? `#${rest}` : ""));
+  if (held && held !== given) return { held, other: given };
+  setToken(given);
+  return { held, other: null };
 }
 
 export function setToken(token) {
@@ -109,6 +111,11 @@ export function path(base, query) {
 
 export const get = (base, query, signal) => ask("GET", path(base, query), undefined, signal);
 export const post = (base, body) => ask("POST", base, body ?? {});
+const put = (base, body) => ask("PUT", base, body);
+const remove = (base) => ask("DELETE", base);
+
+export const halt = (reason) => post("/v1/halt", { reason });
+export const unhalt = () => post("/v1/unhalt");
 
 const at = (id) => `/v1/sessions/${encodeURIComponent(id)}`;
 
@@ -124,7 +131,20 @@ export const session = {
   release: (id, skip) => post(`${at(id)}/release`, { skip }),
   rename: (id, name) => post(`${at(id)}/rename`, { name }),
   archive: (id, archived) => post(`${at(id)}/${archived ? "archive" : "unarchive"}`),
+  checkpoints: (id, after) => get(`${at(id)}/checkpoints`, { after }),
+  mark: (id, name) => post(`${at(id)}/checkpoints`, { name }),
+  budget: (id) => get(`${at(id)}/budget`),
+  goal: (id, goal) => (goal ? put(`${at(id)}/goal`, goal) : remove(`${at(id)}/goal`)),
   fork: (id, frame) => post(`${at(id)}/fork`, frame ? { at: frame } : {}),
+};
+
+const ofJob = (id) => `/v1/jobs/${encodeURIComponent(id)}`;
+
+/// What can be done with one job.
+export const job = {
+  read: (id) => get(ofJob(id)),
+  result: (id) => get(`${ofJob(id)}/result`),
+  order: (id, verb, body) => post(`${ofJob(id)}/${verb}`, body),
 };
 
 /// Answers a question; its id is `SESSION/aN`.

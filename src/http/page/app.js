@@ -2,19 +2,23 @@
 // is only noted here; it is read again when it is on the screen, a few requests at a time.
 
 import { $, announce, coalesced, setIcon, setText } from "./dom.js";
-import { forgetToken, get, onRefused, setToken, takeToken } from "./api.js";
+import { askToken, enter, follows, wanted } from "./entry.js";
+import { get, onRefused } from "./api.js";
 import { Charts } from "./charts.js";
 import { Forest, PAGE } from "./forest.js";
 import { Groups } from "./groups.js";
 import { Inbox } from "./approvals.js";
+import { JobPanel } from "./job.js";
 import { Jobs } from "./jobs.js";
 import { Panel } from "./panel.js";
 import { Rows } from "./rows.js";
 import { Status } from "./status.js";
 import { divider } from "./divider.js";
 import { follow } from "./stream.js";
-import { help, start, token } from "./dialogs.js";
+import { help, start } from "./dialogs.js";
 import { keys } from "./keys.js";
+import { letGo, pull } from "./halt.js";
+import { may, onRights } from "./rights.js";
 import { now, span, whole } from "./format.js";
 
 const SEARCH_MS = 200;
@@ -43,27 +47,26 @@ const panel = new Panel({
 });
 const groups = new Groups({ chosen: (agent) => (filterBy({ agent }), showView("tree")) });
 
-const jobs = new Jobs();
+const jobs = new Jobs({ open: (id) => openJob(id) });
+const jobPanel = new JobPanel({
+  open: (id) => openSession(id),
+  openJob: (id) => openJob(id),
+  changed: () => jobs.again(),
+});
 
 let view = "tree";
 let changes = null;
 
 // ---- beginning ------------------------------------------------------------------------------------
 
-function askToken() {
+function refused() {
   changes?.close();
   changes = null;
-  forgetToken();
-  if (!$("token").hidden) return;
-  token(async (given) => {
-    setToken(given);
-    await get("/v1/status");
-    begin();
-  });
+  askToken(begin);
 }
 
 async function begin() {
-  const id = new URLSearchParams(location.hash.slice(1)).get("session");
+  const id = wanted();
   listen();
   await Promise.all([forest.reload(), load("/v1/status", showStatus)]);
   if (id) openSession(id);
@@ -72,7 +75,6 @@ async function begin() {
     if (status.value) charts.push(status.value);
     status.turns(charts.turnsPerMinute());
   });
-  jobs.isThere().then((isThere) => ($("jobs-tab").hidden = !isThere));
   load("/v1/agents", ({ items }) => agentsIn(items.map((agent) => agent.name)));
 }
 
@@ -151,6 +153,7 @@ function showStatus(value) {
   status.show(value);
   charts.push(value);
   status.turns(charts.turnsPerMinute());
+  jobs.heard(value.jobs);
   if (value.approvals_open > (before ?? Infinity)) announce(`${value.approvals_open} questions wait for you`);
   if (value.approvals_open !== before || (value.approvals_open > 0 && !inbox.loaded)) inbox.load();
   setText($("matched"), matchedText());
@@ -252,7 +255,8 @@ function showView(name) {
   $("tree").hidden = name !== "tree";
   $("groups").hidden = name !== "groups";
   $("jobs").hidden = name !== "jobs";
-  jobs.hide();
+  $("search").value = name === "jobs" ? jobs.text : forest.filter.q;
+  $("search").placeholder = name === "jobs" ? "Name, queue, agent, id" : "Agent, name, id, what it waits on";
   if (name === "groups") groups.load();
   else if (name === "jobs") jobs.show();
   else rows.measure();
@@ -262,10 +266,19 @@ function showView(name) {
 
 let cameFrom = null;
 
+/// One thing stands at the side at a time.
+function takeSide(name) {
+  if (name !== "panel" && panel.id) panel.close();
+  if (name !== "job") jobPanel.close();
+  $("inbox").hidden = name !== "inbox";
+  $("stat-approvals").setAttribute("aria-expanded", String(name === "inbox"));
+  if (!document.body.dataset.side) cameFrom = document.activeElement;
+  document.body.dataset.side = name;
+}
+
 function openSession(id) {
-  $("inbox").hidden = true;
-  document.body.dataset.side = "panel";
-  cameFrom = document.activeElement;
+  takeSide("panel");
+  jobs.select(null);
   forest.reveal(id);
   panel.open(id);
   rows.select(id);
@@ -274,15 +287,22 @@ function openSession(id) {
 }
 
 function openInbox() {
-  closeSide();
-  document.body.dataset.side = "inbox";
-  $("inbox").hidden = false;
+  takeSide("inbox");
+  rows.select(null);
   inbox.load().then(() => inbox.focus());
-  $("stat-approvals").setAttribute("aria-expanded", "true");
+}
+
+function openJob(id) {
+  takeSide("job");
+  rows.select(null);
+  jobs.select(id);
+  jobPanel.open(id, jobs.all.get(id));
 }
 
 function closeSide() {
   panel.close();
+  jobPanel.close();
+  jobs.select(null);
   $("inbox").hidden = true;
   $("stat-approvals").setAttribute("aria-expanded", "false");
   delete document.body.dataset.side;
@@ -328,11 +348,14 @@ function wire() {
   let typing = 0;
   $("search").addEventListener("input", () => {
     clearTimeout(typing);
-    typing = setTimeout(() => filterBy({ q: $("search").value.trim() }), SEARCH_MS);
+    const q = $("search").value.trim();
+    typing = setTimeout(() => (view === "jobs" ? jobs.filter({ text: q }) : filterBy({ q })), SEARCH_MS);
   });
   $("filter-agent").addEventListener("change", () => filterBy({ agent: $("filter-agent").value }));
   for (const chip of document.querySelectorAll("[data-filter]"))
     chip.addEventListener("click", () => turnFilter(chip.dataset.filter));
+  for (const chip of document.querySelectorAll("[data-jobs]"))
+    chip.addEventListener("click", () => jobs.filter({ kind: chip.dataset.jobs }));
   for (const tab of document.querySelectorAll("[data-view-tab]"))
     tab.addEventListener("click", () => showView(tab.dataset.viewTab));
   const clicks = {
@@ -345,7 +368,10 @@ function wire() {
     theme: turnTheme,
     help: help,
     "charts-toggle": turnCharts,
+    halt: pull,
+    unhalt: letGo,
     "panel-close": closeSide,
+    "job-close": closeSide,
     "inbox-close": closeSide,
     "tree-retry": () => forest.reload(),
     "tree-clear": clearFilter,
@@ -370,15 +396,24 @@ function tick() {
   rows.tick();
   status.tick();
   if (panel.id) panel.tick();
+  if (jobPanel.id) jobPanel.tick();
   inbox.tick();
   for (const element of document.querySelectorAll("[data-ago]"))
     setText(element, span(now() - Number(element.dataset.ago)));
 }
 
+const VIEWS = ["tree", "groups", "jobs"];
+
 const HANDS = {
   isReady: () => $("token").hidden,
   isInbox: (target) => !$("inbox").hidden && !target.closest?.("#tree"),
-  step: (by) => (view === "tree" ? ($("tree").focus({ preventScroll: true }), rows.step(by)) : undefined),
+  step(by) {
+    if (view === "jobs") jobs.step(by);
+    else if (view === "tree") {
+      $("tree").focus({ preventScroll: true });
+      rows.step(by);
+    }
+  },
   page: (by) => rows.step(by * rows.page),
   edge: (isEnd) => rows.go(isEnd ? Infinity : 0),
   sideways(isRight, all) {
@@ -390,16 +425,17 @@ const HANDS = {
   answers: (card) => inbox.enter(card),
   search: () => ($("search").focus(), $("search").select()),
   approvals: () => ($("inbox").hidden ? openInbox() : inbox.focus()),
-  start: startSession,
+  start: () => may("act") && startSession(),
   write: () => panel.id && $("composer-text").focus(),
-  groups: () => showView(view === "tree" ? "groups" : "tree"),
+  turnView: () => showView(VIEWS[(VIEWS.indexOf(view) + 1) % VIEWS.length]),
   charts: turnCharts,
   theme: turnTheme,
   help,
   filter: turnFilter,
   leave(target) {
     if (target.id === "search" || target.id === "composer-text") {
-      if (target.id === "search" && target.value) clearFilter();
+      if (target.id === "search" && target.value)
+        view === "jobs" ? ((target.value = ""), jobs.filter({ text: "" })) : clearFilter();
       target.blur();
       $("tree").focus({ preventScroll: true });
     } else if (document.body.dataset.side) closeSide();
@@ -409,7 +445,15 @@ const HANDS = {
 
 setIcon($("connection").querySelector("svg"), "link-connecting");
 
-onRefused(() => askToken());
+/// What this token may is known, or another than before: what it may not is no longer offered.
+onRights(() => {
+  status.rights();
+  for (const id of ["start", "start-first"]) $(id).hidden = !may("act");
+  panel.renew();
+  inbox.renew();
+  if (jobPanel.known) jobPanel.head(jobPanel.known);
+});
+onRefused(refused);
 wire();
-if (takeToken()) begin();
-else askToken();
+follows(openSession);
+enter(begin, refused);

@@ -5,23 +5,27 @@
 import { $, announce, button, h, icon, setText } from "./dom.js";
 import { answer, get } from "./api.js";
 import { full, now, parsed, plain, pretty, shortId, span, whole } from "./format.js";
+import { escaped, shown } from "./unseen.js";
 import { facts, request, subjectOf } from "./question.js";
+import { may, whyNot } from "./rights.js";
 
 // What each answer is called on its button, what it does, and how it looks. `no` and `reject` are one.
 const ANSWERS = {
-  once: { word: "Allow once", tells: "This call, and no other", tone: "primary" },
-  turn: { word: "This turn", tells: "And everything that would be asked until the turn ends" },
-  session: { word: "This session", tells: "And calls like it for the rest of this session" },
-  always: { word: "Always", tells: "And calls like it in every session from now on" },
-  all: { word: "Everything", tells: "And everything that would be asked in this session" },
+  once: { word: "Allow once", tells: "Yes, this call and no other", tone: "primary" },
+  turn: { word: "This turn", tells: "Yes, and everything that would be asked until the turn ends" },
+  session: { word: "This session", tells: "Yes, and calls like it for the rest of this session" },
+  always: { word: "Always", tells: "Yes, and calls like it in every session from now on" },
+  all: { word: "Everything", tells: "Yes, and everything that would be asked in this session" },
   edit: { word: "Change…", tells: "Yes, with other arguments", text: "arguments" },
-  reject: { word: "Deny", tells: "Not this call", tone: "danger" },
-  no: { word: "Deny", tells: "Not this call", tone: "danger" },
+  reject: { word: "Deny", tells: "No, not this call", tone: "danger" },
+  no: { word: "Deny", tells: "No, not this call", tone: "danger" },
   never: { word: "Never", tells: "No, and never calls like it in this session" },
   comment: { word: "Deny, and say why…", tells: "No; the model reads your reason", text: "feedback" },
   revise: { word: "Not like this…", tells: "The model tries again with this in mind", text: "feedback" },
 };
-const USUAL = ["once", "turn", "session", "always", "no", "revise"];
+// What is answered nearly always; everything else stands behind it.
+const PLAIN = ["once", "no", "reject", "revise"];
+const NOS = ["no", "reject", "never", "comment", "revise"];
 const PAGE = 100;
 
 export class Inbox {
@@ -98,6 +102,13 @@ export class Inbox {
     $("inbox-more").hidden = !this.next;
   }
 
+  /// Makes every card anew, for a token that may other things.
+  renew() {
+    for (const element of this.cards.values()) element.remove();
+    this.cards.clear();
+    this.draw();
+  }
+
   tick() {
     for (const element of document.querySelectorAll("[data-expires]")) {
       const left = Number(element.dataset.expires) - now();
@@ -146,23 +157,40 @@ export class Inbox {
   }
 
   buttons(item, card) {
-    const words = item.answers?.length ? item.answers : USUAL;
-    const row = h("div", { class: "answers", role: "group", "aria-label": "answers" });
+    if (!may("approve")) return h("p", { class: "why" }, icon("lock"), whyNot("approve"));
+    const words = item.answers;
     // Yes on the one side, no on the other: a hand in a hurry hits the right one.
     const sides = { yes: h("span", { class: "answers" }), no: h("span", { class: "answers" }) };
-    row.append(sides.yes, sides.no);
+    const rare = words.filter((word) => !PLAIN.includes(word));
     for (const word of words) {
-      const side = ["no", "reject", "never", "comment", "revise"].includes(word) ? sides.no : sides.yes;
-      const known = ANSWERS[word] ?? { word: plain(word), tells: "" };
-      const tells =
-        word === "always" && item.proposed_rule ? `${known.tells}: allow ${item.proposed_rule}` : known.tells;
-      const onclick = () =>
-        known.text ? this.ask(item, card, word, known) : this.send(item, card, { answer: word });
-      side.append(
-        button({ class: known.tone ?? "", "data-answer": word, title: tells, onclick }, null, known.word),
-      );
+      if (!rare.includes(word)) sides[NOS.includes(word) ? "no" : "yes"].append(this.button(item, card, word));
     }
-    return row;
+    // What counts for more than this call is a step away, and says what it does.
+    const more = h(
+      "details",
+      { class: "more" },
+      h("summary", {}, icon("chevron"), "Other answers"),
+      h(
+        "ul",
+        {},
+        rare.map((word) =>
+          h("li", {}, this.button(item, card, word), h("span", {}, shown(telling(item, word)))),
+        ),
+      ),
+    );
+    const row = h("div", { class: "answers", role: "group", "aria-label": "answers" }, sides.yes, sides.no);
+    return h("div", {}, row, rare.length > 0 && more);
+  }
+
+  button(item, card, word) {
+    const known = answerOf(word);
+    const onclick = () =>
+      known.text ? this.ask(item, card, word, known) : this.send(item, card, { answer: word });
+    return button(
+      { class: known.tone ?? "", "data-answer": word, title: telling(item, word), onclick },
+      null,
+      known.word,
+    );
   }
 
   /// An answer that has a text of its own.
@@ -176,7 +204,7 @@ export class Inbox {
       spellcheck: isArgs ? "false" : "true",
       class: isArgs ? "mono" : "",
     });
-    if (isArgs) field.value = pretty(item.arguments ?? "{}");
+    if (isArgs) field.value = escaped(pretty(item.arguments ?? "{}"));
     const fault = h("p", { class: "fault", role: "alert" });
     const submit = (event) => {
       event.preventDefault();
@@ -185,7 +213,9 @@ export class Inbox {
       this.send(
         item,
         card,
-        isArgs ? { answer: word, arguments: parsed(field.value) } : { answer: word, feedback: field.value.trim() },
+        isArgs
+          ? { answer: word, arguments: parsed(field.value) }
+          : { answer: word, feedback: field.value.trim() },
       );
     };
     const form = h(
@@ -259,4 +289,12 @@ export class Inbox {
     const at = cards.findIndex((card) => card.contains(document.activeElement));
     this.focus(at < 0 ? 0 : at + by);
   }
+}
+
+const answerOf = (word) => ANSWERS[word] ?? { word: plain(word), tells: "" };
+
+/// What an answer does.
+function telling(item, word) {
+  const { tells } = answerOf(word);
+  return word === "always" && item.proposed_rule ? `${tells}: allow ${item.proposed_rule}` : tells;
 }

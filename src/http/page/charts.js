@@ -67,6 +67,7 @@ export class Charts {
   load(history) {
     this.every = history.every_ms || this.every;
     this.points = history.points ?? [];
+    this.skew = null;
     this.draw();
   }
 
@@ -82,8 +83,11 @@ export class Charts {
       output_tokens: spent.output_tokens ?? 0,
       cost_nano_usd: spent.cost_nano_usd ?? 0,
       turns: status.turns_finished ?? 0,
-      restarts: status.restarts ?? 0,
+      restarts: 0,
     };
+    // The status counts the restarts of all sessions, the history those since the server began.
+    this.skew ??= (status.restarts ?? 0) - (last?.restarts ?? 0);
+    point.restarts = Math.max(last?.restarts ?? 0, (status.restarts ?? 0) - this.skew);
     // Between two samples of the server only the newest point is of ours; older ones would crowd it.
     if (last?.isOurs && at - (this.points.at(-2)?.at ?? 0) < this.every) this.points.pop();
     this.points.push({ ...point, isOurs: true });

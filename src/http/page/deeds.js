@@ -4,23 +4,28 @@
 import { ask, confirmed, field } from "./dialogs.js";
 import { counted } from "./format.js";
 import { h } from "./dom.js";
+import { may } from "./rights.js";
 import { session } from "./api.js";
 
-/// What can be done in a state: `[name, icon, word, tone, run(line, below)]`.
+/// What can be done in a state, with this token: `[name, icon, word, tone, run(line, below)]`.
 export function deeds(state) {
   const isStuck = state === "quarantined";
   const isBusy = isStuck || state === "running" || state === "waiting";
   const isArchived = state === "archived";
-  return [
-    isStuck && ["release", "check", "Release", "primary", (line) => release(line, false)],
-    isStuck && ["release-skip", "skip", "Release, skip the step", "", (line) => release(line, true)],
+  const canRelease = isStuck && may("admin");
+  const orders = [
+    canRelease && ["release", "check", "Release", "primary", (line) => release(line, false)],
+    canRelease && ["release-skip", "skip", "Release, skip the step", "", (line) => release(line, true)],
     isBusy && ["cancel", "cancelled", "Cancel", "danger", cancel],
     ["fork", "fork", "Fork", "ghost", fork],
+    ["goal", "goal", "Goal", "ghost", goal],
+    ["mark", "flag", "Checkpoint", "ghost", mark],
     ["rename", "edit", "Rename", "ghost", rename],
     isArchived
       ? ["unarchive", "archived", "Unarchive", "ghost", archive]
       : ["archive", "archived", "Archive", "ghost", archive],
   ].filter(Boolean);
+  return may("act") ? orders : orders.filter(([name]) => name.startsWith("release"));
 }
 
 async function cancel(line, below) {
@@ -99,6 +104,53 @@ async function rename(line) {
     act: ({ name }) => session.rename(line.session, name.trim()),
   });
   return done && { did: "renamed" };
+}
+
+/// What it is for, and how many tokens that may take.
+export async function goal(line) {
+  const text = h("textarea", { name: "objective", rows: 3, autofocus: true, "data-field": "objective" });
+  text.value = line.goal?.objective ?? "";
+  const most = h("input", {
+    name: "tokens",
+    type: "number",
+    min: 1,
+    "data-field": "tokens",
+    value: line.goal?.token_budget ?? "",
+  });
+  const done = await ask({
+    id: "goal",
+    title: line.goal ? "Change its goal" : "Give it a goal",
+    text: "What it is for, in words. An empty text takes the goal away.",
+    submit: "Keep",
+    fields: [field("Goal", text), field("Tokens", most, "at most, if you like")],
+    act: ({ objective, tokens }) => {
+      const words = objective.trim();
+      return session.goal(
+        line.session,
+        words ? { objective: words, ...(tokens && { token_budget: Number(tokens) }) } : null,
+      );
+    },
+  });
+  return done && { did: done.values.objective.trim() ? "goal set" : "goal taken away" };
+}
+
+async function mark(line) {
+  const input = h("input", {
+    name: "name",
+    required: true,
+    autofocus: true,
+    autocomplete: "off",
+    "data-field": "name",
+  });
+  const done = await ask({
+    id: "mark",
+    title: "Keep a checkpoint",
+    text: `A name for frame ${line.position}, to fork from later. One of the same name takes its place.`,
+    submit: "Keep",
+    fields: [field("Name", input)],
+    act: ({ name }) => session.mark(line.session, name.trim()),
+  });
+  return done && { did: "checkpoint kept" };
 }
 
 async function archive(line) {

@@ -6,7 +6,7 @@ import { get, session } from "./api.js";
 
 /// Asks for one thing; resolves with the fields as an object, or null when left.
 /// `act` is tried with them before it closes: what goes wrong is said in the dialog.
-export function ask({ id, title, text, fields = [], submit, danger, act }) {
+export function ask({ id, title, text, fields = [], submit, back = "Back", danger, act }) {
   return new Promise((resolve) => {
     const fault = h("p", { class: "fault", role: "alert" });
     const send = h(
@@ -22,7 +22,7 @@ export function ask({ id, title, text, fields = [], submit, danger, act }) {
       text && h("p", { class: "quiet" }, text),
       fields,
       fault,
-      h("footer", {}, act && button({ class: "ghost", onclick: () => dialog.close() }, null, "Back"), send),
+      h("footer", {}, act && button({ class: "ghost", onclick: () => dialog.close() }, null, back), send),
     );
     const dialog = h("dialog", { id: `dialog-${id}`, "aria-labelledby": `${id}-title` }, form);
     form.addEventListener("submit", async (event) => {
@@ -137,7 +137,7 @@ const KEYS = [
   ["a", "questions that wait for you"],
   ["n", "start a session"],
   ["m", "write to the open session"],
-  ["g", "by tree, by agent"],
+  ["g", "tree, agents, jobs"],
   ["1 … 6", "all, running, waiting, quarantined, idle, archived"],
   ["c", "charts"],
   ["t", "dark, light"],

@@ -2,17 +2,19 @@
 // spend, who it is. What nobody knows has no line.
 
 import { copy, h } from "./dom.js";
+import { bar } from "./purse.js";
 import { counted, full, money, tokens, whole } from "./format.js";
 
-/// `[name, value]` for each thing that is known. `agent` is what the log pinned, where it was read.
-export function facts(line, agent) {
+/// `[name, value]` for each thing that is known. `agent` is what the log pinned, where it was read;
+/// `bounds` are the budgets that bind it, and `named` says whose they are.
+export function facts(line, agent, bounds, named) {
   const spec = line.agent_spec ?? {};
   const own = line.own ?? {};
   const tools = spec.tools ?? Object.keys(agent?.tools ?? {});
   const rows = [
-    ["goal", line.goal && (typeof line.goal === "string" ? line.goal : line.goal.objective)],
+    ["goal", line.goal?.token_budget && `at most ${whole(line.goal.token_budget)} tokens`],
     ["model", [spec.model ?? agent?.model, spec.provider ?? agent?.provider].filter(Boolean).join(" at ")],
-    ["budget", budgetText(line.budget ?? spec.budget ?? agent?.budget)],
+    ["budget", bounds.length ? bounds.map((one) => bar(one, named(one.account))) : budgetText(agent?.budget)],
     [
       "tools",
       tools.length &&
@@ -55,9 +57,10 @@ export function facts(line, agent) {
 }
 
 /// The line's whole spending in a few words.
-export function summed(line) {
+export function summed(line, budget) {
   if (!line.subtree) return "";
   const parts = [`${whole(tokens(line.subtree))} tokens`, money(line.subtree.cost_nano_usd)];
+  if (budget) parts.push(budget);
   if (line.restarts) parts.push(counted(line.restarts, "restart"));
   return parts.join("  ·  ");
 }

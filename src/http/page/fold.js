@@ -106,8 +106,8 @@ export class Talk {
     if (tool?.state === "asked") this.touch(tool, { state: "requested" });
   }
 
-  note(place, icon, tone, text, detail) {
-    this.put({ kind: "note", id: place.id, at: place.at, icon, tone, text, detail, position: place.position });
+  note(place, icon, tone, text, detail, more) {
+    this.put({ kind: "note", id: place.id, at: place.at, icon, tone, text, detail, ...more });
   }
 }
 
@@ -189,6 +189,7 @@ const HANDLERS = {
       stop: reply.stop,
       usage: reply.usage,
       endedAt: place.at,
+      position: place.position,
       ...(reply.served_by ? { model: reply.served_by } : {}),
     });
   },
@@ -367,16 +368,14 @@ const HANDLERS = {
     talk.note(place, "archived", "quiet", `${event.messages} older messages became a summary`, event.summary);
   },
   checkpointed(talk, event, place) {
-    talk.note(place, "flag", "quiet", `checkpoint “${event.name}” at frame ${event.at}`);
+    talk.note(place, "flag", "quiet", `checkpoint “${event.name}” at frame ${event.at}`, null, {
+      forkAt: event.at,
+    });
   },
   session_forked(talk, event, place) {
-    talk.note(
-      place,
-      "fork",
-      "quiet",
-      `forked from another session at frame ${event.from.at}`,
-      event.from.session,
-    );
+    talk.note(place, "fork", "quiet", `forked from another session at frame ${event.from.at}`, null, {
+      from: event.from.session,
+    });
   },
   session_restarted(talk, event, place) {
     const isPanic = event.cause.kind === "panic";

@@ -8,6 +8,9 @@ export const STATES = ["running", "waiting", "quarantined", "idle", "archived"];
 // So many sessions are shown unfolded at once; above it a root is one row until somebody opens it.
 const UNFOLDED_MAX = 150;
 export const PAGE = 100;
+// The first page is what a screen holds and a little more: with a hundred large trees on it, rows would
+// stand half a second later.
+const FIRST = 40;
 // Requests of this page at once: two streams are open, and a browser has six connections a host.
 const AT_ONCE = 3;
 // A tree that was read rests so long for each of its sessions: 2,000 of them for five seconds.
@@ -50,7 +53,7 @@ export class Forest {
   query(after) {
     const { q, agent, state } = this.filter;
     const archived = state === "archived" ? "true" : undefined;
-    return { limit: PAGE, after, q, agent, state, archived };
+    return { limit: after ? PAGE : FIRST, after, q, agent, state, archived };
   }
 
   /// Reads the first page again. What is on the screen stays until the answer is here.

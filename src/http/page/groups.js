@@ -72,7 +72,6 @@ export class Groups {
       ),
       h("td", { class: "bars" }, bar),
       h("td", { class: "num" }, whole(item.sessions)),
-      number(item.awake, "awake"),
       number(item.running, "running"),
       number(item.waiting, "waiting"),
       number(item.quarantined, "quarantined"),

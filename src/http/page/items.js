@@ -19,11 +19,36 @@ import {
   usageTokens,
   whole,
 } from "./format.js";
+import { may } from "./rights.js";
 import { outputOf } from "./fold.js";
 import { prose } from "./prose.js";
+import { shown } from "./unseen.js";
 
 const time = (at) => h("time", { title: full(at) }, clock(at));
 const head = (who, ...more) => h("header", {}, h("b", {}, who), ...more);
+
+/// Another session that goes on from this frame.
+const forkAt = (view, position) =>
+  position &&
+  may("act") &&
+  button(
+    {
+      class: "ghost mini",
+      "data-action": "fork-here",
+      title: `Fork here, at frame ${position}`,
+      "aria-label": `Fork here, at frame ${position}`,
+      onclick: () => view.hooks.fork(position),
+    },
+    "fork",
+  );
+
+/// A button to a session that is named.
+const to = (view, id) =>
+  h(
+    "button",
+    { type: "button", class: "link", onclick: () => view.hooks.open(id) },
+    h("code", {}, shortId(id)),
+  );
 
 export const MAKERS = {
   opened(item, view) {
@@ -36,6 +61,10 @@ export const MAKERS = {
         { class: "grow" },
         `${agent.name ?? "session"} opened`,
         words && h("span", { class: "quiet" }, ` · ${words}`),
+        item.fork && [
+          h("span", { class: "quiet" }, ` · forked at frame ${item.fork.at} of `),
+          to(view, item.fork.session),
+        ],
       ),
       time(item.at),
     ];
@@ -45,7 +74,7 @@ export const MAKERS = {
     );
   },
 
-  said(item) {
+  said(item, view) {
     const who = item.isTask ? "Task from its lead" : item.by || "you";
     const model = item.overrides?.model;
     return h(
@@ -53,7 +82,7 @@ export const MAKERS = {
       { class: "said" },
       head(
         who,
-        copy(item.text, "message"),
+        h("span", { class: "minis" }, copy(item.text, "message"), forkAt(view, item.position)),
         model && h("span", { class: "tag" }, model),
         item.isQueued && h("span", { class: "tag" }, "queued"),
         time(item.at),
@@ -67,7 +96,12 @@ export const MAKERS = {
     const element = h(
       "article",
       { class: `reply ${item.state}` },
-      head(item.model ?? "model", text && copy(text, "answer"), figures(item), time(item.at)),
+      head(
+        item.model ?? "model",
+        h("span", { class: "minis" }, text && copy(text, "answer"), forkAt(view, item.position)),
+        figures(item),
+        time(item.at),
+      ),
     );
     if (item.state === "calling") return answering(element, item, view, talk.live.get(item.id));
     if (item.state === "failed") element.append(failed(item.failure));
@@ -86,7 +120,7 @@ export const MAKERS = {
       "span",
       { class: "tool-line" },
       h("b", {}, item.name ?? "tool"),
-      h("code", { class: "grow" }, item.args ? argsLine(item.args) : ""),
+      h("code", { class: "grow" }, item.args ? shown(argsLine(item.args)) : ""),
       item.progress && h("span", { class: "fig" }, cut(item.progress, 40)),
       item.state === "running" &&
         h("span", { class: "fig busy", "data-ticks": item.startedAt }, span(now() - item.startedAt)),
@@ -99,7 +133,11 @@ export const MAKERS = {
 
   child(item, view) {
     const outcome = item.report?.outcome;
-    const word = outcome ? (outcome.kind === "turn" ? outcome.outcome.kind : outcome.kind) : "running";
+    const word = outcome
+      ? outcome.kind === "turn"
+        ? outcome.outcome.kind
+        : outcome.kind
+      : view.hooks.stateOf(item.child);
     const text = outcome ? (outcome.outcome?.text ?? outcome.outcome?.reason ?? outcome.reason ?? "") : "";
     const link = h(
       "button",
@@ -115,7 +153,7 @@ export const MAKERS = {
       link,
       h("span", { class: "grow quiet ellipsis" }, cut(item.task ?? "", 140)),
       tokens > 0 && h("span", { class: "fig" }, `${short(tokens)} tok`),
-      h("span", { class: `state o-${word}` }, icon(MARKS[word] ?? word), plain(word)),
+      childState(word, !outcome && item.child),
     );
     if (!text) return h("div", { class: "child" }, line);
     const report = view.folded(
@@ -147,7 +185,13 @@ export const MAKERS = {
     );
   },
 
-  note: (item) => noteOf(item.tone, item.icon, item.text, item.detail, item.at),
+  note(item, view) {
+    const element = noteOf(item.tone, item.icon, item.text, item.detail, item.at);
+    if (item.from) element.firstChild.nextSibling.append(" ", to(view, item.from));
+    const fork = forkAt(view, item.forkAt);
+    if (fork) element.lastChild.before(fork);
+    return element;
+  },
 
   end(item, view) {
     const { outcome, sums } = item;
@@ -164,22 +208,19 @@ export const MAKERS = {
       { class: `end o-${word}`, title: full(item.at) },
       icon(MARKS[word] ?? "dot"),
       h("b", {}, `turn ${item.turn} ${plain(word)}`),
-      button(
-        {
-          class: "ghost mini",
-          "data-action": "fork-here",
-          title: "Fork here",
-          "aria-label": "Fork here",
-          onclick: () => view.hooks.fork(item.position),
-        },
-        "fork",
-      ),
+      forkAt(view, item.position),
       h("span", { class: "figs" }, sumsUp.join("  ·  ")),
     );
     if (word === "completed" || !outcome.reason) return line;
     return h("div", { class: "ended" }, line, h("p", { class: "failure" }, outcome.reason));
   },
 };
+
+/// How a child is; of one that is at work it is looked up again as time goes.
+export function childState(word, working) {
+  const attrs = { class: `state o-${word}`, "data-state-of": working || null, "data-word": word };
+  return h("span", attrs, icon(MARKS[word] ?? word), plain(word));
+}
 
 function textsOf(item) {
   const texts = item.blocks.filter((block) => block.type === "text");
@@ -252,7 +293,7 @@ function toolInside(item) {
   const { text, bytes } = item.outcome ? outputOf(item.outcome) : { text: "" };
   const part = (title, body, more) => h("section", {}, h("h3", {}, title, body && copy(body, title)), more);
   return [
-    item.args && part("arguments", item.args, h("pre", { class: "code" }, pretty(item.args))),
+    item.args && part("arguments", item.args, h("pre", { class: "code exactly" }, shown(pretty(item.args)))),
     text && part("output", text, h("pre", { class: "code out" }, text)),
     bytes && h("p", { class: "quiet" }, `beginning and end of ${whole(bytes)} bytes`),
     item.state === "outcome_unknown" &&

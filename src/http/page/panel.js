@@ -6,10 +6,13 @@ import { $, announce, button, coalesced, fill, h, icon, setIcon, setText } from 
 import { session } from "./api.js";
 import { Talk } from "./fold.js";
 import { TalkView } from "./talk.js";
-import { deeds, fork } from "./deeds.js";
+import { Marks } from "./marks.js";
+import { bounds, tightest } from "./purse.js";
+import { deeds, fork, goal } from "./deeds.js";
 import { facts, summed } from "./facts.js";
 import { follow } from "./stream.js";
 import { fromLog } from "./question.js";
+import { may, whyNot } from "./rights.js";
 import { now, plain, shortId, span } from "./format.js";
 import { standing } from "./forest.js";
 
@@ -22,9 +25,12 @@ export class Panel {
     this.view = new TalkView($("talk"), $("talk-list"), {
       open,
       approval: (item) => this.question(item),
+      stateOf: (id) => this.childState(id),
       fork: (at) => this.act((known, below) => fork(known, below, at)),
       atEnd: (isAtEnd) => ($("talk-down").hidden = isAtEnd),
     });
+    this.marks = new Marks({ fork: (at) => this.act((known, below) => fork(known, below, at)) });
+    $("goal-edit").addEventListener("click", () => this.act(goal));
     this.redraw = coalesced(() => this.talk && this.view.draw(this.talk));
     this.relive = coalesced(() => this.talk && this.view.drawLive(this.talk));
     // Frames may come by the dozen; the line that sums them up is read less often.
@@ -48,7 +54,7 @@ export class Panel {
     this.id = id;
     this.talk = new Talk();
     this.view.clear();
-    this.spec = null;
+    this.accounts = null;
     $("panel").hidden = false;
     $("talk-earlier").hidden = true;
     $("talk-state").hidden = true;
@@ -57,6 +63,7 @@ export class Panel {
     this.head();
     const asking = (this.asking = new AbortController());
     this.readLine();
+    this.marks.open(id);
     try {
       const page = await session.frames(id, { last: PAGE }, asking.signal);
       if (this.id !== id) return;
@@ -97,6 +104,7 @@ export class Panel {
   heard(event, data) {
     const { talk } = this;
     if (event === "frame" && talk.add(data)) {
+      this.marks.heard(data);
       this.redraw();
       this.reread();
     } else if (event === "delta") {
@@ -150,8 +158,21 @@ export class Panel {
       if (this.id !== id) return;
       this.known = line;
       this.head();
+      this.readBudget(id);
     } catch (error) {
       if (this.id === id && error.status === 404) this.trouble("There is no such session.");
+    }
+  }
+
+  /// What bounds it: the ledger opens its accounts with the first call of the tree.
+  async readBudget(id) {
+    try {
+      const { accounts } = await session.budget(id);
+      if (this.id !== id) return;
+      this.accounts = accounts;
+      this.facts();
+    } catch {
+      // The ledger may be busy; the next change asks again.
     }
   }
 
@@ -176,6 +197,12 @@ export class Panel {
     );
   }
 
+  /// What a child of it is doing, as far as its tree was read; it has not ended, for that is in the log.
+  childState(id) {
+    const state = this.hooks.line(id)?.state;
+    return state === "waiting" || state === "quarantined" ? state : "running";
+  }
+
   question(item) {
     const { inbox } = this.hooks;
     return inbox.card(inbox.find(`${this.id}/a${item.no}`) ?? fromLog(this.id, this.known.agent, item), true);
@@ -193,6 +220,10 @@ export class Panel {
     setIcon($("panel-mark"), word);
     setText($("panel-word"), plain(word));
     setText($("panel-wait"), line.waiting_on ? `waits for ${line.waiting_on}` : "");
+    $("panel-goal").hidden = !line.goal;
+    setText($("goal-text"), line.goal?.objective ?? "");
+    $("goal-text").title = line.goal?.objective ?? "";
+    $("goal-edit").hidden = !may("act");
     this.path();
     this.actions();
     this.facts();
@@ -210,12 +241,18 @@ export class Panel {
     this.view.tick();
   }
 
+  /// Who stands above it, the nearest first; the parent's id where its tree was not read.
+  above() {
+    const steps = [];
+    for (let at = this.hooks.line(this.id)?.up; at; at = at.up) steps.push(at);
+    const { parent } = this.known;
+    if (!steps.length && parent) steps.push({ session: parent, agent: shortId(parent) });
+    return steps;
+  }
+
   /// The way from the root to here.
   path() {
-    const steps = [];
-    for (let at = this.hooks.line(this.id)?.up; at; at = at.up) steps.unshift(at);
-    if (!steps.length && this.known.parent)
-      steps.push({ session: this.known.parent, agent: shortId(this.known.parent) });
+    const steps = this.above().reverse();
     const text = steps.map((step) => step.session + (step.name ?? step.agent)).join();
     if (this.drawnPath === text) return;
     this.drawnPath = text;
@@ -235,13 +272,18 @@ export class Panel {
 
   actions() {
     const { state } = this.known;
-    const text = `${this.id} ${state}`;
+    const text = `${this.id} ${state} ${may("act")} ${may("admin")}`;
     if (this.drawnActions === text) return;
     this.drawnActions = text;
+    const missing = !may("act") ? "act" : state === "quarantined" && !may("admin") ? "admin" : null;
     const act = ([name, iconName, word, tone, run]) =>
       button({ class: tone, "data-action": name, onclick: () => this.act(run) }, iconName, word);
-    fill($("panel-actions"), deeds(state).map(act));
-    $("composer").hidden = state === "archived";
+    fill(
+      $("panel-actions"),
+      deeds(state).map(act),
+      missing && h("p", { class: "why" }, icon("lock"), whyNot(missing)),
+    );
+    $("composer").hidden = state === "archived" || !may("act");
   }
 
   /// Does one of the deeds; what it did is said and read again.
@@ -255,10 +297,17 @@ export class Panel {
 
   facts() {
     const line = this.known;
-    setText($("panel-sum"), summed(line));
+    const chain = [line.session, ...this.above().map((one) => one.session)];
+    const found = bounds(this.accounts ?? [], chain);
+    const named = (id) =>
+      id === line.session ? "" : (this.hooks.line(id)?.name ?? this.hooks.line(id)?.agent ?? shortId(id));
+    setText($("panel-sum"), summed(line, tightest(found)));
     fill(
       $("panel-facts-list"),
-      facts(line, this.talk?.rendered?.agent).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+      facts(line, this.talk?.rendered?.agent, found, named).map(([name, value]) => [
+        h("dt", {}, name),
+        h("dd", {}, value),
+      ]),
     );
   }
 
@@ -298,6 +347,15 @@ export class Panel {
     this.grow();
   }
 
+  /// Draws everything anew, for a token that may other things.
+  renew() {
+    if (!this.id) return;
+    this.view.clear();
+    this.head();
+    this.marks.draw();
+    this.redraw();
+  }
+
   did(what) {
     announce(what);
     this.readLine();
@@ -310,6 +368,7 @@ export class Panel {
     this.stream = null;
     this.id = null;
     this.talk = null;
+    this.marks.close();
     this.drawnPath = this.drawnActions = null;
     $("composer-text").value = "";
     $("composer-fault").textContent = "";

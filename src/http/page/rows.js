@@ -74,6 +74,9 @@ export class Rows {
       if (wanted.has(id)) continue;
       this.drawn.delete(id);
       element.hidden = true;
+      // Its name is another's soon, and what is named twice is found where it is not seen.
+      element.removeAttribute("id");
+      delete element.dataset.key;
       this.spare.push(element);
     }
     for (let at = from; at < to; at += 1) this.one(at);

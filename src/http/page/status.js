@@ -3,6 +3,8 @@
 
 import { $, announce, fill, h, setIcon, setText } from "./dom.js";
 import { full, money, now, plain, setServerNow, short, span, tokens, whole } from "./format.js";
+import { halted, offered } from "./halt.js";
+import { limits, setRights } from "./rights.js";
 
 export class Status {
   constructor() {
@@ -13,6 +15,7 @@ export class Status {
   show(status) {
     this.value = status;
     setServerNow(status.now);
+    setRights(status.scopes);
     const { sessions } = status;
     setText($("version"), status.version ?? "");
     $("version").title = status.started_at ? `started ${full(status.started_at)}` : "";
@@ -31,6 +34,7 @@ export class Status {
     $("stat-money").title = open ? `and at most ${money(open)} of calls that broke off` : "spent at vendors";
     this.bounds(status);
     this.hold(status.held);
+    halted(status.halted);
   }
 
   approvals(open) {
@@ -38,6 +42,16 @@ export class Status {
     figure("approvals", whole(open));
     $("stat-approvals").classList.toggle("asks", open > 0);
     document.title = open > 0 ? `(${open}) Greenroom` : "Greenroom";
+  }
+
+  /// What the token may, where that is not everything.
+  rights() {
+    const missing = limits();
+    offered();
+    $("rights").hidden = !missing;
+    if (!missing) return;
+    setText($("rights-word"), missing.word);
+    $("rights").title = missing.text;
   }
 
   turns(perMinute) {

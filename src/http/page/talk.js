@@ -3,7 +3,7 @@
 // reader is there, and never moves under a reader who is not.
 
 import { h, icon, setText } from "./dom.js";
-import { MAKERS } from "./items.js";
+import { MAKERS, childState } from "./items.js";
 import { now, span } from "./format.js";
 
 const NEAR_PX = 60;
@@ -88,6 +88,11 @@ export class TalkView {
   tick() {
     for (const element of this.list.querySelectorAll("[data-ticks]"))
       setText(element, span(now() - Number(element.dataset.ticks)));
+    for (const element of this.list.querySelectorAll("[data-state-of]")) {
+      const id = element.dataset.stateOf;
+      const word = this.hooks.stateOf(id);
+      if (word !== element.dataset.word) element.replaceWith(childState(word, id));
+    }
   }
 
   make(item, talk) {

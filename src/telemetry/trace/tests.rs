@@ -130,14 +130,7 @@ fn lines(level: Level) -> (SessionId, Vec<String>) {
     let (mut link, header) = scribe.header(session, &frames[0].1).unwrap();
     let mut lines = vec![header];
     for (envelope, events) in &frames {
-        let moment = Moment {
-            position: envelope.position,
-            at: envelope.at,
-            token: envelope.token,
-            tenant: &envelope.tenant,
-            principal: &envelope.principal,
-            events,
-        };
+        let moment = Moment::read(envelope, events);
         let (next, line) = scribe.line(&link, &moment).unwrap();
         link = next;
         lines.push(line);
@@ -261,14 +254,8 @@ fn a_secret_is_masked_at_both_levels_wherever_it_stands() {
     let (tenant, principal) = ("hand-me-over-42".into(), "hand-me-over-42".into());
     for level in [Level::Full, Level::Redacted] {
         let scribe = Scribe::new(level, secrets.clone());
-        let moment = Moment {
-            position: envelope.position,
-            at: envelope.at,
-            token: envelope.token,
-            tenant: &tenant,
-            principal: &principal,
-            events: &events,
-        };
+        let read = Moment::read(&envelope, &events);
+        let moment = Moment { tenant: &tenant, principal: &principal, ..read };
         let (link, header) = scribe.header(SessionId(envelope.log.id), &events).unwrap();
         let (_, line) = scribe.line(&link, &moment).unwrap();
         assert!(!header.contains("hand-me") && !line.contains("hand-me"), "{header}{line}");

@@ -23,7 +23,7 @@ use crate::workshop::{Count, Still};
 
 /// What is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Holding {
+pub(crate) enum Holding {
     Nothing,
     Claims(LogKind),
     Reads(LogKind),
@@ -35,22 +35,22 @@ pub(super) enum Holding {
 
 /// The test's hand on the store.
 #[derive(Clone)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     now: Arc<watch::Sender<Holding>>,
     held: Count,
 }
 
 impl Hold {
-    pub(super) fn on(&self, what: Holding) {
+    pub(crate) fn on(&self, what: Holding) {
         self.now.send_replace(what);
     }
 
-    pub(super) fn off(&self) {
+    pub(crate) fn off(&self) {
         self.on(Holding::Nothing);
     }
 
     /// How many questions were held back so far.
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.held.get()
     }
 }
@@ -64,7 +64,7 @@ struct Held {
 }
 
 /// A stage on a store that can be held.
-pub(super) async fn holdable(
+pub(crate) async fn holdable(
     script: &str,
     arrange: impl FnOnce(Harness) -> Harness,
 ) -> (Still, Hold) {

@@ -29,6 +29,9 @@ impl Desk<'_, '_> {
             let again = given.is_some_and(|(known, by)| *known == answer && by == self.env.by);
             return if again { Ok(()) } else { Err(Rejected::NoSuchApproval { no }) };
         };
+        if answer.approves() {
+            self.lets_begin()?;
+        }
         if self.env.now >= ask.expires_at {
             // The timer will close it; an answer that came too late changes nothing.
             return Err(Rejected::Expired { no, at: ask.expires_at });

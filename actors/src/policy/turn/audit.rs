@@ -124,6 +124,7 @@ fn step(
         prices: &PriceBook::default(),
         checks: Checks(&look),
         dark: cause.dark,
+        halted: None,
     };
     let mut state = state.clone();
     let standing = if cause.dark { Vec::new() } else { pending(&state, Run::First) };

@@ -163,6 +163,10 @@ impl<'s, 'e> Desk<'s, 'e> {
         if self.state.opened.as_ref().is_some_and(|open| fork.is_none() || open.fork == fork) {
             return Err(Rejected::Exists);
         }
+        // One that another sends to work may come into being to hear that it is to stop.
+        if creation.lineage.parent.is_none() {
+            self.lets_begin()?;
+        }
         let rendered = Box::new(creation.rendered);
         self.emit(Event::SessionOpened { rendered, lineage: creation.lineage, fork });
         if let Some(from) = fork {
@@ -184,6 +188,11 @@ impl<'s, 'e> Desk<'s, 'e> {
             // The same input again. What its turn came to is told again, should it have ended.
             self.tell_again(&key, input.assignment);
             return Ok(());
+        }
+        // What was to stop before it arrived ends as it begins, and its parent waits for that.
+        let is_over = |no: &Assignment| self.state.cancelled.contains_key(no);
+        if !input.assignment.as_ref().is_some_and(is_over) {
+            self.lets_begin()?;
         }
         self.open_for_work()?;
         if self.state.is_full() {
@@ -210,6 +219,12 @@ impl<'s, 'e> Desk<'s, 'e> {
             self.emit(Event::CancelRequested { target, reason, outcome });
         }
         Ok(())
+    }
+
+    /// Refuses whatever begins something while everything is stopped.
+    pub(super) fn lets_begin(&self) -> Result<(), Rejected> {
+        let halted = |reason: &str| Err(Rejected::Halted { reason: reason.to_owned() });
+        self.env.halted.map_or(Ok(()), halted)
     }
 
     /// Refuses work for a session that is off the stage or put away.

@@ -43,6 +43,8 @@ pub struct Env<'a> {
     pub checks: Checks<'a>,
     /// Whether words are only written down: nothing follows from them until the house is lit.
     pub dark: bool,
+    /// Why nothing may begin, where somebody stopped everything.
+    pub halted: Option<&'a str>,
 }
 
 /// A tool's own look at arguments: whether they fit its schema, in words that a model can mend.
@@ -365,6 +367,12 @@ pub enum Rejected {
     NoSuchChild {
         /// Which.
         child: SessionId,
+    },
+    /// Somebody stopped everything.
+    #[error("everything was stopped: {reason}; unhalt it to let new work begin")]
+    Halted {
+        /// Why.
+        reason: String,
     },
     /// The value is not usable.
     #[error("{what}")]

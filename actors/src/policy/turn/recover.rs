@@ -166,6 +166,7 @@ impl Desk<'_, '_> {
             let same = self.state.released.as_ref() == Some(&(skip, self.env.by.clone()));
             return if same { Ok(()) } else { Err(Rejected::NotQuarantined) };
         }
+        self.lets_begin()?;
         self.emit(Event::SessionReleased { skip, by: self.env.by.clone(), house: None });
         if skip {
             self.skip_step();

@@ -6,6 +6,7 @@ mod approvals;
 mod audited;
 mod dark;
 mod endings;
+mod halted;
 mod hostile;
 mod images;
 mod laws;

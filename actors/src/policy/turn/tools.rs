@@ -37,6 +37,7 @@ impl Desk<'_, '_> {
             }
             return Ok(());
         }
+        self.lets_begin()?;
         self.open_for_work()?;
         if self.state.is_full() {
             return Err(Rejected::Full { max: limits::KEYS });

@@ -180,7 +180,8 @@ impl InSessions {
             let (reply, answer) = oneshot::channel();
             self.house.board.request(session, make(reply));
             let again_ms = match answer.await {
-                Ok(Err(Rejected::Busy)) => limits::SUSPEND_MS,
+                // Both pass, and neither is a failure of the attempt.
+                Ok(Err(Rejected::Busy | Rejected::Halted { .. })) => limits::SUSPEND_MS,
                 Ok(answer) => return answer,
                 Err(_gone) => limits::ASK_AGAIN_MS,
             };

@@ -53,6 +53,7 @@ pub(super) struct Play {
     pub(super) layers: Layers,
     pub(super) desk: Desk,
     pub(super) dark: bool,
+    pub(super) halted: Option<String>,
     pub(super) prices: PriceBook,
     /// The fold of the stored bytes so far.
     stored: State,
@@ -155,6 +156,7 @@ impl Play {
             layers: Layers::default(),
             desk: Desk::Staffed,
             dark: false,
+            halted: None,
             prices: prices(),
             frames: Vec::new(),
         }
@@ -181,6 +183,7 @@ impl Play {
             prices: &self.prices,
             checks: Checks::none(),
             dark: self.dark,
+            halted: self.halted.as_deref(),
         };
         let mut effects = step(&mut self.state, &env, input)?;
         let events = match effects.first() {
