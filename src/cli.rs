@@ -62,6 +62,10 @@ Environment:
                     $XDG_CONFIG_HOME or in ~/.config]
   …_API_KEY         a vendor's credential; `greenroom auth` says which, and whether
                     it is accepted
+  OTEL_EXPORTER_OTLP_ENDPOINT
+                    a collector of spans and metrics of `run` and `serve`; with
+                    …_PROTOCOL (http/protobuf or grpc), …_HEADERS, OTEL_SERVICE_NAME,
+                    OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED
   HTTPS_PROXY       the proxy for vendors, with HTTP_PROXY, ALL_PROXY, NO_PROXY
   RUST_LOG          log lines on stderr [default: greenroom=info,ractor=warn;
                     for `demo` and `run` errors alone]
@@ -227,6 +231,9 @@ enum CliError {
     /// What was to be run.
     #[error(transparent)]
     Run(#[from] run::RunError),
+    /// The collector of the environment.
+    #[error(transparent)]
+    Collector(#[from] crate::config::Unfit),
     /// What was to be run again.
     #[error(transparent)]
     Replay(#[from] replay::Broken),

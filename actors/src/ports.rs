@@ -378,6 +378,10 @@ pub struct ToolCtx {
     pub call: CallId,
     /// The key under which the effect is to be made: the same for every run of this call.
     pub idempotency_key: String,
+    /// Its span, as W3C Trace Context writes it: whoever it starts or asks may be given that, so that
+    /// what happens there is found below this call. It names the tree of sessions, so it is for one's
+    /// own house.
+    pub traceparent: String,
     /// Whose data.
     pub tenant: TenantId,
     /// On whose behalf.
