@@ -109,6 +109,7 @@ async fn follow(
         _pass: Pass::take(&ctx, caller.no)?,
         ctx,
         session,
+        root: row.root,
         cursor: Position(cursor),
         // Nothing is known of their length yet.
         rows: 4,
@@ -134,6 +135,8 @@ enum Stage {
 struct Following {
     ctx: Ctx,
     session: SessionId,
+    /// The root of its tree, with which it may be deleted.
+    root: SessionId,
     /// The last frame that was given out.
     cursor: Position,
     /// Frames that are asked for at once.
@@ -241,13 +244,17 @@ impl Following {
     async fn listen(&mut self) {
         let heard = tokio::select! {
             biased;
-            heard = self.listener.next() => Some(heard),
-            () = over(&mut self.stopped) => None,
+            heard = self.listener.next() => Ok(heard),
+            () = over(&mut self.stopped) => Err("the server ends"),
+            () = self.ctx.runtime.deleted(self.root) => Err("it was deleted"),
             () = self.ctx.clock.after(BEAT_MS) => {
                 return self.ready.push_back(Sent::default().comment("alive"));
             }
         };
-        let Some(heard) = heard else { return self.end("the server ends") };
+        let heard = match heard {
+            Ok(heard) => heard,
+            Err(why) => return self.end(why),
+        };
         match heard {
             Some(Heard::Note(Note::Frame(frame))) if frame.position <= self.cursor => {}
             Some(Heard::Note(Note::Frame(frame))) if frame.position == self.cursor.next() => {

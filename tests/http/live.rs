@@ -135,3 +135,21 @@ async fn who_reads_nothing_holds_nobody_up_and_can_come_back() {
     assert_eq!(frames(&late.upto(at_end).await), (1..=end).collect::<Vec<_>>());
     theatre.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_what_is_deleted_says_so_and_ends() {
+    let theatre = Theatre::open().await;
+    let (gone, stays) = (theatre.session("echo").await, theatre.session("echo").await);
+    let mut heard = theatre.admin.follow(&at(&gone, "events"), &[]).await;
+    let mut other = theatre.admin.follow(&at(&stays, "events"), &[]).await;
+    theatre.turn(&gone, "goodbye").await;
+    let path = format!("/v1/sessions/{gone}");
+    theatre.admin.with("DELETE", &path, &[], &json!({})).await.is(200);
+    let last = heard.upto(|event| event.name == "end").await.pop().unwrap();
+    assert_eq!(last.data["why"], "it was deleted");
+    assert_eq!(bounded("the end", heard.next()).await, None);
+    theatre.turn(&stays, "still here").await;
+    let finished = |event: &Event| has(event, "turn_finished");
+    assert!(!other.upto(finished).await.is_empty(), "who is not deleted is heard");
+    theatre.close().await;
+}

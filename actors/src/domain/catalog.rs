@@ -309,7 +309,7 @@ pub struct SessionFilter {
     pub among: Option<Vec<SessionId>>,
     /// Only of this agent.
     pub agent: Option<AgentName>,
-    /// Only where agent, name, what is waited for or the beginning of the id has this text; the case of
+    /// Only where agent, name, what is waited for or an end of the id has this text; the case of
     /// plain letters does not matter.
     pub text: Option<String>,
     /// The newest first; `after` then is the last of the page before, too.

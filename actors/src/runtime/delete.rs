@@ -82,6 +82,15 @@ impl Runtime {
         self.acting().delete(root).await
     }
 
+    /// Returns when this tree has been deleted, and never while it is there.
+    pub async fn deleted(&self, root: SessionId) {
+        let mut deleted = self.inner.seats.deleted();
+        if deleted.wait_for(|those| those.get(&root) == Some(&true)).await.is_err() {
+            // The runtime has ended, which its listeners are told.
+            std::future::pending().await
+        }
+    }
+
     /// Asks what hinders it, before anything is said.
     async fn may_delete(&self, root: SessionId) -> Result<(), CallError> {
         let row = self.inner.catalog.session(root).await?;

@@ -151,7 +151,16 @@ impl Runtime {
         if tail == Position(0) {
             return Some(LedgerFigures::default());
         }
-        self.inner.seats.ledger().figures(root).await
+        // One that is not in memory is read because it was asked for.
+        let read = async {
+            loop {
+                if let Some(figures) = self.inner.seats.ledger().figures(root).await {
+                    return figures;
+                }
+                self.inner.clock.after(limits::ASK_AGAIN_MS).await;
+            }
+        };
+        self.within(limits::CALL_MS, read).await.ok()
     }
 
     /// Whether a session is in memory, and how many messages wait in its mailbox.

@@ -280,6 +280,8 @@ pub(super) async fn roots_are_found_by_what_is_below_them<S: Journal + Catalog>(
     assert_eq!(list(store, SessionFilter { text: text("PROPS 1"), ..roots() }).await, ids(&[1]));
     assert_eq!(list(store, SessionFilter { text: text("%"), ..roots() }).await, ids(&[1]));
     assert_eq!(list(store, SessionFilter { text: text("_"), ..roots() }).await, []);
+    let end = session(1).to_string().split_off(24);
+    assert_eq!(list(store, SessionFilter { text: Some(end), ..roots() }).await, ids(&[1]));
     let among = Some(vec![session(2), session(3), session(9)]);
     let these = SessionFilter { among, archived: true, ..SessionFilter::default() };
     assert_eq!(list(store, these).await, ids(&[2, 3]));

@@ -317,4 +317,5 @@ fn has(row: &SessionRow, text: &str) -> bool {
         || row.name.as_deref().is_some_and(has)
         || row.waiting_on.as_deref().is_some_and(has)
         || row.session.to_string().starts_with(text)
+        || row.session.to_string().ends_with(text)
 }

@@ -62,9 +62,10 @@ fn of_a_session(filter: &SessionFilter, parts: &mut Vec<String>, values: &mut Ve
         // Looked for as it stands: nothing in it is a wildcard.
         let text = text.to_ascii_lowercase();
         let has = "(instr(lower(agent), ?) > 0 OR instr(lower(coalesce(name, '')), ?) > 0 \
-                   OR instr(lower(coalesce(waiting_on, '')), ?) > 0 OR instr(id, ?) = 1)";
+                   OR instr(lower(coalesce(waiting_on, '')), ?) > 0 OR instr(id, ?) = 1 \
+                   OR substr(id, -length(?)) = ?)";
         parts.push(has.to_owned());
-        values.extend((0..4).map(|_part| Box::new(text.clone()) as Box<dyn ToSql>));
+        values.extend((0..6).map(|_part| Box::new(text.clone()) as Box<dyn ToSql>));
     }
     if !filter.status.is_empty() {
         parts.push(format!("status IN ({})", vec!["?"; filter.status.len()].join(", ")));
