@@ -41,6 +41,8 @@ enum Flags {
 pub(crate) enum Act {
     /// Opens a file that is there, to read it.
     Read(PathBuf),
+    /// Would open a file to read it, and none is there.
+    Try(PathBuf),
     /// Opens a file to write it, or changes it or its entry.
     Write(PathBuf),
     /// Begins to run a file.
@@ -139,10 +141,12 @@ impl Call {
                 let Some(path) = self.path(place) else { return Vec::new() };
                 if flags & changing != 0 {
                     vec![Act::Write(path)]
-                } else if flags & libc::O_PATH as u64 == 0 && path.symlink_metadata().is_ok() {
+                } else if flags & libc::O_PATH as u64 != 0 {
+                    Vec::new()
+                } else if path.symlink_metadata().is_ok() {
                     vec![Act::Read(path)]
                 } else {
-                    Vec::new()
+                    vec![Act::Try(path)]
                 }
             }
         }

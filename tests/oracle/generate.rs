@@ -2,7 +2,10 @@
 //! it lists, in the ways in which a shell puts commands together. Most are allowed; the others are
 //! thrown away by whoever asks.
 
-use super::chance::Chance;
+use super::{
+    chance::Chance,
+    words::{AWK, DATA, FILES, NAMES, PATTERNS, SED, SIMPLE},
+};
 
 /// The table that the analyser reads.
 const TABLE: &str = include_str!("../../actors/src/policy/shell/programs.txt");
@@ -17,106 +20,6 @@ const LEFT_OUT: &[&str] = &[
 const ENDLESS: &[(&str, &[&str])] = &[
     ("tail", &["f", "F", "follow", "retry", "pid", "s", "sleep-interval"]),
     ("free", &["s", "c"]),
-];
-const FILES: &[&str] = &[
-    "README.md",
-    "src/lib.rs",
-    "src/main.rs",
-    "data.csv",
-    "notes.txt",
-    "names.txt",
-    "a.txt",
-    "b.txt",
-    "'a file with spaces.txt'",
-    "src",
-    "docs",
-    "docs/*.md",
-    "*.txt",
-    "src/*.rs",
-    ".",
-    "./notes.txt",
-    "missing.txt",
-    "archive.tar",
-    "data.csv.gz",
-    "archive.zip",
-    "list.json",
-    "link",
-    "sums",
-    "*",
-    "src/../README.md",
-    "docs/deep",
-    "\"notes.txt\"",
-    "no\\tes.txt",
-    "docs/*",
-    "?.txt",
-    "[ab].txt",
-];
-const DATA: &[&str] = &[
-    "1",
-    "2",
-    "3",
-    "10",
-    "name",
-    "main",
-    "a",
-    ",",
-    "':'",
-    "%s",
-    "auto",
-    "never",
-    "always",
-    "always",
-    "short",
-    "full",
-    "iso",
-    "'*.md'",
-    "HEAD",
-    "bytes",
-    "size",
-    "none",
-    "utf-8",
-    "2024-01-01",
-    "x",
-];
-const PATTERNS: &[&str] =
-    &["main", "error", "'^pub'", "'a|b'", "one", "'[0-9]*'", ".", "''", "-e", "'ma.n'"];
-const SED: &[&str] = &[
-    "s/a/b/",
-    "1,2p",
-    "'/main/p'",
-    "'$='",
-    "1d",
-    "'s/one/two/g'",
-    "'w out/sed'",
-    "'r notes.txt'",
-    "q",
-];
-const AWK: &[&str] = &["'{print $1}'", "'NR==1'", "'/main/'", "'END {print NR}'", "'length > 2'"];
-const SIMPLE: &[&str] = &[
-    "pwd",
-    "echo hello",
-    "echo *.txt",
-    "printf '%s\\n' a b",
-    "test -f README.md",
-    "[ -d src ]",
-    "[[ -e notes.txt ]]",
-    "true",
-    "command -v ls",
-    "type ls",
-    "find . -name '*.md'",
-    "find src -type f",
-    "find . -newer a.txt",
-    "find . -maxdepth 2 -empty",
-    "find . -samefile a.txt",
-    "find docs -ls",
-    "find . -name '*.txt' -exec cat {} +",
-    "find . -name '*.md' -exec grep -l main {} ';'",
-    "sed -n 1,2p notes.txt",
-    "ls | xargs echo",
-    "ls *.txt | xargs -n1 basename",
-    "git --no-pager log --oneline -5",
-    "date +%s",
-    "read -r x < a.txt",
 ];
 
 /// A row of the table.
@@ -140,7 +43,7 @@ impl Generator {
             let mut parts = line.split('|').map(str::trim);
             let row = Row {
                 name: parts.next()?,
-                operands: parts.next()?.trim_end_matches(['!', '~']),
+                operands: parts.next()?.trim_end_matches(|c: char| !c.is_ascii_lowercase()),
                 short: parts.next()?.split_whitespace().collect(),
                 long: parts.next().unwrap_or_default().split_whitespace().collect(),
             };
@@ -158,6 +61,15 @@ impl Generator {
 
     fn one<'t>(&mut self, of: &[&'t str]) -> &'t str {
         of.get(self.chance.below(of.len().max(1) as u64) as usize).copied().unwrap_or_default()
+    }
+
+    /// A value or an operand that is no file by the table; one of five looks like one.
+    fn data(&mut self) -> &'static str {
+        if self.chance.percent(20) { self.one(NAMES) } else { self.one(DATA) }
+    }
+
+    fn pattern(&mut self) -> &'static str {
+        if self.chance.percent(20) { self.one(NAMES) } else { self.one(PATTERNS) }
     }
 
     /// The next command.
@@ -244,14 +156,14 @@ impl Generator {
                 if self.chance.percent(50) {
                     format!("{dash}{name}")
                 } else {
-                    format!("{dash}{name}{glued}{}", self.one(DATA))
+                    format!("{dash}{name}{glued}{}", self.data())
                 }
             }
             Some(kind) => {
                 let value = match kind {
                     "r" | "P" => self.one(FILES),
-                    "p" => self.one(PATTERNS),
-                    _ => self.one(DATA),
+                    "p" => self.pattern(),
+                    _ => self.data(),
                 };
                 let between = if self.chance.percent(50) { " " } else { glued };
                 format!("{dash}{name}{between}{value}")
@@ -263,21 +175,32 @@ impl Generator {
         if self.chance.percent(10) {
             words.push("--".to_owned());
         }
-        let (first, pool): (Option<&[&str]>, &[&str]) = match kind {
-            "none" | "check" => (None, &[]),
-            "data" => (None, DATA),
-            "first" | "gitgrep" => (Some(PATTERNS), FILES),
-            "sed" => (Some(SED), FILES),
-            "awk" => (Some(AWK), FILES),
-            "ps" => (None, &["aux", "ax", "-e"]),
-            "maybe" => (None, &["HEAD", "src", "README.md", "main", "v1.0", "HEAD:README.md", "."]),
-            _ => (None, FILES),
+        let first = match kind {
+            "first" | "gitgrep" => Some(self.pattern()),
+            "sed" => Some(self.one(SED)),
+            "awk" => Some(self.one(AWK)),
+            _ => None,
         };
-        if let Some(first) = first {
-            words.push(self.one(first).to_owned());
-        }
+        words.extend(first.map(str::to_owned));
         for _ in 0..self.chance.below(3) {
-            words.push(self.one(pool).to_owned());
+            let word = match kind {
+                // One too many, now and then.
+                "none" | "check" if self.chance.percent(95) => continue,
+                "none" | "check" | "data" => self.data(),
+                "ps" => self.one(&["aux", "ax", "-e", "a.txt"]),
+                "maybe" => self.one(&[
+                    "HEAD",
+                    "src",
+                    "README.md",
+                    "main",
+                    "v1.0",
+                    "HEAD:README.md",
+                    ".",
+                    ".env",
+                ]),
+                _ => self.one(FILES),
+            };
+            words.push(word.to_owned());
         }
     }
 }

@@ -73,6 +73,9 @@ const MADE_OF: &[(&str, &[&str])] = &[
     ("zipinfo", &["unzip"]),
     ("tar", &["gzip", "bzip2", "xz", "zstd", "lzma", "lzop", "lzip", "compress"]),
 ];
+/// What they put behind a name when there is no file of that name.
+const ENDINGS: &[(&str, &[&str])] =
+    &[("gzip", &[".gz", ".z", "-z", ".Z", "-gz", "_z"]), ("unzip", &[".zip", ".ZIP"])];
 const SHELLS: &[&str] = &["sh", "dash", "bash"];
 
 /// A prediction, ready to be held against deeds.
@@ -132,6 +135,15 @@ impl<'a> Judge<'a> {
                     || self.own(OWN, by, path);
                 (!fine).then(|| format!("{by} reads {}", path.display()))
             }
+            // Loaders look for much that is not there; who looks for it on the stage takes a word
+            // of the command for its name.
+            Act::Try(path) => {
+                let fine = below(&self.reads, path)
+                    || !path.starts_with(self.stage)
+                    || self.is_longer(by, path)
+                    || self.own(OWN, by, path);
+                (!fine).then(|| format!("{by} tries {}", path.display()))
+            }
             Act::Write(path) => {
                 let fine = below(&self.writes, path)
                     || path == Path::new("/dev/null")
@@ -158,6 +170,14 @@ impl<'a> Judge<'a> {
         own || beside
             || tried
             || (by == "bash" && self.looks.iter().any(|glob| glob.is_match(path)))
+    }
+
+    /// Whether a path is one that was foreseen with an ending of the program's own.
+    fn is_longer(&self, by: &str, path: &Path) -> bool {
+        let path = path.display().to_string();
+        let endings = ENDINGS.iter().filter(|(program, _)| *program == by);
+        let mut stems = endings.flat_map(|(_, all)| *all).filter_map(|end| path.strip_suffix(end));
+        stems.any(|stem| below(&self.reads, Path::new(stem)))
     }
 
     fn may_run(&self, by: &str, file: &Path) -> bool {

@@ -167,6 +167,7 @@ fn look(part: &[String], stage: &Path, law: &Law, report: &Mutex<Report>) -> io:
 const fn kind(act: &Act) -> &'static str {
     match act {
         Act::Read(_) => "reads",
+        Act::Try(_) => "tries",
         Act::Write(_) => "writes",
         Act::Run(_) => "programs",
         Act::Speak(_) => "sockets",
@@ -211,6 +212,8 @@ fn check_itself(stage: &Path) -> io::Result<()> {
     let cases = [
         ("cat a.txt", told(&["cat"], &[("a.txt", How::Read)]), None),
         ("cat a.txt", told(&["cat"], &[("b.txt", How::Read)]), Some("reads")),
+        // The name of a file, taken for a pattern: found out whether there is such a file or not.
+        ("grep -e a none.txt", told(&["grep"], &[]), Some("tries")),
         ("cat a.txt", told(&["tac"], &[("a.txt", How::Read)]), Some("runs")),
         ("(cat a.txt &)", told(&["tac"], &[("a.txt", How::Read)]), Some("runs")),
         ("echo a > out/x", told(&[], &[("out/x", How::Written)]), None),
