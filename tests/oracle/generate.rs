@@ -132,6 +132,11 @@ impl Generator {
         } else {
             (self.one(&long), if name.starts_with("go ") { "-" } else { "--" })
         };
+        let flag =
+            short.iter().find(|token| !token.contains(['=', '?', '#'])).and_then(|letters| {
+                let at = self.chance.below(letters.chars().count() as u64) as usize;
+                letters.chars().nth(at).map(String::from)
+            });
         let (name, value) = match token.split_once(['=', '?', '!']) {
             Some((name, kind)) => (name, Some(kind)),
             None => (token, None),
@@ -150,6 +155,13 @@ impl Generator {
             return None;
         }
         let glued = if dash == "-" { "" } else { "=" };
+        // A letter with a value behind one without, as `-rn5`; to some programs that is another name.
+        let before = match flag.filter(|flag| dash == "-" && ends(flag) && self.chance.percent(30))
+        {
+            Some(flag) => flag,
+            None => String::new(),
+        };
+        let name = &format!("{before}{name}");
         Some(match value {
             None => format!("{dash}{name}"),
             Some("") if token.ends_with(['?', '!']) => {
@@ -166,9 +178,26 @@ impl Generator {
                     _ => self.data(),
                 };
                 let between = if self.chance.percent(50) { " " } else { glued };
+                let value = self.dressed(value);
                 format!("{dash}{name}{between}{value}")
             }
         })
+    }
+
+    /// A word as a file is named by it, sometimes dressed as what a program reads in its own way.
+    fn dressed(&mut self, word: &str) -> String {
+        match self.chance.below(60) {
+            0 => format!("@{word}"),
+            1 => format!("./{word}"),
+            2 => format!("={word}"),
+            3 => format!(":{word}"),
+            4 => format!("x={word}"),
+            5 => format!("-{word}"),
+            6 => format!("./-{word}"),
+            7 => format!("+{word}"),
+            8 => format!("HEAD:{word}"),
+            _ => word.to_owned(),
+        }
     }
 
     fn operands(&mut self, kind: &str, words: &mut Vec<String>) {
@@ -200,7 +229,8 @@ impl Generator {
                 ]),
                 _ => self.one(FILES),
             };
-            words.push(word.to_owned());
+            let word = self.dressed(word);
+            words.push(word);
         }
     }
 }

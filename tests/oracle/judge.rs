@@ -63,6 +63,8 @@ const OWN_WRITES: &[(&str, &[&str])] =
     ];
 /// What looks at the folder that it stands in when it is given none.
 const LOOKERS: &[&str] = &["ls", "du", "find", "tree"];
+/// What opens the folder of a file too.
+const BESIDE: &[&str] = &["gzip", "unzip", "zipinfo"];
 /// Programs that others are made of.
 const MADE_OF: &[(&str, &[&str])] = &[
     ("egrep", &["grep"]),
@@ -74,8 +76,11 @@ const MADE_OF: &[(&str, &[&str])] = &[
     ("tar", &["gzip", "bzip2", "xz", "zstd", "lzma", "lzop", "lzip", "compress"]),
 ];
 /// What they put behind a name when there is no file of that name.
-const ENDINGS: &[(&str, &[&str])] =
-    &[("gzip", &[".gz", ".z", "-z", ".Z", "-gz", "_z"]), ("unzip", &[".zip", ".ZIP"])];
+const ENDINGS: &[(&str, &[&str])] = &[
+    ("gzip", &[".gz", ".z", "-z", ".Z", "-gz", "_z"]),
+    ("unzip", &[".zip", ".ZIP"]),
+    ("zipinfo", &[".zip", ".ZIP"]),
+];
 const SHELLS: &[&str] = &["sh", "dash", "bash"];
 
 /// A prediction, ready to be held against deeds.
@@ -85,25 +90,29 @@ pub(crate) struct Judge<'a> {
     looks: Vec<GlobMatcher>,
     reads: Vec<GlobMatcher>,
     writes: Vec<GlobMatcher>,
+    /// The folders of what is read.
+    beside: Vec<GlobMatcher>,
 }
 
 impl<'a> Judge<'a> {
     pub(crate) fn new(stage: &'a Path, told: &Foretold) -> Self {
         let name = |program: &str| program.rsplit('/').next().unwrap_or(program).to_owned();
-        let glob = |path: &String| {
-            let path = match path.strip_prefix('~') {
-                Some(rest) => format!("{}{rest}", stage.join("home").display()),
-                None => path.clone(),
-            };
-            let path = resolved(Path::new(&path)).display().to_string();
+        let full = |path: &str| match path.strip_prefix('~') {
+            Some(rest) => resolved(Path::new(&format!("{}{rest}", stage.join("home").display()))),
+            None => resolved(Path::new(path)),
+        };
+        let glob = |path: PathBuf| {
+            let path = path.display().to_string();
             let text = globset::escape(&path).replace(ANY, "*");
             let glob = GlobBuilder::new(&text).literal_separator(true).build();
             glob.map(|glob| glob.compile_matcher()).ok()
         };
         let paths = |how: &[How]| {
             let all = told.files.iter().filter(|file| how.contains(&file.how));
-            all.filter_map(|file| glob(&file.path)).collect()
+            all.filter_map(|file| glob(full(&file.path))).collect()
         };
+        let folders = told.files.iter().map(|file| full(&file.path));
+        let folders = folders.filter_map(|path| path.parent().map(Path::to_owned));
         let programs = told.programs.iter().map(|program| name(program)).collect();
         Self {
             stage,
@@ -111,6 +120,7 @@ impl<'a> Judge<'a> {
             looks: paths(&[How::Looked]),
             reads: paths(&[How::Read, How::Written]),
             writes: paths(&[How::Written]),
+            beside: folders.filter_map(glob).collect(),
         }
     }
 
@@ -139,6 +149,7 @@ impl<'a> Judge<'a> {
             // of the command for its name.
             Act::Try(path) => {
                 let fine = below(&self.reads, path)
+                    || self.looks_beside(by, path)
                     || !path.starts_with(self.stage)
                     || self.is_longer(by, path)
                     || self.own(OWN, by, path);
@@ -164,12 +175,16 @@ impl<'a> Judge<'a> {
     fn may_look(&self, by: &str, path: &Path) -> bool {
         // The folder that a command stands in was judged when it went there.
         let own = LOOKERS.contains(&by) && path.starts_with(self.stage.join("ws"));
-        let beside = by == "gzip" && path.starts_with(self.stage.join("ws"));
         // It tries the root to see how descriptors behave, and closes it.
         let tried = by == "find" && path == Path::new("/");
-        own || beside
-            || tried
-            || (by == "bash" && self.looks.iter().any(|glob| glob.is_match(path)))
+        own || tried || self.looks_beside(by, path)
+    }
+
+    /// Who opens the folder of a name to see what is there: whoever expands wildcards, and who makes
+    /// files beside others.
+    fn looks_beside(&self, by: &str, path: &Path) -> bool {
+        let any = |globs: &[GlobMatcher]| globs.iter().any(|glob| glob.is_match(path));
+        (by == "bash" && any(&self.looks)) || (BESIDE.contains(&by) && any(&self.beside))
     }
 
     /// Whether a path is one that was foreseen with an ending of the program's own.

@@ -33,6 +33,10 @@ pub(super) const FILES: &[&str] = &[
     "docs/*",
     "?.txt",
     "[ab].txt",
+    // For what expands wildcards by itself.
+    "'?.txt'",
+    "'[a]rchive.zip'",
+    "'.en?'",
 ];
 /// Values and operands that are no files.
 pub(super) const DATA: &[&str] = &[
