@@ -117,6 +117,18 @@ fn no_file_is_taken_for_a_word_of_another_kind() {
         ("strings @a.txt", Decision::Ask),
         ("strings -n @a.txt b.txt", Decision::Ask),
         ("strings @.env", Decision::Deny),
+        ("xxd --len=5 -s a.txt", Decision::Ask),
+        ("xxd -r --len=5 -s hex out.txt", Decision::Ask),
+        ("tar -tf a.tar", Decision::Allow),
+        ("tar -tf -- -f a.tar -I x", Decision::Ask),
+        ("tar tf -- --use-compress-program=x", Decision::Ask),
+        ("unzip -l a.zip", Decision::Allow),
+        ("unzip -l '.en?'", Decision::Ask),
+        ("zipinfo '[a].zip'", Decision::Ask),
+        ("git branch --abbrev=7 -v", Decision::Allow),
+        ("git branch --abbrev made", Decision::Ask),
+        ("git diff -U .env", Decision::Deny),
+        ("git log --abbrev .env", Decision::Deny),
     ] {
         let found = verdict(&policy, command);
         assert_eq!(found.decision, want, "{command}: {:?}", found.reasons);

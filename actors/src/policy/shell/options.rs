@@ -57,6 +57,10 @@ impl Walk<'_> {
         if row.words_in_files {
             self.words_in_files(&mut reading, rest);
         }
+        let quoted = |word: &Word| word.text().is_some_and(|text| text.contains(['*', '?', '[']));
+        if row.expands && rest.iter().any(quoted) {
+            reading.against(format!("{} expands wildcards by itself", reading.name));
+        }
         self.read_words(&mut reading, rest);
         self.operands(&mut reading);
         // The option alone decides what is written, so its absence is asked.
@@ -97,6 +101,11 @@ impl Walk<'_> {
                 continue;
             };
             if text == "--" {
+                // The last of its letters takes this word for the archive's name, and goes on reading
+                // options behind it.
+                if reading.row.operands == Operands::Archive {
+                    reading.against(format!("{} takes -- for a name", reading.name));
+                }
                 return self.behind(reading, words.as_slice());
             }
             if let Some(long) = text.strip_prefix("--") {
