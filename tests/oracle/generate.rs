@@ -2,6 +2,8 @@
 //! it lists, in the ways in which a shell puts commands together. Most are allowed; the others are
 //! thrown away by whoever asks.
 
+use std::collections::BTreeSet;
+
 use super::{
     chance::Chance,
     words::{AWK, DATA, FILES, NAMES, PATTERNS, SED, SIMPLE},
@@ -34,11 +36,14 @@ struct Row {
 pub(crate) struct Generator {
     rows: Vec<Row>,
     chance: Chance,
+    /// Programs of the table that this machine lacks.
+    pub(crate) lacking: BTreeSet<&'static str>,
 }
 
 impl Generator {
     /// With the programs that are on this machine.
     pub(crate) fn new(seed: u64, has: impl Fn(&str) -> bool) -> Self {
+        let mut lacking = BTreeSet::new();
         let rows = TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
             let mut parts = line.split('|').map(str::trim);
             let row = Row {
@@ -49,9 +54,12 @@ impl Generator {
             };
             let program = row.name.split(' ').next()?;
             let left_out = LEFT_OUT.contains(&program) || LEFT_OUT.contains(&row.name);
+            if !left_out && !has(program) {
+                lacking.insert(program);
+            }
             (!left_out && has(program)).then_some(row)
         });
-        Self { rows: rows.collect(), chance: Chance::new(seed) }
+        Self { rows: rows.collect(), chance: Chance::new(seed), lacking }
     }
 
     /// The programs that it makes commands of.

@@ -33,6 +33,16 @@ pub(super) const FILES: &[&str] = &[
     "docs/*",
     "?.txt",
     "[ab].txt",
+    // Through links, and to what lies elsewhere; most of the latter is asked.
+    "deeper/more.md",
+    "deeper/../guide.md",
+    "far",
+    "plain",
+    "../beside/secret.txt",
+    "~/.ssh/id_rsa",
+    "/etc/passwd",
+    "/proc/self/environ",
+    "/proc/self/cwd/.env",
     // For what expands wildcards by itself.
     "'?.txt'",
     "'[a]rchive.zip'",
@@ -82,6 +92,9 @@ pub(super) const NAMES: &[&str] = &[
     "out/old",
     "missing.txt",
     "docs",
+    "/etc/passwd",
+    "/proc/self/cwd/a.txt",
+    "~/notes.txt",
 ];
 /// Scripts for sed.
 pub(super) const SED: &[&str] = &[
