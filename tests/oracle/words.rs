@@ -95,6 +95,9 @@ pub(super) const NAMES: &[&str] = &[
     "/etc/passwd",
     "/proc/self/cwd/a.txt",
     "~/notes.txt",
+    // The first of these is a value, and the others are not.
+    "src/*.rs",
+    "?.txt",
 ];
 /// Scripts for sed.
 pub(super) const SED: &[&str] = &[

@@ -201,6 +201,15 @@ impl Walk<'_> {
         if dashed || (vague && !reading.row.inert) {
             reading.against("a value looks like an option".to_owned());
         }
+        // It may become the value and operands.
+        if word.is_wild() {
+            if !reading.row.inert
+                && !matches!(reading.row.operands, Operands::Read | Operands::First)
+            {
+                reading.against("a value may be several words".to_owned());
+            }
+            self.read_operand(reading, word);
+        }
         self.given(reading, used, word);
     }
 
@@ -239,12 +248,14 @@ impl Walk<'_> {
             }
             Operands::Read | Operands::One | Operands::Checked => self.files(reading, &operands),
             Operands::First => {
-                if !reading.has_pattern && !operands.is_empty() {
-                    operands.remove(0);
-                }
-                if operands.is_empty() {
+                let pattern = !reading.has_pattern && !operands.is_empty();
+                if operands.len() == usize::from(pattern) {
                     // It reads its input, or all that lies where it stands.
                     self.uses(Access::Read, &Word::Text(".".to_owned()));
+                }
+                // A wildcard may become the pattern and files.
+                if pattern && operands.first().is_some_and(|word| !word.is_wild()) {
+                    operands.remove(0);
                 }
                 self.files(reading, &operands);
             }
@@ -255,7 +266,8 @@ impl Walk<'_> {
                 if operands.len() <= skipped && reading.row.operands == Operands::FirstMaybe {
                     self.uses(Access::Read, &Word::Text(".".to_owned()));
                 }
-                for word in operands.iter().skip(skipped) {
+                let several = operands.first().is_some_and(Word::is_wild);
+                for word in operands.iter().skip(if several { 0 } else { skipped }) {
                     self.script.maybe_file(word, &self.folders);
                 }
             }
