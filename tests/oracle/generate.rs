@@ -164,11 +164,8 @@ impl Generator {
         }
         let glued = if dash == "-" { "" } else { "=" };
         // A letter with a value behind one without, as `-rn5`; to some programs that is another name.
-        let before = match flag.filter(|flag| dash == "-" && ends(flag) && self.chance.percent(30))
-        {
-            Some(flag) => flag,
-            None => String::new(),
-        };
+        let before = flag.filter(|flag| dash == "-" && ends(flag) && self.chance.percent(30));
+        let before = before.unwrap_or_default();
         let name = &format!("{before}{name}");
         Some(match value {
             None => format!("{dash}{name}"),

@@ -201,11 +201,9 @@ impl Walk<'_> {
         if dashed || (vague && !reading.row.inert) {
             reading.against("a value looks like an option".to_owned());
         }
-        // It may become the value and operands.
+        // It may become the value and operands, of which the first may have been thought a pattern.
         if word.is_wild() {
-            if !reading.row.inert
-                && !matches!(reading.row.operands, Operands::Read | Operands::First)
-            {
+            if !reading.row.inert && reading.row.operands != Operands::Read {
                 reading.against("a value may be several words".to_owned());
             }
             self.read_operand(reading, word);
