@@ -2,7 +2,12 @@
 //! it lists, in the ways in which a shell puts commands together. Most are allowed; the others are
 //! thrown away by whoever asks.
 
-use super::chance::Chance;
+use std::collections::BTreeSet;
+
+use super::{
+    chance::Chance,
+    words::{AWK, DATA, FILES, NAMES, PATTERNS, SED, SIMPLE},
+};
 
 /// The table that the analyser reads.
 const TABLE: &str = include_str!("../../actors/src/policy/shell/programs.txt");
@@ -18,106 +23,6 @@ const ENDLESS: &[(&str, &[&str])] = &[
     ("tail", &["f", "F", "follow", "retry", "pid", "s", "sleep-interval"]),
     ("free", &["s", "c"]),
 ];
-const FILES: &[&str] = &[
-    "README.md",
-    "src/lib.rs",
-    "src/main.rs",
-    "data.csv",
-    "notes.txt",
-    "names.txt",
-    "a.txt",
-    "b.txt",
-    "'a file with spaces.txt'",
-    "src",
-    "docs",
-    "docs/*.md",
-    "*.txt",
-    "src/*.rs",
-    ".",
-    "./notes.txt",
-    "missing.txt",
-    "archive.tar",
-    "data.csv.gz",
-    "archive.zip",
-    "list.json",
-    "link",
-    "sums",
-    "*",
-    "src/../README.md",
-    "docs/deep",
-    "\"notes.txt\"",
-    "no\\tes.txt",
-    "docs/*",
-    "?.txt",
-    "[ab].txt",
-];
-const DATA: &[&str] = &[
-    "1",
-    "2",
-    "3",
-    "10",
-    "name",
-    "main",
-    "a",
-    ",",
-    "':'",
-    "%s",
-    "auto",
-    "never",
-    "always",
-    "always",
-    "short",
-    "full",
-    "iso",
-    "'*.md'",
-    "HEAD",
-    "bytes",
-    "size",
-    "none",
-    "utf-8",
-    "2024-01-01",
-    "x",
-];
-const PATTERNS: &[&str] =
-    &["main", "error", "'^pub'", "'a|b'", "one", "'[0-9]*'", ".", "''", "-e", "'ma.n'"];
-const SED: &[&str] = &[
-    "s/a/b/",
-    "1,2p",
-    "'/main/p'",
-    "'$='",
-    "1d",
-    "'s/one/two/g'",
-    "'w out/sed'",
-    "'r notes.txt'",
-    "q",
-];
-const AWK: &[&str] = &["'{print $1}'", "'NR==1'", "'/main/'", "'END {print NR}'", "'length > 2'"];
-const SIMPLE: &[&str] = &[
-    "pwd",
-    "echo hello",
-    "echo *.txt",
-    "printf '%s\\n' a b",
-    "test -f README.md",
-    "[ -d src ]",
-    "[[ -e notes.txt ]]",
-    "true",
-    "command -v ls",
-    "type ls",
-    "find . -name '*.md'",
-    "find src -type f",
-    "find . -newer a.txt",
-    "find . -maxdepth 2 -empty",
-    "find . -samefile a.txt",
-    "find docs -ls",
-    "find . -name '*.txt' -exec cat {} +",
-    "find . -name '*.md' -exec grep -l main {} ';'",
-    "sed -n 1,2p notes.txt",
-    "ls | xargs echo",
-    "ls *.txt | xargs -n1 basename",
-    "git --no-pager log --oneline -5",
-    "date +%s",
-    "read -r x < a.txt",
-];
 
 /// A row of the table.
 struct Row {
@@ -131,24 +36,30 @@ struct Row {
 pub(crate) struct Generator {
     rows: Vec<Row>,
     chance: Chance,
+    /// Programs of the table that this machine lacks.
+    pub(crate) lacking: BTreeSet<&'static str>,
 }
 
 impl Generator {
     /// With the programs that are on this machine.
     pub(crate) fn new(seed: u64, has: impl Fn(&str) -> bool) -> Self {
+        let mut lacking = BTreeSet::new();
         let rows = TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
             let mut parts = line.split('|').map(str::trim);
             let row = Row {
                 name: parts.next()?,
-                operands: parts.next()?.trim_end_matches(['!', '~']),
+                operands: parts.next()?.trim_end_matches(|c: char| !c.is_ascii_lowercase()),
                 short: parts.next()?.split_whitespace().collect(),
                 long: parts.next().unwrap_or_default().split_whitespace().collect(),
             };
             let program = row.name.split(' ').next()?;
             let left_out = LEFT_OUT.contains(&program) || LEFT_OUT.contains(&row.name);
+            if !left_out && !has(program) {
+                lacking.insert(program);
+            }
             (!left_out && has(program)).then_some(row)
         });
-        Self { rows: rows.collect(), chance: Chance::new(seed) }
+        Self { rows: rows.collect(), chance: Chance::new(seed), lacking }
     }
 
     /// The programs that it makes commands of.
@@ -158,6 +69,15 @@ impl Generator {
 
     fn one<'t>(&mut self, of: &[&'t str]) -> &'t str {
         of.get(self.chance.below(of.len().max(1) as u64) as usize).copied().unwrap_or_default()
+    }
+
+    /// A value or an operand that is no file by the table; one of five looks like one.
+    fn data(&mut self) -> &'static str {
+        if self.chance.percent(20) { self.one(NAMES) } else { self.one(DATA) }
+    }
+
+    fn pattern(&mut self) -> &'static str {
+        if self.chance.percent(20) { self.one(NAMES) } else { self.one(PATTERNS) }
     }
 
     /// The next command.
@@ -220,6 +140,11 @@ impl Generator {
         } else {
             (self.one(&long), if name.starts_with("go ") { "-" } else { "--" })
         };
+        let flag =
+            short.iter().find(|token| !token.contains(['=', '?', '#'])).and_then(|letters| {
+                let at = self.chance.below(letters.chars().count() as u64) as usize;
+                letters.chars().nth(at).map(String::from)
+            });
         let (name, value) = match token.split_once(['=', '?', '!']) {
             Some((name, kind)) => (name, Some(kind)),
             None => (token, None),
@@ -238,46 +163,79 @@ impl Generator {
             return None;
         }
         let glued = if dash == "-" { "" } else { "=" };
+        // A letter with a value behind one without, as `-rn5`; to some programs that is another name.
+        let before = flag.filter(|flag| dash == "-" && ends(flag) && self.chance.percent(30));
+        let before = before.unwrap_or_default();
+        let name = &format!("{before}{name}");
         Some(match value {
             None => format!("{dash}{name}"),
             Some("") if token.ends_with(['?', '!']) => {
                 if self.chance.percent(50) {
                     format!("{dash}{name}")
                 } else {
-                    format!("{dash}{name}{glued}{}", self.one(DATA))
+                    format!("{dash}{name}{glued}{}", self.data())
                 }
             }
             Some(kind) => {
                 let value = match kind {
                     "r" | "P" => self.one(FILES),
-                    "p" => self.one(PATTERNS),
-                    _ => self.one(DATA),
+                    "p" => self.pattern(),
+                    _ => self.data(),
                 };
                 let between = if self.chance.percent(50) { " " } else { glued };
+                let value = self.dressed(value);
                 format!("{dash}{name}{between}{value}")
             }
         })
+    }
+
+    /// A word as a file is named by it, sometimes dressed as what a program reads in its own way.
+    fn dressed(&mut self, word: &str) -> String {
+        match self.chance.below(60) {
+            0 => format!("@{word}"),
+            1 => format!("./{word}"),
+            2 => format!("={word}"),
+            3 => format!(":{word}"),
+            4 => format!("x={word}"),
+            5 => format!("-{word}"),
+            6 => format!("./-{word}"),
+            7 => format!("+{word}"),
+            8 => format!("HEAD:{word}"),
+            _ => word.to_owned(),
+        }
     }
 
     fn operands(&mut self, kind: &str, words: &mut Vec<String>) {
         if self.chance.percent(10) {
             words.push("--".to_owned());
         }
-        let (first, pool): (Option<&[&str]>, &[&str]) = match kind {
-            "none" | "check" => (None, &[]),
-            "data" => (None, DATA),
-            "first" | "gitgrep" => (Some(PATTERNS), FILES),
-            "sed" => (Some(SED), FILES),
-            "awk" => (Some(AWK), FILES),
-            "ps" => (None, &["aux", "ax", "-e"]),
-            "maybe" => (None, &["HEAD", "src", "README.md", "main", "v1.0", "HEAD:README.md", "."]),
-            _ => (None, FILES),
+        let first = match kind {
+            "first" | "gitgrep" => Some(self.pattern()),
+            "sed" => Some(self.one(SED)),
+            "awk" => Some(self.one(AWK)),
+            _ => None,
         };
-        if let Some(first) = first {
-            words.push(self.one(first).to_owned());
-        }
+        words.extend(first.map(str::to_owned));
         for _ in 0..self.chance.below(3) {
-            words.push(self.one(pool).to_owned());
+            let word = match kind {
+                // One too many, now and then.
+                "none" | "check" if self.chance.percent(95) => continue,
+                "none" | "check" | "data" => self.data(),
+                "ps" => self.one(&["aux", "ax", "-e", "a.txt"]),
+                "maybe" => self.one(&[
+                    "HEAD",
+                    "src",
+                    "README.md",
+                    "main",
+                    "v1.0",
+                    "HEAD:README.md",
+                    ".",
+                    ".env",
+                ]),
+                _ => self.one(FILES),
+            };
+            let word = self.dressed(word);
+            words.push(word);
         }
     }
 }

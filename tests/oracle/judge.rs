@@ -12,8 +12,8 @@ use super::{
     trace::Deed,
 };
 
-/// Read by loader and C library, whatever runs: programs and libraries with their data, names of
-/// users, language, time, and what a process knows of itself.
+/// Read by loader and C library, whatever runs: programs and libraries with their data, language
+/// and time.
 const SYSTEM: &[&str] = &[
     "/usr",
     "/bin",
@@ -25,17 +25,21 @@ const SYSTEM: &[&str] = &[
     "/etc/ld.so.preload",
     "/etc/locale.alias",
     "/etc/localtime",
-    "/etc/nsswitch.conf",
-    "/etc/passwd",
-    "/etc/group",
     "/dev/null",
-    "/proc/self",
     "/proc/filesystems",
     "/proc/sys/kernel/ngroups_max",
 ];
+/// Names of users, for who shows or looks for them.
+const USERS: &[&str] = &["/etc/nsswitch.conf", "/etc/passwd", "/etc/group"];
+const NAMERS: &[&str] = &["bash", "find", "id", "ls", "ps", "stat", "tar", "whoami"];
 /// What a program reads of the system or of its own settings because that is its purpose; `ws` and
 /// `home` are the stage's.
 const OWN: &[(&str, &[&str])] = &[
+    // They look how much stack they have, and which descriptors are open.
+    ("grep", &["/proc/self/maps"]),
+    ("cmp", &["/proc/self/maps"]),
+    ("diff", &["/proc/self/maps"]),
+    ("xargs", &["/proc/self/fd"]),
     ("ps", &["/proc", "/sys/devices/system", "/dev/tty"]),
     ("uptime", &["/proc", "/run/utmp", "/var/run/utmp", "/sys/devices/system"]),
     ("free", &["/proc", "/sys/devices/system"]),
@@ -43,15 +47,15 @@ const OWN: &[(&str, &[&str])] = &[
     ("df", &["/proc"]),
     ("hostname", &["/etc/hosts", "/etc/host.conf", "/etc/resolv.conf", "/etc/hostname"]),
     ("file", &["/etc/magic", "/etc/magic.mgc", "home/.magic", "home/.magic.mgc"]),
-    // It compares the files of the workspace with those that it keeps.
-    (
-        "git",
-        &["/etc/gitconfig", "home/.gitconfig", "home/.config/git", "ws", "/sys/devices/system/cpu"],
-    ),
+    ("git", &["/etc/gitconfig", "home/.gitconfig", "home/.config/git", "/sys/devices/system/cpu"]),
     ("jq", &["home/.jq"]),
     ("bash", &["/dev/tty"]),
     ("sort", &["/proc/meminfo", "/sys/fs/cgroup", "/sys/devices/system"]),
 ];
+/// What git does not track on the stage.
+const UNTRACKED: &[&str] = &["ws/.env", "ws/out"];
+/// Who says names of users, where there is such a service.
+const NAME_SERVICE: &str = "/var/run/nscd/socket";
 /// What it writes of its own.
 const OWN_WRITES: &[(&str, &[&str])] =
     // It notes in its index what it has looked at.
@@ -63,6 +67,8 @@ const OWN_WRITES: &[(&str, &[&str])] =
     ];
 /// What looks at the folder that it stands in when it is given none.
 const LOOKERS: &[&str] = &["ls", "du", "find", "tree"];
+/// What opens the folder of a file too.
+const BESIDE: &[&str] = &["gzip", "unzip", "zipinfo"];
 /// Programs that others are made of.
 const MADE_OF: &[(&str, &[&str])] = &[
     ("egrep", &["grep"]),
@@ -73,6 +79,12 @@ const MADE_OF: &[(&str, &[&str])] = &[
     ("zipinfo", &["unzip"]),
     ("tar", &["gzip", "bzip2", "xz", "zstd", "lzma", "lzop", "lzip", "compress"]),
 ];
+/// What they put behind a name when there is no file of that name.
+const ENDINGS: &[(&str, &[&str])] = &[
+    ("gzip", &[".gz", ".z", "-z", ".Z", "-gz", "_z"]),
+    ("unzip", &[".zip", ".ZIP"]),
+    ("zipinfo", &[".zip", ".ZIP"]),
+];
 const SHELLS: &[&str] = &["sh", "dash", "bash"];
 
 /// A prediction, ready to be held against deeds.
@@ -82,25 +94,32 @@ pub(crate) struct Judge<'a> {
     looks: Vec<GlobMatcher>,
     reads: Vec<GlobMatcher>,
     writes: Vec<GlobMatcher>,
+    /// The folders of what is read.
+    beside: Vec<GlobMatcher>,
 }
 
 impl<'a> Judge<'a> {
     pub(crate) fn new(stage: &'a Path, told: &Foretold) -> Self {
         let name = |program: &str| program.rsplit('/').next().unwrap_or(program).to_owned();
-        let glob = |path: &String| {
-            let path = match path.strip_prefix('~') {
-                Some(rest) => format!("{}{rest}", stage.join("home").display()),
-                None => path.clone(),
-            };
-            let path = resolved(Path::new(&path)).display().to_string();
+        let full = |path: &str| match path.strip_prefix('~') {
+            Some(rest) => resolved(Path::new(&format!("{}{rest}", stage.join("home").display()))),
+            None => resolved(Path::new(path)),
+        };
+        let glob = |path: PathBuf| {
+            let path = path.display().to_string();
             let text = globset::escape(&path).replace(ANY, "*");
             let glob = GlobBuilder::new(&text).literal_separator(true).build();
             glob.map(|glob| glob.compile_matcher()).ok()
         };
         let paths = |how: &[How]| {
             let all = told.files.iter().filter(|file| how.contains(&file.how));
-            all.filter_map(|file| glob(&file.path)).collect()
+            let all = all.map(|file| full(&file.path));
+            // What comes by a descriptor has the name that its link leads to.
+            let all = all.flat_map(|path| path.canonicalize().ok().into_iter().chain([path]));
+            all.filter_map(glob).collect()
         };
+        let folders = told.files.iter().map(|file| full(&file.path));
+        let folders = folders.filter_map(|path| path.parent().map(Path::to_owned));
         let programs = told.programs.iter().map(|program| name(program)).collect();
         Self {
             stage,
@@ -108,6 +127,7 @@ impl<'a> Judge<'a> {
             looks: paths(&[How::Looked]),
             reads: paths(&[How::Read, How::Written]),
             writes: paths(&[How::Written]),
+            beside: folders.filter_map(glob).collect(),
         }
     }
 
@@ -120,7 +140,8 @@ impl<'a> Judge<'a> {
     }
 
     fn surprise(&self, deed: &Deed) -> Option<String> {
-        let by = &deed.by;
+        let (by, real) = (&deed.by, deed.real.as_deref());
+        let led = real.map(|real| format!(", which is {}", real.display())).unwrap_or_default();
         match &deed.act {
             Act::Run(file) => {
                 (!self.may_run(by, file)).then(|| format!("{by} runs {}", file.display()))
@@ -128,16 +149,30 @@ impl<'a> Judge<'a> {
             Act::Read(path) => {
                 let fine = below(&self.reads, path)
                     || (path.is_dir() && self.may_look(by, path))
-                    || self.owns(SYSTEM, path)
-                    || self.own(OWN, by, path);
-                (!fine).then(|| format!("{by} reads {}", path.display()))
+                    || (self.knows(by, path) && real.is_none_or(|real| self.knows(by, real)));
+                (!fine).then(|| format!("{by} reads {}{led}", path.display()))
+            }
+            // Loaders look for much that is not there; who looks for it on the stage takes a word
+            // of the command for its name.
+            Act::Try(path) => {
+                let fine = below(&self.reads, path)
+                    || self.looks_beside(by, path)
+                    || !path.starts_with(self.stage)
+                    || self.is_longer(by, path)
+                    || self.knows(by, path);
+                (!fine).then(|| format!("{by} tries {}", path.display()))
             }
             Act::Write(path) => {
                 let fine = below(&self.writes, path)
                     || path == Path::new("/dev/null")
                     || self.own(OWN_WRITES, by, path);
-                (!fine).then(|| format!("{by} writes {}", path.display()))
+                (!fine).then(|| format!("{by} writes {}{led}", path.display()))
             }
+            Act::Reach(path) => {
+                let fine = path == Path::new(NAME_SERVICE);
+                (!fine).then(|| format!("{by} speaks to the socket {}", path.display()))
+            }
+            Act::Unseen(what) => Some(format!("{by} {what}")),
             Act::Speak(family) => Some(format!("{by} opens a socket of the family {family}")),
         }
     }
@@ -152,12 +187,24 @@ impl<'a> Judge<'a> {
     fn may_look(&self, by: &str, path: &Path) -> bool {
         // The folder that a command stands in was judged when it went there.
         let own = LOOKERS.contains(&by) && path.starts_with(self.stage.join("ws"));
-        let beside = by == "gzip" && path.starts_with(self.stage.join("ws"));
         // It tries the root to see how descriptors behave, and closes it.
         let tried = by == "find" && path == Path::new("/");
-        own || beside
-            || tried
-            || (by == "bash" && self.looks.iter().any(|glob| glob.is_match(path)))
+        own || tried || self.looks_beside(by, path)
+    }
+
+    /// Who opens the folder of a name to see what is there: whoever expands wildcards, and who makes
+    /// files beside others.
+    fn looks_beside(&self, by: &str, path: &Path) -> bool {
+        let any = |globs: &[GlobMatcher]| globs.iter().any(|glob| glob.is_match(path));
+        (by == "bash" && any(&self.looks)) || (BESIDE.contains(&by) && any(&self.beside))
+    }
+
+    /// Whether a path is one that was foreseen with an ending of the program's own.
+    fn is_longer(&self, by: &str, path: &Path) -> bool {
+        let path = path.display().to_string();
+        let endings = ENDINGS.iter().filter(|(program, _)| *program == by);
+        let mut stems = endings.flat_map(|(_, all)| *all).filter_map(|end| path.strip_suffix(end));
+        stems.any(|stem| below(&self.reads, Path::new(stem)))
     }
 
     fn may_run(&self, by: &str, file: &Path) -> bool {
@@ -173,12 +220,32 @@ impl<'a> Judge<'a> {
             || (git && self.programs.iter().any(|program| program == "git"))
     }
 
+    /// Whether a file is read because of what the program is, whatever the command's words.
+    fn knows(&self, by: &str, path: &Path) -> bool {
+        self.owns(SYSTEM, path)
+            || (NAMERS.contains(&by) && self.owns(USERS, path))
+            || self.own(OWN, by, path)
+            || (by == "git" && self.is_gits(path))
+    }
+
+    /// Whether git looks at a file though nobody names it: what it keeps, what it tracks, and what says
+    /// how. A file that it does not track is read only by who names it.
+    fn is_gits(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default();
+        path.starts_with(self.stage.join("ws"))
+            && (path.is_dir()
+                || [".gitignore", ".gitattributes", ".mailmap"].iter().any(|own| name == *own)
+                || !UNTRACKED.iter().any(|own| path.starts_with(self.stage.join(own))))
+    }
+
     fn own(&self, table: &[(&str, &[&str])], by: &str, path: &Path) -> bool {
         table.iter().any(|(program, paths)| *program == by && self.owns(paths, path))
     }
 
     fn owns(&self, paths: &[&str], path: &Path) -> bool {
-        paths.iter().any(|own| path.starts_with(self.stage.join(own)))
+        // The stage may lie in a folder of the list, and is none of its files.
+        let stands = |own: &str| !own.starts_with('/') || !path.starts_with(self.stage);
+        paths.iter().any(|own| path.starts_with(self.stage.join(own)) && stands(own))
     }
 }
 

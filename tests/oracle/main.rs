@@ -33,6 +33,8 @@ mod stage;
 mod starter;
 #[cfg(target_os = "linux")]
 mod trace;
+#[cfg(target_os = "linux")]
+mod words;
 
 use std::process::exit;
 

@@ -19,7 +19,13 @@ use greenroom_actors::{
 };
 
 use super::{
-    Plan, calls::Act, generate::Generator, judge::Judge, stage, starter::PATH, trace::Watched,
+    Plan,
+    calls::Act,
+    generate::Generator,
+    judge::Judge,
+    stage,
+    starter::PATH,
+    trace::{Deed, Watched},
 };
 
 /// The commands that stand one on each line, `\n` in a here-document being a new line.
@@ -79,6 +85,7 @@ pub(crate) fn run(plan: Plan) -> io::Result<usize> {
     let law = Law::new(&stage, generator.programs())?;
     let commands = commands(plan, &law, &mut generator, has)?;
     check_itself(&stage)?;
+    println!("oracle: not on this machine and not tried: {:?}", generator.lacking);
     let at_once = thread::available_parallelism().map_or(2, usize::from).min(8);
     let report = Mutex::new(Report::default());
     thread::scope(|scope| {
@@ -127,6 +134,11 @@ struct Report {
     commands: usize,
     /// Kept files that were read because all below a folder was.
     swept: usize,
+    /// Files of the stage that were used by way of a link: rules go by names, and where links lead is
+    /// for custody to see.
+    led: usize,
+    /// Commands that were ended before they were over.
+    cut_short: usize,
     deeds: BTreeMap<&'static str, usize>,
     surprises: Vec<(String, Vec<String>)>,
 }
@@ -154,8 +166,11 @@ fn look(part: &[String], stage: &Path, law: &Law, report: &Mutex<Report>) -> io:
         let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
         report.commands += 1;
         report.swept += swept;
+        report.cut_short += std::mem::take(&mut watched.cut_short);
         for deed in &deeds {
             *report.deeds.entry(kind(&deed.act)).or_default() += 1;
+            let led = deed.real.as_ref().is_some_and(|real| led_away(stage, deed, real));
+            report.led += usize::from(led);
         }
         if !surprises.is_empty() {
             report.surprises.push((command.clone(), surprises));
@@ -164,12 +179,19 @@ fn look(part: &[String], stage: &Path, law: &Law, report: &Mutex<Report>) -> io:
     Ok(())
 }
 
+fn led_away(stage: &Path, deed: &Deed, real: &Path) -> bool {
+    matches!(&deed.act, Act::Read(path) | Act::Write(path) if path.starts_with(stage))
+        && real.starts_with(stage)
+}
+
 const fn kind(act: &Act) -> &'static str {
     match act {
         Act::Read(_) => "reads",
+        Act::Try(_) => "tries",
         Act::Write(_) => "writes",
         Act::Run(_) => "programs",
-        Act::Speak(_) => "sockets",
+        Act::Speak(_) | Act::Reach(_) => "sockets",
+        Act::Unseen(_) => "unseen",
     }
 }
 
@@ -181,7 +203,8 @@ impl Report {
                 println!("    {surprise}");
             }
         }
-        let Self { commands, swept, deeds, surprises } = self;
+        let Self { commands, swept, led, cut_short, deeds, surprises } = self;
+        println!("oracle: {led} files by way of a link; {cut_short} commands ended early");
         println!("oracle: seed {}, {deeds:?}; {swept} kept files read below a folder", plan.seed);
         println!("{commands} commands, {} surprises", surprises.len());
         for kind in ["reads", "programs"] {
@@ -211,6 +234,8 @@ fn check_itself(stage: &Path) -> io::Result<()> {
     let cases = [
         ("cat a.txt", told(&["cat"], &[("a.txt", How::Read)]), None),
         ("cat a.txt", told(&["cat"], &[("b.txt", How::Read)]), Some("reads")),
+        // The name of a file, taken for a pattern: found out whether there is such a file or not.
+        ("grep -e a none.txt", told(&["grep"], &[]), Some("tries")),
         ("cat a.txt", told(&["tac"], &[("a.txt", How::Read)]), Some("runs")),
         ("(cat a.txt &)", told(&["tac"], &[("a.txt", How::Read)]), Some("runs")),
         ("echo a > out/x", told(&[], &[("out/x", How::Written)]), None),
@@ -223,6 +248,12 @@ fn check_itself(stage: &Path) -> io::Result<()> {
         ),
         ("cat ../beside/secret.txt", told(&["cat"], &[("*", How::Read)]), Some("reads")),
         ("cd src; cat ../a.txt", told(&["cat"], &[("a.txt", How::Read)]), None),
+        ("cat /etc/passwd", told(&["cat"], &[]), Some("reads")),
+        ("cat /proc/self/cwd/b.txt", told(&["cat"], &[("a.txt", How::Read)]), Some("reads")),
+        ("cat far", told(&["cat"], &[("a.txt", How::Read)]), Some("which is")),
+        ("git hash-object .env", told(&["git"], &[]), Some("reads")),
+        ("touch -h -d 2024-01-01 a.txt", told(&["touch"], &[("a.txt", How::Read)]), Some("writes")),
+        ("ln -f a.txt out/b", told(&["ln"], &[("out/b", How::Written)]), Some("reads")),
         ("echo a > /dev/udp/127.0.0.1/9", told(&[], &[]), Some("socket")),
     ];
     for (command, told, want) in cases {

@@ -23,7 +23,7 @@ const FILES: &[(&str, &str)] = &[
     ("ws/a file with spaces.txt", "spaces\n"),
     ("ws/list.json", "{\"items\": [1, 2], \"name\": \"x\"}\n"),
     ("ws/sums", "d41d8cd98f00b204e9800998ecf8427e  a.txt\n"),
-    ("ws/.gitignore", "out\n"),
+    ("ws/.gitignore", "out\n/.env\n"),
     ("ws/.env", "TOKEN=main error one\n"),
     ("ws/docs/.env", "TOKEN=main\n"),
     ("ws/.hidden", "main\n"),
@@ -34,6 +34,15 @@ const FILES: &[(&str, &str)] = &[
     ("said", ""),
 ];
 
+/// Where they lead, and where they lie.
+const LINKS: &[(&str, &str)] = &[
+    ("notes.txt", "ws/link"),
+    ("docs/deep", "ws/deeper"),
+    ("../beside/secret.txt", "ws/far"),
+    ("../home", "ws/out/home"),
+    (".env", "ws/plain"),
+];
+
 /// Makes it below a folder; that folder's real path.
 pub(crate) fn make(folder: &Path) -> io::Result<PathBuf> {
     let stage = folder.canonicalize()?;
@@ -42,7 +51,9 @@ pub(crate) fn make(folder: &Path) -> io::Result<PathBuf> {
         fs::create_dir_all(path.parent().unwrap_or(&stage))?;
         fs::write(path, text)?;
     }
-    std::os::unix::fs::symlink("notes.txt", stage.join("ws/link"))?;
+    for (target, link) in LINKS {
+        std::os::unix::fs::symlink(target, stage.join(link))?;
+    }
     // Without one of these programs its files are missing, which is no less everyday.
     for words in [
         "git init -q .",

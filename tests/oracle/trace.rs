@@ -5,7 +5,7 @@
 use std::{
     collections::{HashMap, HashSet},
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
@@ -23,7 +23,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::calls::{self, Act};
+use super::calls::{self, Act, Led};
 
 /// How long a command may take before it is ended; what it did until then counts.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -34,6 +34,8 @@ pub(crate) struct Deed {
     /// The program that did it, by its file's name.
     pub(crate) by: String,
     pub(crate) act: Act,
+    /// Where links really lead, if elsewhere than the path says.
+    pub(crate) real: Option<PathBuf>,
 }
 
 /// A starter, and what is known of those that come from it.
@@ -42,11 +44,13 @@ pub(crate) struct Watched {
     /// Each process and the program that it runs.
     alive: HashMap<Pid, String>,
     /// The file that a process is about to run.
-    about_to: HashMap<Pid, Act>,
+    about_to: HashMap<Pid, Led>,
     /// Seen before their parent said that it made them.
     early: HashSet<Pid>,
     /// Those of them who were killed before it did.
     gone: HashSet<Pid>,
+    /// Commands that were ended before they were over.
+    pub(crate) cut_short: usize,
 }
 
 impl Watched {
@@ -68,7 +72,8 @@ impl Watched {
             input.write_all(b".")?;
         }
         let (alive, about_to) = (HashMap::new(), HashMap::new());
-        Ok(Self { starter, alive, about_to, early: HashSet::new(), gone: HashSet::new() })
+        let (early, gone) = (HashSet::new(), HashSet::new());
+        Ok(Self { starter, alive, about_to, early, gone, cut_short: 0 })
     }
 
     /// Runs a command and tells what it did, in order; an error if it did not run.
@@ -77,15 +82,17 @@ impl Watched {
         input.write_all(format!("{command}\0").as_bytes())?;
         let (over, ended) = mpsc::sync_channel::<Pid>(2);
         let guard = thread::spawn(move || {
-            let Ok(first) = ended.recv() else { return };
-            if ended.recv_timeout(LONGEST) == Err(mpsc::RecvTimeoutError::Timeout) {
+            let Ok(first) = ended.recv() else { return false };
+            let long = ended.recv_timeout(LONGEST) == Err(mpsc::RecvTimeoutError::Timeout);
+            if long {
                 let _gone = killpg(first, Signal::SIGKILL);
             }
+            long
         });
         let mut deeds = Vec::new();
         let done = self.look_on(&mut deeds, &over);
         drop(over);
-        drop(guard.join());
+        self.cut_short += usize::from(guard.join().unwrap_or(false));
         done.map(|()| deeds)
     }
 
@@ -131,12 +138,12 @@ impl Watched {
         match event {
             libc::PTRACE_EVENT_SECCOMP if !is_starter => {
                 let by = self.alive.get(&pid).cloned().unwrap_or_default();
-                for act in calls::acts(pid) {
+                for (act, real) in calls::acts(pid) {
                     match act {
-                        Act::Run(_) => drop(self.about_to.insert(pid, act)),
+                        Act::Run(_) => drop(self.about_to.insert(pid, (act, real))),
                         // Between its birth and its program it does what the starter wants.
                         _ if by.is_empty() => {}
-                        act => deeds.push(Deed { by: by.clone(), act }),
+                        act => deeds.push(Deed { by: by.clone(), act, real }),
                     }
                 }
             }
@@ -145,8 +152,8 @@ impl Watched {
                 let file = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
                 let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 let by = self.alive.insert(pid, name).unwrap_or_default();
-                if let Some(act) = self.about_to.remove(&pid).filter(|_| !by.is_empty()) {
-                    deeds.push(Deed { by, act });
+                if let Some((act, real)) = self.about_to.remove(&pid).filter(|_| !by.is_empty()) {
+                    deeds.push(Deed { by, act, real });
                 }
             }
             libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {

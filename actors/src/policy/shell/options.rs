@@ -57,6 +57,10 @@ impl Walk<'_> {
         if row.words_in_files {
             self.words_in_files(&mut reading, rest);
         }
+        let quoted = |word: &Word| word.text().is_some_and(|text| text.contains(['*', '?', '[']));
+        if row.expands && rest.iter().any(quoted) {
+            reading.against(format!("{} expands wildcards by itself", reading.name));
+        }
         self.read_words(&mut reading, rest);
         self.operands(&mut reading);
         // The option alone decides what is written, so its absence is asked.
@@ -97,6 +101,11 @@ impl Walk<'_> {
                 continue;
             };
             if text == "--" {
+                // The last of its letters takes this word for the archive's name, and goes on reading
+                // options behind it.
+                if reading.row.operands == Operands::Archive {
+                    reading.against(format!("{} takes -- for a name", reading.name));
+                }
                 return self.behind(reading, words.as_slice());
             }
             if let Some(long) = text.strip_prefix("--") {
@@ -192,6 +201,13 @@ impl Walk<'_> {
         if dashed || (vague && !reading.row.inert) {
             reading.against("a value looks like an option".to_owned());
         }
+        // It may become the value and operands, of which the first may have been thought a pattern.
+        if word.is_wild() {
+            if !reading.row.inert && reading.row.operands != Operands::Read {
+                reading.against("a value may be several words".to_owned());
+            }
+            self.read_operand(reading, word);
+        }
         self.given(reading, used, word);
     }
 
@@ -230,12 +246,14 @@ impl Walk<'_> {
             }
             Operands::Read | Operands::One | Operands::Checked => self.files(reading, &operands),
             Operands::First => {
-                if !reading.has_pattern && !operands.is_empty() {
-                    operands.remove(0);
-                }
-                if operands.is_empty() {
+                let pattern = !reading.has_pattern && !operands.is_empty();
+                if operands.len() == usize::from(pattern) {
                     // It reads its input, or all that lies where it stands.
                     self.uses(Access::Read, &Word::Text(".".to_owned()));
+                }
+                // A wildcard may become the pattern and files.
+                if pattern && operands.first().is_some_and(|word| !word.is_wild()) {
+                    operands.remove(0);
                 }
                 self.files(reading, &operands);
             }
@@ -246,7 +264,8 @@ impl Walk<'_> {
                 if operands.len() <= skipped && reading.row.operands == Operands::FirstMaybe {
                     self.uses(Access::Read, &Word::Text(".".to_owned()));
                 }
-                for word in operands.iter().skip(skipped) {
+                let several = operands.first().is_some_and(Word::is_wild);
+                for word in operands.iter().skip(if several { 0 } else { skipped }) {
                     self.script.maybe_file(word, &self.folders);
                 }
             }

@@ -77,6 +77,8 @@ pub(super) struct Row {
     pub(super) alone: bool,
     /// A word that begins with `@` names a file with more words.
     pub(super) words_in_files: bool,
+    /// It expands wildcards that the shell has left alone.
+    pub(super) expands: bool,
     shorts: Vec<(char, Takes)>,
     longs: HashMap<&'static str, Takes>,
 }
@@ -120,7 +122,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 fn read(line: &'static str) -> Option<(&'static str, Row)> {
     let mut fields = line.split('|').map(str::trim);
     let (name, operands) = (fields.next()?, fields.next()?);
-    let kind = operands.trim_end_matches(['!', '~', '^', '%', '@']);
+    let kind = operands.trim_end_matches(['!', '~', '^', '%', '@', '*']);
     let mut row = Row {
         operands: meant(kind)?,
         inert: operands.contains('!'),
@@ -128,6 +130,7 @@ fn read(line: &'static str) -> Option<(&'static str, Row)> {
         apart: operands.contains('^'),
         alone: operands.contains('%'),
         words_in_files: operands.contains('@'),
+        expands: operands.contains('*'),
         shorts: Vec::new(),
         longs: HashMap::new(),
     };

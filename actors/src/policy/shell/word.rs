@@ -137,6 +137,14 @@ impl Word {
         (0..pieces.len()).filter(wild).map(above).take(crate::limits::WORD_WILDS + 1).collect()
     }
 
+    /// Whether it may become several names of files.
+    pub(super) fn is_wild(&self) -> bool {
+        match self {
+            Self::Text(_) => false,
+            Self::Shape(pieces) => pieces.iter().any(|piece| matches!(piece, Piece::Wild(_))),
+        }
+    }
+
     /// Whether it may turn out as several words, or none.
     pub(super) fn may_split(&self) -> bool {
         match self {
