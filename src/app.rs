@@ -166,6 +166,10 @@ impl App {
         // A dark house asks nobody anything.
         let mut approvals = if options.dark { Approvals::default() } else { approvals };
         approvals.away_from.extend(workspace.clone());
+        let roots = channels::roots(&options.places, &agents, workspace.as_deref());
+        approvals.away_from.extend(roots);
+        // No process of a tool sees what is asked, wherever it lies: who could, would answer itself.
+        guarded.hidden.extend(approvals.folder.clone());
         // First of all: its host is a copy of this process, which is small now.
         let home = options.places.home.as_deref();
         let holder = workspace.as_ref().map(|_| hands::hold(&custody, home)).transpose()?;

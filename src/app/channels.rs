@@ -44,7 +44,7 @@ use tokio::sync::oneshot;
 use crate::channels::Channel;
 
 pub use ways::{Approvals, Hook};
-pub(super) use ways::hooks;
+pub(super) use ways::{hooks, roots};
 
 use question::Asking;
 
