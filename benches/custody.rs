@@ -144,6 +144,7 @@ async fn as_exec(custody: &Custody, files: usize, count: usize) -> Vec<Duration>
         let ctx = ToolCtx {
             call: CallId::tool(SystemClock.new_session(), ToolCallNo(1)),
             idempotency_key: "key".to_owned(),
+            traceparent: String::new(),
             tenant: "tenant".into(),
             principal: "bench".into(),
             cwd: None,

@@ -8,6 +8,7 @@ mod crew;
 mod error;
 mod hands;
 mod masked;
+mod spans;
 mod traces;
 mod vendors;
 mod workspace;
@@ -49,6 +50,7 @@ pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{Crew, TENANT, check, crew, tools};
 pub use error::AppError;
 pub use hands::{Guarded, Held, custody};
+pub use spans::Exports;
 pub use vendors::{Served, at_hand, key_variables, serve_one, vendor_called};
 
 /// What an app is made of.
@@ -84,6 +86,8 @@ pub struct Config {
     pub secrets: Secrets,
     /// The folder of its traces, where it writes some, and how much they say.
     pub traces: Option<(PathBuf, Level)>,
+    /// Who takes its spans and metrics, where anybody does.
+    pub exports: Exports,
     /// The runtime's settings.
     pub options: Options,
 }
@@ -113,6 +117,7 @@ impl Config {
             hooks: Vec::new(),
             secrets: Secrets::default(),
             traces: None,
+            exports: Exports::default(),
             options,
         }
     }
@@ -135,6 +140,8 @@ pub struct App {
     asking: Option<Owned>,
     /// Who writes traces, where that is wanted.
     tracing: Option<traces::Tracing>,
+    /// Who sends spans and metrics, where anybody takes them.
+    exporting: Option<spans::Exporting>,
 }
 
 impl App {
@@ -160,12 +167,12 @@ impl App {
             hooks,
             secrets,
             traces,
+            exports,
             mut options,
             vendors: _,
         } = config;
         // A dark house asks nobody anything.
         let mut approvals = if options.dark { Approvals::default() } else { approvals };
-        approvals.away_from.extend(workspace.clone());
         let roots = channels::roots(&options.places, &agents, workspace.as_deref());
         approvals.away_from.extend(roots);
         // No process of a tool sees what is asked, wherever it lies: who could, would answer itself.
@@ -210,11 +217,13 @@ impl App {
         setup.services = services;
         setup.calendar = Some(Arc::new(SystemCalendar));
         setup.hooks = hooks;
+        let exports = exports.open(&secrets, &setup.providers)?;
         let runtime = Runtime::start(setup).await?;
         let asking = ways.staff(&runtime);
         let tracing =
             traces.map(|folder| traces::Tracing::staff(&runtime, folder, secrets.clone()));
-        Ok(Self { runtime, store, secrets, custody: level, asking, tracing })
+        let exporting = exports.staff(&runtime, clock());
+        Ok(Self { runtime, store, secrets, custody: level, asking, tracing, exporting })
     }
 
     /// What is kept out of everything that is written.
@@ -265,6 +274,11 @@ impl App {
         {
             order.push("traces".to_owned());
         }
+        if let Some(exporting) = self.exporting
+            && exporting.ended(&clock()).await
+        {
+            order.push("spans".to_owned());
+        }
         let store = self.store;
         if closing::in_time(&clock(), move || store.close()).await {
             order.push("store".to_owned());
@@ -304,6 +318,8 @@ fn vendors(config: &mut Config) -> Result<(), AppError> {
     for (name, key) in wanted {
         served.push(vendors::named(&name, key, &environment)?);
     }
+    let kinds = served.iter().map(|one| (one.spec.name.clone(), one.spec.kind));
+    config.exports.vendors.kinds.extend(kinds);
     config.prices = vendors::with_known(std::mem::take(&mut config.prices), &served);
     let vendors = served.into_iter().map(|one| Arc::new(one.vendor) as Arc<dyn ModelProvider>);
     config.providers.splice(0..0, vendors);

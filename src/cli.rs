@@ -3,6 +3,7 @@
 //! was not understood, 130 interrupted.
 
 mod attach;
+mod delete;
 mod demo;
 mod doctor;
 mod ending;
@@ -61,6 +62,10 @@ Environment:
                     $XDG_CONFIG_HOME or in ~/.config]
   …_API_KEY         a vendor's credential; `greenroom auth` says which, and whether
                     it is accepted
+  OTEL_EXPORTER_OTLP_ENDPOINT
+                    a collector of spans and metrics of `run` and `serve`; with
+                    …_PROTOCOL (http/protobuf or grpc), …_HEADERS, OTEL_SERVICE_NAME,
+                    OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED
   HTTPS_PROXY       the proxy for vendors, with HTTP_PROXY, ALL_PROXY, NO_PROXY
   RUST_LOG          log lines on stderr [default: greenroom=info,ractor=warn;
                     for `demo` and `run` errors alone]
@@ -153,6 +158,12 @@ enum Command {
     /// The conversation up to there is shared; open calls, subagents, questions and answers stay
     /// behind. Prints the new session's id.
     Fork(orders::ForkArgs),
+    /// Delete a session and all below it for good, of a running server or in a store that no
+    /// runtime works on
+    ///
+    /// Only whole trees go, from their root, and only while nobody in them is at work. What they
+    /// spent stays in the totals. Traces and backups are files of yours, and stay.
+    Delete(delete::DeleteArgs),
     /// Check a store: file, logs, who works on it, and what waits for a person
     Doctor(doctor::DoctorArgs),
     /// List models: live from the vendors that are set up, with what is known about them
@@ -220,6 +231,9 @@ enum CliError {
     /// What was to be run.
     #[error(transparent)]
     Run(#[from] run::RunError),
+    /// The collector of the environment.
+    #[error(transparent)]
+    Collector(#[from] crate::config::Unfit),
     /// What was to be run again.
     #[error(transparent)]
     Replay(#[from] replay::Broken),
@@ -271,6 +285,12 @@ enum CliError {
         shell(store)
     )]
     NoFrame { at: Position, last: Position, session: SessionId, store: PathBuf },
+    /// Nothing brings it back.
+    #[error(
+        "delete {session}: that takes {sessions} for good; `{}` does it",
+        delete::surely(session, store)
+    )]
+    NotSure { session: SessionId, sessions: String, store: PathBuf },
     /// A store with other people's sessions.
     #[error(
         "run the demo on {}: it holds sessions that are not the demo's; choose another file",
@@ -375,6 +395,7 @@ fn run(command: Command, settings: &Settings, screen: &Screen) -> Result<Done, C
             Command::Unhalt(args) => halt::unhalt(args, settings).await,
             Command::Release(args) => orders::release(args, settings).await,
             Command::Fork(args) => orders::fork(args, settings).await,
+            Command::Delete(args) => delete::delete(args, settings).await,
             Command::Doctor(args) => doctor::run(&args, settings, screen).await,
             Command::Models(args) => vendors::models(args, settings, screen).await,
             Command::Auth(args) => vendors::auth(args, settings, screen).await,

@@ -2,6 +2,7 @@
 //! that the rest is given, so that a test can give another one. `settings` lays the environment over
 //! the project's and the user's file and over what is built in.
 
+mod collector;
 mod policy;
 mod settings;
 mod variables;
@@ -14,6 +15,7 @@ use std::{
 
 use crate::{net::Proxies, telemetry::redact::Secrets};
 
+pub use collector::Unfit;
 pub use policy::PolicyFile;
 pub(crate) use settings::FILE;
 pub use settings::{Origin, Row, Settings, Sourced};

@@ -33,6 +33,7 @@ mod door;
 mod keys;
 mod openapi;
 mod page;
+mod peers;
 mod problem;
 mod pulse;
 mod rates;
@@ -49,6 +50,7 @@ mod events;
 mod frames;
 mod halt;
 mod jobs;
+mod models;
 mod sessions;
 mod status;
 mod tools;
@@ -148,6 +150,7 @@ struct House {
     rates: rates::Rates,
     pulse: pulse::Pulse,
     outcomes: tree::Outcomes,
+    lists: models::Lists,
     halt: halt::Switch,
     /// The document that describes the routes, made once.
     document: std::sync::OnceLock<bytes::Bytes>,
@@ -182,6 +185,7 @@ impl Face {
             rates: rates::Rates::new(options.requests_per_second),
             pulse: pulse::Pulse::default(),
             outcomes: tree::Outcomes::default(),
+            lists: models::Lists::default(),
             halt: halt::Switch::new(runtime.clone()),
             document: std::sync::OnceLock::new(),
             runtime: runtime.clone(),

@@ -9,6 +9,8 @@ mod catalog;
 mod checkup;
 mod columns;
 mod door;
+mod erase;
+mod links;
 mod lock;
 mod log;
 mod open;
@@ -21,7 +23,7 @@ mod writer;
 
 use std::{
     path::Path,
-    sync::{Mutex, PoisonError, mpsc::sync_channel},
+    sync::{Arc, Mutex, PoisonError, mpsc::sync_channel},
     thread::{self, JoinHandle},
 };
 
@@ -30,6 +32,7 @@ use tokio::sync::watch;
 
 pub use checkup::Checkup;
 use door::{Door, Queue};
+use links::Fresh;
 pub use lock::Holder;
 pub use open::OpenError;
 use writer::{Poison, Writer};
@@ -51,6 +54,7 @@ impl Default for StoreOptions {
 #[derive(Debug)]
 pub struct Store {
     door: Door,
+    fresh: Arc<Fresh>,
     hindrance: watch::Receiver<Option<String>>,
     threads: Mutex<Threads>,
 }
@@ -91,7 +95,8 @@ impl Store {
             poison,
         };
         let threads = Threads { readers, writer: Some(writer), lock: Some(lock) };
-        Ok(Self { door, hindrance, threads: Mutex::new(threads) })
+        let fresh = Arc::default();
+        Ok(Self { door, fresh, hindrance, threads: Mutex::new(threads) })
     }
 
     /// Opens a store to look at, also while a runtime holds it. Whatever would write is refused.
@@ -111,7 +116,8 @@ impl Store {
         door.writes.shut();
         let threads = Threads { readers, writer: None, lock: None };
         let (_nobody, hindrance) = watch::channel(None);
-        Ok(Self { door, hindrance, threads: Mutex::new(threads) })
+        let fresh = Arc::default();
+        Ok(Self { door, fresh, hindrance, threads: Mutex::new(threads) })
     }
 
     /// Why nothing can be written for now, in words that say what to do; empty while it can.

@@ -1,8 +1,10 @@
-//! What happened, as others want to read it: metrics, and traces. It knows the
+//! What happened, as others want to read it: metrics, traces, and spans. It knows the
 //! events and nothing of the runtime that tells them; nothing else in the house counts anything. What
 //! must not be read by anybody is taken out here as well, whoever says it: `redact`.
 
 pub mod metrics;
+pub mod names;
+pub mod otel;
 pub mod redact;
 pub mod trace;
 

@@ -7,6 +7,8 @@ mod agents;
 mod canaries;
 #[path = "cli/channels.rs"]
 mod channels;
+#[path = "cli/collector.rs"]
+mod collector;
 #[path = "cli/hijacked.rs"]
 mod hijacked;
 #[path = "cli/jobs.rs"]
@@ -46,7 +48,14 @@ use tempfile::TempDir;
 
 fn greenroom(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_greenroom"));
-    let surroundings = ["GREENROOM_STORE", "GREENROOM_AGENTS", "NO_COLOR", "RUST_LOG", "COLUMNS"];
+    let surroundings = [
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "GREENROOM_STORE",
+        "GREENROOM_AGENTS",
+        "NO_COLOR",
+        "RUST_LOG",
+        "COLUMNS",
+    ];
     surroundings.iter().for_each(|name| {
         command.env_remove(name);
     });

@@ -66,5 +66,7 @@ mod questions;
 mod refusals;
 #[path = "http/theatre.rs"]
 mod theatre;
+#[path = "http/turns.rs"]
+mod turns;
 #[path = "http/watching.rs"]
 mod watching;

@@ -97,6 +97,32 @@ fn every_case_is_decided_as_it_says_and_every_question_has_reasons_and_a_proposa
     }
 }
 
+/// Letters that are no cluster, a pattern by an option, options in a file: each takes a word away from the
+/// files, or adds one, and which rules hold for it goes by what is left.
+#[test]
+fn no_file_is_taken_for_a_word_of_another_kind() {
+    let policy = policy(&file("everyday"));
+    for (command, want) in [
+        ("xxd -p -l 16 a.txt", Decision::Allow),
+        ("xxd -c16 a.txt", Decision::Allow),
+        ("xxd -ps a.txt out.txt", Decision::Ask),
+        ("xxd -r -ps hex out.txt", Decision::Ask),
+        ("xxd -bc a.txt out.txt", Decision::Ask),
+        ("xxd -ps .env", Decision::Deny),
+        ("zgrep -e x a.txt", Decision::Allow),
+        ("zgrep -e x .env", Decision::Deny),
+        ("zgrep -ex .env", Decision::Deny),
+        ("zgrep -hex .env", Decision::Deny),
+        ("strings a.txt", Decision::Allow),
+        ("strings @a.txt", Decision::Ask),
+        ("strings -n @a.txt b.txt", Decision::Ask),
+        ("strings @.env", Decision::Deny),
+    ] {
+        let found = verdict(&policy, command);
+        assert_eq!(found.decision, want, "{command}: {:?}", found.reasons);
+    }
+}
+
 #[test]
 fn no_disguise_weakens_a_decision() {
     let policy = policy(&file("workspace"));

@@ -17,6 +17,7 @@ pub mod model;
 pub mod outcome;
 pub mod permission;
 pub mod secret;
+pub mod span;
 pub mod tool;
 pub mod unseen;
 pub mod usage;

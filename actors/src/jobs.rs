@@ -198,17 +198,21 @@ impl Desk {
                 let answer = Answering::Row(reply);
                 self.order(job, Work { input: *input, by, answer, tenant });
             }
-            Request::Start { job, tenant, by, reply } => {
-                let answer = Answering::Taken(reply);
-                self.order(job, Work { input: Input::Start, by, answer, tenant });
+            Request::Start { job, tenant, key, by, reply } => {
+                let (answer, input) = (Answering::Taken(reply), Input::Start { key: Some(key) });
+                self.order(job, Work { input, by, answer, tenant });
             }
-            Request::Take { tenant, queue, by, reply } => match self.next_of(&tenant, &queue) {
-                Some(job) => {
-                    let answer = Answering::Taken(reply);
-                    self.order(job, Work { input: Input::Start, by, answer, tenant: None });
+            Request::Take { tenant, queue, key, by, reply } => {
+                let begun = self.begun_under(&tenant, &queue, &key);
+                match begun.or_else(|| self.next_of(&tenant, &queue)) {
+                    Some(job) => {
+                        let answer = Answering::Taken(reply);
+                        let input = Input::Start { key: Some(key) };
+                        self.order(job, Work { input, by, answer, tenant: None });
+                    }
+                    None => drop(reply.send(Ok(None))),
                 }
-                None => drop(reply.send(Ok(None))),
-            },
+            }
         }
     }
 

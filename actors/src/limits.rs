@@ -235,6 +235,12 @@ pub const OUTCOME_MS: u64 = TIME_MAX_MS + TURN_MS;
 pub const WALL_LOOK_MS: u64 = 1_000;
 /// How long shutdown may take before what is left is killed.
 pub const SHUTDOWN_MS: u64 = 10_000;
+/// How long an exporter of spans and metrics may think about a lot: a collector is near and answers
+/// within milliseconds, and meanwhile a busy house makes some thousand spans, which wait.
+pub const EXPORT_MS: u64 = 10_000;
+/// How long the end of a program waits for the last lots. Half of what the house itself may take: nobody
+/// ends a program for its collector.
+pub const EXPORT_END_MS: u64 = SHUTDOWN_MS / 2;
 
 /// Wing supervisors: 16 bound both fan-in (10k sessions are 625 a wing) and blast radius.
 pub const WINGS: usize = 16;

@@ -50,6 +50,8 @@ pub(crate) struct Permission {
     pub(crate) damaged: watch::Sender<Arc<BTreeMap<SessionId, String>>>,
     /// Sessions let back without the step that failed.
     pub(crate) readmitted: watch::Sender<Arc<BTreeMap<SessionId, Readmission>>>,
+    /// Roots of trees that were deleted.
+    pub(crate) deleted: watch::Sender<Arc<BTreeMap<SessionId, bool>>>,
     /// Why nothing may begin.
     pub(crate) halt: watch::Sender<Option<Arc<Halt>>>,
     pub(crate) alarm: ReplyTo<Alarm>,
@@ -218,6 +220,7 @@ impl Permission {
             // First: who is no longer off the stage may be started at once.
             self.readmitted.send_replace(Arc::new(house.fold.readmitted.clone()));
             self.damaged.send_replace(Arc::new(house.fold.quarantined.clone()));
+            self.deleted.send_replace(Arc::clone(&house.fold.deleted));
         }
         self.publish_halt(desktop);
     }
@@ -235,6 +238,9 @@ impl Permission {
             | HouseEvent::RuleStanding { .. }
             | HouseEvent::Quarantined { .. }
             | HouseEvent::Released { .. }
+            | HouseEvent::Deleting { .. }
+            | HouseEvent::Deleted { .. }
+            | HouseEvent::Kept { .. }
             | HouseEvent::Unhalted { .. } => None,
         });
         let said = match (stops.into_iter().next(), &desktop.house) {
@@ -265,6 +271,10 @@ impl Permission {
                 house.fold.halt.as_ref().is_some_and(|halt| halt.reason == *reason)
             }
             HouseEvent::Unhalted { .. } => house.fold.halt.is_none(),
+            // The same deletion asked for twice is one.
+            HouseEvent::Deleting { root, .. } => house.fold.deleted.contains_key(root),
+            HouseEvent::Deleted { root } => house.fold.deleted.get(root) == Some(&true),
+            HouseEvent::Kept { root, .. } => !house.fold.deleted.contains_key(root),
             HouseEvent::Booted { .. }
             | HouseEvent::PricesSet { .. }
             | HouseEvent::Released { .. } => false,

@@ -9,14 +9,14 @@ use tokio::sync::watch;
 pub use crate::domain::model::{ModelEvent, ModelRequest};
 use crate::domain::{
     catalog::{
-        Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
-        TotalsOf,
+        Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Erasure,
+        Hindrance, Open, SessionFilter, SessionRow, Totals, TotalsOf,
     },
     conversation::BlobRef,
     event::ModelFailure,
     frame::{Chain, Envelope, LogId, StoredFrame},
     ids::{
-        CallId, CredentialName, HookName, ModelName, Position, PrincipalId, ProviderName,
+        CallId, CredentialName, HookName, InputKey, ModelName, Position, PrincipalId, ProviderName,
         SessionId, TenantId, Timestamp, Token, ToolName,
     },
     job::{Delivery, JobFilter, JobId, JobRow},
@@ -136,8 +136,11 @@ pub trait Catalog: Send + Sync + 'static {
     /// Open approvals, oldest expiry first.
     fn approvals(
         &self,
-        tenant: Option<TenantId>,
+        filter: ApprovalFilter,
     ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>>;
+
+    /// How much is open.
+    fn open(&self, tenant: Option<TenantId>) -> BoxFuture<'static, Result<Open, JournalError>>;
 
     /// Sums of what was booked.
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>>;
@@ -149,6 +152,11 @@ pub trait Catalog: Send + Sync + 'static {
         rows: usize,
     ) -> BoxFuture<'static, Result<Vec<Account>, JournalError>>;
 
+    /// What each of these came to with everybody below it, in their order; one that is not there came
+    /// to nothing.
+    fn branches(&self, of: Vec<SessionId>)
+    -> BoxFuture<'static, Result<Vec<Branch>, JournalError>>;
+
     /// How many sessions of each agent are in which state.
     fn census(
         &self,
@@ -158,6 +166,13 @@ pub trait Catalog: Send + Sync + 'static {
     /// How many sessions are in the trees that a filter finds by their roots, whatever its `rows` and
     /// `after` say.
     fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>>;
+
+    /// The frame in which a session accepted an input.
+    fn input(
+        &self,
+        session: SessionId,
+        key: InputKey,
+    ) -> BoxFuture<'static, Result<Option<Position>, JournalError>>;
 
     /// A session's checkpoints, oldest first.
     fn checkpoints(
@@ -194,6 +209,21 @@ pub trait Catalog: Send + Sync + 'static {
         upto: Position,
         changes: Vec<Change>,
     ) -> BoxFuture<'static, Result<Position, AppendError>>;
+
+    /// What keeps a tree from being deleted.
+    fn hinders(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Option<Hindrance>, JournalError>>;
+
+    /// Deletes a tree, all of it or nothing: its logs, what is said here about it, and the blobs that no
+    /// other log names. Nothing of it can be read any more, in the file either. What it spent stays in the
+    /// totals that are not of its sessions. Durable when it returns with how many sessions it had, and
+    /// none of a tree that is not there. What hinders it is asked behind every frame written before.
+    fn erase(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Result<u64, Hindrance>, JournalError>>;
 }
 
 /// Large values by the hash of their content.
@@ -348,6 +378,10 @@ pub struct ToolCtx {
     pub call: CallId,
     /// The key under which the effect is to be made: the same for every run of this call.
     pub idempotency_key: String,
+    /// Its span, as W3C Trace Context writes it: whoever it starts or asks may be given that, so that
+    /// what happens there is found below this call. It names the tree of sessions, so it is for one's
+    /// own house.
+    pub traceparent: String,
     /// Whose data.
     pub tenant: TenantId,
     /// On whose behalf.

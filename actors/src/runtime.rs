@@ -2,11 +2,14 @@
 //! do is a method of it. Handles are cheap to clone, and find actors anew at every use.
 
 mod acting;
+mod appends;
 mod calls;
 mod consult;
+mod delete;
 mod halt;
 mod images;
 mod jobs;
+mod last;
 mod looking;
 mod patience;
 mod reading;
@@ -17,11 +20,14 @@ mod scrub;
 mod start;
 #[cfg(feature = "testing")]
 mod strike;
+mod turns;
 
+pub use appends::AppendFigures;
 pub use calls::CallError;
 pub use consult::{Consulted, consulted};
 pub use halt::Halted;
 pub use jobs::{JobError, Jobs};
+pub use last::{LastStep, LastStepError};
 pub use looking::HouseFigures;
 pub use reading::{Reading, TreeNode};
 pub use render::RenderError;
@@ -30,6 +36,7 @@ pub use scrub::Scrub;
 pub use start::{Deps, Options, Setup, StartError};
 #[cfg(feature = "testing")]
 pub use strike::Victim;
+pub use turns::Sought;
 
 use std::sync::Arc;
 
@@ -74,6 +81,7 @@ struct Inner {
     catalog: Arc<dyn Catalog>,
     blobs: Arc<dyn Blobs>,
     clock: Arc<dyn Clock>,
+    appends: Arc<appends::Appends>,
     bus: Bus,
     tables: watch::Sender<Arc<Tables>>,
     options: Options,
@@ -100,7 +108,7 @@ impl Runtime {
     /// A key that no input has had, for a caller that has none of its own.
     #[must_use]
     pub fn fresh_key(&self) -> InputKey {
-        InputKey(format!("input/{}", self.inner.clock.new_session()))
+        InputKey(format!("input-{}", self.inner.clock.new_session()))
     }
 
     /// Its clock.

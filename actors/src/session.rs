@@ -44,6 +44,7 @@ use crate::{
 use house::House;
 use live::Live;
 pub(crate) use load::{changes, fork_base, state_at};
+pub(crate) use model_task::{restored, unpacked};
 
 /// The actor's fixed part.
 pub(crate) struct Session {

@@ -112,6 +112,8 @@ pub fn crew(agents: &Path, store: &Path, environment: &Environment) -> Result<Cr
     config.guarded.hidden.extend(keys.filter_map(|key| vendors::key_file(key, folder(agents))));
     let served = vendors::serve(file.providers, environment, folder(agents))?;
     config.options.gates = vendors::gates(&served);
+    let kinds = served.iter().map(|one| (one.spec.name.clone(), one.spec.kind));
+    config.exports.vendors.kinds = kinds.collect();
     let providers = served.iter().map(|one| Arc::new(one.vendor.clone()) as _);
     config.providers.extend(providers);
     let here = workspace::folder(&file.agents)?;

@@ -12,7 +12,7 @@ use crate::{
     channels::{FolderError, WebhookError},
     providers::{KeyError, NetError, SetupError, UnknownProvider},
     store::OpenError,
-    telemetry::trace::FileError,
+    telemetry::{otel::Otlpless, trace::FileError},
     tools::files,
 };
 
@@ -105,6 +105,9 @@ pub enum AppError {
     /// The folder of its traces.
     #[error(transparent)]
     Traces(#[from] FileError),
+    /// The collector of its spans.
+    #[error(transparent)]
+    Collector(#[from] Otlpless),
     /// Its runtime.
     #[error(transparent)]
     Start(#[from] StartError),

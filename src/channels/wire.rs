@@ -9,42 +9,13 @@
 use greenroom_actors::domain::{
     catalog::ApprovalRow,
     ids::Timestamp,
-    permission::{Answer, Subject},
+    permission::{Answer, AnswerLacks, AnswerWord, Subject},
     tool::Args,
     unseen,
 };
 use serde::{Deserialize, Serialize};
 
 use super::NoAnswer;
-
-/// What may be answered, in the words of `greenroom approve`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Word {
-    Once,
-    Turn,
-    Session,
-    Always,
-    All,
-    Edit,
-    No,
-    Never,
-    Comment,
-    Revise,
-}
-
-const WORDS: [Word; 10] = [
-    Word::Once,
-    Word::Turn,
-    Word::Session,
-    Word::Always,
-    Word::All,
-    Word::Edit,
-    Word::No,
-    Word::Never,
-    Word::Comment,
-    Word::Revise,
-];
 
 #[derive(Serialize)]
 struct Question<'a> {
@@ -62,7 +33,7 @@ struct Question<'a> {
     proposal: Option<&'a str>,
     /// Milliseconds since 1970.
     expires_at: Timestamp,
-    answers: [Word; 10],
+    answers: [AnswerWord; 10],
 }
 
 #[derive(Serialize)]
@@ -78,7 +49,7 @@ struct Closed<'a> {
 struct Reply {
     approval: String,
     digest: String,
-    answer: Word,
+    answer: AnswerWord,
     #[serde(default)]
     text: Option<String>,
     #[serde(default)]
@@ -105,7 +76,7 @@ pub(super) fn question(row: &ApprovalRow) -> Vec<u8> {
         reasons: &row.ask.reasons,
         proposal: row.ask.proposal.as_deref(),
         expires_at: row.ask.expires_at,
-        answers: WORDS,
+        answers: AnswerWord::ALL,
     })
 }
 
@@ -144,27 +115,20 @@ pub(super) fn answer(row: &ApprovalRow, bytes: &[u8]) -> Result<Answer, NoAnswer
         return Err(NoAnswer::because("its digest is that of another request"));
     }
     let Reply { answer: word, text, args, .. } = reply;
-    let lacks = |what: &str| NoAnswer::because(format!("this answer needs {what:?}"));
-    let plain = |answer: Answer| match (&text, &args) {
-        (None, None) => Ok(answer),
-        (Some(_), _) => Err(NoAnswer::because("\"text\" belongs to comment and revise alone")),
-        (_, Some(_)) => Err(NoAnswer::because("\"args\" belong to edit alone")),
-    };
-    match word {
-        Word::Once => plain(Answer::Once),
-        Word::Turn => plain(Answer::Turn),
-        Word::Session => plain(Answer::Session),
-        Word::Always => plain(Answer::Always),
-        Word::All => plain(Answer::All),
-        Word::No => plain(Answer::Reject),
-        Word::Never => plain(Answer::Never),
-        Word::Edit => {
-            let args = args.ok_or_else(|| lacks("args"))?;
-            Ok(Answer::Edit { args: Args(serde_json::Value::Object(args).to_string()) })
-        }
-        Word::Comment => Ok(Answer::Comment { text: text.ok_or_else(|| lacks("text"))? }),
-        Word::Revise => Ok(Answer::Revise { feedback: text.ok_or_else(|| lacks("text"))? }),
+    if text.is_some() && !matches!(word, AnswerWord::Comment | AnswerWord::Revise) {
+        return Err(NoAnswer::because("\"text\" belongs to comment and revise alone"));
     }
+    if args.is_some() && word != AnswerWord::Edit {
+        return Err(NoAnswer::because("\"args\" belong to edit alone"));
+    }
+    let args = args.map(|args| Args(serde_json::Value::Object(args).to_string()));
+    word.with(text, args).map_err(|lacks| {
+        let field = match lacks {
+            AnswerLacks::Text => "text",
+            AnswerLacks::Args => "args",
+        };
+        NoAnswer::because(format!("this answer needs {field:?}"))
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use greenroom_actors::{
     domain::job::{JobFilter, JobId, JobRow, JobState, JobView},
     limits,
@@ -46,8 +49,8 @@ enum JobsCommand {
 #[derive(Args, Debug)]
 struct ListArgs {
     /// Only in this state
-    #[arg(long, value_enum)]
-    state: Option<Word>,
+    #[arg(long, value_parser = state())]
+    state: Option<JobState>,
     /// Only of this queue
     #[arg(long)]
     queue: Option<String>,
@@ -66,31 +69,9 @@ struct OneArgs {
     common: Common,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Word {
-    Queued,
-    Running,
-    Stopping,
-    Paused,
-    Completed,
-    Failed,
-    Cancelled,
-    Lost,
-}
-
-impl From<Word> for JobState {
-    fn from(word: Word) -> Self {
-        match word {
-            Word::Queued => Self::Queued,
-            Word::Running => Self::Running,
-            Word::Stopping => Self::Stopping,
-            Word::Paused => Self::Paused,
-            Word::Completed => Self::Completed,
-            Word::Failed => Self::Failed,
-            Word::Cancelled => Self::Cancelled,
-            Word::Lost => Self::Lost,
-        }
-    }
+fn state() -> impl TypedValueParser<Value = JobState> {
+    let words = PossibleValuesParser::new(JobState::ALL.map(JobState::word));
+    words.try_map(|word| word.parse::<JobState>())
 }
 
 /// What is ordered.
@@ -138,7 +119,7 @@ async fn list(args: ListArgs, settings: &Settings, screen: &Screen) -> Result<Do
     let filter = JobFilter {
         tenant: args.tenant.map(Into::into),
         queue: args.queue.map(Into::into),
-        states: args.state.map(JobState::from).into_iter().collect(),
+        states: args.state.into_iter().collect(),
         ..JobFilter::default()
     };
     let mut rows = every(&app::look(&store)?, filter).await?;

@@ -3,7 +3,10 @@
 //! knows, so nobody is here. A log that does not verify is left out, and said to be.
 
 use clap::Args;
-use greenroom_actors::domain::ids::Position;
+use greenroom_actors::{
+    domain::{house::HouseEvent, ids::Position},
+    runtime::OWN_TOOLS,
+};
 
 use crate::{
     app,
@@ -25,6 +28,13 @@ pub(super) async fn run(args: &MetricsArgs, settings: &Settings) -> Result<Done,
     let mut done = Done::Well;
     let mut metrics = Metrics::default();
     let mut house = House::default();
+    metrics.know([], OWN_TOOLS);
+    // One that cannot be read names no prices, and their models are others.
+    for event in reading.house().await.unwrap_or_default() {
+        if let HouseEvent::PricesSet { prices } = event {
+            metrics.know(prices.iter().map(|dated| dated.model.as_str()), []);
+        }
+    }
     for row in look::every(&reading, true).await? {
         // One log at a time: the store may hold more than memory does.
         let frames = match reading.read(row.session, Position(0)).await {
@@ -43,7 +53,7 @@ pub(super) async fn run(args: &MetricsArgs, settings: &Settings) -> Result<Done,
         }
     }
     house.census = reading.census(None).await?;
-    house.approvals = reading.approvals(None).await?.len();
+    house.approvals = reading.open(None).await?.approvals;
     metrics.look(&house);
     Screen::print(metrics.text().map_err(CliError::Metrics)?.trim_end())?;
     Ok(done)

@@ -4,13 +4,17 @@
 
 use std::path::Path;
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use greenroom_actors::{
     domain::{
+        agent::ModelChoice,
         catalog::ApprovalRow,
         event::{CancelTarget, Event},
         ids::{ApprovalId, Position},
-        permission::Answer,
+        permission::{Answer, AnswerWord},
         tool::Args as ToolArgs,
     },
     runtime::{CallError, Reading},
@@ -24,37 +28,20 @@ use crate::{
 
 use super::{CliError, Common, Done, look, remote::Remote, screen::Screen};
 
-/// An answer without words.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Word {
-    /// Yes, this call
-    Once,
-    /// Yes, and everything that would be asked until the turn ends
-    Turn,
-    /// Yes, and calls like it in this session
-    Session,
-    /// Yes, and calls like it in every session from now on
-    Always,
-    /// Yes, and everything that would be asked in this session
-    All,
-    /// No
-    No,
-    /// No, and never calls like it in this session
-    Never,
-}
+/// An answer that needs nothing beside it; the others have an option of their own.
+const PLAIN: [AnswerWord; 7] = [
+    AnswerWord::Once,
+    AnswerWord::Turn,
+    AnswerWord::Session,
+    AnswerWord::Always,
+    AnswerWord::All,
+    AnswerWord::No,
+    AnswerWord::Never,
+];
 
-impl From<Word> for Answer {
-    fn from(word: Word) -> Self {
-        match word {
-            Word::Once => Self::Once,
-            Word::Turn => Self::Turn,
-            Word::Session => Self::Session,
-            Word::Always => Self::Always,
-            Word::All => Self::All,
-            Word::No => Self::Reject,
-            Word::Never => Self::Never,
-        }
-    }
+fn plain() -> impl TypedValueParser<Value = AnswerWord> {
+    let words = PLAIN.map(|word| PossibleValue::new(word.word()).help(word.says()));
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<AnswerWord>())
 }
 
 /// `greenroom approve`.
@@ -63,8 +50,12 @@ pub(super) struct ApproveArgs {
     /// Which question: its id as `greenroom approvals` lists it, its beginning or its end
     approval: String,
     /// The answer
-    #[arg(value_enum, default_value = "once", conflicts_with_all = ["edit", "comment", "revise"])]
-    answer: Word,
+    #[arg(
+        value_parser = plain(),
+        default_value = "once",
+        conflicts_with_all = ["edit", "comment", "revise"]
+    )]
+    answer: AnswerWord,
     /// Yes, with these arguments instead
     #[arg(long, value_name = "JSON", conflicts_with_all = ["comment", "revise"])]
     edit: Option<String>,
@@ -98,6 +89,12 @@ pub(super) struct ForkArgs {
     /// The last frame to keep, as `greenroom log` numbers them [default: the last one]
     #[arg(long, value_name = "POSITION")]
     at: Option<u64>,
+    /// Go on with this model [default: its own]
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Who serves that model [default: who serves its own]
+    #[arg(long, value_name = "NAME", requires = "model")]
+    provider: Option<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -108,7 +105,9 @@ pub(super) async fn approve(args: ApproveArgs, settings: &Settings) -> Result<Do
         (Some(json), _, _) => Answer::Edit { args: ToolArgs(json) },
         (_, Some(text), _) => Answer::Comment { text },
         (_, _, Some(feedback)) => Answer::Revise { feedback },
-        (None, None, None) => args.answer.into(),
+        (None, None, None) => {
+            args.answer.with(None, None).expect("a plain answer needs nothing beside it")
+        }
     };
     let reading = app::look(&store)?;
     let approval = which(&args.approval, &reading, &store).await?;
@@ -116,9 +115,8 @@ pub(super) async fn approve(args: ApproveArgs, settings: &Settings) -> Result<Do
     let remote = Remote::on(&store)?;
     match &remote {
         Some(remote) => {
-            let open = reading.approvals(None).await?;
-            let row = open.into_iter().find(|row| row.id == approval);
-            let digest = row.map(|row| row.ask.digest.0).unwrap_or_default();
+            let digest =
+                reading.question(approval).await?.map(|row| row.ask.digest.0).unwrap_or_default();
             let path = format!("/v1/approvals/{}/{}", approval.session, approval.no);
             remote.post(&path, &said(&answer, &digest)?).await?;
         }
@@ -168,17 +166,34 @@ pub(super) async fn fork(args: ForkArgs, settings: &Settings) -> Result<Done, Cl
     let fork = match Remote::on(&store)? {
         Some(remote) => {
             let path = format!("/v1/sessions/{session}/fork");
-            let opened = remote.post(&path, &json!({ "at": at.0 })).await?;
+            let mut wish = json!({ "at": at.0 });
+            for (name, value) in [("model", &args.model), ("provider", &args.provider)] {
+                if let Some(value) = value {
+                    wish[name] = json!(value);
+                }
+            }
+            let opened = remote.post(&path, &wish).await?;
             opened["session"].as_str().unwrap_or_default().to_owned()
         }
         None => {
             let app = app::dark(&store).await?;
-            let fork = app.runtime().fork(session, at).await;
+            let provider = args.provider.clone().map(Into::into);
+            let fork = match args.model.clone() {
+                Some(model) => {
+                    let model = ModelChoice { model: model.into(), provider };
+                    app.runtime().fork_on(session, at, model).await
+                }
+                None => app.runtime().fork(session, at).await,
+            };
             ended(app, fork).await?.to_string()
         }
     };
-    let told = json!({ "session": fork, "from": session.to_string(), "at": at.0 });
-    tell(args.common.json, &told, || format!("{fork} goes on from frame {at} of {session}"))
+    let on = args.model.as_ref().map(|model| format!(" on {model}")).unwrap_or_default();
+    let mut told = json!({ "session": fork, "from": session.to_string(), "at": at.0 });
+    if let Some(model) = args.model {
+        told["model"] = json!(model);
+    }
+    tell(args.common.json, &told, || format!("{fork} goes on from frame {at} of {session}{on}"))
 }
 
 /// `greenroom cancel`.
@@ -224,21 +239,21 @@ const fn who(remote: Option<&Remote>) -> &'static str {
 
 /// An answer in the words of the API.
 fn said(answer: &Answer, digest: &str) -> Result<serde_json::Value, CliError> {
-    let (word, feedback, arguments) = match answer {
-        Answer::Once => ("once", None, None),
-        Answer::Turn => ("turn", None, None),
-        Answer::Session => ("session", None, None),
-        Answer::Always => ("always", None, None),
-        Answer::All => ("all", None, None),
-        Answer::Reject => ("no", None, None),
-        Answer::Never => ("never", None, None),
-        Answer::Comment { text } => ("comment", Some(text), None),
-        Answer::Revise { feedback } => ("revise", Some(feedback), None),
-        Answer::Edit { args } => ("edit", None, Some(args)),
+    let (feedback, arguments) = match answer {
+        Answer::Comment { text } => (Some(text), None),
+        Answer::Revise { feedback } => (Some(feedback), None),
+        Answer::Edit { args } => (None, Some(args)),
+        Answer::Once
+        | Answer::Turn
+        | Answer::Session
+        | Answer::Always
+        | Answer::All
+        | Answer::Reject
+        | Answer::Never => (None, None),
     };
     let arguments: Option<serde_json::Value> =
         arguments.map(|args| serde_json::from_str(&args.0)).transpose()?;
-    let mut said = json!({ "answer": word, "digest": digest });
+    let mut said = json!({ "answer": answer.word(), "digest": digest });
     if let Some(feedback) = feedback {
         said["feedback"] = json!(feedback);
     }

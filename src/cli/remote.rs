@@ -75,7 +75,16 @@ impl Remote {
 
     /// Tells it something; returns what it answers.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
-        let answer = self.send(Method::POST, path, body.to_string()).await?;
+        self.told(Method::POST, path, body.to_string()).await
+    }
+
+    /// Tells it to take something away.
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, RemoteError> {
+        self.told(Method::DELETE, path, String::new()).await
+    }
+
+    async fn told(&self, method: Method, path: &str, body: String) -> Result<Value, RemoteError> {
+        let answer = self.send(method, path, body).await?;
         let (status, silent) = (answer.status(), |why: String| self.silent(why));
         let body = self.net.body(answer).whole(ANSWER_BYTES).await;
         let body = body.map_err(|broken| silent(chain(&broken)))?;

@@ -1,6 +1,8 @@
 //! `greenroom replay`: a run taken again from its frames, without model or tool. Each frame is held
 //! against what the machine would have written; the first that differs is named, and the exit code is 1.
-//! The run is one of a store, or one of a trace.
+//! The run is one of a store, or one of a trace. `last` is the only part that asks a model.
+
+mod last;
 
 use std::path::PathBuf;
 
@@ -8,7 +10,7 @@ use clap::Args;
 use greenroom_actors::{
     domain::ids::{Position, SessionId},
     limits,
-    runtime::{Altered, Replay, ReplayError, Sums},
+    runtime::{Altered, LastStepError, Replay, ReplayError, Sums},
 };
 use serde::Serialize;
 
@@ -32,6 +34,19 @@ pub(super) struct ReplayArgs {
     /// A trace in place of a stored session; of a fork, with the trace of its base beside it
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Make only the last model step again, on a live model; it costs money, and is
+    /// written and booked nowhere
+    #[arg(long = "final", conflicts_with = "trace")]
+    last: bool,
+    /// With --final: the agents file whose models answer [default: as set]
+    #[arg(long, value_name = "FILE", requires = "last")]
+    agents: Option<PathBuf>,
+    /// With --final: another model
+    #[arg(long, value_name = "NAME", requires = "last")]
+    model: Option<String>,
+    /// With --model: who serves it [default: who served the step]
+    #[arg(long, value_name = "NAME", requires = "model")]
+    provider: Option<String>,
     #[command(flatten)]
     common: Common,
 }
@@ -48,6 +63,12 @@ pub(super) enum Broken {
     /// What it goes on from.
     #[error("replay {session}: it goes on from frame {at} of {base}, whose trace ends at {last}")]
     ShortBase { session: SessionId, base: SessionId, at: Position, last: Position },
+    /// Its last step.
+    #[error("make the last step again")]
+    Last(#[from] LastStepError),
+    /// Nobody can be asked.
+    #[error("make the last step again: no provider of the agents file serves {0}")]
+    NotServed(String),
     /// A fork of a fork of a fork …
     #[error("replay {}: more than {} forks of forks", .0.display(), limits::FORK_DEPTH)]
     TooManyForks(PathBuf),
@@ -72,6 +93,9 @@ struct Verdict<'a> {
 }
 
 pub(super) async fn run(args: ReplayArgs, settings: &Settings) -> Result<Done, CliError> {
+    if args.last {
+        return last::run(args, settings).await;
+    }
     let (session, is_whole, replayed) = match args.trace {
         Some(path) => {
             let trace = Trace::open(&path).map_err(Broken::from)?;
@@ -139,9 +163,11 @@ fn told(
             let why = crate::telemetry::chain(&broken);
             let (frame, event) = match &broken {
                 Broken::Altered(altered) => (Some(altered.position), Some(altered.event)),
-                Broken::Trace(_) | Broken::ShortBase { .. } | Broken::TooManyForks(_) => {
-                    (None, None)
-                }
+                Broken::Trace(_)
+                | Broken::ShortBase { .. }
+                | Broken::Last(_)
+                | Broken::NotServed(_)
+                | Broken::TooManyForks(_) => (None, None),
             };
             let why = Some(why.as_str());
             let result = Verdict { session, holds: false, checked, frame, event, why, sums: None };

@@ -123,6 +123,7 @@ pub(super) async fn run(
     }
     let mut signals = Signals::listen();
     config.traces = args.traces.wanted();
+    config.exports.collector = settings.environment.collector()?;
     let app = App::start(config).await?;
     let result = async {
         let runtime = app.runtime();

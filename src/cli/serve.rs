@@ -109,6 +109,7 @@ pub(super) async fn run(
     config.secrets.learn(own.reveal());
     let mut signals = Signals::listen();
     config.traces = args.traces.wanted();
+    config.exports.collector = settings.environment.collector()?;
     let app = App::start(config).await?;
     let mut disk = Disk::watch(app.hindrance());
     if let Some(stopped) = super::halt::remark(&app, &store) {

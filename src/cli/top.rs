@@ -98,7 +98,7 @@ async fn drawn(
         }
     }
     let totals = reading.totals(TotalsOf::Runtime).await?;
-    let asked = reading.approvals(None).await?.len() as u64;
+    let asked = reading.open(None).await?.approvals;
     let head = format!(
         "greenroom  {}  |  {}, {}  |  {}",
         if states.is_empty() { "no sessions".to_owned() } else { states.join(", ") },

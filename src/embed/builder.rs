@@ -14,12 +14,13 @@ use greenroom_actors::{
     runtime::{Desk, Layers},
 };
 
+use opentelemetry_sdk::{metrics::exporter::PushMetricExporter, trace::SpanExporter};
 use secrecy::SecretString;
 
 use super::Runtime;
 use crate::{
     app::{App, AppError, Channel, Config, Hook, TENANT},
-    telemetry::trace::Level,
+    telemetry::{otel::Collector, trace::Level},
 };
 
 /// A runtime that has not started.
@@ -277,6 +278,70 @@ impl Builder {
     #[must_use]
     pub fn trace_dir(mut self, folder: impl Into<PathBuf>, level: Level) -> Self {
         self.config.traces = Some((folder.into(), level));
+        self
+    }
+
+    /// A collector of OpenTelemetry spans and metrics, by its address or with all that is to be said of it.
+    /// They have names, numbers and times in them, and nothing that was said.
+    ///
+    /// ```
+    /// use greenroom::{Runtime, telemetry::otel::{Collector, Protocol}};
+    ///
+    /// let near = Collector::at("http://127.0.0.1:4317").protocol(Protocol::Grpc).service("stage");
+    /// let builder = Runtime::builder().collector(near);
+    /// ```
+    #[must_use]
+    pub fn collector(mut self, collector: Collector) -> Self {
+        self.config.exports.collector = Some(collector);
+        self
+    }
+
+    /// Somebody of the program's own who takes the same spans: any exporter of the OpenTelemetry SDK. What
+    /// it refuses with an error is offered again with the next lot; it may think about one for ten seconds.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// use greenroom::{
+    ///     AgentSpec, Runtime,
+    ///     telemetry::otel::sdk::{error::OTelSdkResult, trace::{SpanData, SpanExporter}},
+    /// };
+    ///
+    /// #[derive(Clone, Debug, Default)]
+    /// struct Names(Arc<Mutex<Vec<String>>>);
+    ///
+    /// impl SpanExporter for Names {
+    ///     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+    ///         let names = batch.into_iter().map(|span| span.name.into_owned());
+    ///         self.0.lock().expect("nobody panics here").extend(names);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("greenroom.db");
+    /// let names = Names::default();
+    /// let builder = Runtime::builder().store(path).script("agent *\n  say Hello.");
+    /// let runtime = builder.span_exporter(names.clone()).start().await?;
+    /// let session = runtime.spawn(&AgentSpec::new("greeter", "scripted")).await?;
+    /// session.send("Hello?").await?.outcome().await?;
+    /// runtime.shutdown().await;
+    /// assert_eq!(*names.0.lock().expect("nobody panics here"), ["chat scripted", "invoke_agent greeter"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn span_exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
+        self.config.exports.spans.push(Box::new(exporter));
+        self
+    }
+
+    /// The same for metrics.
+    #[must_use]
+    pub fn metric_exporter(mut self, exporter: impl PushMetricExporter) -> Self {
+        self.config.exports.metrics.push(Box::new(exporter));
         self
     }
 

@@ -3,6 +3,7 @@
 use greenroom_actors::{
     Runtime as Handle,
     domain::{
+        agent::ModelChoice,
         catalog::{CheckpointRow, SessionRow, Totals, TotalsOf},
         event::{CancelTarget, Event, Goal, TurnOverrides, UserInput},
         ids::{CheckpointName, InputKey, Position, SessionId, TurnId},
@@ -243,6 +244,15 @@ impl Session {
     /// When there is no such frame, or the logs cannot be read or written.
     pub async fn fork_at(&self, at: Position) -> Result<Self, CallError> {
         let id = self.runtime.fork(self.id, at).await?;
+        Ok(Self::new(self.runtime.clone(), id))
+    }
+
+    /// A session that goes on from one of this one's frames with another model.
+    ///
+    /// # Errors
+    /// As `fork_at`, and when nobody serves that model.
+    pub async fn fork_on(&self, at: Position, model: ModelChoice) -> Result<Self, CallError> {
+        let id = self.runtime.fork_on(self.id, at, model).await?;
         Ok(Self::new(self.runtime.clone(), id))
     }
 

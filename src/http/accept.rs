@@ -25,7 +25,7 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use super::{Face, routes};
+use super::{Face, peers::Peers, routes};
 
 /// A head that is not there by then is not waited for.
 const HEAD_MS: u64 = 10_000;
@@ -128,7 +128,8 @@ async fn accept(
     clock: Arc<dyn Clock>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(places()));
+    let many = places();
+    let (places, peers) = (Arc::new(Semaphore::new(many)), Peers::new(many));
     // It owns the connections: they end with this loop.
     let mut open = JoinSet::new();
     loop {
@@ -144,12 +145,16 @@ async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(entered) = peers.enter(peer.ip()) else {
+                    tracing::debug!(%peer, "an address that holds its share was sent away");
+                    continue;
+                };
                 let (router, clock) = (router.clone(), Arc::clone(&clock));
                 let connection = Connection { peer, stream, router, clock };
                 let stopped = stopped.clone();
                 open.spawn(async move {
                     connection.served_until(stopped).await;
-                    drop(place);
+                    drop((place, entered));
                 });
             }
             // Too many open files, most of all: it passes when others end.

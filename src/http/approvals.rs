@@ -1,14 +1,16 @@
 //! Questions to people: the inbox, and the answers. An answer names what was shown by its digest, so that
 //! nobody says yes to something else; the first that is in the log counts.
 
+use std::borrow::Cow;
+
 use axum::{Json, extract::State as Of};
 use greenroom_actors::domain::{
-    catalog::ApprovalRow,
-    ids::{ApprovalId, ApprovalNo, SessionId},
-    permission::{Answer as Says, Subject},
+    catalog::{ApprovalFilter, ApprovalRow},
+    ids::{ApprovalId, Timestamp},
+    permission::{Answer as Says, AnswerLacks, AnswerWord, Subject},
     tool::Args,
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -17,7 +19,7 @@ use super::{
     routes::Route,
     take::{Asked, Question, Take, Who},
     token::{Caller, Scope},
-    wire::{Accepted, Page, rows},
+    wire::{Accepted, Page, next, rows},
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -82,9 +84,9 @@ pub(super) struct Asking {
     answers: Vec<&'static str>,
 }
 
-const YES_OR_NO: [&str; 4] = ["once", "no", "comment", "revise"];
-const OF_A_CALL: [&str; 10] =
-    ["once", "turn", "session", "always", "all", "edit", "no", "never", "comment", "revise"];
+/// The answers to what runs nothing.
+const YES_OR_NO: [AnswerWord; 4] =
+    [AnswerWord::Once, AnswerWord::No, AnswerWord::Comment, AnswerWord::Revise];
 
 impl From<ApprovalRow> for Asking {
     fn from(row: ApprovalRow) -> Self {
@@ -97,7 +99,7 @@ impl From<ApprovalRow> for Asking {
             Subject::Budget { budget } => ("budget", format!("more budget: {budget:?}"), None),
             Subject::Question { text } => ("question", text, None),
         };
-        let answers: &[&str] = if request.is_some() { &OF_A_CALL } else { &YES_OR_NO };
+        let answers: &[AnswerWord] = if request.is_some() { &AnswerWord::ALL } else { &YES_OR_NO };
         Self {
             id: id.to_string(),
             session: id.session.to_string(),
@@ -113,20 +115,15 @@ impl From<ApprovalRow> for Asking {
             reasons: ask.reasons,
             digest: ask.digest.0,
             proposed_rule: ask.proposal,
-            answers: answers.to_vec(),
+            answers: answers.iter().map(|word| word.word()).collect(),
         }
     }
 }
 
-/// Where a question stands in the list.
-const fn place(row: &ApprovalRow) -> (i64, SessionId, ApprovalNo) {
-    (row.ask.expires_at.0, row.id.session, row.id.no)
-}
-
-fn cursor(text: &str) -> Result<(i64, SessionId, ApprovalNo), ()> {
+/// A place in the list: of the question that was the last on a page.
+fn cursor(text: &str) -> Result<(Timestamp, ApprovalId), ()> {
     let (expires_at, id) = text.split_once(':').ok_or(())?;
-    let id: ApprovalId = id.parse().map_err(drop)?;
-    Ok((expires_at.parse().map_err(drop)?, id.session, id.no))
+    Ok((Timestamp(expires_at.parse().map_err(drop)?), id.parse().map_err(drop)?))
 }
 
 async fn list(
@@ -137,27 +134,25 @@ async fn list(
     let limit = rows(wishes.limit)?;
     let is_cursor =
         |_odd| problem("invalid", "`after` is no cursor: expected the `next` of a page");
-    let after = wishes.after.as_deref().map(cursor).transpose().map_err(is_cursor)?;
-    let mut open = ctx.reading.approvals(caller.tenant).await?;
     let is_id = |_odd| problem("invalid", "`session` is no session's id");
-    let session = wishes.session.as_deref().map(str::parse::<SessionId>).transpose();
-    if let Some(session) = session.map_err(is_id)? {
-        open.retain(|row| row.id.session == session);
-    }
-    // By the order of the list and not by a place in it: others may have been answered meanwhile.
-    let mut rest = open.into_iter().filter(|row| after.is_none_or(|after| place(row) > after));
-    let items: Vec<Asking> = rest.by_ref().take(limit).map(Asking::from).collect();
-    let last = items.last().filter(|_| rest.next().is_some());
-    let next = last.map(|last| format!("{}:{}", last.expires_at, last.id));
-    Ok(Json(Page { items, next }))
+    let filter = ApprovalFilter {
+        tenant: caller.tenant,
+        session: wishes.session.as_deref().map(str::parse).transpose().map_err(is_id)?,
+        // By the order of the list and not by a place in it: others may have been answered meanwhile.
+        after: wishes.after.as_deref().map(cursor).transpose().map_err(is_cursor)?,
+        rows: limit,
+        only: None,
+    };
+    let found = ctx.reading.questions(filter).await?;
+    let next = next(&found, limit, |row| format!("{}:{}", row.ask.expires_at.0, row.id));
+    Ok(Json(Page { items: found.into_iter().map(Asking::from).collect(), next }))
 }
 
 impl House {
     /// An open question where it is this caller's.
     async fn question(&self, caller: &Caller, id: ApprovalId) -> Answer<ApprovalRow> {
         self.line(caller, id.session).await?;
-        let open = self.reading.approvals(caller.tenant.clone()).await?;
-        open.into_iter().find(|row| row.id == id).ok_or_else(|| {
+        self.reading.question(id).await?.ok_or_else(|| {
             problem(
                 "not_found",
                 format!("{id} is not open: it was answered, withdrawn, or never asked"),
@@ -170,38 +165,13 @@ async fn read(Of(ctx): Of<Ctx>, Who(caller): Who, Question(id): Question) -> Ans
     Ok(Json(ctx.question(&caller, id).await?.into()))
 }
 
-/// What is answered.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Word {
-    /// Yes, this call.
-    Once,
-    /// Yes, and everything that would be asked until the turn ends.
-    Turn,
-    /// Yes, and calls like it for the rest of this session.
-    Session,
-    /// Yes, and calls like it in every session from now on.
-    Always,
-    /// Yes, and everything that would be asked in this session.
-    All,
-    /// Yes, with other arguments.
-    Edit,
-    /// No.
-    No,
-    /// No, and never calls like it in this session.
-    Never,
-    /// No, and the model should read this.
-    Comment,
-    /// Not like this.
-    Revise,
-}
-
 /// An answer.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reply {
     /// Which.
-    answer: Word,
+    #[schemars(with = "Answers")]
+    answer: AnswerWord,
     /// The digest of what was shown.
     digest: String,
     /// For `comment` and `revise`: what the model should read.
@@ -212,27 +182,31 @@ pub(super) struct Reply {
     arguments: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
+/// The answers there are, for the document.
+struct Answers;
+
+impl JsonSchema for Answers {
+    fn schema_name() -> Cow<'static, str> {
+        "Answer".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        let each = AnswerWord::ALL
+            .map(|word| serde_json::json!({ "const": word.word(), "description": word.says() }));
+        json_schema!({ "type": "string", "oneOf": each })
+    }
+}
+
 impl Reply {
     fn says(self) -> Answer<Says> {
-        let words = |feedback: Option<String>| {
-            let told = feedback.filter(|text| !text.trim().is_empty());
-            told.ok_or_else(|| problem("unprocessable", "expected `feedback` with this answer"))
-        };
-        Ok(match self.answer {
-            Word::Once => Says::Once,
-            Word::Turn => Says::Turn,
-            Word::Session => Says::Session,
-            Word::Always => Says::Always,
-            Word::All => Says::All,
-            Word::No => Says::Reject,
-            Word::Never => Says::Never,
-            Word::Comment => Says::Comment { text: words(self.feedback)? },
-            Word::Revise => Says::Revise { feedback: words(self.feedback)? },
-            Word::Edit => {
-                let missing = || problem("unprocessable", "expected `arguments` with this answer");
-                let args = serde_json::Value::Object(self.arguments.ok_or_else(missing)?);
-                Says::Edit { args: Args(args.to_string()) }
-            }
+        let feedback = self.feedback.filter(|text| !text.trim().is_empty());
+        let args = self.arguments.map(serde_json::Value::Object);
+        self.answer.with(feedback, args.map(|args| Args(args.to_string()))).map_err(|lacks| {
+            let field = match lacks {
+                AnswerLacks::Text => "feedback",
+                AnswerLacks::Args => "arguments",
+            };
+            problem("unprocessable", format!("expected `{field}` with this answer"))
         })
     }
 }

@@ -84,11 +84,14 @@ impl Names {
 /// The outer door: for every request, known route or not.
 pub(super) async fn outer(
     State((ctx, names)): State<(Ctx, Names)>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let mut response = match look(&ctx, &names, &request) {
-        Ok(()) => next.run(request).await,
+        Ok(counted) => {
+            request.extensions_mut().insert(counted);
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     };
     let headers = response.headers_mut();
@@ -100,7 +103,14 @@ pub(super) async fn outer(
     response
 }
 
-fn look(ctx: &Ctx, names: &Names, request: &Request) -> Result<(), Problem> {
+/// By what a request was counted at the outer door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counted {
+    Address,
+    Token,
+}
+
+fn look(ctx: &Ctx, names: &Names, request: &Request) -> Result<Counted, Problem> {
     let (uri, headers) = (request.uri(), request.headers());
     if uri.path_and_query().is_some_and(|uri| uri.as_str().len() > URI_BYTES) {
         return Err(problem("too_long", format!("expected at most {URI_BYTES} bytes of address")));
@@ -108,10 +118,15 @@ fn look(ctx: &Ctx, names: &Names, request: &Request) -> Result<(), Problem> {
     host(names, uri.authority().map(|authority| authority.as_str()), headers)?;
     origin(names, headers)?;
     let peer = request.extensions().get::<Peer>();
-    if let Some(Peer(address)) = peer {
-        ctx.rates.address(address.ip(), ctx.clock.running()).map_err(too_often)?;
-    }
-    Ok(())
+    let Some(Peer(address)) = peer else { return Ok(Counted::Address) };
+    // All who call from this machine have one address: who shows a token is counted by that one alone, so
+    // that a process without one shuts nobody out.
+    let is_near = address.ip().to_canonical().is_loopback();
+    let (counted, by) = match is_near.then(|| caller(ctx, headers)).flatten() {
+        Some(caller) => (ctx.rates.token(caller.no, ctx.clock.running()), Counted::Token),
+        None => (ctx.rates.address(address.ip(), ctx.clock.running()), Counted::Address),
+    };
+    counted.map_err(too_often).map(|()| by)
 }
 
 fn too_often(seconds: u64) -> Problem {
@@ -158,7 +173,8 @@ pub(super) async fn inner(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match admit(&ctx, scope, request.headers()) {
+    let is_counted = request.extensions().get() == Some(&Counted::Token);
+    match admit(&ctx, scope, request.headers(), is_counted) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -168,25 +184,36 @@ pub(super) async fn inner(
 }
 
 /// Who sent these headers, if they may do this.
-pub(super) fn admit(ctx: &Ctx, scope: Scope, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let mut told = headers.get_all(header::AUTHORIZATION).iter();
-    let presented = match (told.next(), told.next()) {
-        (Some(one), None) => one.to_str().ok().and_then(bearer),
-        _ => None,
-    };
-    let caller = presented.and_then(|token| ctx.options.tokens.caller(token, ctx.clock.now()));
-    let Some(caller) = caller else {
+fn admit(
+    ctx: &Ctx,
+    scope: Scope,
+    headers: &HeaderMap,
+    is_counted: bool,
+) -> Result<Caller, Problem> {
+    let Some(caller) = caller(ctx, headers) else {
         return Err(problem(
             "unauthorised",
             "expected `Authorization: Bearer TOKEN` with a token of this server",
         ));
     };
-    ctx.rates.token(caller.no, ctx.clock.running()).map_err(too_often)?;
+    if !is_counted {
+        ctx.rates.token(caller.no, ctx.clock.running()).map_err(too_often)?;
+    }
     if !caller.may(scope) {
         let scope = scope.word();
         return Err(problem("forbidden", format!("this token has no scope `{scope}`")));
     }
     Ok(caller)
+}
+
+/// Whose token it is, if it is one.
+fn caller(ctx: &Ctx, headers: &HeaderMap) -> Option<Caller> {
+    let mut told = headers.get_all(header::AUTHORIZATION).iter();
+    let presented = match (told.next(), told.next()) {
+        (Some(one), None) => one.to_str().ok().and_then(bearer),
+        _ => None,
+    };
+    presented.and_then(|token| ctx.options.tokens.caller(token, ctx.clock.now()))
 }
 
 fn bearer(value: &str) -> Option<&str> {

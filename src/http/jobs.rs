@@ -11,7 +11,7 @@ use axum::{
 use greenroom_actors::{
     domain::{
         ids::TenantId,
-        job::{HistoryEntry, JobFilter, JobId, JobSpec, JobView},
+        job::{HistoryEntry, JobFilter, JobId, JobSpec, JobState, JobView},
     },
     runtime::{CallError, JobError, JobRefused, Jobs},
 };
@@ -28,7 +28,7 @@ use super::{
 };
 
 pub(super) use wire::JobWire;
-use wire::{NewJob, StateWire, TakenWire};
+use wire::{NewJob, States, TakenWire};
 
 pub(super) fn routes() -> Vec<Route> {
     let act = |summary| (Scope::Act, summary);
@@ -140,7 +140,8 @@ pub(super) struct Wishes {
     /// Only of this queue.
     queue: Option<String>,
     /// Only in this state.
-    state: Option<StateWire>,
+    #[schemars(with = "Option<States>")]
+    state: Option<JobState>,
 }
 
 async fn list(
@@ -153,7 +154,7 @@ async fn list(
         |_odd| problem("invalid", "`after` is no cursor: expected the `next` of a page");
     let filter = JobFilter {
         queue: wishes.queue.map(Into::into),
-        states: wishes.state.map(Into::into).into_iter().collect(),
+        states: wishes.state.into_iter().collect(),
         after: wishes.after.as_deref().map(str::parse).transpose().map_err(is_cursor)?,
         rows: limit,
         ..JobFilter::default()
@@ -267,10 +268,11 @@ async fn start(
     Of(ctx): Of<Ctx>,
     Who(caller): Who,
     Id(job): Id,
+    Key(key): Key,
     Take(Nothing {}): Take<Nothing>,
 ) -> Answer<Json<TakenWire>> {
     ctx.halt.lets_begin()?;
-    Ok(Json(ctx.jobs(&caller).start(job).await?.into()))
+    Ok(Json(ctx.jobs(&caller).under(key).start(job).await?.into()))
 }
 
 /// From which queue.
@@ -284,11 +286,12 @@ pub(super) struct Queue {
 async fn take(
     Of(ctx): Of<Ctx>,
     Who(caller): Who,
+    Key(key): Key,
     Take(from): Take<Queue>,
 ) -> Answer<Json<Option<TakenWire>>> {
     ctx.halt.lets_begin()?;
     let tenant = ctx.tenant_of(&caller);
-    let taken = ctx.jobs(&caller).take(&tenant, &from.queue.into()).await?;
+    let taken = ctx.jobs(&caller).under(key).take(&tenant, &from.queue.into()).await?;
     Ok(Json(taken.map(TakenWire::from)))
 }
 

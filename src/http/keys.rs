@@ -2,8 +2,9 @@
 //! one's answer, one that comes while the first is at work waits for it, and another request under the
 //! key is refused. The first is a task of this face and not of its connection: who goes away before the
 //! answer comes back for it. Answers are kept in memory for a while; behind that, opening, forking,
-//! speaking and asking for a job are one by their key in the log itself. A refusal is not kept: it may be
-//! mended meanwhile.
+//! speaking, asking for a job and taking one are one by their key in the log itself: an attempt is found
+//! again as long as it is at work, and one that died with the runtime is nobody's and begins anew. A
+//! refusal is not kept: it may be mended meanwhile.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -34,7 +35,7 @@ const KEPT_BYTES: usize = 32 * 1_024 * 1_024;
 /// For how long: who asks later than that asks the log.
 const KEPT_MS: u64 = 24 * 3_600_000;
 /// The largest answer that is remembered; a POST's answer is a line about a session. A larger one is
-/// given once, and asking again does it again.
+/// given once: only of a job that is taken there is one, and the log knows that.
 const ANSWER_BYTES: usize = 64 * 1_024;
 /// The largest answer that there is.
 const ANSWER_BYTES_MAX: usize = 64 * 1_024 * 1_024;

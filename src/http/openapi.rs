@@ -109,7 +109,15 @@ fn in_path(path: &str) -> Vec<Value> {
             "no" => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
             _ => json!({ "type": "string", "minLength": 1 }),
         };
-        json!({ "name": name, "in": "path", "required": true, "schema": schema })
+        let mut parameter =
+            json!({ "name": name, "in": "path", "required": true, "schema": schema });
+        if name == "key" {
+            parameter["description"] =
+                "As the message's answer told it; what an address does not take is written `%XX`, \
+                 a `/` as `%2F`"
+                    .into();
+        }
+        parameter
     };
     names.map(parameter).collect()
 }

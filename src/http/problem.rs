@@ -37,7 +37,7 @@ pub(super) struct Problem {
 pub(super) type Answer<T> = Result<T, Problem>;
 
 /// The codes with their statuses and titles: what clients may rely on.
-pub(super) const CODES: [(&str, StatusCode, &str); 21] = [
+pub(super) const CODES: [(&str, StatusCode, &str); 22] = [
     ("unauthorised", StatusCode::UNAUTHORIZED, "No valid token"),
     ("forbidden", StatusCode::FORBIDDEN, "Not allowed"),
     ("not_found", StatusCode::NOT_FOUND, "There is no such thing"),
@@ -53,6 +53,7 @@ pub(super) const CODES: [(&str, StatusCode, &str); 21] = [
     ("conflict", StatusCode::CONFLICT, "It is not in a state for that"),
     ("changed", StatusCode::CONFLICT, "It is not what was shown"),
     ("expired", StatusCode::GONE, "Too late"),
+    ("gone", StatusCode::GONE, "It was deleted"),
     ("key_reused", StatusCode::UNPROCESSABLE_ENTITY, "The key was used for another request"),
     ("busy", StatusCode::TOO_MANY_REQUESTS, "Too much at once"),
     ("halted", StatusCode::SERVICE_UNAVAILABLE, "Everything was stopped"),
@@ -124,6 +125,9 @@ impl From<CallError> for Problem {
             CallError::Render(_) | CallError::Rules { .. } | CallError::CannotSkip { .. } => {
                 problem("unprocessable", error.to_string())
             }
+            CallError::NotARoot { .. } | CallError::Hindered { .. } => {
+                problem("conflict", error.to_string())
+            }
             CallError::TimedOut { .. } => problem("timed_out", error.to_string()).again_in(1),
             CallError::Journal(JournalError::Unavailable { .. }) => {
                 problem("unavailable", "the store cannot be used for now").again_in(1)
@@ -147,6 +151,7 @@ impl From<Rejected> for Problem {
             | Rejected::NoSuchApproval { .. }
             | Rejected::NoSuchChild { .. } => problem("not_found", words),
             Rejected::Halted { .. } => problem("halted", words),
+            Rejected::Gone => problem("gone", words),
             Rejected::Expired { .. } => problem("expired", words),
             Rejected::TooLarge { .. } => problem("too_large", words),
             Rejected::BadValue { .. } => problem("unprocessable", words),

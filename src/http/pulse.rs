@@ -11,16 +11,16 @@ use greenroom_actors::{
     domain::{
         catalog::{SessionFilter, SessionRow, Status, TotalsOf},
         event::Event,
-        ids::{SessionId, TenantId},
+        ids::{ModelName, SessionId, TenantId},
         usage::Settlement,
     },
-    runtime::{Frame, Heard, Listener, Note, Stage},
+    runtime::{AppendFigures, Frame, Heard, Listener, Note, OWN_TOOLS, Stage},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::telemetry::metrics::{self, Breaker, Fill, Gate, Metrics};
+use crate::telemetry::metrics::{self, Breaker, Fill, Gate, Metrics, Spread};
 
 use super::{Ctx, House, problem::Answer};
 
@@ -130,6 +130,7 @@ impl Pulse {
 
 /// Hears the house until it ends.
 pub(super) async fn listen(ctx: Ctx, mut listener: Listener) {
+    ctx.learn();
     // What was spent before this server began is in the catalog.
     if let Ok(before) = ctx.reading.totals(TotalsOf::Runtime).await {
         ctx.pulse.with(|known| {
@@ -200,6 +201,23 @@ pub(super) async fn sample(ctx: Ctx) {
     }
 }
 
+/// How a gate's breaker stands; one without bars has never had anything to hold up.
+pub(super) const fn breaker(stage: Option<Stage>) -> Breaker {
+    match stage {
+        None | Some(Stage::Closed) => Breaker::Closed,
+        Some(Stage::Open { .. }) => Breaker::Open,
+        Some(Stage::Probing { .. }) => Breaker::Probing,
+    }
+}
+
+/// Lengths in seconds, as the metrics tell them.
+fn spread(appends: &AppendFigures) -> Spread {
+    let seconds = |ms: u64| ms as f64 / 1e3;
+    let end = |upto: Option<u64>| upto.map_or(f64::INFINITY, seconds);
+    let upto = appends.upto_ms.iter().map(|(upto, count)| (end(*upto), *count));
+    Spread { sum: seconds(appends.sum_ms), upto: upto.collect() }
+}
+
 impl Known {
     fn hear(&mut self, frame: &Frame) {
         let of =
@@ -229,6 +247,17 @@ impl Counts {
 }
 
 impl House {
+    /// What has a name here: of what was declared before anybody heard, no event will come.
+    fn learn(&self) {
+        let (models, tools) = (self.runtime.known_models(), self.runtime.tool_specs());
+        let models = models.iter().map(ModelName::as_str);
+        let tools = tools.iter().map(|tool| tool.name.as_str());
+        self.pulse.with(|known| {
+            known.metrics.know(models, tools.chain(OWN_TOOLS));
+            self.runtime.agents().iter().for_each(|agent| known.metrics.know_agent(agent));
+        });
+    }
+
     /// Tells who looks what has changed, if anything has.
     async fn tell_changes(&self) {
         if self.pulse.changes.receiver_count() == 0 {
@@ -277,11 +306,7 @@ impl House {
         let fill = |places, taken, waiting| Fill { places, taken, waiting };
         let gates = figures.gates.iter().map(|(name, gate)| {
             let bars = figures.bars.get(name);
-            let breaker = match bars.map(|bars| bars.breaker) {
-                None | Some(Stage::Closed) => Breaker::Closed,
-                Some(Stage::Open { .. }) => Breaker::Open,
-                Some(Stage::Probing { .. }) => Breaker::Probing,
-            };
+            let breaker = breaker(bars.map(|bars| bars.breaker));
             let paused_until = bars.and_then(|bars| bars.paused_until);
             let fill = fill(gate.places, gate.taken, gate.waiting);
             (name.to_string(), Gate { fill, paused_until, breaker })
@@ -297,13 +322,14 @@ impl House {
             census: self.reading.census(None).await?,
             seen_awake: rows.iter().map(|row| row.status).collect(),
             awake: Some(count),
-            approvals: self.reading.approvals(None).await?.len(),
+            approvals: self.reading.open(None).await?.approvals,
             pools: pools.collect(),
             gates: gates.collect(),
             waiting,
             inbox_sum: inbox.iter().sum(),
             inbox_max: inbox.iter().copied().max().unwrap_or(0),
             held: figures.held.map_or(0, |held| held.waiting),
+            appends: spread(&figures.appends),
         };
         let text = self.pulse.with(|known| {
             known.metrics.look(&house);

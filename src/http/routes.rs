@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use super::{
     Ctx, agents, approvals, changes, checkpoints,
     door::{self, Names},
-    events, frames, halt, jobs, keys, openapi, page,
+    events, frames, halt, jobs, keys, models, openapi, page,
     problem::{Problem, problem},
     sessions, status,
     token::Scope,
@@ -155,6 +155,7 @@ pub(super) fn all() -> Vec<Route> {
     ];
     all.extend(status::routes());
     all.extend(agents::routes());
+    all.extend(models::routes());
     all.extend(sessions::routes());
     all.extend(turns::routes());
     all.extend(frames::routes());

@@ -3,6 +3,7 @@
 
 use axum::{Json, extract::State as Of, http::StatusCode};
 use greenroom_actors::domain::{
+    agent::ModelChoice,
     catalog::{SessionFilter, SessionRow, Status},
     event::{CancelTarget, Event, ForkPoint, Goal},
     ids::{Position, SessionId, TenantId, TurnId},
@@ -32,6 +33,12 @@ pub(super) fn routes() -> Vec<Route> {
             .status(201),
         Route::get("/v1/sessions/{session}", "A session, with the agent it pinned", read)
             .gives::<Whole>(),
+        Route::delete(
+            "/v1/sessions/{session}",
+            (Scope::Admin, "Deletes it and all below it, for good"),
+            delete,
+        )
+        .gives::<Deleted>(),
         Route::post("/v1/sessions/{session}/resume", act("Wakes a session that sleeps"), resume)
             .takes::<Nothing>()
             .gives::<Line>(),
@@ -226,6 +233,21 @@ async fn resume(
     Ok(Json(settled(&ctx, &caller, session).await?))
 }
 
+/// What was deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Deleted {
+    session: String,
+    /// How many sessions went, itself among them.
+    sessions: u64,
+}
+
+/// What cannot be taken back is for those who administer, of their own tenant where they have one.
+async fn delete(Of(ctx): Of<Ctx>, Who(caller): Who, Id(session): Id) -> Answer<Json<Deleted>> {
+    ctx.line(&caller, session).await?;
+    let sessions = ctx.runtime.on_behalf_of(caller.name).delete(session).await?;
+    Ok(Json(Deleted { session: session.to_string(), sessions }))
+}
+
 /// A name.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -280,6 +302,12 @@ pub(super) struct At {
     /// Its position; the last one where none is named.
     #[serde(default)]
     at: Option<u64>,
+    /// The model that it goes on with; its own where none is named.
+    #[serde(default)]
+    model: Option<String>,
+    /// Who serves that model, where it is not who serves its own.
+    #[serde(default)]
+    provider: Option<String>,
 }
 
 async fn fork(
@@ -287,26 +315,40 @@ async fn fork(
     Who(caller): Who,
     Id(session): Id,
     Key(key): Key,
-    Take(at): Take<At>,
+    Take(At { at, model, provider }): Take<At>,
 ) -> Answer<(StatusCode, Json<Line>)> {
     let SessionRow { position: last, .. } = ctx.line(&caller, session).await?;
-    let at = at.at.map_or(last, Position);
+    let at = at.map_or(last, Position);
+    let model = choice(model, provider)?;
     if at == Position(0) || at > last {
         let words = format!("there is no frame {at} of {session}: expected 1 to {last}");
         return Err(problem("unprocessable", words));
     }
     ctx.halt.lets_begin()?;
     let acting = ctx.runtime.on_behalf_of(caller.name.clone());
-    let fork = acting.fork(session, at, key.as_ref()).await?;
+    let fork = acting.fork_on(session, at, model.clone(), key.as_ref()).await?;
     let first = ctx.reading.page(fork, Position(0), 1).await?;
     let is_asked_for = |event: &Event| {
         let wanted = ForkPoint { session, at };
-        matches!(event, Event::SessionOpened { fork: Some(point), .. } if *point == wanted)
+        let Event::SessionOpened { fork: Some(point), rendered, .. } = event else { return false };
+        let is_on = |model: &ModelChoice| rendered.agent.model == model.model;
+        *point == wanted && model.as_ref().is_none_or(is_on)
     };
     if !first.iter().flat_map(|frame| &frame.events).any(is_asked_for) {
         return Err(reused());
     }
     Ok((StatusCode::CREATED, Json(settled(&ctx, &caller, fork).await?)))
+}
+
+/// The model that is asked for, if one is.
+fn choice(model: Option<String>, provider: Option<String>) -> Answer<Option<ModelChoice>> {
+    match (model, provider) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(problem("unprocessable", "expected `model` beside `provider`")),
+        (Some(model), provider) => {
+            Ok(Some(ModelChoice { model: model.into(), provider: provider.map(Into::into) }))
+        }
+    }
 }
 
 /// What to stop.

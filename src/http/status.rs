@@ -3,12 +3,9 @@
 
 use axum::{Json, extract::State as Of, http::header, response::IntoResponse};
 use futures_util::FutureExt as _;
-use greenroom_actors::{
-    domain::{
-        catalog::{Status, TotalsOf},
-        job::{JobFilter, JobRow, JobState},
-    },
-    runtime::Stage,
+use greenroom_actors::domain::{
+    catalog::{Status, TotalsOf},
+    job::{JobFilter, JobRow, JobState},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,7 +14,7 @@ use super::{
     Ctx, House,
     jobs::JobWire,
     problem::{Answer, problem},
-    pulse::{Point, SAMPLE_MS},
+    pulse::{Point, SAMPLE_MS, breaker},
     routes::Route,
     take::Who,
     token::{Caller, Scope},
@@ -104,22 +101,18 @@ pub(super) struct JobsWire {
     paused: u64,
     /// Those that have ended, whose end somebody is still to be told.
     ended: u64,
-    /// Whether there are more, which were not counted.
-    more: bool,
     /// Those of them that changed last, the latest first.
     latest: Vec<JobWire>,
 }
 
-/// Open jobs that are counted: what is more is a queue that nobody works on.
-const JOBS: usize = 10_000;
-/// Those that are shown; `GET /v1/jobs` has all.
+/// Open jobs that are shown; `GET /v1/jobs` has all.
 const LATEST: usize = 20;
 
 impl JobsWire {
-    fn of(mut open: Vec<JobRow>) -> Self {
-        let mut jobs = Self { more: open.len() == JOBS, ..Self::default() };
-        for job in &open {
-            *match job.state {
+    fn of(counted: Vec<(JobState, u64)>, latest: Vec<JobRow>) -> Self {
+        let mut jobs = Self::default();
+        for (state, many) in counted {
+            *match state {
                 JobState::Queued => &mut jobs.queued,
                 JobState::Running => &mut jobs.running,
                 JobState::Stopping => &mut jobs.stopping,
@@ -127,10 +120,9 @@ impl JobsWire {
                 JobState::Completed | JobState::Failed | JobState::Cancelled | JobState::Lost => {
                     &mut jobs.ended
                 }
-            } += 1;
+            } += many;
         }
-        open.sort_by_key(|job| std::cmp::Reverse((job.updated_at, job.job)));
-        jobs.latest = open.into_iter().take(LATEST).map(JobWire::from).collect();
+        jobs.latest = latest.into_iter().map(JobWire::from).collect();
         jobs
     }
 }
@@ -150,7 +142,7 @@ pub(super) struct StatusWire {
     /// Whether everything was stopped, and why.
     halted: Option<String>,
     sessions: SessionsWire,
-    approvals_open: usize,
+    approvals_open: u64,
     jobs: JobsWire,
     /// Restarts of sessions that exist.
     restarts: u64,
@@ -185,9 +177,9 @@ impl House {
         }
         let of = tenant.clone().map_or(TotalsOf::Runtime, TotalsOf::Tenant);
         let spent = self.reading.totals(of).await?.into();
-        let approvals_open = self.reading.approvals(tenant.clone()).await?.len();
-        let open = JobFilter { open: true, rows: JOBS, ..JobFilter::default() };
-        let jobs = JobsWire::of(self.jobs(caller).list(open).await?);
+        let open = self.reading.open(tenant.clone()).await?;
+        let latest = JobFilter { open: true, latest: true, rows: LATEST, ..JobFilter::default() };
+        let jobs = JobsWire::of(open.jobs, self.jobs(caller).list(latest).await?);
         let mut status = StatusWire {
             name: "greenroom",
             version: self.options.version.clone(),
@@ -197,7 +189,7 @@ impl House {
             scopes: caller.scopes(),
             halted: self.runtime.halted().map(|halt| halt.reason),
             sessions,
-            approvals_open,
+            approvals_open: open.approvals,
             jobs,
             restarts,
             spent,
@@ -233,11 +225,7 @@ impl House {
                 taken: gate.taken,
                 waiting: gate.waiting,
                 paused_until: bars.and_then(|bars| bars.paused_until).map(|until| until.0),
-                breaker: match bars.map(|bars| bars.breaker) {
-                    None | Some(Stage::Closed) => "closed",
-                    Some(Stage::Open { .. }) => "open",
-                    Some(Stage::Probing { .. }) => "probing",
-                },
+                breaker: breaker(bars.map(|bars| bars.breaker)).word(),
             });
         }
     }

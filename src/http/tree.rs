@@ -2,7 +2,7 @@
 //! and with its subtree. A page of roots is three questions to the store, however many there are.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, PoisonError},
 };
 
@@ -169,14 +169,15 @@ impl House {
         for children in below.values_mut() {
             children.sort_by_key(|row| (row.created_at, row.session));
         }
+        // Where not everybody is here, the sums are asked for.
+        let of = if is_cut { roots.iter().map(|root| root.session).collect() } else { Vec::new() };
+        let mut whole = self.reading.branches(of).await?.into_iter();
         let mut grown = Vec::new();
         for root in roots {
-            let session = root.session;
             let mut node = grow(root, &mut below, &own, is_cut);
-            if is_cut {
-                // Not everybody is here, so the sum is asked for.
-                let totals = self.reading.totals(TotalsOf::Subtree(session)).await?;
-                node.line.subtree = totals.into();
+            if let Some(branch) = whole.next() {
+                node.line.subtree = branch.subtree.into();
+                node.line.children = branch.children;
             }
             grown.push(node);
         }
@@ -204,55 +205,28 @@ impl House {
         line.outcome = self.outcomes.of(self, line, session).await;
     }
 
-    /// The lines of these rows: of their trees as a whole, which is one question to the store, or one by one
-    /// where those are too large for that.
+    /// The lines of these rows with everything about them: one question to the store for what they came
+    /// to, however many they are.
     pub(super) async fn lines(&self, rows: Vec<SessionRow>) -> Answer<Vec<Line>> {
-        let roots: BTreeSet<SessionId> = rows.iter().map(|row| row.root).collect();
-        let accounts = self.reading.accounts(roots.into_iter().collect(), NODES).await?;
+        let of = rows.iter().map(|row| row.session).collect();
+        let branches = self.reading.branches(of).await?;
         let mut lines = Vec::with_capacity(rows.len());
-        if accounts.len() == NODES {
-            for row in rows {
-                lines.push(self.told(row).await?);
-            }
-            return Ok(lines);
-        }
-        let mut own: HashMap<SessionId, Spent> = HashMap::new();
-        let mut children: HashMap<SessionId, Vec<SessionId>> = HashMap::new();
-        for account in accounts {
-            let Account { row, own: totals } = account;
-            own.insert(row.session, totals.into());
-            if let Some(parent) = row.parent {
-                children.entry(parent).or_default().push(row.session);
-            }
-        }
-        for row in rows {
-            let session = row.session;
+        for (row, branch) in rows.into_iter().zip(branches) {
             let mut line = Line::of(row);
-            let mut open = vec![session];
-            while let Some(next) = open.pop() {
-                line.subtree = line.subtree.and(&own.get(&next).copied().unwrap_or_default());
-                open.extend(children.get(&next).into_iter().flatten());
-            }
-            line.own = own.get(&session).copied().unwrap_or_default();
-            line.children = children.get(&session).map_or(0, Vec::len);
+            line.own = branch.own.into();
+            line.subtree = branch.subtree.into();
+            line.children = branch.children;
             self.alive(&mut line).await;
             lines.push(line);
         }
         Ok(lines)
     }
 
-    /// One session's line with everything about it.
+    /// The same of one.
     pub(super) async fn told(&self, row: SessionRow) -> Answer<Line> {
         let session = row.session;
-        let children =
-            SessionFilter { root: Some(row.root), archived: true, ..SessionFilter::default() };
-        let mut line = Line::of(row);
-        line.own = self.reading.totals(TotalsOf::Session(session)).await?.into();
-        line.subtree = self.reading.totals(TotalsOf::Subtree(session)).await?.into();
-        let tree = self.reading.sessions(children).await?;
-        line.children = tree.iter().filter(|row| row.parent == Some(session)).count();
-        self.alive(&mut line).await;
-        Ok(line)
+        let line = self.lines(vec![row]).await?.pop();
+        line.ok_or_else(|| super::problem::no_session(session))
     }
 }
 
@@ -269,7 +243,7 @@ fn grow(
     let mut line = Line::of(row);
     line.own = own.get(&session).copied().unwrap_or_default().into();
     line.subtree = nodes.iter().fold(line.own, |sum, node| sum.and(&node.line.subtree));
-    line.children = nodes.len();
+    line.children = nodes.len() as u64;
     Node { line, nodes, cut: is_cut }
 }
 

@@ -2,11 +2,15 @@
 //! accepted, and its key finds its turn, now or after any number of restarts.
 
 use axum::{Json, extract::State as Of, http::StatusCode};
-use greenroom_actors::domain::{
-    event::{TurnOverrides, UserInput},
-    ids::InputKey,
-    outcome::TurnOutcome,
-    permission::Mode,
+use greenroom_actors::{
+    domain::{
+        catalog::Status,
+        event::{TurnOverrides, UserInput},
+        ids::InputKey,
+        outcome::TurnOutcome,
+        permission::Mode,
+    },
+    runtime::{CallError, Heard, Listener, Note},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -147,14 +151,39 @@ async fn ended(
         let words = format!("wait_ms is {wait_ms}: expected at most {WAIT_MS}");
         return Err(problem("invalid", words));
     }
-    let state = ctx.runtime.state(session).await?;
-    let key = InputKey(key);
-    if !state.inputs.contains_key(&key) {
+    // It listens before it reads, so that nothing falls between; nobody is woken for it.
+    let mut listener = ctx.runtime.follow(session);
+    let Some(mut sought) = ctx.reading.input(session, &InputKey(key)).await? else {
         return Err(problem("not_found", "no input of this session has that key"));
+    };
+    let mut late = ctx.clock.after(wait_ms);
+    loop {
+        if let Some((turn, outcome)) = ctx.reading.turn_of(&mut sought).await? {
+            let truncated = matches!(outcome, TurnOutcome::Completed { truncated: true, .. });
+            let text = outcome.text().to_owned();
+            return Ok(Json(Turn { turn: turn.0, outcome: outcome.word(), text, truncated }));
+        }
+        if ctx.line(&caller, session).await?.status == Status::Quarantined {
+            let words = "the session is quarantined, and its turn with it; release it first";
+            return Err(problem("conflict", words));
+        }
+        tokio::select! {
+            biased;
+            heard = grown(&mut listener) => if !heard {
+                return Err(problem("unavailable", "the runtime has ended").again_in(5));
+            },
+            () = &mut late => return Err(CallError::TimedOut { waited_ms: wait_ms }.into()),
+        }
     }
-    // A question that is answered at once still takes a moment.
-    let (turn, outcome) = ctx.runtime.outcome(session, key, wait_ms.max(250)).await?;
-    let truncated = matches!(outcome, TurnOutcome::Completed { truncated: true, .. });
-    let text = outcome.text().to_owned();
-    Ok(Json(Turn { turn: turn.0, outcome: outcome.word(), text, truncated }))
+}
+
+/// Returns when the log has grown, or may have; `false` when nobody writes it any more.
+async fn grown(listener: &mut Listener) -> bool {
+    loop {
+        match listener.next().await {
+            Some(Heard::Note(Note::Frame(_)) | Heard::Lagged { .. }) => return true,
+            Some(Heard::Note(Note::Delta { .. } | Note::Progress { .. })) => {}
+            None => return false,
+        }
+    }
 }

@@ -180,7 +180,7 @@ pub(super) struct Line {
     /// What it spent with everybody below it.
     pub(super) subtree: Spent,
     /// How many children it has.
-    pub(super) children: usize,
+    pub(super) children: u64,
 }
 
 impl Line {

@@ -1,6 +1,7 @@
 //! The read model in SQL: what a frame does to it. `queries` is what can be asked of it.
 
 mod jobs;
+mod open;
 mod queries;
 
 use greenroom_actors::{
@@ -16,8 +17,15 @@ use greenroom_actors::{
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 pub(super) use jobs::{job, jobs, replace_job, stale_jobs};
+pub(super) use open::{approvals, open};
+#[cfg(test)]
+pub(super) use {jobs::wanted as wanted_jobs, open::wanted as wanted_approvals};
+
+/// What is counted, for a test of how.
+#[cfg(test)]
+pub(super) const COUNTS: [[&str; 2]; 2] = [open::COUNTS, jobs::COUNTS];
 pub(super) use queries::{
-    accounts, approvals, census, checkpoints, in_trees, session, sessions, stale, totals,
+    accounts, branches, census, checkpoints, in_trees, input, session, sessions, stale, totals,
 };
 
 use super::{
@@ -65,6 +73,7 @@ pub(super) fn replace(
         "DELETE FROM approval WHERE session = ?1",
         "DELETE FROM usage WHERE session = ?1",
         "DELETE FROM checkpoint WHERE session = ?1",
+        "DELETE FROM input WHERE session = ?1",
     ] {
         conn.prepare_cached(sql)?.execute([&id])?;
     }
@@ -82,8 +91,9 @@ fn apply(conn: &Connection, log: LogId, change: &Change) -> Result<(), Trouble> 
         Change::Session(row) => upsert_session(conn, row)?,
         Change::ApprovalOpened { no, ask } => {
             conn.prepare_cached(
-                "INSERT OR REPLACE INTO approval(session, no, expires_at, ask) \
-                 VALUES (?1, ?2, ?3, ?4)",
+                "INSERT OR REPLACE INTO approval(session, no, expires_at, ask, tenant) \
+                 VALUES (?1, ?2, ?3, ?4, \
+                 coalesce((SELECT tenant FROM session WHERE id = ?1), ''))",
             )?
             .execute(params![session()?, no.0, ask.expires_at.0, Json(ask)])?;
         }
@@ -120,6 +130,12 @@ fn apply(conn: &Connection, log: LogId, change: &Change) -> Result<(), Trouble> 
                  VALUES (?1, ?2, ?3, ?4)",
             )?
             .execute(params![session()?, name.as_str(), Whole(at.0), value])?;
+        }
+        Change::Input { key, at } => {
+            conn.prepare_cached(
+                "INSERT OR IGNORE INTO input(session, key, position) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![session()?, key.0, Whole(at.0)])?;
         }
         Change::Job(row) => jobs::upsert(conn, row)?,
     }
@@ -176,6 +192,11 @@ fn upsert_session(conn: &Connection, row: &SessionRow) -> Result<(), Trouble> {
     let (id, root) = (row.session.to_string(), row.root.to_string());
     let parent = row.parent.map(|parent| parent.to_string());
     let goal = row.goal.as_ref().map(Json);
+    if row.position <= Position(1) {
+        // Questions that came before the line that says whose they are.
+        conn.prepare_cached("UPDATE approval SET tenant = ?2 WHERE session = ?1 AND tenant <> ?2")?
+            .execute(params![id, row.tenant.as_str()])?;
+    }
     for way in ways.into_iter().flatten() {
         let written = conn.prepare_cached(way)?.execute(params![
             id,

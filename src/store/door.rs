@@ -72,9 +72,25 @@ impl Door {
         self,
         work: impl Fn(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, AppendError> {
+        self.send(work, false).await
+    }
+
+    /// The same for work that takes something away: what the write-ahead log still holds of it goes too.
+    pub(super) async fn write_and_forget<T: Send + 'static>(
+        self,
+        work: impl Fn(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, AppendError> {
+        self.send(work, true).await
+    }
+
+    async fn send<T: Send + 'static>(
+        self,
+        work: impl Fn(&Connection) -> Result<T, Trouble> + Send + 'static,
+        forgets: bool,
+    ) -> Result<T, AppendError> {
         let permit = Arc::clone(&self.writes.permits).acquire_owned().await;
         let permit = permit.map_err(|_shut| self.gone())?;
-        let (job, answer) = writer::job(permit, work);
+        let (job, answer) = writer::job(permit, work, forgets);
         if !self.writes.send(job) {
             return Err(self.gone().into());
         }

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     catalog,
     columns::{Whole, id, kind},
+    links,
     trouble::Trouble,
 };
 
@@ -109,9 +110,13 @@ pub(super) fn append(conn: &Connection, append: &Append) -> Result<Position, Tro
     if envelope.token != row.token || expected != row.tail.next() {
         return Err(fenced(row.tail, row.token));
     }
+    if *begins && !links::base_is_there(conn, body)? {
+        return Err(Trouble::Refused(format!("{log} goes on from a session that was deleted")));
+    }
     let digest = Sha256::digest(body.as_bytes()).into();
     let chain = row.chain.over(envelope, &digest);
     insert(conn, row.num, append, (digest, chain))?;
+    links::note(conn, row.num, body)?;
     let followed = catalog::follow(conn, log, changes)?;
     let applied = if followed && row.applied == row.tail { expected } else { row.applied };
     conn.prepare_cached("UPDATE log SET tail = ?2, chain = ?3, applied = ?4 WHERE num = ?1")?

@@ -10,14 +10,24 @@ use std::{
 use greenroom_actors::{fault, limits};
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
-use super::lock::{self, Lock, NotLocked};
+use super::{
+    erase, links,
+    lock::{self, Lock, NotLocked},
+};
 
 /// The oldest SQLite without the write-ahead log's reset defect.
 const SQLITE_MIN: i32 = 3_051_003;
 /// "GRNR": marks a database as ours.
 const APPLICATION: i32 = 0x4752_4e52;
 /// Numbered changes of the form; the count is the form's number.
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+    include_str!("migrations/3.sql"),
+    include_str!("migrations/4.sql"),
+];
+/// The form since which frames note what they name.
+const NOTES_LINKS: i64 = 4;
 
 /// Why a store was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +215,10 @@ fn prepare(path: &Path) -> Result<Connection, OpenError> {
     // What a savepoint would give back is some ten pages; it need not go through a temporary file.
     conn.execute_batch("PRAGMA temp_store = MEMORY;").map_err(refused)?;
     conn.pragma_update(None, "cache_size", -limits::STORE_CACHE_KIB).map_err(refused)?;
+    // What is deleted is overwritten, and not only given up.
+    conn.execute_batch("PRAGMA secure_delete = ON;").map_err(refused)?;
     migrate(&conn, path)?;
+    erase::sweep(&conn).map_err(refused)?;
     // After a crash or a failed sync the log's last pages may be in the kernel's cache alone. They
     // are rewritten and synced before anything is built on them.
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(())).map_err(refused)?;
@@ -287,6 +300,9 @@ fn migrate(conn: &Connection, path: &Path) -> Result<(), OpenError> {
         let step = || -> rusqlite::Result<()> {
             let transaction = conn.unchecked_transaction()?;
             transaction.execute_batch(migration)?;
+            if number == NOTES_LINKS {
+                links::note_all(&transaction)?;
+            }
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", number)?;
             fault::point("store.migrating");

@@ -6,12 +6,12 @@ use futures_util::future::BoxFuture;
 use greenroom_actors::{
     domain::{
         catalog::{
-            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
-            TotalsOf,
+            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Erasure,
+            Hindrance, Open, SessionFilter, SessionRow, Totals, TotalsOf,
         },
         conversation::BlobRef,
         frame::{LogId, StoredFrame},
-        ids::{Position, SessionId, TenantId, Token},
+        ids::{InputKey, Position, SessionId, TenantId, Token},
         job::{JobFilter, JobId, JobRow},
     },
     ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
@@ -21,7 +21,7 @@ use rusqlite::Connection;
 use super::{
     Store, blob, catalog,
     door::unfenced,
-    log,
+    erase, log,
     trouble::{Trouble, within},
 };
 
@@ -33,8 +33,15 @@ impl Journal for Store {
 
     fn append(&self, append: Append) -> BoxFuture<'static, Result<Position, AppendError>> {
         let log = append.envelope.log;
+        let (fresh, append) = (Arc::clone(&self.fresh), Arc::new(append));
+        let written = Arc::clone(&append);
         let work = move |conn: &Connection| log::append(conn, &append).map_err(within(log));
-        Box::pin(self.door.clone().write(work))
+        let write = self.door.clone().write(work);
+        Box::pin(async move {
+            let position = write.await?;
+            fresh.frame(&written.body);
+            Ok(position)
+        })
     }
 
     fn read(
@@ -70,9 +77,20 @@ impl Catalog for Store {
 
     fn approvals(
         &self,
-        tenant: Option<TenantId>,
+        filter: ApprovalFilter,
     ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>> {
-        Box::pin(self.door.clone().read(move |conn| catalog::approvals(conn, tenant.as_ref())))
+        Box::pin(self.door.clone().read(move |conn| catalog::approvals(conn, &filter)))
+    }
+
+    fn open(&self, tenant: Option<TenantId>) -> BoxFuture<'static, Result<Open, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::open(conn, tenant.as_ref())))
+    }
+
+    fn branches(
+        &self,
+        of: Vec<SessionId>,
+    ) -> BoxFuture<'static, Result<Vec<Branch>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::branches(conn, &of)))
     }
 
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
@@ -96,6 +114,14 @@ impl Catalog for Store {
 
     fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
         Box::pin(self.door.clone().read(move |conn| catalog::in_trees(conn, &filter)))
+    }
+
+    fn input(
+        &self,
+        session: SessionId,
+        key: InputKey,
+    ) -> BoxFuture<'static, Result<Option<Position>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| catalog::input(conn, session, &key)))
     }
 
     fn checkpoints(
@@ -144,14 +170,31 @@ impl Catalog for Store {
             log::followed_anew(conn, LogId::session(session), upto)
         }))
     }
+
+    fn hinders(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Option<Hindrance>, JournalError>> {
+        Box::pin(self.door.clone().read(move |conn| erase::hinders(conn, &erasure)))
+    }
+
+    fn erase(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Result<u64, Hindrance>, JournalError>> {
+        let fresh = Arc::clone(&self.fresh);
+        let work = move |conn: &Connection| erase::erase(conn, &erasure, &fresh);
+        Box::pin(unfenced(self.door.clone().write_and_forget(work)))
+    }
 }
 
 impl Blobs for Store {
     fn put(&self, bytes: Vec<u8>) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
+        let name = blob::name(&bytes);
+        self.fresh.put(&name.sha256);
         Box::pin(unfenced(self.door.clone().write(move |conn| {
-            let name = blob::name(&bytes);
             blob::put(conn, &name, &bytes)?;
-            Ok(name)
+            Ok(name.clone())
         })))
     }
 
@@ -159,7 +202,7 @@ impl Blobs for Store {
         &self,
         pieces: Arc<dyn Pieces>,
     ) -> BoxFuture<'static, Result<BlobRef, JournalError>> {
-        let door = self.door.clone();
+        let (door, fresh) = (self.door.clone(), Arc::clone(&self.fresh));
         Box::pin(async move {
             // Named beside the writer, for whom a large one would be a long pause. It holds nothing
             // but the pieces, so that it may end on its own when nobody waits any more.
@@ -169,6 +212,7 @@ impl Blobs for Store {
             let name = name.map_err(AppendError::from);
             let put = async {
                 let name = name?;
+                fresh.put(&name.sha256);
                 let work = move |conn: &Connection| {
                     blob::put_pieces(conn, &name, &*pieces)?;
                     Ok(name.clone())

@@ -2,7 +2,9 @@
 //! silently. Faults of the disk itself are in `tests/it/store_faults.rs`.
 
 mod damage;
+mod erasing;
 mod opening;
+mod plans;
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +20,8 @@ use greenroom_actors::{
     domain::{
         catalog::{Change, SessionFilter, SessionRow, Status, TotalsOf},
         frame::LogId,
-        ids::{Position, SessionId, Timestamp, Token},
+        ids::{ApprovalNo, Position, SessionId, Timestamp, Token},
+        permission::{Ask, RequestDigest, Subject},
         usage::Settlement,
     },
     log::{self, Writer as LogWriter},
@@ -87,6 +90,18 @@ fn row(n: u128, position: u64) -> Change {
     }))
 }
 
+fn question(no: u32, expires_at: i64) -> Change {
+    let ask = Ask {
+        subject: Subject::Question { text: "which?".to_owned() },
+        digest: RequestDigest(format!("{no:064}")),
+        scripts: Vec::new(),
+        reasons: Vec::new(),
+        proposal: None,
+        expires_at: Timestamp(expires_at),
+    };
+    Change::ApprovalOpened { no: ApprovalNo(no), ask: Box::new(ask) }
+}
+
 fn free(call: u32) -> Change {
     let (model, agent) = ("m".into(), "a".into());
     let call = greenroom_actors::domain::ids::ModelCallNo(call);
@@ -104,6 +119,7 @@ async fn it_keeps_every_law() {
     laws::journal(fresh).await;
     laws::catalog(fresh).await;
     laws::blobs(fresh).await;
+    laws::erasure(fresh).await;
     laws::durable(|| open(&folder.path().join("again.db"))).await;
 }
 

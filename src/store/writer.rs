@@ -130,15 +130,18 @@ fn lost(why: &str) -> JournalError {
 pub(super) struct Job {
     work: Box<dyn Work>,
     permit: OwnedSemaphorePermit,
+    /// Whether nothing of what it takes away may stay in the write-ahead log.
+    forgets: bool,
 }
 
 /// A writing job and where its answer arrives.
 pub(super) fn job<T: Send + 'static>(
     permit: OwnedSemaphorePermit,
     write: impl Fn(&Connection) -> Result<T, Trouble> + Send + 'static,
+    forgets: bool,
 ) -> (Job, oneshot::Receiver<Result<T, AppendError>>) {
     let (reply, answer) = oneshot::channel();
-    (Job { work: Box::new(Write { reply, write, done: None }), permit }, answer)
+    (Job { work: Box::new(Write { reply, write, done: None }), permit, forgets }, answer)
 }
 
 /// The writer's state on its thread.
@@ -149,6 +152,8 @@ pub(super) struct Writer {
     hindrance: Hindrance,
     /// Committed and not yet copied back.
     dirty: bool,
+    /// Whether the write-ahead log holds what was taken away.
+    traces: bool,
     alarmed: bool,
 }
 
@@ -159,7 +164,7 @@ impl Writer {
         jobs: Receiver<Job>,
         (poison, hindrance): (Poison, Hindrance),
     ) -> Self {
-        Self { conn, jobs, poison, hindrance, dirty: false, alarmed: false }
+        Self { conn, jobs, poison, hindrance, dirty: false, traces: false, alarmed: false }
     }
 
     /// Runs until its queue is shut and empty. A panic poisons the store: its callers hear it, nobody hangs.
@@ -181,11 +186,12 @@ impl Writer {
 
     /// What is committed together: all that waits, up to the limit. Their places in the queue come
     /// free, so that the next group gathers while this one is synced.
-    fn group(&self, first: Job) -> Vec<Box<dyn Work>> {
+    fn group(&mut self, first: Job) -> Vec<Box<dyn Work>> {
         let mut group = Vec::new();
         let mut next = Some(first);
-        while let Some(Job { work, permit }) = next {
+        while let Some(Job { work, permit, forgets }) = next {
             group.push(work);
+            self.traces |= forgets;
             drop(permit);
             let room = group.len() < limits::COMMIT_FRAMES;
             next = if room { self.jobs.try_recv().ok() } else { None };
@@ -199,7 +205,7 @@ impl Writer {
             match self.jobs.recv_timeout(Duration::from_millis(limits::STORE_IDLE_MS)) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.copy_back("PASSIVE"),
+                Err(RecvTimeoutError::Timeout) => self.copy_back(self.way()),
             }
         }
         self.jobs.recv().ok()
@@ -338,6 +344,9 @@ impl Writer {
             ask.query_row([], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))
         });
         let Ok((length, copied)) = pages else { return };
+        if self.traces {
+            return self.copy_back("TRUNCATE");
+        }
         let waiting = u64::try_from(length.saturating_sub(copied)).unwrap_or(0);
         if waiting >= limits::STORE_WAL_PAGES {
             self.copy_back("PASSIVE");
@@ -349,6 +358,11 @@ impl Writer {
         self.alarmed = alarm;
     }
 
+    /// How the log is copied back: emptied as well, where it holds what was taken away.
+    const fn way(&self) -> &'static str {
+        if self.traces { "TRUNCATE" } else { "PASSIVE" }
+    }
+
     /// Copies the write-ahead log into the database. A reader may stop it, and so may a full disk;
     /// both pass. A failed sync does not.
     fn copy_back(&mut self, how: &str) {
@@ -358,10 +372,15 @@ impl Writer {
         }
         let sql = format!("PRAGMA wal_checkpoint({how})");
         fault::point("store.before_copy_back");
-        let copied = self.conn.query_row(&sql, [], |_row| Ok(()));
+        // The first figure says whether somebody stopped it.
+        let copied = self.conn.query_row(&sql, [], |row| row.get::<_, i64>(0));
         fault::point("store.copied_back");
         match copied {
-            Ok(()) => {}
+            Ok(stopped) => {
+                self.traces &= stopped != 0 || how != "TRUNCATE";
+                // It is tried again when there is nothing else to do.
+                self.dirty |= self.traces;
+            }
             Err(error) if class(&error) == Class::Io => {
                 self.poison.set(format!("the write-ahead log was not copied back: {error}"));
             }

@@ -1,10 +1,15 @@
 //! The metrics by name: what each counts, in which unit, with which labels. One place, so that a
 //! dashboard's author finds every name; `metrics.rs` says which event moves which.
 
-use std::sync::atomic::AtomicU64;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+};
 
 use prometheus_client::{
+    encoding::{EncodeMetric, MetricEncoder, NoLabelSet},
     metrics::{
+        MetricType,
         counter::Counter,
         family::{Family, MetricConstructor},
         gauge::Gauge,
@@ -13,7 +18,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::labels::Labels;
+use super::{labels::Labels, metrics::Spread};
 
 /// Upper ends of the buckets of lengths, in seconds: from a tool that computes to a person's
 /// answer after lunch; each about three times the one before.
@@ -38,6 +43,28 @@ pub(super) struct Buckets;
 impl MetricConstructor<Histogram> for Buckets {
     fn new_metric(&self) -> Histogram {
         Histogram::new(SECONDS)
+    }
+}
+
+/// Lengths that somebody else has counted, as they were last seen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counted(Arc<Mutex<Spread>>);
+
+impl Counted {
+    pub(super) fn set(&self, spread: Spread) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = spread;
+    }
+}
+
+impl EncodeMetric for Counted {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let Spread { sum, upto } = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = upto.iter().map(|(_end, count)| count).sum();
+        encoder.encode_histogram::<NoLabelSet>(*sum, count, upto, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
     }
 }
 
@@ -88,6 +115,7 @@ pub(super) struct Seen {
     pub(super) inbox_messages: Gauge,
     pub(super) inbox_messages_max: Gauge,
     pub(super) restarts_held: Gauge,
+    pub(super) append_seconds: Counted,
     pub(super) pool: Levels,
     pub(super) gate: Levels,
     pub(super) gate_paused_until: Moments,
@@ -160,6 +188,8 @@ impl Seen {
             inbox_messages_max: all.level("inbox_messages_max", "Messages in the fullest mailbox"),
             restarts_held: all
                 .level("restarts_held", "Sessions whose restart waits, because many died together"),
+            append_seconds: all
+                .counted("append", "How long frames took to be durable in their logs"),
             pool: all.levels("pool", "Tool pools: places, places taken, calls that wait"),
             gate: all
                 .levels("gate", "Gates of credentials: places, calls in flight, calls that wait"),
@@ -199,6 +229,12 @@ impl Names<'_> {
 
     fn moments(&mut self, name: &str, help: &str) -> Moments {
         let made = Moments::default();
+        self.0.register_with_unit(name, help, Unit::Seconds, made.clone());
+        made
+    }
+
+    fn counted(&mut self, name: &str, help: &str) -> Counted {
+        let made = Counted::default();
         self.0.register_with_unit(name, help, Unit::Seconds, made.clone());
         made
     }

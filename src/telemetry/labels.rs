@@ -1,6 +1,7 @@
-//! Labels of metrics, with a bound. A name that a user or a model chose may be a label only while
-//! there are few of them: the first `VALUES` keep their names, all later ones are `other`. A
-//! session's id is never a label.
+//! Labels of metrics, with a bound. A name that an app declared may be a label while there are few of
+//! them: the first `VALUES` keep their names, all later ones are `other`. A name that a message or a
+//! model can make up, of a model or of a tool, must be one that the house knows as well, or it would take
+//! a real one's place for good. A session's id is never a label.
 
 use std::collections::BTreeSet;
 
@@ -38,9 +39,43 @@ impl Bounded {
     }
 }
 
+/// Names that the house knows, whoever uses them; the bound is for an app that declares without end.
+const KNOWN: usize = 10_000;
+
+/// The values of a label that names what the house knows.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    names: BTreeSet<String>,
+    shown: Bounded,
+}
+
+impl Known {
+    /// The house knows this name.
+    pub(super) fn learn(&mut self, name: &str) {
+        if self.names.len() < KNOWN && !self.names.contains(name) {
+            self.names.insert(name.to_owned());
+        }
+    }
+
+    /// The value to show for a name.
+    pub(super) fn value(&mut self, name: &str) -> String {
+        if self.names.contains(name) { self.shown.value(name) } else { OTHER.to_owned() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_was_made_up_takes_nobodys_place() {
+        let mut known = Known::default();
+        known.learn("real");
+        for no in 0..10 * VALUES {
+            assert_eq!(known.value(&format!("made-up-{no}")), OTHER);
+        }
+        assert_eq!(known.value("real"), "real");
+    }
 
     #[test]
     fn names_above_the_bound_share_one_label() {

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use greenroom_actors::domain::{
-    agent::ModelChoice,
+    agent::{ModelChoice, Rendered},
     catalog::{Census, Status},
     event::{CancelTarget, Event, RestartCause, TimerKind},
-    ids::{ApprovalNo, ModelCallNo, SessionId, Timestamp, ToolCallNo, ToolName, TurnId},
+    ids::{ApprovalNo, ModelCallNo, ModelName, SessionId, Timestamp, ToolCallNo, ToolName, TurnId},
     permission::{Answer, Closed},
     usage::{Settlement, Usage},
 };
@@ -16,7 +16,7 @@ use prometheus_client::{encoding::text, registry::Registry};
 
 use super::{
     families::{Counts, Families, Lengths, Levels},
-    labels::{Bounded, Labels},
+    labels::{Bounded, Known, Labels},
     spans::Open,
 };
 
@@ -25,7 +25,7 @@ mod house;
 mod tests;
 
 use house::WAITED;
-pub use house::{Breaker, Fill, Gate, House, waits_for};
+pub use house::{Breaker, Fill, Gate, House, Spread, waits_for};
 
 /// Who an event is about and when it happened.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +44,8 @@ pub struct Metrics {
     registry: Registry,
     all: Families,
     agents: Bounded,
-    models: Bounded,
-    tools: Bounded,
+    models: Known,
+    tools: Known,
     turns: Open<TurnId, ()>,
     calls: Open<ModelCallNo, String>,
     wanted: Open<ToolCallNo, String>,
@@ -60,8 +60,8 @@ impl Default for Metrics {
             all: Families::registered(&mut registry),
             registry,
             agents: Bounded::default(),
-            models: Bounded::default(),
-            tools: Bounded::default(),
+            models: Known::default(),
+            tools: Known::default(),
             turns: Open::default(),
             calls: Open::default(),
             wanted: Open::default(),
@@ -82,8 +82,35 @@ impl Metrics {
         Ok(scraped(&out))
     }
 
+    /// Models and tools that exist: they are counted under their names, and others are not.
+    pub fn know<'n>(
+        &mut self,
+        models: impl IntoIterator<Item = &'n str>,
+        tools: impl IntoIterator<Item = &'n str>,
+    ) {
+        models.into_iter().for_each(|name| self.models.learn(name));
+        tools.into_iter().for_each(|name| self.tools.learn(name));
+    }
+
+    /// The same of what an agent is made of.
+    pub fn know_agent(&mut self, rendered: &Rendered) {
+        let models = rendered.agent.models().map(ModelName::as_str);
+        self.know(models, rendered.tools.iter().map(|tool| tool.name.as_str()));
+    }
+
+    /// What is declared in the log itself.
+    fn learn(&mut self, event: &Event) {
+        if let Event::SessionOpened { rendered, .. } = event {
+            self.know_agent(rendered);
+        }
+        if let Event::ToolsChanged { tools, .. } = event {
+            self.know([], tools.iter().map(|tool| tool.name.as_str()));
+        }
+    }
+
     /// Moves what one event moves.
     pub fn hear(&mut self, of: Heard<'_>, event: &Event) {
+        self.learn(event);
         let agent = self.agents.value(of.agent);
         let mine = || one("agent", &agent);
         let all = &self.all;
@@ -234,7 +261,7 @@ impl Metrics {
             let is_running = |status| status == Status::Running;
             self.all.seen.sessions_stranded.set(all(&is_running) - awake_and(&is_running));
         }
-        self.all.seen.approvals_open.set(level(house.approvals));
+        self.all.seen.approvals_open.set(whole(house.approvals));
         for what in WAITED {
             let many = house.waiting.get(what).copied().unwrap_or(0);
             self.all.seen.waiting_on.get_or_create(&one("what", what)).set(level(many));
@@ -242,6 +269,7 @@ impl Metrics {
         self.all.seen.inbox_messages.set(level(house.inbox_sum));
         self.all.seen.inbox_messages_max.set(level(house.inbox_max));
         self.all.seen.restarts_held.set(level(house.held));
+        self.all.seen.append_seconds.set(house.appends.clone());
         house.pools.iter().for_each(|(name, pool)| filled(&self.all.seen.pool, name, pool));
         house.gates.iter().for_each(|(name, gate)| self.gate(name, gate));
     }

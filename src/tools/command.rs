@@ -161,7 +161,10 @@ impl Bench {
         Ok(Order {
             program,
             argv: command.argv.clone(),
-            env: BTreeMap::from([("PWD".into(), cwd.clone().into_os_string())]),
+            env: BTreeMap::from([
+                ("PWD".into(), cwd.clone().into_os_string()),
+                ("TRACEPARENT".into(), ctx.traceparent.clone().into()),
+            ]),
             cwd,
             network: self.network,
             read,

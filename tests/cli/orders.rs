@@ -157,6 +157,13 @@ fn a_fork_goes_on_from_a_frame_and_wrong_frames_are_named() {
     assert!(log.contains("session_forked"), "{log}");
     let sessions = json(&out(&ran(&["sessions", "--store", &store, "--json"])));
     assert_eq!(sessions.as_array().map(Vec::len), Some(3));
+    let on = ran(&["fork", "shaky", "--at", "1", "--model", "other", "--store", &store, "--json"]);
+    let on = json(&out(&on));
+    assert_eq!(on["model"], "other");
+    let id = on["session"].as_str().expect("an id");
+    let log = out(&ran(&["log", id, "--json", "--store", &store]));
+    let first = json(log.lines().next().expect("a frame"));
+    assert!(first.to_string().contains("\"model\":\"other\""), "{first}");
 }
 
 #[test]
@@ -254,4 +261,28 @@ fn completions_are_what_a_shell_sources() {
         assert_eq!(said.status.code(), Some(0), "{shell}");
         assert!(out(&said).contains(holds), "{shell}");
     }
+}
+
+#[test]
+fn a_session_is_deleted_for_good_by_who_is_sure_and_not_while_it_is_at_work() {
+    let (_folder, store) = folder();
+    let (clerk, shaky) = prepared(&store);
+    let unsure = ran(&["delete", "shaky", "--store", &store]);
+    assert_eq!(unsure.status.code(), Some(1));
+    assert!(err(&unsure).contains("takes 1 session for good"), "{}", err(&unsure));
+    assert!(err(&unsure).contains(&format!("greenroom delete {} --yes", shaky.id())));
+    let spent = out(&ran(&["totals", "--store", &store, "--json"]));
+    let deleted = ran(&["delete", "shaky", "--yes", "--store", &store]);
+    assert_eq!(deleted.status.code(), Some(0), "{}", err(&deleted));
+    assert!(out(&deleted).contains("1 session and all they said"), "{}", out(&deleted));
+    let gone = ran(&["log", &shaky.id().to_string(), "--store", &store]);
+    assert!(err(&gone).contains("no session fits"), "{}", err(&gone));
+    assert_eq!(out(&ran(&["totals", "--store", &store, "--json"])), spent, "spent is spent");
+    let busy = ran(&["delete", "clerk", "--yes", "--store", &store]);
+    assert_eq!(busy.status.code(), Some(1));
+    let why = format!("{} has work in hand", clerk.id());
+    assert!(err(&busy).contains(&why), "{}", err(&busy));
+    let doctor = ran(&["doctor", "--store", &store]);
+    assert_eq!(doctor.status.code(), Some(0), "{}", out(&doctor));
+    assert!(out(&doctor).contains("1 session, every log verifies"), "{}", out(&doctor));
 }

@@ -171,6 +171,12 @@ fn who_attaches_says_something_reads_the_answer_and_leaves_without_stopping_it()
     let mut log = Running::starts(&["log", &session, "-f", "--json", "--store", &store]);
     log.says("turn_finished");
     log.says("turn_finished");
+    // And when it has ended it can be deleted, by the server too.
+    let deleted = ran(&["delete", &session, "--yes", "--store", &store, "--json"]);
+    assert_eq!(deleted.status.code(), Some(0), "{}", err(&deleted));
+    assert_eq!(parsed(&out(&deleted)), json!({ "session": session, "sessions": 1 }));
+    let again = ran(&["delete", &session, "--yes", "--store", &store]);
+    assert!(err(&again).contains("no session fits"), "{}", err(&again));
 }
 
 #[test]
@@ -212,4 +218,35 @@ fn what_was_stopped_stays_so_over_a_killed_server_until_somebody_lifts_it() {
     assert_eq!(ran(&["fork", &session, "--store", &store]).status.code(), Some(1));
     assert_eq!(ran(&["unhalt", "--store", &store]).status.code(), Some(0));
     assert_eq!(ran(&["fork", &session, "--store", &store]).status.code(), Some(0));
+}
+
+#[test]
+fn the_last_step_is_made_again_beside_a_server_and_written_nowhere() {
+    let (_folder, store) = folder();
+    let _server = serves(&store);
+    let session = opened(&store, "poet");
+    let mut log = Running::starts(&["log", &session, "-f", "--json", "--store", &store]);
+    say(&store, &session, "break a leg");
+    log.says("turn_finished");
+    let frames = || out(&ran(&["log", &session, "--json", "--store", &store]));
+    let (before, spent) = (frames(), out(&ran(&["totals", "--store", &store, "--json"])));
+    let last = ["replay", &session, "--final", "--agents", AGENTS, "--store", &store];
+    let again = ran(&last);
+    assert_eq!(again.status.code(), Some(0), "{}", err(&again));
+    let said = out(&again);
+    assert_eq!(said.matches("You said").count(), 2, "then and now: {said}");
+    assert!(said.contains("it cost $") && said.contains("is not booked"), "{said}");
+    let other = ran(&[&last[..], &["--model", "other", "--json"]].concat());
+    let other = parsed(&out(&other));
+    assert_eq!((&other["model"], &other["booked"]), (&json!("other"), &json!(false)));
+    assert_eq!(other["then"]["text"], other["now"]["text"]);
+    assert_eq!(other["cost"], Value::Null, "nobody has said what that one costs");
+    let nobody = ran(&[&last[..], &["--model", "m", "--provider", "nobody"]].concat());
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(err(&nobody).contains("no provider of the agents file serves m at nobody"));
+    assert_eq!(frames(), before, "nothing was written");
+    assert_eq!(out(&ran(&["totals", "--store", &store, "--json"])), spent, "or booked");
+    let fresh = opened(&store, "poet");
+    let none = ran(&["replay", &fresh, "--final", "--agents", AGENTS, "--store", &store]);
+    assert!(err(&none).contains("no model has answered in"), "{}", err(&none));
 }

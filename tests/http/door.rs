@@ -350,6 +350,26 @@ async fn who_asks_too_often_is_told_when_to_come_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_no_token_shuts_nobody_out_who_has_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = runtime(folder.path()).await;
+    let options = FaceOptions { requests_per_second: 5, ..FaceOptions::default() };
+    let theatre = Theatre::with(folder, runtime, options).await;
+    let (nobody, wrong) = (theatre.nobody(), Client { token: "x".repeat(43), ..theatre.nobody() });
+    for client in [&nobody, &wrong] {
+        let mut told = Vec::new();
+        while told.last() != Some(&429) && told.len() < 400 {
+            told.push(client.get("/v1/status").await.status);
+        }
+        assert_eq!(told.last(), Some(&429), "both from one address: {told:?}");
+    }
+    // They go on, and the bucket of their address stays empty.
+    theatre.admin.get("/v1/status").await.is(200);
+    theatre.tenant.get("/v1/status").await.is(200);
+    theatre.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_listens_where_others_reach_it_only_when_that_is_said() {
     let theatre = Theatre::open().await;
     let everywhere = "0.0.0.0:0".parse().unwrap();

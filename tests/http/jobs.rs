@@ -1,6 +1,7 @@
 //! Jobs over HTTP: asked for once under a key, driven by a host that is another program, run by the
 //! runtime, and of no concern to other tenants.
 
+use greenroom::FaceOptions;
 use greenroom_actors::testing::harness::eventually;
 use serde_json::{Value, json};
 
@@ -45,6 +46,33 @@ async fn a_host_takes_a_job_says_how_far_it_is_and_what_it_left() {
     let steps: Vec<_> =
         whole["history"].as_array().unwrap().iter().map(|step| step["step"].clone()).collect();
     assert_eq!(steps, ["created", "started", "progressed", "ended"]);
+    theatre.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_take_that_is_sent_again_is_the_same_attempt_however_large_it_is_and_whoever_forgot() {
+    let theatre = Theatre::open().await;
+    // Larger than an answer that is kept.
+    let large = "x".repeat(100_000);
+    for name in ["one", "another"] {
+        asked(&theatre, &json!({ "name": name, "payload": large })).await;
+    }
+    let (key, queue) = ([("Idempotency-Key", "mine")], json!({ "queue": "default" }));
+    let take = async |theatre: &Theatre| {
+        let taken = theatre.admin.with("POST", "/v1/jobs/take", &key, &queue).await.is(200).json();
+        (taken["job"].clone(), taken["attempt"].clone())
+    };
+    let first = take(&theatre).await;
+    assert_eq!(take(&theatre).await, first, "its answer was too large to be kept");
+    // Another face on the same runtime has answered nothing yet.
+    let Theatre { folder, runtime, face, served, .. } = theatre;
+    served.end().await;
+    drop(face);
+    let theatre = Theatre::with(folder, runtime, FaceOptions::default()).await;
+    assert_eq!(take(&theatre).await, first);
+    let path = format!("/v1/jobs/{}/start", first.0.as_str().unwrap());
+    let other = theatre.admin.post(&path, &json!({})).await;
+    assert_eq!(other.code(), "conflict", "without the key it is somebody else who asks");
     theatre.close().await;
 }
 

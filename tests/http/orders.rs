@@ -165,3 +165,92 @@ async fn a_tool_is_run_without_a_model_as_the_rules_allow() {
 fn at_question(session: &str) -> String {
     format!("/v1/approvals/{session}/1")
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tree_is_deleted_by_who_administers_it_and_is_gone_for_all() {
+    let theatre = Theatre::open().await;
+    let admin = &theatre.admin;
+    let lead = theatre.session("lead").await;
+    theatre.turn(&lead, "go").await;
+    let path = |session: &str| format!("/v1/sessions/{session}");
+    let tree = items(&admin.get(&format!("/v1/sessions?root={lead}")).await.is(200));
+    let hand = tree.iter().find(|line| line["session"] != lead.as_str()).unwrap();
+    let hand = hand["session"].as_str().unwrap().to_owned();
+    let part = admin.with("DELETE", &path(&hand), &[], &json!({})).await;
+    assert_eq!(part.code(), "conflict");
+    assert!(part.text().contains(&lead), "it says which tree: {}", part.text());
+    assert_eq!(
+        theatre.tenant.with("DELETE", &path(&lead), &[], &json!({})).await.code(),
+        "not_found"
+    );
+    for (scope, client) in &theatre.only {
+        if scope.word() != "admin" {
+            let refused = client.with("DELETE", &path(&lead), &[], &json!({})).await;
+            assert_eq!(refused.code(), "forbidden", "{}", scope.word());
+        }
+    }
+    let clerk = theatre.session("clerk").await;
+    admin.post(&at(&clerk, "messages"), &json!({ "text": "pay" })).await.is(202);
+    theatre.question(&clerk).await;
+    assert_eq!(admin.with("DELETE", &path(&clerk), &[], &json!({})).await.code(), "conflict");
+
+    let spent = admin.get("/v1/totals").await.is(200).json();
+    let gone = admin.with("DELETE", &path(&lead), &[], &json!({})).await.is(200).json();
+    assert_eq!(gone, json!({ "session": lead, "sessions": 2 }));
+    for session in [&lead, &hand] {
+        assert_eq!(admin.get(&path(session)).await.code(), "not_found");
+        assert_eq!(admin.get(&at(session, "frames")).await.code(), "not_found");
+    }
+    assert_eq!(admin.with("DELETE", &path(&lead), &[], &json!({})).await.code(), "not_found");
+    let after = admin.get("/v1/totals").await.is(200).json();
+    assert_eq!(after, spent, "spent is spent");
+    theatre.close().await;
+}
+
+/// A key opens one session in its life, also where that one has ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_key_of_a_deleted_session_opens_nothing_after_a_restart() {
+    let theatre = Theatre::open().await;
+    let key = [("Idempotency-Key", "mine")];
+    let open = json!({ "agent": "echo" });
+    let opened = theatre.admin.with("POST", "/v1/sessions", &key, &open).await.is(201).json();
+    let path = format!("/v1/sessions/{}", opened["session"].as_str().unwrap());
+    theatre.admin.with("DELETE", &path, &[], &json!({})).await.is(200);
+    // A face that remembers no keys.
+    let face = greenroom::Face::new(
+        &theatre.runtime,
+        greenroom::FaceOptions::default().token(
+            greenroom::Token::given("a-token-of-this-test-alone-0123456789")
+                .unwrap()
+                .admin("admin"),
+        ),
+    );
+    let served = face.serve("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
+    let token = "a-token-of-this-test-alone-0123456789".to_owned();
+    let client = super::client::Client { at: served.address(), token };
+    assert_eq!(client.with("POST", "/v1/sessions", &key, &open).await.code(), "gone");
+    served.end().await;
+    theatre.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fork_is_asked_for_with_another_model_once_for_its_key() {
+    let theatre = Theatre::open().await;
+    let admin = &theatre.admin;
+    let session = theatre.session("echo").await;
+    theatre.turn(&session, "hello").await;
+    let key = [("Idempotency-Key", "other")];
+    let wish = json!({ "at": 1, "model": "other" });
+    let fork = admin.with("POST", &at(&session, "fork"), &key, &wish).await.is(201).json();
+    let fork = fork["session"].as_str().unwrap().to_owned();
+    let whole = admin.get(&format!("/v1/sessions/{fork}")).await.is(200).json();
+    assert_eq!(whole["agent_spec"]["model"], "other");
+    assert_eq!(theatre.turn(&fork, "again").await["outcome"], "completed");
+    let again = admin.with("POST", &at(&session, "fork"), &key, &wish).await.is(201).json();
+    assert_eq!(again["session"], fork);
+    let nobody = json!({ "model": "m", "provider": "nobody" });
+    assert_eq!(admin.post(&at(&session, "fork"), &nobody).await.code(), "unprocessable");
+    let half = json!({ "provider": "nobody" });
+    assert_eq!(admin.post(&at(&session, "fork"), &half).await.code(), "unprocessable");
+    theatre.close().await;
+}

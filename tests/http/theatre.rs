@@ -98,7 +98,8 @@ impl Theatre {
     pub async fn turn(&self, session: &str, text: &str) -> Value {
         let path = format!("/v1/sessions/{session}/messages");
         let said = self.admin.post(&path, &json!({ "text": text })).await.is(202).json();
-        let key = said["key"].as_str().unwrap().replace('/', "%2F");
+        let key = said["key"].as_str().unwrap();
+        assert!(!key.contains('/'), "a fresh key stands in a path as it is: {key}");
         let path = format!("/v1/sessions/{session}/turns/{key}?wait_ms=20000");
         self.admin.get(&path).await.is(200).json()
     }

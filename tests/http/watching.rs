@@ -87,6 +87,39 @@ async fn what_waits_says_for_what_and_the_metrics_count_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_that_a_message_makes_up_are_counted_as_others_and_appends_are_measured() {
+    let theatre = Theatre::open().await;
+    for (no, model) in [Some("made-up"), None].into_iter().enumerate() {
+        let session = theatre.session("echo").await;
+        let mut said = json!({ "text": "hello" });
+        if let Some(model) = model {
+            said["model"] = model.into();
+        }
+        let key = format!("said-{no}");
+        let key = [("Idempotency-Key", key.as_str())];
+        theatre.admin.with("POST", &at(&session, "messages"), &key, &said).await.is(202);
+        let turn = at(&session, &format!("turns/admin:said-{no}?wait_ms=20000"));
+        theatre.admin.get(&turn).await.is(200);
+    }
+    let wanted = [
+        r#"greenroom_model_calls_total{model="scripted",result="finished"} 1"#,
+        r#"greenroom_model_calls_total{model="other",result="finished"} 1"#,
+    ];
+    let text = eventually(&greenroom::app::clock(), "both calls", || async {
+        let text = theatre.admin.get("/metrics").await.is(200).text();
+        wanted.iter().all(|line| text.lines().any(|known| known == *line)).then_some(text)
+    })
+    .await;
+    assert!(!text.contains("made-up"), "{text}");
+    let counted =
+        text.lines().find_map(|line| line.strip_prefix("greenroom_append_seconds_count "));
+    let frames = counted.and_then(|count| count.parse::<u64>().ok());
+    // Each session was opened, spoken to, and has answered.
+    assert!(frames.is_some_and(|frames| frames >= 6), "{counted:?}");
+    theatre.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_looks_is_told_what_has_changed() {
     let theatre = Theatre::open().await;
     let mut house = theatre.admin.follow("/v1/changes", &[]).await;

@@ -14,6 +14,7 @@ mod approvals;
 mod cancel;
 mod channels;
 mod children;
+mod delete;
 mod embed;
 mod gate;
 mod heart;

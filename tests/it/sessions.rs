@@ -30,6 +30,7 @@ use crate::{
     stage::Stage,
 };
 
+mod models;
 mod tools;
 
 const ECHO: &str = "agent echo\n  say I heard {input}.";

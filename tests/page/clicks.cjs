@@ -6,7 +6,7 @@ const { tmpdir } = require("node:os");
 const path = require("node:path");
 const { browse, call, end, serve, token } = require("./house.cjs");
 
-const STORIES = ["watch", "sly", "marks", "jobs", "guest", "keys", "kill", "halt"];
+const STORIES = ["watch", "cut", "sly", "marks", "jobs", "guest", "keys", "kill", "halt"];
 const PATIENCE_MS = 20_000;
 
 /** What every story is given: the house, a page in it, and words for what is to be seen there. */

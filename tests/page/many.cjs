@@ -6,8 +6,8 @@ const { tmpdir } = require("node:os");
 const path = require("node:path");
 const { browse, call, end, serve, token } = require("./house.cjs");
 
-/** Sessions of a tree that is done, and of trees at work: see many.script. */
-const DONE = 12;
+/** Sessions of a tree, by the word that it is begun with: see many.script. */
+const SIZES = { done: 12, working: 12, asking: 12, broken: 8 };
 /** Trees at work: two hundred sessions that run or wait for their children, questions, some off the stage. */
 const WORKING = { working: 15, asking: 13, broken: 10 };
 const AT_ONCE = 24;
@@ -16,7 +16,8 @@ const LOOKS = 5;
 
 async function fill(server, many) {
   const texts = Object.entries(WORKING).flatMap(([word, count]) => Array(count).fill(word));
-  const done = Math.max(0, Math.ceil((many - texts.length * DONE) / DONE));
+  const busy = texts.reduce((sum, text) => sum + SIZES[text], 0);
+  const done = Math.max(0, Math.ceil((many - busy) / SIZES.done));
   // Those at work come last: the page shows the newest first.
   const wanted = [...Array(done).fill("done"), ...texts];
   const names = ["opening night", "matinee", "dress rehearsal", "second cast", null, null];
@@ -164,16 +165,44 @@ async function measure(server, many, is) {
   await browser.close();
 }
 
+/** The full house is killed in front of somebody, and stands there again. */
+async function killed(server, again, is) {
+  const trouble = [];
+  const { browser, page } = await browse(trouble);
+  const open = await page();
+  await look(server, open);
+  const holds = (question, value) => open.waitForFunction(question, value, { timeout: 60_000 });
+  const total = () => document.querySelector("#stat-awake .rest").textContent;
+  const before = await open.evaluate(total);
+  end(server, "SIGKILL");
+  await holds(() => document.querySelector("#connection").dataset.state === "waiting");
+  const begun = Date.now();
+  const next = await again();
+  await holds(() => document.querySelector("#connection").dataset.state === "live");
+  const back = Date.now() - begun;
+  // Those at work work again: what the rows say comes from the new server.
+  await holds(() => Number(document.querySelector("#stat-running b").textContent.replaceAll(",", "")) >= 150);
+  is(
+    `killed and live again ${whole(back)} ms after its start, with all ${before.slice(3)}`,
+    before === (await open.evaluate(total)),
+  );
+  is(`no trouble in the page: ${trouble.join("; ") || "none"}`, trouble.length === 0);
+  await browser.close();
+  return next;
+}
+
 async function main(program, many, is) {
   const folder = mkdtempSync(path.join(tmpdir(), "page-"));
-  const server = await serve(program, "tests/page/many.toml", path.join(folder, "many.db"), 0);
+  const begin = (port) => serve(program, "tests/page/many.toml", path.join(folder, "many.db"), port);
+  let server = await begin(0);
   try {
     console.log(`     ${JSON.stringify(await fill(server, many))}`);
     await measure(server, many, is);
+    server = await killed(server, () => begin(new URL(server.url).port), is);
   } finally {
     end(server, "SIGKILL");
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-module.exports = { fill, main, measure };
+module.exports = { fill, main };

@@ -288,11 +288,14 @@ async fn nobody_answers_and_nothing_is_obeyed() {
 async fn only_the_variables_that_are_meant_are_there() {
     let hands = Hands::new();
     let text = hands.exec(&["env"]).await.fine();
+    let parent =
+        text.lines().find_map(|line| line.strip_prefix("TRACEPARENT=")).unwrap_or_default();
+    assert!(parent.len() == 55 && parent.starts_with("00-") && parent.ends_with("-01"), "{text}");
     let mut names: Vec<&str> = text.lines().filter_map(|line| line.split('=').next()).collect();
     names.sort_unstable();
     let git = ["GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_0", "GIT_CONFIG_VALUE_0"];
     let own = ["GREENROOM_CUSTODY", "HOME", "LANG", "PAGER", "PATH", "PWD", "TERM", "TMPDIR"];
-    let meant = [git.as_slice(), own.as_slice()].concat();
+    let meant = [git.as_slice(), &own, &["TRACEPARENT"]].concat();
     assert_eq!(names, meant, "this process has {}", std::env::vars().count());
 }
 

@@ -249,6 +249,11 @@ pub fn loop_engine() -> EngineId {
 }
 
 impl AgentSpec {
+    /// The models that it may call by its own declaration.
+    pub fn models(&self) -> impl Iterator<Item = &ModelName> {
+        std::iter::once(&self.model).chain(self.fallback.iter().map(|choice| &choice.model))
+    }
+
     /// An agent with this name and model, no tools, default bounds.
     #[must_use]
     pub fn new(name: impl Into<AgentName>, model: impl Into<ModelName>) -> Self {

@@ -1,15 +1,17 @@
 //! What can be asked across sessions. A `Change` is what one frame does to the read model; it is
 //! computed by `policy::catalog` from the events, so that the read model can always be rebuilt.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     event::Goal,
     ids::{
-        AgentName, ApprovalId, ApprovalNo, CheckpointName, ModelCallNo, ModelName, Position,
-        SessionId, TenantId, Timestamp,
+        AgentName, ApprovalId, ApprovalNo, CheckpointName, InputKey, ModelCallNo, ModelName,
+        Position, SessionId, TenantId, Timestamp,
     },
-    job::JobRow,
+    job::{JobRow, JobState},
     permission::Ask,
     usage::{NanoUsd, Settlement, Usage},
 };
@@ -118,6 +120,13 @@ pub enum Change {
         /// The caller's own value.
         value: String,
     },
+    /// An input was accepted.
+    Input {
+        /// Its key.
+        key: InputKey,
+        /// The frame that says so.
+        at: Position,
+    },
     /// The job's line is now this.
     Job(Box<JobRow>),
 }
@@ -221,6 +230,45 @@ impl std::ops::AddAssign for Totals {
     }
 }
 
+/// A tree of sessions that is to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// Its root.
+    pub root: SessionId,
+    /// Sessions that the house has taken off the stage: whatever their lines say, they are not at work.
+    pub off_stage: BTreeSet<SessionId>,
+}
+
+/// What keeps a tree from being deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// Somebody in it has something in hand.
+    AtWork {
+        /// Who.
+        session: SessionId,
+    },
+    /// A fork goes on from one in it.
+    Forked {
+        /// From which.
+        session: SessionId,
+        /// The fork.
+        fork: SessionId,
+    },
+}
+
+impl std::fmt::Display for Hindrance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtWork { session } => {
+                write!(f, "{session} has work in hand; cancel it and wait for its end")
+            }
+            Self::Forked { session, fork } => {
+                write!(f, "{fork} is a fork that goes on from {session}; delete that first")
+            }
+        }
+    }
+}
+
 /// Which booked calls to sum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TotalsOf {
@@ -288,4 +336,41 @@ pub struct Account {
     pub row: SessionRow,
     /// What it spent, without those below it.
     pub own: Totals,
+}
+
+/// What a session and everybody below it came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// Whose.
+    pub session: SessionId,
+    /// What it spent itself.
+    pub own: Totals,
+    /// What it spent with everybody below it.
+    pub subtree: Totals,
+    /// How many children it has.
+    pub children: u64,
+}
+
+/// Which open approvals to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApprovalFilter {
+    /// Only of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Only of this session.
+    pub session: Option<SessionId>,
+    /// Only this one.
+    pub only: Option<ApprovalId>,
+    /// Only behind this place in the order of a list: by expiry, then by id.
+    pub after: Option<(Timestamp, ApprovalId)>,
+    /// At most this many; 0 is all that are open.
+    pub rows: usize,
+}
+
+/// How much is open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// Approvals that wait for an answer.
+    pub approvals: u64,
+    /// Jobs for which something is left to be done, by what they are doing.
+    pub jobs: Vec<(JobState, u64)>,
 }

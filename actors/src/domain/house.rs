@@ -50,6 +50,27 @@ pub enum HouseEvent {
         /// Who said so.
         by: PrincipalId,
     },
+    /// A tree of sessions is about to be deleted.
+    Deleting {
+        /// Its root.
+        root: SessionId,
+        /// How many sessions are in it.
+        sessions: u64,
+        /// Who wants it gone.
+        by: PrincipalId,
+    },
+    /// It is gone.
+    Deleted {
+        /// Its root.
+        root: SessionId,
+    },
+    /// It was not deleted after all.
+    Kept {
+        /// Its root.
+        root: SessionId,
+        /// What kept it.
+        why: String,
+    },
     /// Everything was stopped: nothing begins until somebody lifts it.
     Halted {
         /// Why.
@@ -90,7 +111,11 @@ impl HouseEvent {
     #[must_use]
     pub const fn session(&self) -> Option<SessionId> {
         match self {
-            Self::Quarantined { session, .. } | Self::Released { session, .. } => Some(*session),
+            Self::Quarantined { session, .. }
+            | Self::Released { session, .. }
+            | Self::Deleting { root: session, .. }
+            | Self::Deleted { root: session }
+            | Self::Kept { root: session, .. } => Some(*session),
             Self::Booted { .. }
             | Self::PricesSet { .. }
             | Self::RuleStanding { .. }

@@ -14,7 +14,9 @@ use super::ids::{AgentName, HookName, InputKey, QueueName, SessionId, TenantId, 
 use crate::limits;
 
 pub use record::{AttemptEnd, JobEnd, JobEvent, JobText, Stop};
-pub use row::{Delivery, HistoryEntry, JobFilter, JobRow, JobState, JobStep, JobView, Taken};
+pub use row::{
+    BadJobState, Delivery, HistoryEntry, JobFilter, JobRow, JobState, JobStep, JobView, Taken,
+};
 
 /// A job.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

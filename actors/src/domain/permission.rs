@@ -1,6 +1,8 @@
 //! Rules, modes, verdicts, approvals and the answers to them. The grammar's meaning is in
 //! `policy::rules`; here is what the log and the configuration carry.
 
+mod words;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -9,6 +11,8 @@ use super::{
     ids::{Timestamp, ToolCallNo, ToolName},
     tool::Args,
 };
+
+pub use words::{AnswerLacks, AnswerWord, BadAnswer};
 
 /// What a rule or a policy says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

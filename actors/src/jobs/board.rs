@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::{
     domain::{
-        ids::{QueueName, TenantId, Timestamp},
+        ids::{InputKey, QueueName, TenantId, Timestamp},
         job::JobId,
     },
     limits,
     policy::jobs::{Input, JobRefused, Phase, Places, Queue, State, Waiting, admit},
 };
 
-use super::desk::{Desk, Live};
+use super::desk::{Desk, Flight, Live};
 
 impl Live {
     fn queue_of(&self) -> Queue {
@@ -20,8 +20,10 @@ impl Live {
 
     /// Whether it takes a place, or is just about to.
     fn takes_a_place(&self) -> bool {
-        let starts =
-            self.flight.as_ref().is_some_and(|flight| matches!(flight.work.input, Input::Start));
+        let starts = self
+            .flight
+            .as_ref()
+            .is_some_and(|flight| matches!(flight.work.input, Input::Start { .. }));
         self.state.takes_a_place() || starts
     }
 }
@@ -83,6 +85,29 @@ impl Desk {
         admit(waiting, &self.at_work(), self.places(left))
     }
 
+    /// The job of a queue whose attempt was begun under this key, or is just about to: who asks for it
+    /// again has not heard of it.
+    pub(super) fn begun_under(
+        &self,
+        tenant: &TenantId,
+        queue: &QueueName,
+        key: &InputKey,
+    ) -> Option<JobId> {
+        let is_starting = |flight: Option<&Flight>| {
+            flight.is_some_and(|flight| {
+                matches!(&flight.work.input, Input::Start { key: Some(own) } if own == key)
+            })
+        };
+        let begun = self.jobs.iter().find(|(job, live)| {
+            let state = &live.state;
+            let lost = self.fetching.get(job).and_then(|fetching| fetching.flight.as_ref());
+            let is_theirs = state.tenant == *tenant && state.spec.queue == *queue;
+            let is_begun = || state.is_under(key) || is_starting(live.flight.as_ref());
+            is_theirs && (is_begun() || is_starting(lost))
+        });
+        begun.map(|(job, _)| *job)
+    }
+
     /// The job of the host in a queue that is first, if one may begin.
     pub(super) fn next_of(&self, tenant: &TenantId, queue: &QueueName) -> Option<JobId> {
         if self.house.dark || self.are_held() {
@@ -102,7 +127,7 @@ impl Desk {
 
     /// Why an attempt may not begin although its job could.
     pub(super) fn bar(&self, job: JobId, input: &Input) -> Option<JobRefused> {
-        if !matches!(input, Input::Start) {
+        if !matches!(input, Input::Start { .. }) {
             return None;
         }
         let live = self.jobs.get(&job)?;

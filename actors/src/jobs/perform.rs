@@ -35,7 +35,7 @@ impl Desk {
                 self.give_own(job, Input::Due);
             }
             for job in self.prompts_that_begin() {
-                self.give_own(job, Input::Start);
+                self.give_own(job, Input::Start { key: None });
             }
             let busy: Vec<(JobId, Vec<Standing>)> = self
                 .jobs

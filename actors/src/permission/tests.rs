@@ -21,6 +21,7 @@ async fn permission(journal: Arc<dyn Journal>, halt: Switch) -> ActorRef<Permiss
         .0,
         damaged: watch::channel(Arc::default()).0,
         readmitted: watch::channel(Arc::default()).0,
+        deleted: watch::channel(Arc::default()).0,
         halt,
         alarm: ReplyTo::new(|alarm| panic!("{alarm:?}")),
     };

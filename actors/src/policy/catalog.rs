@@ -46,7 +46,7 @@ pub fn changes(
         changes.push(Change::Session(Box::new(row)));
     }
     for event in events {
-        if let Some(change) = change(state, event) {
+        if let Some(change) = change(state, position, event) {
             changes.push(change);
         }
     }
@@ -59,7 +59,7 @@ pub fn changes(
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "most events change only the session's line")]
-fn change(state: &State, event: &Event) -> Option<Change> {
+fn change(state: &State, position: Position, event: &Event) -> Option<Change> {
     match event {
         Event::ApprovalRequested { no, ask } => {
             // Only questions that are still open after the frame belong in the inbox.
@@ -74,6 +74,7 @@ fn change(state: &State, event: &Event) -> Option<Change> {
             let (call, model, settlement) = (*call, model.clone(), *settlement);
             Some(Change::Usage { call, model, agent, settlement })
         }
+        Event::InputAccepted { key, .. } => Some(Change::Input { key: key.clone(), at: position }),
         Event::Checkpointed { name, at, value } => {
             Some(Change::Checkpoint { name: name.clone(), at: *at, value: value.clone() })
         }

@@ -40,7 +40,7 @@ pub use state::{Held, Owed, Phase, Standing, State};
 pub use view::{delivery, row, view};
 
 use crate::domain::{
-    ids::{AgentName, HookName, QueueName, Timestamp},
+    ids::{AgentName, HookName, InputKey, QueueName, Timestamp},
     job::{AttemptEnd, JobId, JobState},
 };
 
@@ -59,7 +59,10 @@ pub struct Env {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A place is free for it: an attempt begins.
-    Start,
+    Start {
+        /// What a host asks for it under.
+        key: Option<InputKey>,
+    },
     /// Its host says how far it is.
     Progress {
         /// Which attempt.

@@ -12,13 +12,15 @@
 //!      └───────────────────────────────────── time ran out
 //! ```
 //!
-//! It refuses to judge what never ran, and it raises only: it allows nothing that rules do not.
+//! It refuses to judge what never ran, and it raises only: it allows nothing that rules do not. A run
+//! that was let through before the last failure shows nothing about the tool after it: otherwise one
+//! reply with failing and with slow calls would raise a tool and have it back, and nobody was asked.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::domain::{
     agent::Reliability,
-    ids::{Timestamp, ToolName},
+    ids::{Timestamp, ToolCallNo, ToolName},
     permission::Raised,
 };
 
@@ -29,6 +31,8 @@ pub struct Record {
     runs: VecDeque<(Timestamp, bool)>,
     /// Runs in a row that worked.
     good: u32,
+    /// Calls that were let through when it last failed, and had not ended.
+    before: BTreeSet<ToolCallNo>,
     raise: Option<Raise>,
 }
 
@@ -51,10 +55,21 @@ impl Record {
         Self { raise: Some(Raise { failed, of, until }), ..Self::default() }
     }
 
-    /// Another run has ended.
-    pub fn note(&mut self, rules: &Reliability, failed: bool, at: Timestamp) {
+    /// Another run has ended, while these calls of the same tool are let through and have not.
+    pub fn note(
+        &mut self,
+        rules: &Reliability,
+        (call, failed): (ToolCallNo, bool),
+        beside: impl IntoIterator<Item = ToolCallNo>,
+        at: Timestamp,
+    ) {
         self.runs.push_back((at, failed));
-        self.good = if failed { 0 } else { self.good.saturating_add(1) };
+        if failed {
+            self.good = 0;
+            self.before = beside.into_iter().collect();
+        } else if !self.before.remove(&call) {
+            self.good = self.good.saturating_add(1);
+        }
         if self.good >= rules.successes.max(1) {
             *self = Self::default();
             return;

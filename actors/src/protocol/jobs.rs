@@ -68,10 +68,23 @@ pub(crate) enum Request {
         by: PrincipalId,
         reply: Answer<JobRow>,
     },
-    /// The next attempt of a host's job in a queue, if there is one.
-    Take { tenant: TenantId, queue: QueueName, by: PrincipalId, reply: Answer<Option<Taken>> },
+    /// The next attempt of a host's job in a queue, if there is one; the one under this key, if there is
+    /// that.
+    Take {
+        tenant: TenantId,
+        queue: QueueName,
+        key: InputKey,
+        by: PrincipalId,
+        reply: Answer<Option<Taken>>,
+    },
     /// The attempt of this very job.
-    Start { job: JobId, tenant: Option<TenantId>, by: PrincipalId, reply: Answer<Option<Taken>> },
+    Start {
+        job: JobId,
+        tenant: Option<TenantId>,
+        key: InputKey,
+        by: PrincipalId,
+        reply: Answer<Option<Taken>>,
+    },
 }
 
 /// A job's log, claimed and folded.

@@ -1,7 +1,7 @@
 //! Permission as sessions and faces see it: it keeps the rules of the house and publishes them as
 //! a snapshot; sessions decide by that snapshot, and faces hear of questions through it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ractor::ActorRef;
 use tokio::sync::{oneshot, watch};
@@ -60,6 +60,9 @@ pub(crate) struct HouseFold {
     pub(crate) boots: u64,
     /// Prices last in force.
     pub(crate) prices: Vec<crate::domain::usage::DatedPrice>,
+    /// Roots of trees that were deleted; false where that is not known to be done. They stay here, so that
+    /// none comes back under its id.
+    pub(crate) deleted: Arc<BTreeMap<SessionId, bool>>,
     /// Why nothing may begin, where somebody stopped everything.
     pub(crate) halt: Option<Halt>,
 }
@@ -82,6 +85,18 @@ impl HouseFold {
                     let release = Readmission { at, reason, by: by.clone() };
                     self.readmitted.insert(*session, release);
                 }
+            }
+            HouseEvent::Deleting { root, .. } => {
+                Arc::make_mut(&mut self.deleted).insert(*root, false);
+            }
+            HouseEvent::Deleted { root } => {
+                Arc::make_mut(&mut self.deleted).insert(*root, true);
+                // Nothing is left that could be off the stage.
+                self.quarantined.remove(root);
+                self.readmitted.remove(root);
+            }
+            HouseEvent::Kept { root, .. } => {
+                Arc::make_mut(&mut self.deleted).remove(root);
             }
             HouseEvent::Halted { reason, by } => {
                 self.halt = Some(Halt { reason: reason.clone(), by: by.clone() });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     domain::{
-        agent::Rendered,
+        agent::{ModelChoice, Rendered},
         event::{CancelTarget, Creation, ForkPoint, Goal, Lineage, UserInput},
         ids::{
             AgentName, ApprovalId, InputKey, Position, PrincipalId, SessionId, TenantId, ToolName,
@@ -109,6 +109,20 @@ impl Acting<'_> {
         at: Position,
         key: Option<&InputKey>,
     ) -> Result<SessionId, CallError> {
+        self.fork_on(session, at, None, key).await
+    }
+
+    /// As `Runtime::fork_on`. Under a key the same call again is the same session.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn fork_on(
+        &self,
+        session: SessionId,
+        at: Position,
+        model: Option<ModelChoice>,
+        key: Option<&InputKey>,
+    ) -> Result<SessionId, CallError> {
         let point = ForkPoint { session, at };
         let (base, tenant) = fork_base(&self.runtime.inner.journal, point).await?;
         let Some(opened) = base.opened else {
@@ -128,7 +142,11 @@ impl Acting<'_> {
             // The fold of what it continues knows of them.
             raised: Vec::new(),
         };
-        let creation = Creation { rendered: opened.rendered.clone(), lineage };
+        let mut rendered = opened.rendered.clone();
+        if let Some(model) = model {
+            self.runtime.put_on(&mut rendered.agent, model)?;
+        }
+        let creation = Creation { rendered, lineage };
         self.open_as(fork, creation, Some(point), tenant).await?;
         Ok(fork)
     }

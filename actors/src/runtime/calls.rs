@@ -7,7 +7,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     domain::{
-        agent::AgentSpec,
+        agent::{AgentSpec, ModelChoice},
+        catalog::Hindrance,
         event::{CancelTarget, Goal, UserInput},
         house::HouseEvent,
         ids::{
@@ -76,6 +77,22 @@ pub enum CallError {
     UnknownSession {
         /// Which.
         session: SessionId,
+    },
+    /// Only whole trees are deleted.
+    #[error("{session} belongs to the tree of {root}; a tree is deleted whole, from its root")]
+    NotARoot {
+        /// Which.
+        session: SessionId,
+        /// Its root.
+        root: SessionId,
+    },
+    /// Something keeps a tree from being deleted.
+    #[error("delete {root}: {hindrance}")]
+    Hindered {
+        /// Which tree.
+        root: SessionId,
+        /// What does.
+        hindrance: Hindrance,
     },
     /// The runtime has ended.
     #[error("the runtime has ended: {why:?}; start it again")]
@@ -274,6 +291,44 @@ impl Runtime {
     /// When that frame does not exist or the logs cannot be read or written.
     pub async fn fork(&self, session: SessionId, at: Position) -> Result<SessionId, CallError> {
         self.acting().fork(session, at, None).await
+    }
+
+    /// The same on another model, which the fork pins as if its agent had been declared so. It is served
+    /// where the agent's own model is unless another provider is named, and nothing stands behind it:
+    /// whoever names a model wants that one.
+    ///
+    /// # Errors
+    /// As `fork`, and when nobody serves that model.
+    pub async fn fork_on(
+        &self,
+        session: SessionId,
+        at: Position,
+        model: ModelChoice,
+    ) -> Result<SessionId, CallError> {
+        self.acting().fork_on(session, at, Some(model), None).await
+    }
+
+    /// Puts an agent on another model.
+    pub(super) fn put_on(
+        &self,
+        agent: &mut AgentSpec,
+        ModelChoice { model, provider }: ModelChoice,
+    ) -> Result<(), CallError> {
+        let refused = |what: String| Err(Rejected::BadValue { what }.into());
+        let max = limits::MODEL_NAME_BYTES;
+        if model.as_str().trim().is_empty() || model.as_str().len() > max {
+            return refused(format!("a model's name has 1 to {max} bytes"));
+        }
+        let provider = provider.or_else(|| agent.provider.clone());
+        let choice = ModelChoice { model, provider };
+        // In the dark nobody serves anything; the next runtime says so when it is called.
+        let served = self.inner.tables.borrow().provider(&choice).map(drop);
+        if let (Err(what), false) = (served, self.inner.options.dark) {
+            return refused(what);
+        }
+        (agent.model, agent.provider) = (choice.model, choice.provider);
+        agent.fallback.clear();
+        Ok(())
     }
 
     /// Lets a session that is awake panic, as a defect in it would; `false` when it is not awake.

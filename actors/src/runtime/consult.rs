@@ -5,7 +5,8 @@
 //!
 //! A parent allows no more than its own authority does: where its rules would ask a person or deny,
 //! its model is not asked at all, and it is looked at again when the model has answered. What people
-//! answered the parent is not its to hand on. Only a yes or a no in the form that was asked for
+//! answered the parent is not its to hand on. What a person has to answer, whatever is waived, is none
+//! of its business. Only a yes or a no in the form that was asked for
 //! counts, and a yes is for this one call, as it was shown whole.
 
 use serde::Deserialize;
@@ -81,6 +82,9 @@ impl Runtime {
         let link = child.opened.as_ref().and_then(|opened| opened.lineage.parent.clone());
         let Some(link) = link else { return Ok(silent("nobody is above it")) };
         let effect = child.tool(&request.tool).map_or(EffectClass::Once, |tool| tool.effect);
+        if self.is_a_persons(&child, request, effect) {
+            return Ok(silent("only a person may answer it"));
+        }
         let parent = match self.may_allow(link.session, request, effect).await? {
             Ok(parent) => parent,
             Err(why) => return Ok(silent(why)),
@@ -108,6 +112,22 @@ impl Runtime {
                 Err(why) => Ok(silent(why)),
             },
         }
+    }
+
+    /// Whether an answer that covers everything would not cover this: a tool that fails, or a rule that
+    /// cannot be compared with it.
+    fn is_a_persons(&self, child: &State, request: &Request, effect: EffectClass) -> bool {
+        let raised = child.raised(&request.tool, self.inner.clock.now());
+        let standing = Standing {
+            authority: &child.authority(),
+            answers: &child.answers,
+            asks_waived: true,
+            mode: child.turn.as_ref().and_then(|turn| turn.mode),
+            effect,
+            raised: raised.as_deref(),
+        };
+        let policy = self.inner.seats.policy().borrow().clone();
+        rules::decide(&policy, &standing, request).decision != Decision::Allow
     }
 
     /// The agent above, if it might make this call without asking anybody.

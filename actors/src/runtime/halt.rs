@@ -121,7 +121,10 @@ impl Reading {
                 | HouseEvent::PricesSet { .. }
                 | HouseEvent::RuleStanding { .. }
                 | HouseEvent::Quarantined { .. }
-                | HouseEvent::Released { .. } => {}
+                | HouseEvent::Released { .. }
+                | HouseEvent::Deleting { .. }
+                | HouseEvent::Deleted { .. }
+                | HouseEvent::Kept { .. } => {}
             }
         }
         Ok(halt)

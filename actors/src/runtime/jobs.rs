@@ -62,6 +62,8 @@ impl From<CallError> for JobError {
             other @ (CallError::Rejected(_)
             | CallError::Render(_)
             | CallError::CannotSkip { .. }
+            | CallError::NotARoot { .. }
+            | CallError::Hindered { .. }
             | CallError::UnknownAgent { .. }
             | CallError::UnknownSession { .. }
             | CallError::Rules { .. }) => JobRefused::BadValue { what: other.to_string() }.into(),
@@ -75,13 +77,15 @@ pub struct Jobs {
     runtime: Runtime,
     tenant: Option<TenantId>,
     by: PrincipalId,
+    key: Option<InputKey>,
 }
 
 impl Runtime {
     /// Its jobs, of all tenants.
     #[must_use]
     pub fn jobs(&self) -> Jobs {
-        Jobs { runtime: self.clone(), tenant: None, by: self.inner.principal.clone() }
+        let by = self.inner.principal.clone();
+        Jobs { runtime: self.clone(), tenant: None, by, key: None }
     }
 }
 
@@ -98,6 +102,19 @@ impl Jobs {
     pub fn on_behalf_of(mut self, by: PrincipalId) -> Self {
         self.by = by;
         self
+    }
+
+    /// Under a key: what is taken or begun by it is one attempt, however often it is asked for while that
+    /// is at work. So who has not heard the answer asks again, and nobody has what nobody knows of.
+    #[must_use]
+    pub fn under(mut self, key: Option<InputKey>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// The key of one question, which may be asked twice.
+    fn once_under(&self) -> InputKey {
+        self.key.clone().unwrap_or_else(|| self.runtime.fresh_key())
     }
 
     /// Asks for a job; when this returns it is in its log. The same key again is the same job,
@@ -176,9 +193,11 @@ impl Jobs {
         queue: &QueueName,
     ) -> Result<Option<Taken>, JobError> {
         self.let_begin()?;
+        let key = self.once_under();
         let make = |reply| Request::Take {
             tenant: tenant.clone(),
             queue: queue.clone(),
+            key: key.clone(),
             by: self.by.clone(),
             reply,
         };
@@ -196,8 +215,14 @@ impl Jobs {
             let why = "the runtime begins prompts itself";
             return Err(JobRefused::NotForThis { job, why }.into());
         }
-        let make =
-            |reply| Request::Start { job, tenant: self.tenant.clone(), by: self.by.clone(), reply };
+        let key = self.once_under();
+        let make = |reply| Request::Start {
+            job,
+            tenant: self.tenant.clone(),
+            key: key.clone(),
+            by: self.by.clone(),
+            reply,
+        };
         let taken = self.ask(make).await?;
         taken.ok_or_else(|| JobRefused::Unknown { job }.into())
     }

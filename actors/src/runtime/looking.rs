@@ -1,7 +1,10 @@
 //! What a running runtime can say of itself: what its store holds, and beside it what no store knows,
 //! who is in memory, how full what is shared is, what waits at a gate.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use futures_util::future::join_all;
 
@@ -24,7 +27,7 @@ use crate::{
     session::state_at,
 };
 
-use super::{CallError, Runtime, TreeNode};
+use super::{AppendFigures, CallError, Runtime, TreeNode};
 
 /// How full what is shared is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct HouseFigures {
     pub gates: BTreeMap<CredentialName, Figures>,
     /// What holds calls up at each of them; moments are the wall's.
     pub bars: BTreeMap<CredentialName, Bars>,
+    /// How long frames took to be durable.
+    pub appends: AppendFigures,
     /// While many died together: since when restarts are held up, and how many wait.
     pub held: Option<Held>,
 }
@@ -135,7 +140,8 @@ impl Runtime {
         let to_the_wall = |at: Timestamp| clock.now().plus_ms(at.since_ms(clock.running()));
         let bars = tables.gates.iter();
         let bars = bars.map(|(name, gate)| (name.clone(), gate.bars().told_as(to_the_wall)));
-        HouseFigures { pools: pools.collect(), gates: gates.collect(), bars: bars.collect(), held }
+        let (pools, gates, bars) = (pools.collect(), gates.collect(), bars.collect());
+        HouseFigures { pools, gates, bars, appends: self.inner.appends.figures(), held }
     }
 
     /// The accounts of a tree: spent and reserved. Nothing is begun for one that has no log yet: what
@@ -184,18 +190,50 @@ impl Runtime {
         &self,
         prefix: &str,
     ) -> Vec<(ProviderName, Result<Vec<ModelName>, ModelFailure>)> {
-        let tables = Arc::clone(&self.inner.tables.borrow());
-        let asked = tables.providers.iter().map(|(name, provider)| {
-            let (name, list) = (name.clone(), provider.list_models(prefix.to_owned()));
-            async move {
-                let listed = self.within(limits::CALL_MS, list).await;
-                let late = |_late| {
-                    ModelFailure::new(FailureKind::TimedOut, "it did not answer in time", true)
-                };
-                (name, listed.map_err(late).and_then(|listed| listed))
-            }
+        let asked = self.providers().into_iter().map(|name| async move {
+            let listed = self.listed(&name, prefix).await;
+            (name, listed)
         });
         join_all(asked).await
+    }
+
+    /// Who serves models.
+    #[must_use]
+    pub fn providers(&self) -> Vec<ProviderName> {
+        self.inner.tables.borrow().providers.keys().cloned().collect()
+    }
+
+    /// All models that one provider serves.
+    ///
+    /// # Errors
+    /// When it cannot say.
+    pub async fn models_of(&self, name: &ProviderName) -> Result<Vec<ModelName>, ModelFailure> {
+        self.listed(name, "").await
+    }
+
+    async fn listed(
+        &self,
+        name: &ProviderName,
+        prefix: &str,
+    ) -> Result<Vec<ModelName>, ModelFailure> {
+        let asked = {
+            let tables = self.inner.tables.borrow();
+            tables.providers.get(name).map(|provider| provider.list_models(prefix.to_owned()))
+        };
+        let Some(asked) = asked else { return Ok(Vec::new()) };
+        let late =
+            |_late| ModelFailure::new(FailureKind::TimedOut, "it did not answer in time", true);
+        let listed = self.within(limits::CALL_MS, asked).await;
+        listed.map_err(late).and_then(|listed| listed)
+    }
+
+    /// Models that the house knows by name: those of its agents, and those it has prices for.
+    #[must_use]
+    pub fn known_models(&self) -> BTreeSet<ModelName> {
+        let tables = self.inner.tables.borrow();
+        let of_agents = tables.agents.values().flat_map(|rendered| rendered.agent.models());
+        let priced = tables.prices.0.iter().map(|dated| &dated.model);
+        of_agents.chain(priced).cloned().collect()
     }
 
     /// How many sessions are in memory.

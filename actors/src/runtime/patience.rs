@@ -8,12 +8,12 @@ use futures_util::future::BoxFuture;
 use crate::{
     domain::{
         catalog::{
-            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
-            TotalsOf,
+            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Erasure,
+            Hindrance, Open, SessionFilter, SessionRow, Totals, TotalsOf,
         },
         conversation::BlobRef,
         frame::{LogId, StoredFrame},
-        ids::{Position, SessionId, TenantId, Token},
+        ids::{InputKey, Position, SessionId, TenantId, Token},
         job::{JobFilter, JobId, JobRow},
     },
     limits,
@@ -99,9 +99,20 @@ impl Catalog for Patient<dyn Catalog> {
 
     fn approvals(
         &self,
-        tenant: Option<TenantId>,
+        filter: ApprovalFilter,
     ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>> {
-        self.within(limits::CALL_MS, self.port.approvals(tenant))
+        self.within(limits::CALL_MS, self.port.approvals(filter))
+    }
+
+    fn open(&self, tenant: Option<TenantId>) -> BoxFuture<'static, Result<Open, JournalError>> {
+        self.within(limits::CALL_MS, self.port.open(tenant))
+    }
+
+    fn branches(
+        &self,
+        of: Vec<SessionId>,
+    ) -> BoxFuture<'static, Result<Vec<Branch>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.branches(of))
     }
 
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
@@ -125,6 +136,14 @@ impl Catalog for Patient<dyn Catalog> {
 
     fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
         self.within(limits::CALL_MS, self.port.in_trees(filter))
+    }
+
+    fn input(
+        &self,
+        session: SessionId,
+        key: InputKey,
+    ) -> BoxFuture<'static, Result<Option<Position>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.input(session, key))
     }
 
     fn checkpoints(
@@ -166,6 +185,20 @@ impl Catalog for Patient<dyn Catalog> {
         changes: Vec<Change>,
     ) -> BoxFuture<'static, Result<Position, AppendError>> {
         self.within(limits::APPEND_MS, self.port.replace(session, upto, changes))
+    }
+
+    fn hinders(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Option<Hindrance>, JournalError>> {
+        self.within(limits::CALL_MS, self.port.hinders(erasure))
+    }
+
+    fn erase(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Result<u64, Hindrance>, JournalError>> {
+        self.within(limits::APPEND_MS, self.port.erase(erasure))
     }
 }
 

@@ -8,14 +8,14 @@ use futures_util::future::BoxFuture;
 use crate::{
     domain::{
         catalog::{
-            Account, ApprovalRow, Census, CheckpointRow, SessionFilter, SessionRow, Totals,
-            TotalsOf,
+            Account, ApprovalFilter, ApprovalRow, Branch, Census, CheckpointRow, Open,
+            SessionFilter, SessionRow, Totals, TotalsOf,
         },
         conversation::BlobRef,
         event::Event,
         frame::LogId,
         house::HouseEvent,
-        ids::{Position, SessionId, TenantId, Timestamp, ToolCallNo, TurnId},
+        ids::{ApprovalId, Position, SessionId, TenantId, Timestamp, ToolCallNo, TurnId},
         outcome::TurnOutcome,
         permission::Raised,
         tool::ToolOutcome,
@@ -68,6 +68,10 @@ impl Reading {
 
     pub(super) const fn catalog(&self) -> &Arc<dyn Catalog> {
         &self.catalog
+    }
+
+    pub(super) const fn blobs(&self) -> &Arc<dyn Blobs> {
+        &self.blobs
     }
 
     pub(super) const fn journal(&self) -> &Arc<dyn Journal> {
@@ -242,7 +246,40 @@ impl Reading {
     /// # Errors
     /// When the store cannot be read.
     pub async fn approvals(&self, tenant: Option<TenantId>) -> Result<Vec<ApprovalRow>, CallError> {
-        Ok(self.catalog.approvals(tenant).await?)
+        self.questions(ApprovalFilter { tenant, ..ApprovalFilter::default() }).await
+    }
+
+    /// Some of them, oldest expiry first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn questions(&self, filter: ApprovalFilter) -> Result<Vec<ApprovalRow>, CallError> {
+        Ok(self.catalog.approvals(filter).await?)
+    }
+
+    /// One of them, while it is open.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn question(&self, id: ApprovalId) -> Result<Option<ApprovalRow>, CallError> {
+        let filter = ApprovalFilter { only: Some(id), ..ApprovalFilter::default() };
+        Ok(self.questions(filter).await?.pop())
+    }
+
+    /// How many approvals and jobs are open; reads none of them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn open(&self, tenant: Option<TenantId>) -> Result<Open, CallError> {
+        Ok(self.catalog.open(tenant).await?)
+    }
+
+    /// What each of these sessions came to, itself and with everybody below it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn branches(&self, of: Vec<SessionId>) -> Result<Vec<Branch>, CallError> {
+        Ok(self.catalog.branches(of).await?)
     }
 
     /// Sums of booked model calls.

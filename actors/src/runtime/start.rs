@@ -181,7 +181,7 @@ impl Runtime {
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
         let recurring = (setup.calendar.clone(), setup.hooks.clone());
         let Setup { deps, mut options, agents, tools, providers, prices, services, .. } = setup;
-        let deps = super::patience::patient(deps);
+        let (deps, appends) = super::appends::measured(super::patience::patient(deps));
         options.layers.builtin = builtin_rules();
         Policy::compile(&options.layers, options.desk)
             .map_err(|error| StartError::Rules { why: error.to_string() })?;
@@ -206,7 +206,7 @@ impl Runtime {
         root_end.send_replace(Some(root.clone()));
 
         let tables = watch::Sender::new(Arc::new(Tables { prices, ..Tables::default() }));
-        let house = House {
+        let house = Arc::new(House {
             journal: Arc::clone(&deps.journal),
             catalog: Arc::clone(&deps.catalog),
             blobs: Arc::clone(&deps.blobs),
@@ -223,24 +223,23 @@ impl Runtime {
             alarm: alarm.clone(),
             idle_ms: options.idle_ms,
             dark: options.dark,
-        };
-        let house = Arc::new(house);
+        });
         seats.employ(super::jobs::house(&house, &options, boot, recurring));
         seats.furnish(house);
         let Deps { journal, catalog, blobs, clock } = deps;
-        let principal = options.principal.clone();
         let inner = Inner {
+            principal: options.principal.clone(),
             seats,
             root,
             journal,
             catalog,
             blobs,
             clock,
+            appends,
             bus,
             tables,
             options,
             ended,
-            principal,
         };
         let runtime = Self { inner: Arc::new(inner) };
         runtime.fill(agents, tools, providers, &sleepers).await?;
@@ -279,6 +278,7 @@ impl Runtime {
                 tracing::warn!("the catalog is still behind; the start does not wait for it");
             }
         }
+        self.finish_deleting().await;
         for wing in 0..limits::WINGS {
             self.seat(Seat::Wing(wing)).await;
         }

@@ -175,6 +175,7 @@ impl Live {
                     // Both pass; the parent's sweep brings the assignment again.
                     Rejected::Busy | Rejected::Halted { .. } => return,
                     other @ (Rejected::NotQuarantined
+                    | Rejected::Gone
                     | Rejected::Archived
                     | Rejected::NotOpened
                     | Rejected::Exists

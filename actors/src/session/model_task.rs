@@ -16,7 +16,7 @@ use crate::{
     },
     fault, limits,
     policy::gate::{Claim, End},
-    ports::{ModelEvent, ModelProvider, ModelRequest},
+    ports::{Blobs, ModelEvent, ModelProvider, ModelRequest},
     protocol::gate::{GateRefused, Pass},
 };
 
@@ -79,7 +79,7 @@ async fn through_gate(
     tokio::pin!(in_time);
     tokio::select! {
         biased;
-        unpacked = unpack(house, &mut request) => unpacked?,
+        whole = unpacked(&house.blobs, &mut request) => whole?,
         () = &mut in_time => return Err(timed_out()),
     }
     let (result, end) = tokio::select! {
@@ -197,8 +197,23 @@ fn whole_again(blob: &BlobRef, bytes: Vec<u8>, whole: bool) -> Result<Block, Mod
     }
 }
 
+/// Puts back in its place what was put away of a block.
+pub(crate) async fn restored(
+    blobs: &Arc<dyn Blobs>,
+    block: &mut Block,
+) -> Result<(), ModelFailure> {
+    if let Block::Stored { blob, whole } = block {
+        let bytes = fetched(blobs, blob).await?;
+        *block = whole_again(blob, bytes, *whole)?;
+    }
+    Ok(())
+}
+
 /// Puts the text of blobs back in its place, and the bytes of images beside the messages.
-async fn unpack(house: &House, request: &mut ModelRequest) -> Result<(), ModelFailure> {
+pub(crate) async fn unpacked(
+    blobs: &Arc<dyn Blobs>,
+    request: &mut ModelRequest,
+) -> Result<(), ModelFailure> {
     for message in &mut request.messages {
         let kept = |block: &Block| matches!(block, Block::Stored { .. } | Block::Image { .. });
         if !message.blocks.iter().any(kept) {
@@ -207,12 +222,9 @@ async fn unpack(house: &House, request: &mut ModelRequest) -> Result<(), ModelFa
         let mut whole = Message::clone(message);
         for block in &mut whole.blocks {
             match block {
-                Block::Stored { blob, whole } => {
-                    let bytes = fetched(house, blob).await?;
-                    *block = whole_again(blob, bytes, *whole)?;
-                }
+                Block::Stored { .. } => restored(blobs, block).await?,
                 Block::Image { blob, .. } if !request.images.contains_key(&blob.sha256) => {
-                    let bytes = fetched(house, blob).await?;
+                    let bytes = fetched(blobs, blob).await?;
                     request.images.insert(blob.sha256.clone(), bytes.into());
                 }
                 Block::Image { .. }
@@ -228,8 +240,8 @@ async fn unpack(house: &House, request: &mut ModelRequest) -> Result<(), ModelFa
     Ok(())
 }
 
-async fn fetched(house: &House, blob: &BlobRef) -> Result<Vec<u8>, ModelFailure> {
-    let bytes = house.blobs.get(blob.clone()).await.map_err(|error| store(&error))?;
+async fn fetched(blobs: &Arc<dyn Blobs>, blob: &BlobRef) -> Result<Vec<u8>, ModelFailure> {
+    let bytes = blobs.get(blob.clone()).await.map_err(|error| store(&error))?;
     bytes.ok_or_else(|| refused(format!("blob {} is not kept any more", blob.sha256)))
 }
 

@@ -9,6 +9,7 @@ use crate::{
         ids::{
             Assignment, CallId, CallNo, ModelCallNo, PoolKind, SessionId, Timestamp, ToolCallNo,
         },
+        span::traceparent,
         tool::{EffectClass, ToolOutcome},
     },
     fault, limits,
@@ -319,6 +320,7 @@ impl Live {
         ToolCtx {
             call: id,
             idempotency_key: id.to_string(),
+            traceparent: traceparent(self.state.root(), id),
             tenant: self.writer.tenant.clone(),
             principal: self.writer.principal.clone(),
             cwd,

@@ -1,7 +1,10 @@
 //! The seats of the house: who sits where, how each is started, and the ends through which their
 //! addresses are told who sits there now.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use dashmap::DashMap;
 use ractor::{Actor, ActorCell, ActorId, ActorRef};
@@ -67,7 +70,10 @@ pub(crate) struct Seats {
     policy: watch::Sender<Arc<Policy>>,
     damaged: watch::Sender<Arc<BTreeMap<SessionId, String>>>,
     readmitted: watch::Sender<Arc<BTreeMap<SessionId, Readmission>>>,
+    deleted: watch::Sender<Arc<BTreeMap<SessionId, bool>>>,
     halt: watch::Sender<Option<Arc<Halt>>>,
+    /// Sessions that nobody may wake while their tree is being deleted.
+    leaving: watch::Sender<Arc<BTreeSet<SessionId>>>,
     alarm: ReplyTo<Alarm>,
     on_warning: Teller,
     house: watch::Sender<Option<Arc<House>>>,
@@ -104,7 +110,9 @@ impl Seats {
             policy: watch::Sender::new(Arc::default()),
             damaged: watch::Sender::new(Arc::default()),
             readmitted: watch::Sender::new(Arc::default()),
+            deleted: watch::Sender::new(Arc::default()),
             halt: watch::Sender::new(None),
+            leaving: watch::Sender::new(Arc::default()),
             alarm,
             on_warning: Arc::new(move |warning| Box::pin(warn(warned.clone(), warning))),
             house: watch::Sender::new(None),
@@ -147,6 +155,7 @@ impl Seats {
                     policy: self.policy.clone(),
                     damaged: self.damaged.clone(),
                     readmitted: self.readmitted.clone(),
+                    deleted: self.deleted.clone(),
                     halt: self.halt.clone(),
                     alarm: self.alarm.clone(),
                 };
@@ -170,7 +179,8 @@ impl Seats {
                 let house = self.house.borrow().clone().ok_or("the house is not furnished")?;
                 let (end, _) = self.wings.get(*number).ok_or("no such wing")?;
                 let restarts = self.restarts.clone();
-                let wing = Wing::new(house, self.damaged.subscribe(), restarts);
+                let gone = (self.deleted.subscribe(), self.leaving.subscribe());
+                let wing = Wing::new(house, self.damaged.subscribe(), gone, restarts);
                 spawn(wing, root, end).await
             }
         }
@@ -274,6 +284,25 @@ impl Seats {
         self.readmitted.subscribe()
     }
 
+    /// Roots of trees that were deleted; false where that is not known to be done.
+    pub(crate) fn deleted(&self) -> watch::Receiver<Arc<BTreeMap<SessionId, bool>>> {
+        self.deleted.subscribe()
+    }
+
+    /// Sessions that nobody may wake from now on, or may again.
+    pub(crate) fn leave(&self, those: &[SessionId], leave: bool) {
+        self.leaving.send_modify(|leaving| {
+            let all = Arc::make_mut(leaving);
+            for session in those {
+                if leave {
+                    all.insert(*session);
+                } else {
+                    all.remove(session);
+                }
+            }
+        });
+    }
+
     /// Why nothing may begin, where somebody stopped everything.
     pub(crate) fn halt(&self) -> watch::Receiver<Option<Arc<Halt>>> {
         self.halt.subscribe()
@@ -329,6 +358,7 @@ async fn warn(board: Switchboard, warning: Warning) -> bool {
             | Rejected::TurnInLog { .. }
             | Rejected::CallInLog { .. }
             | Rejected::Halted { .. }
+            | Rejected::Gone
             | Rejected::BadValue { .. },
         )) => true,
     }

@@ -8,7 +8,7 @@ mod ends;
 mod orphans;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -43,8 +43,13 @@ use ends::{Toll, let_go};
 pub(crate) struct Wing {
     house: Arc<House>,
     damaged: watch::Receiver<Arc<BTreeMap<SessionId, String>>>,
+    gone: Gone,
     restarts: Restarts,
 }
+
+/// Roots of deleted trees, and all of a tree that is being deleted.
+type Gone =
+    (watch::Receiver<Arc<BTreeMap<SessionId, bool>>>, watch::Receiver<Arc<BTreeSet<SessionId>>>);
 
 /// The wing's changing part: children and nothing else.
 pub(crate) struct Children {
@@ -79,9 +84,10 @@ impl Wing {
     pub(crate) const fn new(
         house: Arc<House>,
         damaged: watch::Receiver<Arc<BTreeMap<SessionId, String>>>,
+        gone: Gone,
         restarts: Restarts,
     ) -> Self {
-        Self { house, damaged, restarts }
+        Self { house, damaged, gone, restarts }
     }
 }
 
@@ -217,6 +223,9 @@ impl Wing {
             // The reply port closes; whoever asked is being shut down too.
             return;
         }
+        if self.is_gone(session) {
+            return self.turn_away(session, delivery);
+        }
         let damaged = self.damaged.borrow().get(&session).cloned();
         if let Some(reason) = damaged {
             return self.refuse_damaged(children, session, delivery, &reason);
@@ -240,6 +249,11 @@ impl Wing {
         }
     }
 
+    /// Whether nobody starts it: it was deleted, or may be in a moment.
+    fn is_gone(&self, session: SessionId) -> bool {
+        self.gone.0.borrow().contains_key(&session) || self.gone.1.borrow().contains(&session)
+    }
+
     fn hand_over(&self, session: SessionId, delivery: Delivery) {
         match delivery {
             Delivery::Request(request) => self.house.board.request(session, *request),
@@ -251,7 +265,7 @@ impl Wing {
         let known = children.children.get(&session);
         let busy = known.is_some_and(|child| child.live.is_some() || child.timer.is_some());
         let damaged = self.damaged.borrow().contains_key(&session);
-        if !busy && !damaged && children.closing.is_none() {
+        if !busy && !damaged && !self.is_gone(session) && children.closing.is_none() {
             self.first(myself, children, session).await;
         }
     }

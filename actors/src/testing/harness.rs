@@ -9,6 +9,7 @@ use crate::{
         event::{Event, UserInput},
         ids::{AgentName, CallId, InputKey, Position, SessionId, TenantId, Timestamp, ToolCallNo},
         outcome::TurnOutcome,
+        span::traceparent,
         tool::Overlay,
     },
     ports::{Cancel, Clock, Progress, Services, Sight, Tool, ToolCtx},
@@ -24,6 +25,7 @@ pub fn tool_ctx(cancel: Cancel) -> ToolCtx {
     ToolCtx {
         call,
         idempotency_key: call.to_string(),
+        traceparent: traceparent(call.session, call),
         tenant: "t".into(),
         principal: "p".into(),
         cwd: None,

@@ -4,7 +4,9 @@
 mod blobs;
 mod catalog;
 mod durable;
+mod erase;
 mod journal;
+mod open;
 mod sample;
 
 use std::sync::Arc;
@@ -38,8 +40,12 @@ pub async fn catalog<S: Journal + Catalog>(make: impl Fn() -> S) {
     catalog::a_session_line_is_replaced_by_the_next(&make()).await;
     catalog::lines_are_filtered_and_come_in_pages(&make()).await;
     catalog::sleepers_are_found_by_their_time(&make()).await;
-    catalog::an_approval_is_listed_until_it_closes(&make()).await;
-    catalog::approvals_come_by_expiry_and_by_tenant(&make()).await;
+    open::an_approval_is_listed_until_it_closes(&make()).await;
+    open::approvals_come_by_expiry_and_by_tenant(&make()).await;
+    open::approvals_are_paged_counted_and_found_by_their_id(&make()).await;
+    open::open_jobs_are_counted_by_state_and_the_last_changed_come_first(&make()).await;
+    catalog::a_branch_counts_all_children_however_many(&make()).await;
+    catalog::an_input_is_found_by_its_key(&make()).await;
     catalog::a_later_word_on_a_call_replaces_the_earlier(&make()).await;
     catalog::totals_are_by_session_subtree_model_agent_and_all(&make()).await;
     catalog::checkpoints_come_oldest_first(&make()).await;
@@ -48,6 +54,14 @@ pub async fn catalog<S: Journal + Catalog>(make: impl Fn() -> S) {
     catalog::a_job_line_is_replaced_by_the_next_and_lists_come_in_pages(&make()).await;
     catalog::a_job_line_is_brought_up_to_its_log_and_no_further(&make()).await;
     catalog::a_fenced_frame_changes_nothing_in_the_catalog(&make()).await;
+}
+
+/// The laws of deleting, for a store that is all three. `make` gives an empty one each time.
+pub async fn erasure<S: Journal + Catalog + Blobs>(make: impl Fn() -> S) {
+    erase::a_tree_goes_whole_and_takes_nothing_of_others_along(&make()).await;
+    erase::a_tree_at_work_stays_unless_the_house_has_taken_who_works_off_the_stage(&make()).await;
+    erase::what_a_fork_goes_on_from_stays_until_the_fork_is_gone(&make()).await;
+    erase::a_former_owner_writes_nothing_behind_a_deletion(&Arc::new(make())).await;
 }
 
 /// The laws of a place for blobs. `make` gives an empty one each time.

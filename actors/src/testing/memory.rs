@@ -2,7 +2,10 @@
 //! that are refused, appends that hang, a poisoned store, damaged frames. Clones share everything,
 //! so a clone is the same store opened again.
 
+mod anew;
 mod blobs;
+mod catalog;
+mod erase;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -18,16 +21,12 @@ use tokio::sync::watch;
 use self::rows::Rows;
 use crate::{
     domain::{
-        catalog::{
-            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
-            TotalsOf,
-        },
         frame::{Chain, LogId, LogKind, StoredFrame},
-        ids::{Position, SessionId, TenantId, Token},
-        job::{JobFilter, JobId, JobRow},
+        ids::{Position, SessionId, Token},
+        job::JobId,
     },
     limits,
-    ports::{Append, AppendError, Catalog, Claim, Journal, JournalError},
+    ports::{Append, AppendError, Claim, Journal, JournalError},
 };
 
 /// A store that lives as long as its last clone.
@@ -268,47 +267,6 @@ impl State {
         }
         Ok(expected)
     }
-
-    /// Whether the catalog can be brought up to a frame of a log.
-    fn stands_at(&self, log: LogId, upto: Position) -> Result<(), AppendError> {
-        if self.blind {
-            let why = "the catalog fails".to_owned();
-            return Err(JournalError::Unavailable { why }.into());
-        }
-        let (tail, token) =
-            self.logs.get(&log).map(|log| (log.tail, log.token)).unwrap_or_default();
-        if tail != upto {
-            return Err(AppendError::Fenced { expected: upto, tail, token });
-        }
-        Ok(())
-    }
-
-    fn replace_job(
-        &mut self,
-        job: JobId,
-        upto: Position,
-        row: Box<JobRow>,
-    ) -> Result<Position, AppendError> {
-        let log = LogId::job(job);
-        self.stands_at(log, upto)?;
-        self.rows.follow(log, vec![Change::Job(row)]);
-        self.stale_jobs.remove(&job);
-        Ok(upto)
-    }
-
-    fn replace(
-        &mut self,
-        session: SessionId,
-        upto: Position,
-        changes: Vec<Change>,
-    ) -> Result<Position, AppendError> {
-        let log = LogId::session(session);
-        self.stands_at(log, upto)?;
-        self.rows.forget(session);
-        self.rows.follow(log, changes);
-        self.stale.remove(&session);
-        Ok(upto)
-    }
 }
 
 impl Journal for MemoryStore {
@@ -352,95 +310,5 @@ impl Journal for MemoryStore {
         self.with(move |state| {
             Ok(state.logs.get(&log).map(|log| (log.tail, log.token)).unwrap_or_default())
         })
-    }
-}
-
-impl Catalog for MemoryStore {
-    fn sessions(
-        &self,
-        filter: SessionFilter,
-    ) -> BoxFuture<'static, Result<Vec<SessionRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.sessions(&filter)))
-    }
-
-    fn session(
-        &self,
-        session: SessionId,
-    ) -> BoxFuture<'static, Result<Option<SessionRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.session(session)))
-    }
-
-    fn approvals(
-        &self,
-        tenant: Option<TenantId>,
-    ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.approvals(tenant.as_ref())))
-    }
-
-    fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
-        self.with(move |state| Ok(state.rows.totals(&of)))
-    }
-
-    fn accounts(
-        &self,
-        roots: Vec<SessionId>,
-        rows: usize,
-    ) -> BoxFuture<'static, Result<Vec<Account>, JournalError>> {
-        self.with(move |state| Ok(state.rows.accounts(&roots, rows)))
-    }
-
-    fn census(
-        &self,
-        tenant: Option<TenantId>,
-    ) -> BoxFuture<'static, Result<Vec<Census>, JournalError>> {
-        self.with(move |state| Ok(state.rows.census(tenant.as_ref())))
-    }
-
-    fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
-        self.with(move |state| Ok(state.rows.in_trees(filter)))
-    }
-
-    fn checkpoints(
-        &self,
-        session: SessionId,
-    ) -> BoxFuture<'static, Result<Vec<CheckpointRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.checkpoints(session)))
-    }
-
-    fn jobs(&self, filter: JobFilter) -> BoxFuture<'static, Result<Vec<JobRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.jobs(&filter)))
-    }
-
-    fn job(&self, job: JobId) -> BoxFuture<'static, Result<Option<JobRow>, JournalError>> {
-        self.with(move |state| Ok(state.rows.job(job)))
-    }
-
-    fn stale_jobs(&self) -> BoxFuture<'static, Result<Vec<JobId>, JournalError>> {
-        self.with(|state| Ok(state.stale_jobs.iter().copied().collect()))
-    }
-
-    fn replace_job(
-        &self,
-        job: JobId,
-        upto: Position,
-        row: Box<JobRow>,
-    ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        let store = self.clone();
-        Box::pin(async move { store.state().replace_job(job, upto, row) })
-    }
-
-    fn stale(&self) -> BoxFuture<'static, Result<Vec<SessionId>, JournalError>> {
-        // Frames and rows move under one lock here, so nothing falls behind by itself.
-        self.with(|state| Ok(state.stale.iter().copied().collect()))
-    }
-
-    fn replace(
-        &self,
-        session: SessionId,
-        upto: Position,
-        changes: Vec<Change>,
-    ) -> BoxFuture<'static, Result<Position, AppendError>> {
-        let store = self.clone();
-        Box::pin(async move { store.state().replace(session, upto, changes) })
     }
 }

@@ -98,7 +98,7 @@ pub(in crate::app) fn hooks(
     Ok(table)
 }
 
-/// The roots of all fences: of who runs this, of the project, and of each agent. A fence takes away, and
+/// Where agents may write: the workspace, and the roots of all fences, of who runs this, of the project, and of each agent. A fence takes away, and
 /// one that stands alone gives what it names; nobody needs to know which it is to stay clear of all.
 pub(in crate::app) fn roots(
     places: &Places,
@@ -115,7 +115,8 @@ pub(in crate::app) fn roots(
     };
     let own = [&places.bounds, &places.narrowed];
     let all = own.into_iter().chain(agents.iter().map(|agent| &agent.authority.bounds));
-    all.flat_map(|bounds| &bounds.roots).filter_map(placed).collect()
+    let roots = all.flat_map(|bounds| &bounds.roots).filter_map(placed);
+    workspace.map(Path::to_owned).into_iter().chain(roots).collect()
 }
 
 /// Channels that can be used.

@@ -1,55 +1,26 @@
 //! Jobs as they go over the wire, and what is asked for as the core takes it.
 
+use std::borrow::Cow;
+
 use greenroom_actors::domain::{
     ids::Timestamp,
     job::{JobId, JobRow, JobSpec, JobState, OnLost, Retry, Taken, When, Work},
 };
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::http::problem::{Answer, problem};
 
-/// What a job is doing.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::http) enum StateWire {
-    Queued,
-    Running,
-    Stopping,
-    Paused,
-    Completed,
-    Failed,
-    Cancelled,
-    Lost,
-}
+/// The words for what a job is doing, for the document.
+pub(in crate::http) struct States;
 
-impl From<StateWire> for JobState {
-    fn from(state: StateWire) -> Self {
-        match state {
-            StateWire::Queued => Self::Queued,
-            StateWire::Running => Self::Running,
-            StateWire::Stopping => Self::Stopping,
-            StateWire::Paused => Self::Paused,
-            StateWire::Completed => Self::Completed,
-            StateWire::Failed => Self::Failed,
-            StateWire::Cancelled => Self::Cancelled,
-            StateWire::Lost => Self::Lost,
-        }
+impl JsonSchema for States {
+    fn schema_name() -> Cow<'static, str> {
+        "JobState".into()
     }
-}
 
-impl From<JobState> for StateWire {
-    fn from(state: JobState) -> Self {
-        match state {
-            JobState::Queued => Self::Queued,
-            JobState::Running => Self::Running,
-            JobState::Stopping => Self::Stopping,
-            JobState::Paused => Self::Paused,
-            JobState::Completed => Self::Completed,
-            JobState::Failed => Self::Failed,
-            JobState::Cancelled => Self::Cancelled,
-            JobState::Lost => Self::Lost,
-        }
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": JobState::ALL.map(JobState::word) })
     }
 }
 
@@ -63,7 +34,8 @@ pub(in crate::http) struct JobWire {
     /// `host` or `prompt`.
     kind: String,
     agent: Option<String>,
-    state: StateWire,
+    #[schemars(with = "States")]
+    state: JobState,
     /// Of a hundred.
     progress: u8,
     detail: Option<String>,
@@ -93,7 +65,7 @@ impl From<JobRow> for JobWire {
             name: row.name,
             kind: row.kind,
             agent: row.agent.map(|agent| agent.to_string()),
-            state: row.state.into(),
+            state: row.state,
             progress: row.progress,
             detail: row.detail,
             attempt: row.attempt,

@@ -155,7 +155,8 @@ function showStatus(value) {
   status.turns(charts.turnsPerMinute());
   jobs.heard(value.jobs);
   if (value.approvals_open > (before ?? Infinity)) announce(`${value.approvals_open} questions wait for you`);
-  if (value.approvals_open !== before || (value.approvals_open > 0 && !inbox.loaded)) inbox.load();
+  if (value.approvals_open !== before || (value.approvals_open > 0 && !inbox.loaded && !inbox.loading))
+    inbox.load();
   setText($("matched"), matchedText());
 }
 
@@ -206,6 +207,7 @@ function drawTree() {
   $("tree-none").hidden = !isEmpty || !forest.isFiltered || Boolean(forest.error);
   $("tree-error").hidden = !forest.error;
   if (forest.error) setText($("tree-error-text"), `The tree cannot be read: ${forest.error.message}`);
+  if (forest.stale.size > 0) touched();
   $("tree").setAttribute("aria-busy", String(forest.loading));
   $("loading").hidden = !(forest.loading && !forest.loaded);
 }

@@ -2,6 +2,7 @@
 // the list of keys. Each is a <dialog>, so that focus stays inside and Escape leaves it.
 
 import { $, button, fill, h } from "./dom.js";
+import { counted } from "./format.js";
 import { get, session } from "./api.js";
 
 /// Asks for one thing; resolves with the fields as an object, or null when left.
@@ -57,7 +58,9 @@ export async function start(opened) {
   let agents = [];
   let trouble = null;
   try {
-    agents = (await get("/v1/agents")).items;
+    // Who leads is spoken to; the others are there to be sent.
+    const leads = (agent) => (agent.role === "coordinator" ? 0 : 1);
+    agents = (await get("/v1/agents")).items.sort((a, b) => leads(a) - leads(b));
   } catch (error) {
     trouble = error;
   }
@@ -75,7 +78,8 @@ export async function start(opened) {
         ? [
             agent.description,
             [agent.model, agent.provider].filter(Boolean).join(" at "),
-            agent.tools?.length && `${agent.tools.length} tools`,
+            agent.routes?.length > 0 && `sends ${agent.routes.join(", ")}`,
+            agent.tools?.length > 0 && counted(agent.tools.length, "tool"),
           ]
             .filter(Boolean)
             .join(" · ")

@@ -98,6 +98,8 @@ export class Forest {
 
   take(page) {
     for (const node of page.items) {
+      // A page has room for so many sessions. Of one that was cut each tree is read by itself, when it is seen.
+      if (node.cut) this.stale.add(node.session);
       // A root that came in meanwhile moves the pages: one that is here already is not a second one.
       if (this.byId.has(node.session)) this.replace(node);
       else this.roots.push(this.adopt(node, null));
@@ -176,6 +178,8 @@ export class Forest {
     this.stale.delete(id);
     try {
       const node = await session.tree(id);
+      // One that is too large even by itself says so.
+      node.isCut = node.cut;
       const isAway = node.state === "archived" && this.filter.state !== "archived";
       if (this.byId.has(id)) isAway ? this.forget(id) : this.replace(node);
       else if (!this.isFiltered && !isAway) {
@@ -244,18 +248,19 @@ export class Forest {
     const filtered = this.isFiltered;
     const walk = (node, depth, guides, isLast, place, size) => {
       const children = filtered ? node.nodes.filter((child) => child.hits > 0) : node.nodes;
-      const isParent = children.length > 0 || node.more > 0;
+      const rest = node.more > 0 || Boolean(node.isCut);
+      const isParent = children.length > 0 || rest;
       const isOpen = isParent && this.isOpen(node, depth);
       const isHit = !filtered || node.isHit;
       rows.push({ node, depth, guides, isLast, isParent, isOpen, isHit, place, size });
       if (!isOpen) return;
       const below = depth > 0 ? [...guides, !isLast] : guides;
-      const count = children.length + (node.more > 0 ? 1 : 0);
+      const count = children.length + (rest ? 1 : 0);
       children.forEach((child, at) => walk(child, depth + 1, below, at + 1 === count, at + 1, count));
-      if (node.more > 0) {
+      if (rest) {
         rows.push({
           node,
-          more: node.more,
+          more: node.more ?? Infinity,
           depth: depth + 1,
           guides: below,
           isLast: true,

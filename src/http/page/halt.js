@@ -1,5 +1,5 @@
-// Owns: the kill switch: everything that is at work is cancelled, and nothing new begins over HTTP until
-// somebody lets it. It is offered to who may pull it, and asks first; that it was pulled is said to all.
+// Owns: the kill switch: everything that is at work is cancelled, and nothing new begins until somebody
+// lets it, also over a restart. It is offered to who may pull it, and asks first; that it was pulled is said to all.
 
 import { $, announce, h, setText } from "./dom.js";
 import { ask, confirmed, field } from "./dialogs.js";
@@ -33,7 +33,7 @@ export async function pull() {
   const done = await ask({
     id: "halt",
     title: "Stop everything?",
-    text: "Every turn of every session is cancelled, and nothing new begins over HTTP until somebody lets it. What tools have done already stays done.",
+    text: "Every turn of every session is cancelled, and nothing new begins until somebody lets it, also over a restart. What tools have done already stays done.",
     submit: "Stop everything",
     danger: true,
     fields: [field("Reason", reason, "for every log")],

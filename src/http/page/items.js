@@ -245,7 +245,9 @@ function answering(element, item, view, live) {
   const thinking = h("div", { class: "live-thinking", hidden: true });
   const words = h("div", { class: "live-text prose", hidden: true });
   if (item.isPartial) words.append(h("span", { class: "quiet" }, "… "));
-  element.append(thinking, words);
+  const missed =
+    item.isPartial && h("p", { class: "quiet missed" }, "What it said before you looked comes with the whole.");
+  element.append(...[missed, thinking, words].filter(Boolean));
   element.append(h("span", { class: "caret", role: "img", "aria-label": "the model is answering" }));
   view.append(thinking, live?.thinking);
   view.append(words, live?.text);

@@ -159,7 +159,11 @@ function writeMore(element, row) {
   const { parts, seen } = element;
   seen.node = null;
   element.dataset.state = "more";
-  setText(parts.name, `${whole(row.more)} more, not read yet`);
+  const isKnown = Number.isFinite(row.more);
+  setText(
+    parts.name,
+    isKnown ? `${whole(row.more)} more, not read yet` : "and more than can be shown: search for them",
+  );
   for (const part of [
     "agent",
     "id",
@@ -174,7 +178,11 @@ function writeMore(element, row) {
     "tally",
   ])
     setText(parts[part], "");
-  attr(element, "aria-label", `${row.more} more children, Enter reads them`);
+  attr(
+    element,
+    "aria-label",
+    isKnown ? `${row.more} more children, Enter reads them` : "more than can be shown",
+  );
 }
 
 /// Since when it does what it does.

@@ -2,7 +2,10 @@
 //! is read for people and at the start, and written once a step of a job.
 
 use greenroom_actors::{
-    domain::job::{JobFilter, JobId, JobRow},
+    domain::{
+        ids::TenantId,
+        job::{JobFilter, JobId, JobRow, JobState},
+    },
     limits,
 };
 use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};
@@ -15,8 +18,8 @@ use crate::store::{
 /// Sets a job's line.
 pub(super) fn upsert(conn: &Connection, row: &JobRow) -> Result<(), Trouble> {
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO job(id, tenant, queue, state, open, position, line) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT OR REPLACE INTO job(id, tenant, queue, state, open, position, line, updated_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         row.job.to_string(),
@@ -26,6 +29,7 @@ pub(super) fn upsert(conn: &Connection, row: &JobRow) -> Result<(), Trouble> {
         row.open,
         Whole(row.position.0),
         Json(row),
+        row.updated_at.0,
     ])?;
     Ok(())
 }
@@ -49,12 +53,20 @@ pub(in crate::store) fn job(conn: &Connection, job: JobId) -> Result<Option<JobR
     Ok(found.optional()?.map(|line: Json<JobRow>| line.0))
 }
 
-/// Lines of jobs, in the order of their ids.
+/// Lines of jobs, in the order of their ids, or the last changed first.
 pub(in crate::store) fn jobs(
     conn: &Connection,
     filter: &JobFilter,
 ) -> Result<Vec<JobRow>, Trouble> {
-    let (mut wanted, mut values) = (Vec::new(), Vec::<Box<dyn ToSql>>::new());
+    let (sql, values) = wanted(filter);
+    let mut statement = conn.prepare_cached(&sql)?;
+    let found = statement.query_map(params_from_iter(values), |row| row.get(0))?;
+    found.map(|line| Ok(line.map(|line: Json<JobRow>| line.0)?)).collect()
+}
+
+/// The question to the store with its values.
+pub(in crate::store) fn wanted(filter: &JobFilter) -> (String, Vec<Box<dyn ToSql>>) {
+    let (mut wanted, mut values) = (vec!["TRUE"], Vec::<Box<dyn ToSql>>::new());
     if let Some(tenant) = &filter.tenant {
         wanted.push("tenant = ?");
         values.push(Box::new(tenant.as_str().to_owned()));
@@ -71,17 +83,43 @@ pub(in crate::store) fn jobs(
     if filter.open {
         wanted.push("open = 1");
     }
-    if let Some(after) = filter.after {
+    if let Some(after) = filter.after.filter(|_| !filter.latest) {
         wanted.push("id > ?");
         values.push(Box::new(after.to_string()));
     }
-    let wanted = if wanted.is_empty() { "TRUE".to_owned() } else { wanted.join(" AND ") };
+    let wanted = wanted.join(" AND ");
+    let order = if filter.latest { "updated_at DESC, id DESC" } else { "id" };
     let rows = if filter.rows == 0 { limits::LIST_ROWS } else { filter.rows };
     values.push(Box::new(Whole(rows as u64)));
-    let sql = format!("SELECT line FROM job WHERE {wanted} ORDER BY id LIMIT ?");
-    let mut statement = conn.prepare_cached(&sql)?;
-    let found = statement.query_map(params_from_iter(values), |row| row.get(0))?;
-    found.map(|line| Ok(line.map(|line: Json<JobRow>| line.0)?)).collect()
+    // Named where it is asked for at every look at the house: the planner would rather sort.
+    let by = match (filter.latest && filter.open, &filter.tenant) {
+        (false, _) => "",
+        (true, None) => "INDEXED BY job_latest",
+        (true, Some(_)) => "INDEXED BY job_tenant_latest",
+    };
+    (format!("SELECT line FROM job {by} WHERE {wanted} ORDER BY {order} LIMIT ?"), values)
+}
+
+/// How many open jobs are in which state, of everybody and of one tenant.
+pub(in crate::store) const COUNTS: [&str; 2] = [
+    "SELECT state, count(*) FROM job INDEXED BY job_state WHERE open = 1 GROUP BY state",
+    "SELECT state, count(*) FROM job INDEXED BY job_state \
+     WHERE open = 1 AND tenant = ? GROUP BY state",
+];
+
+/// How many open jobs are in which state.
+pub(super) fn open_by_state(
+    conn: &Connection,
+    tenant: Option<&TenantId>,
+) -> Result<Vec<(JobState, u64)>, Trouble> {
+    let [of_all, of_one] = COUNTS;
+    let mut statement = conn.prepare_cached(if tenant.is_some() { of_one } else { of_all })?;
+    let counted = statement.query_map(params_from_iter(tenant.map(TenantId::as_str)), |row| {
+        Ok((row.get::<_, Parsed<_>>(0)?.0, row.get::<_, Whole>(1)?.0))
+    })?;
+    let mut counted = counted.collect::<Result<Vec<_>, _>>()?;
+    counted.sort_unstable();
+    Ok(counted)
 }
 
 /// Jobs whose line has not followed their log.

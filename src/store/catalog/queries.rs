@@ -5,10 +5,9 @@ mod filter;
 
 use greenroom_actors::domain::{
     catalog::{
-        Account, ApprovalRow, Census, CheckpointRow, SessionFilter, SessionRow, Status, Totals,
-        TotalsOf,
+        Account, Branch, Census, CheckpointRow, SessionFilter, SessionRow, Status, Totals, TotalsOf,
     },
-    ids::{ApprovalId, ApprovalNo, Position, SessionId, TenantId, Timestamp},
+    ids::{InputKey, Position, SessionId, TenantId, Timestamp},
     usage::{NanoUsd, Usage},
 };
 use rusqlite::{
@@ -99,6 +98,27 @@ pub(in crate::store) fn accounts(
     found.into_iter().map(&mut account).collect()
 }
 
+/// What these sessions came to, each with everybody below it.
+pub(in crate::store) fn branches(
+    conn: &Connection,
+    of: &[SessionId],
+) -> Result<Vec<Branch>, Trouble> {
+    let mut children = conn.prepare_cached(CHILDREN)?;
+    let mut branch = |session: &SessionId| {
+        let count = |row: &Row<'_>| Ok(row.get::<_, Whole>(0)?.0);
+        Ok(Branch {
+            session: *session,
+            own: totals(conn, &TotalsOf::Session(*session))?,
+            subtree: totals(conn, &TotalsOf::Subtree(*session))?,
+            children: children.query_row([session.to_string()], count)?,
+        })
+    };
+    of.iter().map(&mut branch).collect()
+}
+
+/// How many sessions were spawned by one.
+const CHILDREN: &str = "SELECT count(*) FROM session WHERE parent = ?1";
+
 /// How many sessions of each agent are in which state.
 pub(in crate::store) fn census(
     conn: &Connection,
@@ -134,27 +154,6 @@ pub(in crate::store) fn in_trees(
     Ok(conn.prepare_cached(&sql)?.query_row(params_from_iter(values), count)?)
 }
 
-/// Open approvals, oldest expiry first. One whose session has no line yet is shown to whoever asks
-/// for all tenants: an approval must not hide.
-pub(in crate::store) fn approvals(
-    conn: &Connection,
-    tenant: Option<&TenantId>,
-) -> Result<Vec<ApprovalRow>, Trouble> {
-    let sql = "SELECT a.session, a.no, coalesce(s.tenant, ''), coalesce(s.agent, ''), a.ask \
-               FROM approval a LEFT JOIN session s ON s.id = a.session \
-               WHERE ?1 IS NULL OR s.tenant = ?1 ORDER BY a.expires_at, a.session, a.no";
-    let mut statement = conn.prepare_cached(sql)?;
-    let found = statement.query_map([tenant.map(TenantId::as_str)], |row| {
-        Ok(ApprovalRow {
-            id: ApprovalId { session: row.get::<_, Parsed<_>>(0)?.0, no: ApprovalNo(row.get(1)?) },
-            tenant: row.get::<_, String>(2)?.into(),
-            agent: row.get::<_, String>(3)?.into(),
-            ask: row.get::<_, Json<_>>(4)?.0,
-        })
-    })?;
-    Ok(found.collect::<Result<_, _>>()?)
-}
-
 const TOTALS: &str = "SELECT coalesce(sum(kind = 'exact'), 0), coalesce(sum(input), 0), \
     coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0), coalesce(sum(output), 0), \
     coalesce(sum(reasoning), 0), coalesce(sum(cost), 0), \
@@ -180,8 +179,25 @@ pub(in crate::store) fn totals(conn: &Connection, of: &TotalsOf) -> Result<Total
         ),
     };
     let sql = format!("{TOTALS}{wanted}");
-    Ok(conn.prepare_cached(&sql)?.query_row([value], sums)?)
+    let mut totals = conn.prepare_cached(&sql)?.query_row([value.as_ref()], sums)?;
+    // Money that was spent is not unspent when what it was spent on is deleted.
+    let wanted = match of {
+        TotalsOf::Runtime => "?1 IS NULL",
+        TotalsOf::Session(_) | TotalsOf::Subtree(_) => return Ok(totals),
+        TotalsOf::Model(_) => "model = ?1",
+        TotalsOf::Agent(_) => "agent = ?1",
+        TotalsOf::Tenant(_) => "tenant = ?1",
+    };
+    let sql = format!("{SPENT}{wanted}");
+    totals += conn.prepare_cached(&sql)?.query_row([value], sums)?;
+    Ok(totals)
 }
+
+const SPENT: &str = "SELECT coalesce(sum(exact), 0), coalesce(sum(input), 0), \
+    coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0), coalesce(sum(output), 0), \
+    coalesce(sum(reasoning), 0), coalesce(sum(cost), 0), coalesce(sum(unpriced), 0), \
+    coalesce(sum(unsettled), 0), coalesce(sum(tokens_max), 0), coalesce(sum(cost_max), 0) \
+    FROM spent WHERE ";
 
 /// The columns of `TOTALS`.
 fn sums(row: &Row<'_>) -> rusqlite::Result<Totals> {
@@ -201,6 +217,19 @@ fn sums(row: &Row<'_>) -> rusqlite::Result<Totals> {
         unsettled_tokens_max: figure(9)?,
         unsettled_cost_max: NanoUsd(figure(10)?),
     })
+}
+
+/// The frame in which a session accepted an input.
+pub(in crate::store) fn input(
+    conn: &Connection,
+    session: SessionId,
+    key: &InputKey,
+) -> Result<Option<Position>, Trouble> {
+    let sql = "SELECT position FROM input WHERE session = ?1 AND key = ?2";
+    let found = conn.prepare_cached(sql)?.query_row(params![session.to_string(), key.0], |row| {
+        Ok(Position(row.get::<_, Whole>(0)?.0))
+    });
+    Ok(found.optional()?)
 }
 
 /// A session's checkpoints, oldest first.

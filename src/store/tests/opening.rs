@@ -4,7 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use greenroom_actors::domain::job::{JobFilter, JobId, JobRow, JobState};
+use greenroom_actors::domain::{
+    catalog::Open,
+    event::{Event, UserInput},
+    ids::InputKey,
+    job::{JobFilter, JobId, JobRow, JobState},
+};
 
 use super::*;
 use crate::store::open::{check_version, writer};
@@ -53,9 +58,9 @@ fn a_newer_form_is_refused_and_left_as_it_is() {
     drop(open(&path));
     sql(&path, "PRAGMA user_version = 99");
     let (error, text) = refusal(&path);
-    assert!(matches!(error, OpenError::TooNew { found: 99, known: 2, .. }));
+    assert!(matches!(error, OpenError::TooNew { found: 99, known: 4, .. }));
     assert!(text.contains("newer"), "{text}");
-    sql(&path, "PRAGMA user_version = 2");
+    sql(&path, "PRAGMA user_version = 4");
     drop(open(&path));
 }
 
@@ -150,7 +155,7 @@ fn the_settings_that_durability_rests_on_are_in_force() {
     assert_eq!(number("foreign_keys"), 1);
     assert_eq!(number("trusted_schema"), 0);
     assert_eq!(number("cell_size_check"), 1);
-    assert_eq!(number("user_version"), 2);
+    assert_eq!(number("user_version"), 4);
     assert_eq!(number("busy_timeout"), limits::STORE_BUSY_MS as i64, "not that of opening");
 }
 
@@ -181,13 +186,58 @@ async fn a_store_of_the_first_form_opens_with_all_that_is_in_it() {
     writer.tail = store.append(next(&writer, "before", vec![row(1, 1)])).await.unwrap();
     store.close();
     drop(store);
-    sql(&path, "DROP TABLE job; PRAGMA user_version = 1");
+    sql(
+        &path,
+        "DROP TABLE job; DROP TABLE input; DROP TABLE link; DROP TABLE doomed; DROP TABLE spent; \
+         PRAGMA user_version = 1",
+    );
+    sql(&path, WITHOUT_TENANTS);
     let looked = Store::look(&path);
-    assert!(matches!(looked, Err(OpenError::TooOld { found: 1, known: 2, .. })), "{looked:?}");
+    assert!(matches!(looked, Err(OpenError::TooOld { found: 1, known: 4, .. })), "{looked:?}");
     let store = Arc::new(open(&path));
     assert_eq!(texts(&store, house(1)).await.unwrap(), ["before"]);
     assert_eq!(store.session(session(1)).await.unwrap().unwrap().position, Position(1));
     assert_eq!(store.jobs(JobFilter::default()).await.unwrap(), []);
+}
+
+/// Takes from a store's questions what its third form gave them.
+const WITHOUT_TENANTS: &str = "DROP INDEX approval_place; DROP INDEX approval_tenant; \
+                               ALTER TABLE approval DROP COLUMN tenant;";
+
+#[tokio::test]
+async fn a_store_of_the_second_form_learns_what_the_third_is_asked_for() {
+    let (_folder, path) = folder();
+    let store = open(&path);
+    let mut writer = claimed(&store, house(1)).await;
+    let changes = vec![row(1, 1), question(1, 10)];
+    writer.tail = store.append(next(&writer, "asks", changes)).await.unwrap();
+    let (key, input) = (InputKey::from("k/1"), UserInput::text("\"type\":\"input_accepted\""));
+    let accepted =
+        [Event::GoalSet { goal: None }, Event::InputAccepted { key: key.clone(), input }];
+    store.append(writer.frame(&accepted, Vec::new(), None, Timestamp(1)).unwrap()).await.unwrap();
+    for (n, updated_at) in [(5, 30), (6, 40)] {
+        let line =
+            JobRow { updated_at: Timestamp(updated_at), ..job_line(JobId(Uuid::from_u128(n))) };
+        let writer = claimed(&store, LogId::job(line.job)).await;
+        store.append(next(&writer, "job", vec![Change::Job(Box::new(line))])).await.unwrap();
+    }
+    store.close();
+    drop(store);
+    sql(&path, WITHOUT_TENANTS);
+    sql(
+        &path,
+        "DROP INDEX job_state; DROP INDEX job_latest; DROP INDEX job_tenant_latest; \
+         ALTER TABLE job DROP COLUMN updated_at; DROP TABLE input; \
+         DROP TABLE link; DROP TABLE doomed; DROP TABLE spent; PRAGMA user_version = 2",
+    );
+    let store = open(&path);
+    assert_eq!(store.input(session(1), key).await, Ok(Some(Position(2))));
+    let theirs = store.open(Some("t".into())).await.unwrap();
+    assert_eq!(theirs, Open { approvals: 1, jobs: vec![(JobState::Queued, 2)] });
+    assert_eq!(store.open(Some("u".into())).await.unwrap(), Open::default());
+    let latest = JobFilter { open: true, latest: true, rows: 1, ..JobFilter::default() };
+    let found = store.jobs(latest).await.unwrap();
+    assert_eq!(found.iter().map(|job| job.updated_at.0).collect::<Vec<_>>(), [40]);
 }
 
 #[tokio::test]

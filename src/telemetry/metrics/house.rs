@@ -33,7 +33,9 @@ pub enum Breaker {
 impl Breaker {
     pub(super) const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::Probing];
 
-    pub(super) const fn word(self) -> &'static str {
+    /// The word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Open => "open",
@@ -53,6 +55,22 @@ pub struct Gate {
     pub breaker: Breaker,
 }
 
+/// Lengths that were counted elsewhere: their sum, and how many were at most so long and longer than the
+/// one before, in seconds. The last end is infinite.
+#[derive(Clone, Debug)]
+pub struct Spread {
+    /// All of them together.
+    pub sum: f64,
+    /// How many up to each end.
+    pub upto: Vec<(f64, u64)>,
+}
+
+impl Default for Spread {
+    fn default() -> Self {
+        Self { sum: 0.0, upto: vec![(f64::INFINITY, 0)] }
+    }
+}
+
 /// A look at the house.
 #[derive(Clone, Debug, Default)]
 pub struct House {
@@ -64,13 +82,15 @@ pub struct House {
     /// store that another process may be working on.
     pub awake: Option<usize>,
     /// Open questions.
-    pub approvals: usize,
+    pub approvals: u64,
     /// How many wait for what, by the words of `waits_for`.
     pub waiting: BTreeMap<String, usize>,
     /// Messages in all mailboxes, and in the fullest.
     pub inbox_sum: usize,
     /// The latter.
     pub inbox_max: usize,
+    /// How long frames took to be durable.
+    pub appends: Spread,
     /// Sessions whose restart is held up because many died together.
     pub held: usize,
     /// Tool pools by kind.

@@ -3,7 +3,7 @@
 use greenroom_actors::domain::{
     agent::ModelChoice,
     event::{FailureKind, ModelFailure},
-    ids::{AgentName, ModelName},
+    ids::AgentName,
     outcome::TurnOutcome,
     tool::{Args, Output, ToolOutcome},
     usage::NanoUsd,
@@ -18,6 +18,7 @@ fn heard(at: i64) -> Heard<'static> {
 /// Hears events a second apart and returns what is scraped, but for help and types.
 fn scraped(events: &[Event]) -> Vec<String> {
     let mut metrics = Metrics::default();
+    metrics.know(["m", "n"], ["look"]);
     for (at, event) in (0..).zip(events) {
         metrics.hear(heard(at * 1_000), event);
     }
@@ -84,6 +85,7 @@ fn a_call_that_breaks_off_and_one_that_answers_are_told_apart() {
 #[test]
 fn help_and_type_stand_under_the_name_that_is_sampled() {
     let mut metrics = Metrics::default();
+    metrics.know(["m"], []);
     metrics.hear(heard(0), &started(1));
     let text = metrics.text().expect("text");
     let names = |start: &str| -> Vec<String> {
@@ -153,6 +155,33 @@ fn names_are_escaped_and_above_the_bound_they_are_one() {
 }
 
 #[test]
+fn a_model_and_a_tool_that_nobody_declared_are_others() {
+    let call = |no| Event::ToolRequested {
+        call: ToolCallNo(no),
+        name: if no == 1 { "look".into() } else { "invented".into() },
+        args: Args("{}".to_owned()),
+        by: greenroom_actors::domain::event::Caller::Model { turn: TurnId(1) },
+    };
+    let outcome = || ToolOutcome::Done { output: Output::text("ok") };
+    let nah = ModelName::from("nah");
+    let free = Settlement::Free;
+    let lines = scraped(&[
+        settled(1, free),
+        Event::UsageSettled { call: ModelCallNo(2), model: nah, settlement: free },
+        call(1),
+        Event::ToolFinished { call: ToolCallNo(1), outcome: outcome() },
+        call(2),
+        Event::ToolFinished { call: ToolCallNo(2), outcome: outcome() },
+    ]);
+    for model in ["m", "other"] {
+        shows(&lines, &format!(r#"greenroom_bookings_total{{model="{model}",booking="free"}} 1"#));
+    }
+    for tool in ["look", "other"] {
+        shows(&lines, &format!(r#"greenroom_tool_calls_total{{tool="{tool}",outcome="done"}} 1"#));
+    }
+}
+
+#[test]
 fn everybody_is_awake_asleep_or_ended_and_a_ghost_in_memory_shows() {
     let of = |status, sessions| Census { agent: "a".into(), status, sessions, restarts: 0 };
     let census = [of(Status::Running, 2), of(Status::Waiting, 1), of(Status::Archived, 1)];
@@ -172,6 +201,21 @@ fn everybody_is_awake_asleep_or_ended_and_a_ghost_in_memory_shows() {
     shows(&calm, r#"greenroom_agent_sessions{agent="a",state="waiting"} 1"#);
     // One more in memory than the catalog knows of.
     shows(&seen(Some(2)), "greenroom_sessions_unaccounted -1");
+}
+
+#[test]
+fn lengths_that_were_counted_elsewhere_are_a_histogram() {
+    let mut metrics = Metrics::default();
+    let appends = Spread { sum: 0.25, upto: vec![(0.001, 3), (0.1, 2), (f64::INFINITY, 1)] };
+    metrics.look(&House { appends, ..House::default() });
+    let text = metrics.text().expect("text");
+    assert!(text.contains("# TYPE greenroom_append_seconds histogram"), "{text}");
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    shows(&lines, "greenroom_append_seconds_sum 0.25");
+    shows(&lines, "greenroom_append_seconds_count 6");
+    for (upto, many) in [("0.001", 3), ("0.1", 5), ("+Inf", 6)] {
+        shows(&lines, &format!(r#"greenroom_append_seconds_bucket{{le="{upto}"}} {many}"#));
+    }
 }
 
 #[test]

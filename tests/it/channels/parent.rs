@@ -1,6 +1,7 @@
 //! The agent above, as somebody who may answer: never for more than it may do itself.
 
 use greenroom::{Mode, TotalsOf};
+use greenroom_actors::runtime::Consulted;
 
 use super::*;
 
@@ -96,6 +97,33 @@ async fn what_a_parent_may_not_do_by_itself_it_is_not_asked_about() {
         is_left_to_people(team(folder.path(), &uses, YES).tool(read).agent(lead), false).await;
         assert_eq!(uses.load(SeqCst), 0);
     }
+}
+
+/// Else a tool that fails would be had back by a model, and nobody had seen it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_that_fails_is_a_persons_to_allow_and_no_parents() {
+    let folder = Folder::new();
+    let script = TEAM.replace("ANSWER", YES).replace(
+        "call pay {\"cents\": 900}\n  then\n    say {last}",
+        "call stamp {\"cents\": 1}\n  then\n    call stamp {\"cents\": 2}\n  then\n    say {last}",
+    );
+    let stamp = TypedTool::new("stamp", "Stamps.", |_ctx, _args: Pay| async move {
+        Err::<String, ToolError>("no ink".into())
+    });
+    let mut clerk = AgentSpec::new("clerk", "scripted").allowed_tool("stamp");
+    clerk.reliability = greenroom::Reliability { failures: 1, ..clerk.reliability };
+    let house = Runtime::builder().store(file_in(folder.path())).script(script).tool(stamp);
+    let lead = lead().allowed_tool("stamp");
+    let runtime = house.agent(clerk).agent(lead).start().await.unwrap();
+    let session = runtime.open("lead").await.unwrap();
+    let turn = session.send("go").await.unwrap();
+    let row = open(&runtime).await;
+    assert!(row.ask.reasons.join(" ").contains("stamp failed 1 of"), "{:?}", row.ask.reasons);
+    let consulted = bounded("the parent", runtime.consult_parent(&row)).await.unwrap();
+    assert_eq!(consulted, Consulted::Silent("only a person may answer it".to_owned()));
+    runtime.decide(row.id, Answer::Reject).await.unwrap();
+    said(turn).await;
+    runtime.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

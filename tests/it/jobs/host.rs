@@ -1,6 +1,6 @@
 //! Jobs that the program around the runtime does itself.
 
-use greenroom_actors::{domain::job::OnLost, testing::harness::bounded};
+use greenroom_actors::{domain::job::OnLost, runtime::Victim, testing::harness::bounded};
 
 use super::*;
 
@@ -50,6 +50,35 @@ async fn the_same_key_is_the_same_job_also_after_its_end_and_a_crash() {
     assert_eq!(row(&still.runtime, job).await.state, JobState::Completed);
     let all = still.runtime.jobs().list(JobFilter::default()).await.expect("the list");
     assert_eq!(all.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_asked_for_again_under_its_key_is_the_same_until_it_ends_or_its_host_dies() {
+    let still = still().await;
+    let queue = "default".into();
+    let take = async |runtime: &Runtime, key: &str| {
+        let jobs = runtime.jobs().under(Some(key.into()));
+        let taken = jobs.take(&tenant(), &queue).await.expect("asked");
+        taken.map(|taken| (taken.job, taken.attempt))
+    };
+    for name in ["one", "another"] {
+        enqueue(&still.runtime, JobSpec::host(name, "")).await;
+    }
+    let first = take(&still.runtime, "mine").await.expect("one is due");
+    assert_eq!(take(&still.runtime, "mine").await, Some(first), "asked twice, begun once");
+    assert!(still.runtime.kill(&Victim::Jobs));
+    let again = still.advancing("its actor is back", 10, || take(&still.runtime, "mine")).await;
+    assert_eq!(again, first, "its log knows whose it is");
+    let started = still.runtime.jobs().under(Some("mine".into())).start(first.0).await;
+    assert_eq!(started.map(|taken| taken.attempt).expect("it is theirs"), first.1);
+    let second = take(&still.runtime, "theirs").await.expect("the other is due");
+    assert_ne!(second.0, first.0);
+    assert_eq!(take(&still.runtime, "mine").await, Some(first));
+    still.runtime.jobs().complete(first, None).await.expect("it runs");
+    assert_eq!(take(&still.runtime, "mine").await, None, "what has ended is nobody's any more");
+    let still = still.crash().await;
+    // Its attempt died with the runtime: nobody is told that he has it.
+    assert_ne!(take(&still.runtime, "theirs").await, Some(second));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,7 +137,7 @@ async fn a_host_that_died_amid_an_attempt_makes_it_again_or_leaves_it_as_declare
         still.runtime.jobs().start(job).await.expect("it is due");
     }
     // The actor's own death is not the host's.
-    assert!(still.runtime.kill(&greenroom_actors::runtime::Victim::Jobs));
+    assert!(still.runtime.kill(&Victim::Jobs));
     let told = still.advancing("its actor is back", 10, || async {
         still.runtime.jobs().progress((left, 1), 10, None).await.ok()
     });

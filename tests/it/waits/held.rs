@@ -6,12 +6,12 @@ use futures_util::future::BoxFuture;
 use greenroom_actors::{
     domain::{
         catalog::{
-            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Totals,
-            TotalsOf,
+            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Erasure,
+            Hindrance, Open, SessionFilter, SessionRow, Totals, TotalsOf,
         },
         conversation::BlobRef,
         frame::{LogId, LogKind, StoredFrame},
-        ids::{Position, SessionId, TenantId, Token},
+        ids::{InputKey, Position, SessionId, TenantId, Token},
         job::{JobFilter, JobId, JobRow},
     },
     ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
@@ -31,6 +31,7 @@ pub(crate) enum Holding {
     Blobs,
     Catalog,
     Rebuilds,
+    Erasures,
 }
 
 /// The test's hand on the store.
@@ -144,9 +145,20 @@ impl Catalog for Held {
 
     fn approvals(
         &self,
-        tenant: Option<TenantId>,
+        filter: ApprovalFilter,
     ) -> BoxFuture<'static, Result<Vec<ApprovalRow>, JournalError>> {
-        self.after(Holding::Catalog, self.catalog.approvals(tenant))
+        self.after(Holding::Catalog, self.catalog.approvals(filter))
+    }
+
+    fn open(&self, tenant: Option<TenantId>) -> BoxFuture<'static, Result<Open, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.open(tenant))
+    }
+
+    fn branches(
+        &self,
+        of: Vec<SessionId>,
+    ) -> BoxFuture<'static, Result<Vec<Branch>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.branches(of))
     }
 
     fn totals(&self, of: TotalsOf) -> BoxFuture<'static, Result<Totals, JournalError>> {
@@ -170,6 +182,14 @@ impl Catalog for Held {
 
     fn in_trees(&self, filter: SessionFilter) -> BoxFuture<'static, Result<u64, JournalError>> {
         self.after(Holding::Catalog, self.catalog.in_trees(filter))
+    }
+
+    fn input(
+        &self,
+        session: SessionId,
+        key: InputKey,
+    ) -> BoxFuture<'static, Result<Option<Position>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.input(session, key))
     }
 
     fn checkpoints(
@@ -213,6 +233,20 @@ impl Catalog for Held {
     ) -> BoxFuture<'static, Result<Position, AppendError>> {
         let work = self.after(Holding::Catalog, self.catalog.replace(session, upto, changes));
         self.after(Holding::Rebuilds, work)
+    }
+
+    fn hinders(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Option<Hindrance>, JournalError>> {
+        self.after(Holding::Catalog, self.catalog.hinders(erasure))
+    }
+
+    fn erase(
+        &self,
+        erasure: Erasure,
+    ) -> BoxFuture<'static, Result<Result<u64, Hindrance>, JournalError>> {
+        self.after(Holding::Erasures, self.catalog.erase(erasure))
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{JobId, JobSpec};
 use crate::domain::{
     conversation::BlobRef,
-    ids::{PrincipalId, Timestamp},
+    ids::{InputKey, PrincipalId, Timestamp},
 };
 
 /// A text that a job leaves: small ones stand in its log, large ones beside it.
@@ -126,6 +126,10 @@ pub enum JobEvent {
         deadline: Timestamp,
         /// Which start of the runtime it belongs to.
         boot: u64,
+        /// What a host asked for it under: asked again so, it is this attempt. Logs before there were
+        /// such keys have none, and no prompt has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<InputKey>,
     },
     /// The host said how far it is.
     Progressed {

@@ -1,5 +1,7 @@
 //! Jobs as they are listed and shown: what a face needs, without reading a log itself.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{JobEnd, JobId, JobSpec, Work};
@@ -67,6 +69,23 @@ impl JobState {
     }
 }
 
+/// A word for nothing that a job does.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("read job state {text:?}: expected one of {}", JobState::ALL.map(JobState::word).join(", "))]
+pub struct BadJobState {
+    /// What was read.
+    pub text: String,
+}
+
+impl FromStr for JobState {
+    type Err = BadJobState;
+
+    fn from_str(text: &str) -> Result<Self, BadJobState> {
+        let found = Self::ALL.into_iter().find(|state| state.word() == text);
+        found.ok_or_else(|| BadJobState { text: text.to_owned() })
+    }
+}
+
 /// A job's line in the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRow {
@@ -127,6 +146,8 @@ pub struct JobFilter {
     pub open: bool,
     /// Only after this one, in the order of ids.
     pub after: Option<JobId>,
+    /// Those that changed last first, instead of by their ids; then `after` is not looked at.
+    pub latest: bool,
     /// At most this many; 0 is as many as a list has.
     pub rows: usize,
 }

@@ -43,6 +43,7 @@ pub fn opened(
         phase: Phase::Queued { due: *due },
         attempts: 0,
         attempts_before: 0,
+        key: None,
         begun_at: None,
         ends: 0,
         progress: 0,
@@ -132,7 +133,7 @@ fn impossible(state: &State, event: &JobEvent) -> Impossible {
 }
 
 fn started(state: &mut State, event: &JobEvent, at: Timestamp) -> Result<(), Impossible> {
-    let JobEvent::AttemptStarted { attempt, due, deadline, boot } = event else {
+    let JobEvent::AttemptStarted { attempt, due, deadline, boot, key } = event else {
         return Err(impossible(state, event));
     };
     let waits = matches!(state.phase, Phase::Queued { .. });
@@ -140,6 +141,7 @@ fn started(state: &mut State, event: &JobEvent, at: Timestamp) -> Result<(), Imp
         return Err(impossible(state, event));
     }
     state.attempts = *attempt;
+    state.key.clone_from(key);
     state.begun_at.get_or_insert(at);
     state.progress = 0;
     state.detail = None;

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        ids::{PrincipalId, Timestamp},
+        ids::{InputKey, PrincipalId, Timestamp},
         job::{
             AttemptEnd, JobEnd, JobEvent, JobId, JobSpec, JobState, OnLost, Retry, Stop, When, Work,
         },
@@ -22,7 +22,7 @@ use super::{
 /// When whoever asked must be told no; then nothing follows.
 pub fn step(state: &State, env: &Env, input: Input) -> Result<Vec<JobEvent>, JobRefused> {
     match input {
-        Input::Start => start(state, env),
+        Input::Start { key } => start(state, env, key),
         Input::Progress { attempt, percent, detail } => {
             orders::progress(state, attempt, percent, detail)
         }
@@ -94,7 +94,11 @@ pub fn check_spec(spec: &JobSpec) -> Result<(), JobRefused> {
     Ok(())
 }
 
-fn start(state: &State, env: &Env) -> Result<Vec<JobEvent>, JobRefused> {
+fn start(state: &State, env: &Env, key: Option<InputKey>) -> Result<Vec<JobEvent>, JobRefused> {
+    // Its host has not heard that it has it.
+    if key.as_ref().is_some_and(|key| state.is_under(key)) {
+        return Ok(Vec::new());
+    }
     let Phase::Queued { due } = state.phase else {
         return Err(orders::wrong(state, "start", &[JobState::Queued]));
     };
@@ -103,7 +107,7 @@ fn start(state: &State, env: &Env) -> Result<Vec<JobEvent>, JobRefused> {
     }
     let attempt = state.attempts.saturating_add(1);
     let deadline = env.now.plus_ms(state.spec.attempt_ms);
-    Ok(vec![JobEvent::AttemptStarted { attempt, due, deadline, boot: env.boot }])
+    Ok(vec![JobEvent::AttemptStarted { attempt, due, deadline, boot: env.boot, key }])
 }
 
 fn finished(

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::domain::{
-    ids::{PrincipalId, TenantId, Timestamp},
+    ids::{InputKey, PrincipalId, TenantId, Timestamp},
     job::{HistoryEntry, JobEnd, JobId, JobSpec, JobState, Stop, When, Work},
 };
 
@@ -26,6 +26,8 @@ pub struct State {
     pub attempts: u32,
     /// Those of them before it was last said to be tried again.
     pub attempts_before: u32,
+    /// What its last attempt was asked for under, by a host.
+    pub key: Option<InputKey>,
     /// When its first attempt began.
     pub begun_at: Option<Timestamp>,
     /// How often it ended.
@@ -131,6 +133,12 @@ pub enum Standing {
 }
 
 impl State {
+    /// Whether its attempt that is at work was asked for under this key.
+    #[must_use]
+    pub fn is_under(&self, key: &InputKey) -> bool {
+        matches!(self.phase, Phase::Running { .. }) && self.key.as_ref() == Some(key)
+    }
+
     /// What it is doing, in one word.
     #[must_use]
     pub const fn state(&self) -> JobState {

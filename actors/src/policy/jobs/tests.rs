@@ -69,7 +69,7 @@ fn prompt() -> JobSpec {
 fn in_each_state(spec: &JobSpec) -> Vec<State> {
     let new = || born(spec.clone());
     let run = |mut row: Vec<(i64, Input)>| {
-        row.insert(0, (10, Input::Start));
+        row.insert(0, (10, Input::Start { key: None }));
         after(new(), &row)
     };
     let mut states = vec![
@@ -83,7 +83,7 @@ fn in_each_state(spec: &JobSpec) -> Vec<State> {
     if spec.work.word() == "host" {
         let mut leaves = new();
         leaves.spec.on_lost = OnLost::Leave;
-        let mut lost = after(leaves, &[(10, Input::Start)]);
+        let mut lost = after(leaves, &[(10, Input::Start { key: None })]);
         let events = step(&lost, &env(20, 2), Input::Recovered).expect("its host died");
         fold(&mut lost, &events, 20);
         states.extend([run(vec![(11, pause())]), lost]);
@@ -96,7 +96,7 @@ fn in_each_state(spec: &JobSpec) -> Vec<State> {
 /// One line of the table: the state, each order, and what became of it.
 fn line(state: &State) -> String {
     let orders: [(&str, Input); 7] = [
-        ("start", Input::Start),
+        ("start", Input::Start { key: None }),
         ("progress", Input::Progress { attempt: 1, percent: 50, detail: None }),
         ("complete", completed(1)),
         ("fail", failed(1, true)),
@@ -118,6 +118,18 @@ fn line(state: &State) -> String {
         line.push_str(&format!(" {name}={word}"));
     }
     line
+}
+
+#[test]
+fn an_attempt_is_its_hosts_however_often_it_is_asked_for_under_its_key() {
+    let under = |key: &str| Input::Start { key: Some(key.into()) };
+    let state = after(born(host()), &[(10, under("mine"))]);
+    let asked = |key| step(&state, &env(11, 1), under(key));
+    assert_eq!(asked("mine"), Ok(Vec::new()), "it was so already");
+    assert!(matches!(asked("another"), Err(JobRefused::Wrong { .. })));
+    assert!(step(&state, &env(11, 1), Input::Start { key: None }).is_err());
+    let failed = after(state, &[(12, failed(1, true))]);
+    assert!(matches!(step(&failed, &env(13, 1), under("mine")), Err(JobRefused::NotDue { .. })));
 }
 
 #[test]
@@ -162,23 +174,30 @@ fn attempts_are_made_again_after_doubling_pauses_and_then_no_more() {
     let mut now = 10;
     let mut pauses = Vec::new();
     for attempt in 1..=3 {
-        state = after(state, &[(now, Input::Start), (now, failed(attempt, true))]);
+        state = after(state, &[(now, Input::Start { key: None }), (now, failed(attempt, true))]);
         let Phase::Queued { due } = state.phase else { panic!("{:?}", state.phase) };
         pauses.push(due.0 - now);
-        let early = step(&state, &env(due.0 - 1, 1), Input::Start);
+        let early = step(&state, &env(due.0 - 1, 1), Input::Start { key: None });
         assert!(matches!(early, Err(JobRefused::NotDue { .. })), "{early:?}");
         now = due.0;
     }
     assert_eq!(pauses, [100, 200, 250]);
-    state = after(state, &[(now, Input::Start), (now, failed(4, true))]);
+    state = after(state, &[(now, Input::Start { key: None }), (now, failed(4, true))]);
     assert_eq!(state.state(), JobState::Failed);
-    let again = after(state, &[(now, Input::Retry), (now, Input::Start), (now, failed(5, true))]);
+    let again = after(
+        state,
+        &[(now, Input::Retry), (now, Input::Start { key: None }), (now, failed(5, true))],
+    );
     assert_eq!(again.state(), JobState::Queued, "another round has its own attempts");
 }
 
 #[test]
 fn what_an_older_attempt_says_is_refused() {
-    let row = [(10, Input::Start), (11, failed(1, true)), (111, Input::Start)];
+    let row = [
+        (10, Input::Start { key: None }),
+        (11, failed(1, true)),
+        (111, Input::Start { key: None }),
+    ];
     let state = after(born(host()), &row);
     for late in
         [completed(1), failed(1, true), Input::Progress { attempt: 1, percent: 1, detail: None }]
@@ -190,7 +209,7 @@ fn what_an_older_attempt_says_is_refused() {
 
 #[test]
 fn a_hosts_attempt_is_lost_with_its_program_and_a_prompts_goes_on() {
-    let begun = |spec| after(born(spec), &[(10, Input::Start)]);
+    let begun = |spec| after(born(spec), &[(10, Input::Start { key: None })]);
     let recovered = |state: &State, boot| step(state, &env(20, boot), Input::Recovered);
     assert_eq!(recovered(&begun(host()), 1), Ok(Vec::new()), "the actor died, not the host");
     let again = recovered(&begun(host()), 2).expect("it is decided");
@@ -203,7 +222,7 @@ fn a_hosts_attempt_is_lost_with_its_program_and_a_prompts_goes_on() {
 #[test]
 fn an_attempt_that_takes_too_long_is_stopped_and_made_again() {
     let late = |spec: JobSpec| {
-        let state = after(born(spec.attempt_ms(50)), &[(10, Input::Start)]);
+        let state = after(born(spec.attempt_ms(50)), &[(10, Input::Start { key: None })]);
         assert_eq!(step(&state, &env(59, 1), Input::Due), Ok(Vec::new()), "not yet");
         after(state, &[(60, Input::Due)])
     };
@@ -218,7 +237,8 @@ fn an_attempt_that_takes_too_long_is_stopped_and_made_again() {
 
 #[test]
 fn a_pause_keeps_the_time_that_an_attempt_has_left() {
-    let row = [(10, Input::Start), (30, pause()), (1_000, Input::Resume { detail: None })];
+    let row =
+        [(10, Input::Start { key: None }), (30, pause()), (1_000, Input::Resume { detail: None })];
     let state = after(born(host().attempt_ms(50)), &row);
     let Phase::Running { deadline, .. } = state.phase else { panic!("{:?}", state.phase) };
     assert_eq!(deadline, Timestamp(1_030));
@@ -240,7 +260,8 @@ fn one_that_waits_for_a_job_that_failed_fails_with_its_reason() {
 #[test]
 fn an_end_is_owed_until_it_is_told_and_tried_with_growing_pauses_under_one_id() {
     let missed = || Input::Told { heard: Err(("away".to_owned(), true, None)) };
-    let mut state = after(born(host().hook("ops")), &[(10, Input::Start), (11, completed(1))]);
+    let mut state =
+        after(born(host().hook("ops")), &[(10, Input::Start { key: None }), (11, completed(1))]);
     let id = delivery(&state).expect("it is owed").id;
     let mut now = 11;
     for failures in 1..limits::JOB_TELLS {
@@ -291,7 +312,7 @@ fn queues_take_turns_and_none_has_more_than_its_places() {
 
 fn any_input() -> impl Strategy<Value = Input> {
     prop_oneof![
-        Just(Input::Start),
+        Just(Input::Start { key: None }),
         (0..4_u32).prop_map(completed),
         (0..4_u32, any::<bool>()).prop_map(|(attempt, again)| failed(attempt, again)),
         (0..4_u32, 0..=120_u8)

@@ -12,7 +12,7 @@ fn played(rules: &Reliability, runs: &str) -> (Record, Timestamp) {
     let (mut record, mut now) = (Record::default(), Timestamp(0));
     for run in runs.chars() {
         now = now.plus_ms(10);
-        record.note(rules, run == 'x', now);
+        record.note(rules, (ToolCallNo(1), run == 'x'), [], now);
     }
     (record, now)
 }
@@ -42,11 +42,27 @@ fn it_is_over_after_a_while_and_the_next_failure_raises_it_again() {
     let until = now.plus_ms(RULES.raised_ms);
     assert!(record.raised(Timestamp(until.0 - 1)).is_some());
     assert!(record.raised(until).is_none());
-    record.note(&RULES, true, until.plus_ms(1));
+    record.note(&RULES, (ToolCallNo(1), true), [], until.plus_ms(1));
     assert!(record.raised(until.plus_ms(2)).is_some(), "the failures of before still count");
     let later = until.plus_ms(RULES.window_ms + 200);
-    record.note(&RULES, true, later);
+    record.note(&RULES, (ToolCallNo(1), true), [], later);
     assert!(record.raised(later).is_none(), "those of long ago do not");
+}
+
+#[test]
+fn what_was_let_through_before_the_last_failure_does_not_bring_it_back() {
+    let (mut record, now) = played(&RULES, "xxxx");
+    let slow = [7, 8, 9].map(ToolCallNo);
+    record.note(&RULES, (ToolCallNo(5), true), slow, now);
+    for call in slow {
+        record.note(&RULES, (call, false), [], now);
+    }
+    assert!(record.raised(now).is_some(), "they began before it failed");
+    for call in [10, 11, 12].map(ToolCallNo) {
+        assert!(record.raised(now).is_some());
+        record.note(&RULES, (call, false), [], now);
+    }
+    assert!(record.raised(now).is_none() && record.is_clean());
 }
 
 #[test]
@@ -109,7 +125,7 @@ proptest! {
         let mut history = Vec::new();
         for (pause, failed) in runs {
             now = now.plus_ms(pause);
-            record.note(&rules, failed, now);
+            record.note(&rules, (ToolCallNo(1), failed), [], now);
             history.push((now, failed));
             prop_assert_eq!(record.raised(now).is_some(), oracle(&rules, &history, now));
             prop_assert!(record.runs.len() <= rules.runs as usize, "it keeps no more than it looks at");

@@ -53,13 +53,26 @@ impl Walk<'_> {
             has_pattern: false,
             checks: false,
         };
-        self.read_words(&mut reading, words.get(from..).unwrap_or_default());
+        let rest = words.get(from..).unwrap_or_default();
+        if row.words_in_files {
+            self.words_in_files(&mut reading, rest);
+        }
+        self.read_words(&mut reading, rest);
         self.operands(&mut reading);
         // The option alone decides what is written, so its absence is asked.
         if reading.row.operands == Operands::Checked && !reading.checks {
             reading.against(format!("{} without --check changes files", reading.name));
         }
         self.runs(words.to_vec(), reading.against.map_or(Cover::Known, Cover::Against));
+    }
+
+    /// Words that stand for the words in a file, wherever they come.
+    fn words_in_files(&mut self, reading: &mut Reading, words: &[Word]) {
+        for word in words.iter().filter(|word| word.start().starts_with('@')) {
+            reading.against("which options are in a file is known only when it runs".to_owned());
+            let file = word.text().map(|text| Word::Text(text.trim_start_matches('@').to_owned()));
+            self.script.maybe_file(&file.unwrap_or_else(|| word.clone()), &self.folders);
+        }
     }
 
     fn read_words(&mut self, reading: &mut Reading, words: &[Word]) {
@@ -138,6 +151,12 @@ impl Walk<'_> {
         for (at, letter) in letters.char_indices() {
             let tail = letters.get(at + letter.len_utf8()..).unwrap_or_default();
             match reading.row.short(letter) {
+                Some(Takes::Nothing | Takes::NoPattern)
+                    if reading.row.alone && !tail.is_empty() =>
+                {
+                    reading.against(format!("{} -{letters} is not understood", reading.name));
+                    return;
+                }
                 Some(Takes::NoPattern) => reading.has_pattern = true,
                 Some(Takes::Nothing) if letter != '#' => {}
                 Some(Takes::Perhaps) => return,

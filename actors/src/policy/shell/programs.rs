@@ -73,6 +73,10 @@ pub(super) struct Row {
     pub(super) single: bool,
     /// A letter takes its value from the next word, whatever stands behind it in its own.
     pub(super) apart: bool,
+    /// A word has one letter: with more it is another option, whose name begins so.
+    pub(super) alone: bool,
+    /// A word that begins with `@` names a file with more words.
+    pub(super) words_in_files: bool,
     shorts: Vec<(char, Takes)>,
     longs: HashMap<&'static str, Takes>,
 }
@@ -116,12 +120,14 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 fn read(line: &'static str) -> Option<(&'static str, Row)> {
     let mut fields = line.split('|').map(str::trim);
     let (name, operands) = (fields.next()?, fields.next()?);
-    let kind = operands.trim_end_matches(['!', '~', '^']);
+    let kind = operands.trim_end_matches(['!', '~', '^', '%', '@']);
     let mut row = Row {
         operands: meant(kind)?,
         inert: operands.contains('!'),
         single: operands.contains('~'),
         apart: operands.contains('^'),
+        alone: operands.contains('%'),
+        words_in_files: operands.contains('@'),
         shorts: Vec::new(),
         longs: HashMap::new(),
     };

@@ -154,16 +154,14 @@ impl Desk<'_, '_> {
 }
 
 /// The rule that an answer leaves. A yes for longer leaves what was proposed with the question, for
-/// that is what the person read.
+/// that is what the person read; where nothing was proposed, no rule would have helped.
 fn rule_left_by(answer: &Answer, ask: &Ask) -> Option<Rule> {
     let Subject::ToolCall { request, .. } = &ask.subject else { return None };
     match answer {
-        Answer::Session | Answer::Always => Some(match &ask.proposal {
-            Some(proposal) => {
-                Rule { decision: Decision::Allow, pattern: RulePattern(proposal.clone()) }
-            }
-            None => rules::remember(request, Decision::Allow),
-        }),
+        Answer::Session | Answer::Always => {
+            let pattern = RulePattern(ask.proposal.clone()?);
+            Some(Rule { decision: Decision::Allow, pattern })
+        }
         Answer::Never => Some(rules::remember(request, Decision::Deny)),
         Answer::Once
         | Answer::Turn

@@ -368,6 +368,9 @@ pub enum Rejected {
         /// Which.
         child: SessionId,
     },
+    /// It was deleted, and none comes back under its id.
+    #[error("the session was deleted; open another one, under a key that is not this one's")]
+    Gone,
     /// Somebody stopped everything.
     #[error("everything was stopped: {reason}; unhalt it to let new work begin")]
     Halted {

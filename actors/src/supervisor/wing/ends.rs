@@ -40,6 +40,9 @@ impl Wing {
         if self.damaged.borrow().contains_key(&session) {
             return self.off_stage(children, session);
         }
+        if self.is_gone(session) {
+            return self.forget(children, session);
+        }
         let leave = match child.toll {
             Toll::Free => Leave::Start,
             Toll::Due | Toll::Promised => {
@@ -65,6 +68,24 @@ impl Wing {
         let why = why.unwrap_or_else(|| "it is off the stage".to_owned());
         for delivery in child.waiting {
             self.refuse_damaged(children, session, delivery, &why);
+        }
+    }
+
+    /// It was deleted, or is about to be.
+    fn forget(&self, children: &mut Children, session: SessionId) {
+        self.restarts.gone(session);
+        let waiting = children.children.remove(&session).map(|child| child.waiting);
+        for delivery in waiting.into_iter().flatten() {
+            self.turn_away(session, delivery);
+        }
+    }
+
+    /// Mail to one that was deleted is for nobody. Whoever asks is told so once that is certain; before, the
+    /// reply port closes, and it asks again.
+    pub(super) fn turn_away(&self, session: SessionId, delivery: Delivery) {
+        let done = self.gone.0.borrow().get(&session).copied();
+        if let (Some(true), Delivery::Request(request)) = (done, delivery) {
+            refuse(*request, Rejected::Gone);
         }
     }
 
@@ -135,6 +156,9 @@ impl Wing {
         reason: &str,
     ) {
         self.restarts.gone(session);
+        if self.is_gone(session) {
+            return self.forget(children, session);
+        }
         let Some(child) = children.children.get_mut(&session) else { return };
         if reason == left::SUSPENDED {
             let generation = child.generation;

@@ -3,18 +3,22 @@
 use super::sample::{booked, change, claim, frame, job_row, line, opened, row, session, settled};
 use crate::{
     domain::{
-        catalog::{Account, Census, Change, SessionFilter, SessionRow, Status, Totals, TotalsOf},
+        catalog::{
+            Account, ApprovalFilter, Branch, Census, Change, SessionFilter, SessionRow, Status,
+            Totals, TotalsOf,
+        },
         event::Goal,
         frame::LogId,
-        ids::{ApprovalNo, Position, SessionId, TenantId, Timestamp},
+        ids::{Position, SessionId, TenantId, Timestamp},
         job::{JobFilter, JobRow, JobState},
         usage::{NanoUsd, Settlement, Usage},
     },
+    limits,
     ports::{AppendError, Catalog, Journal},
 };
 
 /// Writes one frame of a session with these changes.
-async fn tell<S: Journal>(store: &S, n: u128, changes: Vec<Change>) {
+pub(super) async fn tell<S: Journal>(store: &S, n: u128, changes: Vec<Change>) {
     let mut writer = claim(store, LogId::session(session(n))).await;
     change(store, &mut writer, "told", changes).await;
 }
@@ -80,40 +84,35 @@ pub(super) async fn sleepers_are_found_by_their_time<S: Journal + Catalog>(store
     assert_eq!(list(store, by(100)).await, [session(1)], "woken, it waits for nothing");
 }
 
-pub(super) async fn an_approval_is_listed_until_it_closes<S: Journal + Catalog>(store: &S) {
-    tell(store, 1, vec![line(&row(1)), opened(1, 10), opened(2, 10)]).await;
-    let numbers = || async {
-        let open = store.approvals(None).await.expect("approvals");
-        open.into_iter().map(|row| row.id.no.0).collect::<Vec<_>>()
-    };
-    assert_eq!(numbers().await, [1, 2]);
-    let Change::ApprovalOpened { ask, .. } = opened(1, 10) else { unreachable!("just made") };
-    let open = store.approvals(None).await.expect("approvals");
-    let first = open.first().expect("one is open");
-    assert_eq!((&first.ask, first.id.session), (&*ask, session(1)));
-    assert_eq!((first.tenant.as_str(), first.agent.as_str()), ("tenant", "writer"));
-    tell(store, 1, vec![Change::ApprovalClosed { no: ApprovalNo(1) }]).await;
-    assert_eq!(numbers().await, [2]);
-    tell(store, 1, vec![Change::ApprovalClosed { no: ApprovalNo(1) }]).await;
-    tell(store, 1, vec![opened(3, 9), Change::ApprovalClosed { no: ApprovalNo(3) }]).await;
-    assert_eq!(numbers().await, [2], "closing twice is closing once");
+pub(super) async fn a_branch_counts_all_children_however_many<S: Journal + Catalog>(store: &S) {
+    // More than one list has.
+    let many = limits::LIST_ROWS as u128 + 1;
+    let below =
+        |n: u128, parent| SessionRow { parent: Some(session(parent)), root: session(1), ..row(n) };
+    let mut changes = vec![line(&row(1)), booked(1, "m", "a", 1)];
+    changes.extend((0..many).map(|n| line(&below(10 + n, 1))));
+    tell(store, 1, changes).await;
+    tell(store, 2, vec![line(&below(2, 10)), booked(1, "m", "a", 7)]).await;
+    let of = vec![session(2), session(1), session(10), session(9_999_999)];
+    let branches = store.branches(of.clone()).await.expect("branches");
+    assert_eq!(branches.iter().map(|branch| branch.session).collect::<Vec<_>>(), of);
+    let told =
+        |branch: &Branch| (branch.own.usage.output, branch.subtree.usage.output, branch.children);
+    let found: Vec<_> = branches.iter().map(told).collect();
+    assert_eq!(found, [(7, 7, 0), (1, 8, many as u64), (0, 7, 1), (0, 0, 0)]);
 }
 
-pub(super) async fn approvals_come_by_expiry_and_by_tenant<S: Journal + Catalog>(store: &S) {
-    for (n, tenant, expires_at) in [(1, "a", 30), (2, "b", 10), (3, "a", 20)] {
-        let told = SessionRow { tenant: tenant.into(), ..row(n) };
-        tell(store, n, vec![line(&told), opened(1, expires_at)]).await;
+pub(super) async fn an_input_is_found_by_its_key<S: Journal + Catalog>(store: &S) {
+    let input = |key: &str, at| Change::Input { key: key.into(), at: Position(at) };
+    tell(store, 1, vec![line(&row(1)), input("first", 1), input("second", 3)]).await;
+    tell(store, 2, vec![line(&row(2)), input("first", 7)]).await;
+    tell(store, 1, vec![input("first", 9)]).await;
+    for (n, key, at) in
+        [(1, "first", Some(1)), (1, "second", Some(3)), (2, "first", Some(7)), (2, "second", None)]
+    {
+        let found = store.input(session(n), key.into()).await;
+        assert_eq!(found, Ok(at.map(Position)), "{n} {key}: the first that accepted it");
     }
-    let asked = |tenant: Option<&str>| {
-        let listed = store.approvals(tenant.map(Into::into));
-        async move {
-            let rows = listed.await.expect("approvals");
-            rows.into_iter().map(|row| row.id.session).collect::<Vec<_>>()
-        }
-    };
-    assert_eq!(asked(None).await, [session(2), session(3), session(1)]);
-    assert_eq!(asked(Some("a")).await, [session(3), session(1)]);
-    assert_eq!(asked(Some("nobody")).await, []);
 }
 
 pub(super) async fn a_later_word_on_a_call_replaces_the_earlier<S: Journal + Catalog>(store: &S) {
@@ -188,7 +187,7 @@ pub(super) async fn checkpoints_come_oldest_first<S: Journal + Catalog>(store: &
 }
 
 /// Writes one frame of a job with its line.
-async fn tell_job<S: Journal>(store: &S, row: &JobRow) {
+pub(super) async fn tell_job<S: Journal>(store: &S, row: &JobRow) {
     let mut writer = claim(store, LogId::job(row.job)).await;
     change(store, &mut writer, "told", vec![Change::Job(Box::new(row.clone()))]).await;
 }
@@ -252,7 +251,7 @@ pub(super) async fn a_fenced_frame_changes_nothing_in_the_catalog<S: Journal + C
     store.append(frame(&former, "late", changes)).await.expect_err("it is fenced");
     assert_eq!(store.session(session(1)).await, Ok(Some(row(1))));
     assert_eq!(store.totals(TotalsOf::Runtime).await, Ok(Totals::default()));
-    assert_eq!(store.approvals(None).await, Ok(Vec::new()));
+    assert_eq!(store.approvals(ApprovalFilter::default()).await, Ok(Vec::new()));
 }
 
 pub(super) async fn roots_are_found_by_what_is_below_them<S: Journal + Catalog>(store: &S) {

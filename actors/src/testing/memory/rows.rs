@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     domain::{
         catalog::{
-            Account, ApprovalRow, Census, Change, CheckpointRow, SessionFilter, SessionRow, Status,
-            Totals, TotalsOf, UsageRow,
+            Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Open,
+            SessionFilter, SessionRow, Status, Totals, TotalsOf, UsageRow,
         },
         frame::{LogId, LogKind},
-        ids::{AgentName, ApprovalId, CheckpointName, ModelCallNo, SessionId, TenantId, Timestamp},
-        job::{JobFilter, JobId, JobRow},
+        ids::{
+            AgentName, ApprovalId, CheckpointName, InputKey, ModelCallNo, Position, SessionId,
+            TenantId, Timestamp,
+        },
+        job::{JobFilter, JobId, JobRow, JobState},
         permission::Ask,
     },
     limits,
@@ -23,7 +26,10 @@ pub(super) struct Rows {
     approvals: BTreeMap<ApprovalId, Ask>,
     usage: BTreeMap<(SessionId, ModelCallNo), UsageRow>,
     checkpoints: BTreeMap<(SessionId, CheckpointName), CheckpointRow>,
+    inputs: BTreeMap<(SessionId, InputKey), Position>,
     jobs: BTreeMap<JobId, JobRow>,
+    /// What deleted sessions booked.
+    spent: Vec<(TenantId, UsageRow)>,
 }
 
 impl Rows {
@@ -53,6 +59,19 @@ impl Rows {
         self.approvals.retain(|id, _| id.session != session);
         self.usage.retain(|(of, _), _| *of != session);
         self.checkpoints.retain(|(of, _), _| *of != session);
+        self.inputs.retain(|(of, _), _| *of != session);
+    }
+
+    /// The sessions of a tree.
+    pub(super) fn tree(&self, root: SessionId) -> Vec<SessionRow> {
+        self.sessions.values().filter(|row| row.root == root).cloned().collect()
+    }
+
+    /// Forgets a session for good, but for what it spent.
+    pub(super) fn erase(&mut self, row: &SessionRow) {
+        let booked = self.usage.values().filter(|usage| usage.session == row.session);
+        self.spent.extend(booked.map(|usage| (row.tenant.clone(), usage.clone())));
+        self.forget(row.session);
     }
 
     fn apply(&mut self, session: SessionId, change: Change) {
@@ -74,6 +93,9 @@ impl Rows {
             Change::Checkpoint { name, at, value } => {
                 let row = CheckpointRow { session, name: name.clone(), at, value };
                 self.checkpoints.insert((session, name), row);
+            }
+            Change::Input { key, at } => {
+                self.inputs.entry((session, key)).or_insert(at);
             }
             // A session speaks for no job.
             Change::Job(_) => {}
@@ -138,7 +160,32 @@ impl Rows {
         self.sessions.values().filter(|row| roots.contains(&row.root)).map(|_row| 1).sum()
     }
 
-    pub(super) fn approvals(&self, tenant: Option<&TenantId>) -> Vec<ApprovalRow> {
+    pub(super) fn branches(&self, of: &[SessionId]) -> Vec<Branch> {
+        let branch = |session: &SessionId| Branch {
+            session: *session,
+            own: self.totals(&TotalsOf::Session(*session)),
+            subtree: self.totals(&TotalsOf::Subtree(*session)),
+            children: self
+                .sessions
+                .values()
+                .filter(|row| row.parent == Some(*session))
+                .map(|_row| 1)
+                .sum(),
+        };
+        of.iter().map(branch).collect()
+    }
+
+    pub(super) fn open(&self, tenant: Option<&TenantId>) -> Open {
+        let filter = ApprovalFilter { tenant: tenant.cloned(), ..ApprovalFilter::default() };
+        let mut jobs: BTreeMap<JobState, u64> = BTreeMap::new();
+        let is_theirs = |row: &&JobRow| tenant.is_none_or(|tenant| row.tenant == *tenant);
+        for row in self.jobs.values().filter(is_theirs).filter(|row| row.open) {
+            *jobs.entry(row.state).or_default() += 1;
+        }
+        Open { approvals: self.approvals(&filter).len() as u64, jobs: jobs.into_iter().collect() }
+    }
+
+    pub(super) fn approvals(&self, filter: &ApprovalFilter) -> Vec<ApprovalRow> {
         let line = |(id, ask): (&ApprovalId, &Ask)| {
             let session = self.sessions.get(&id.session);
             ApprovalRow {
@@ -152,10 +199,16 @@ impl Rows {
             .approvals
             .iter()
             .map(line)
-            .filter(|row| tenant.is_none_or(|tenant| row.tenant == *tenant))
+            .filter(|row| filter.tenant.as_ref().is_none_or(|tenant| row.tenant == *tenant))
+            .filter(|row| filter.session.is_none_or(|session| row.id.session == session))
+            .filter(|row| filter.only.is_none_or(|only| row.id == only))
+            .filter(|row| filter.after.is_none_or(|after| (row.ask.expires_at, row.id) > after))
             .collect();
         // A stable sort: equal expiries stay in the order of their ids.
         found.sort_by_key(|row| row.ask.expires_at);
+        if filter.rows > 0 {
+            found.truncate(filter.rows);
+        }
         found
     }
 
@@ -179,6 +232,18 @@ impl Rows {
         };
         let mut totals = Totals::default();
         self.usage.values().filter(wanted).for_each(|row| totals.add(&row.settlement));
+        for (tenant, row) in &self.spent {
+            let wanted = match of {
+                TotalsOf::Runtime => true,
+                TotalsOf::Session(_) | TotalsOf::Subtree(_) => false,
+                TotalsOf::Model(model) => row.model == *model,
+                TotalsOf::Agent(agent) => row.agent == *agent,
+                TotalsOf::Tenant(of) => tenant == of,
+            };
+            if wanted {
+                totals.add(&row.settlement);
+            }
+        }
         totals
     }
 
@@ -195,6 +260,10 @@ impl Rows {
         }
     }
 
+    pub(super) fn input(&self, session: SessionId, key: &InputKey) -> Option<Position> {
+        self.inputs.get(&(session, key.clone())).copied()
+    }
+
     pub(super) fn job(&self, job: JobId) -> Option<JobRow> {
         self.jobs.get(&job).cloned()
     }
@@ -206,9 +275,13 @@ impl Rows {
                 && filter.queue.as_ref().is_none_or(|queue| row.queue == *queue)
                 && (filter.states.is_empty() || filter.states.contains(&row.state))
                 && (row.open || !filter.open)
-                && filter.after.is_none_or(|after| row.job > after)
+                && (filter.latest || filter.after.is_none_or(|after| row.job > after))
         };
-        self.jobs.values().filter(wanted).take(rows).cloned().collect()
+        let mut found: Vec<&JobRow> = self.jobs.values().filter(wanted).collect();
+        if filter.latest {
+            found.sort_by_key(|row| std::cmp::Reverse((row.updated_at, row.job)));
+        }
+        found.into_iter().take(rows).cloned().collect()
     }
 
     pub(super) fn checkpoints(&self, session: SessionId) -> Vec<CheckpointRow> {

@@ -16,6 +16,7 @@ async fn it_keeps_every_law() {
     laws::journal(MemoryStore::new).await;
     laws::catalog(MemoryStore::new).await;
     laws::blobs(MemoryStore::new).await;
+    laws::erasure(MemoryStore::new).await;
     let store = MemoryStore::new();
     laws::durable(|| store.clone()).await;
 }

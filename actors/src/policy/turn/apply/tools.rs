@@ -142,7 +142,7 @@ impl Fold {
             booked(state, CallNo::Tool(no), actual, builtin::assigns(&call.name));
         }
         if started && !builtin::is_builtin(&call.name) {
-            state.note_run(&call.name, outcome, self.at);
+            state.note_run((no, &call.name), outcome, self.at);
         }
         if let Some(read) = builtin::awaited(state, &call.name, &call.args)
             && matches!(outcome, ToolOutcome::Done { .. })

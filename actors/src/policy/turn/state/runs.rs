@@ -3,20 +3,20 @@
 
 use crate::{
     domain::{
-        ids::{Timestamp, ToolName},
+        ids::{Timestamp, ToolCallNo, ToolName},
         permission::Raised,
         tool::ToolOutcome,
     },
     policy::reliability::{self, Record},
 };
 
-use super::State;
+use super::{Stage, State, ToolCall};
 
 impl State {
     /// A started call has closed.
     pub(in super::super) fn note_run(
         &mut self,
-        tool: &ToolName,
+        (no, tool): (ToolCallNo, &ToolName),
         outcome: &ToolOutcome,
         at: Timestamp,
     ) {
@@ -32,8 +32,14 @@ impl State {
         if !failed && !self.reliability.contains_key(tool) {
             return;
         }
+        let is_through = |call: &ToolCall| match call.stage {
+            Stage::Wanted | Stage::Approved { .. } | Stage::Started { .. } => call.name == *tool,
+            // Whoever answers it knows of the failure.
+            Stage::Asking { .. } => false,
+        };
+        let beside = self.calls.iter().filter(|(_, call)| is_through(call)).map(|(no, _)| *no);
         let record = self.reliability.entry(tool.clone()).or_default();
-        record.note(&rules, failed, at);
+        record.note(&rules, (no, failed), beside, at);
         if record.is_clean() {
             self.reliability.remove(tool);
         }

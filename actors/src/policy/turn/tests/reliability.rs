@@ -61,6 +61,21 @@ fn a_tool_that_failed_five_times_is_asked_about_and_the_others_are_not() {
 }
 
 #[test]
+fn calls_of_the_same_reply_that_work_do_not_bring_it_back() {
+    let mut play = Play::of(agent()).with(say("k1")).with(wants_now(1, &[("read", "{}"); 8]));
+    for call in 1..=5 {
+        play = play.with(failed(call));
+    }
+    for call in 6..=8 {
+        play = play.with(done(call, "slowly"));
+    }
+    let no = play.state.turn.as_ref().unwrap().calling.as_ref().unwrap().call.0;
+    let (events, _) = play.step(wants_now(no, &[("read", "{}")])).unwrap();
+    assert!(events.iter().any(|event| matches!(event, Event::ApprovalRequested { .. })));
+    assert!(!events.iter().any(|event| matches!(event, Event::ToolStarted { .. })));
+}
+
+#[test]
 fn only_what_ran_and_failed_counts() {
     let kinds: [fn(u32) -> Input; 3] = [
         |no| closed(no, ToolOutcome::Refused { reason: "no".to_owned() }),
