@@ -24,7 +24,7 @@ use greenroom_actors::{
     domain::{agent::AgentSpec, usage::PriceBook},
     owned::Owned,
     ports::{Clock, ModelProvider, Services, Tool},
-    runtime::{Deps, Options, Reading, Scrub, Setup},
+    runtime::{Deps, Options, Places, Reading, Scrub, Setup},
     scripted::ScriptedModel,
 };
 
@@ -173,7 +173,7 @@ impl App {
         } = config;
         // A dark house asks nobody anything.
         let mut approvals = if options.dark { Approvals::default() } else { approvals };
-        approvals.away_from.extend(workspace.clone());
+        apart(&mut approvals, &mut guarded, (&options.places, &agents, workspace.as_deref()));
         // First of all: its host is a copy of this process, which is small now.
         let home = options.places.home.as_deref();
         let holder = workspace.as_ref().map(|_| hands::hold(&custody, home)).transpose()?;
@@ -282,6 +282,17 @@ impl App {
         }
         order
     }
+}
+
+/// Keeps the folder of questions from where agents write, and from every process of a tool, wherever
+/// it lies: who could see it, would answer itself.
+fn apart(
+    approvals: &mut Approvals,
+    guarded: &mut Guarded,
+    (places, agents, workspace): (&Places, &[AgentSpec], Option<&Path>),
+) {
+    approvals.away_from.extend(channels::roots(places, agents, workspace));
+    guarded.hidden.extend(approvals.folder.clone());
 }
 
 /// Refuses more secrets than can be kept out: those beyond would be written.

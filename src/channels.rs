@@ -12,7 +12,7 @@ mod folder;
 mod webhook;
 mod wire;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::domain::{catalog::ApprovalRow, ids::ApprovalId, permission::Answer};
@@ -51,8 +51,9 @@ pub trait Channel: Send + Sync + 'static {
 
     /// The answer was heard and cannot be taken, for example because edited arguments do not fit the
     /// tool; it is asked again.
-    fn refused(&self, question: &ApprovalRow, why: &str) {
+    fn refused(&self, question: Arc<ApprovalRow>, why: String) -> BoxFuture<'static, ()> {
         let _no_trace = (question, why);
+        Box::pin(std::future::ready(()))
     }
 
     /// The question is closed, and how. What `ask` returned is gone by then.
@@ -61,10 +62,17 @@ pub trait Channel: Send + Sync + 'static {
         Box::pin(std::future::ready(()))
     }
 
-    /// These are open; of all others nothing is to be left. Called at start, and whenever something
-    /// may have been missed.
-    fn settle(&self, open: &BTreeSet<ApprovalId>) {
-        let _nothing_kept = open;
+    /// Questions of which it holds something that outlives this process, whoever asked them. Looked
+    /// at when a house starts, and whenever it may have missed something.
+    fn left(&self) -> BoxFuture<'static, Vec<ApprovalId>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    /// These were asked by this house and are closed: nothing of them is to be left. Of all others
+    /// nothing is touched, for they may be another house's.
+    fn forget(&self, closed: Vec<ApprovalId>) -> BoxFuture<'static, ()> {
+        let _nothing_kept = closed;
+        Box::pin(std::future::ready(()))
     }
 
     /// Whether somebody is there by it, so that questions need not be refused at once.

@@ -338,6 +338,9 @@ pub const ANSWER_BYTES: usize = 64 * 1024;
 /// How often a folder is looked at for an answer: at once for a person, and two opens a second for
 /// each question.
 pub const ANSWER_LOOK_MS: u64 = 500;
+/// The longest pause before a question that could not be written into its folder is tried again; the
+/// first is a look's, and it doubles. Of a disk that is full for a night these are 1,000 tries.
+pub const QUESTION_PAUSE_MAX_MS: u64 = 30_000;
 /// First pause before a webhook is tried again; it doubles.
 pub const WEBHOOK_PAUSE_MS: u64 = 1_000;
 /// The longest such pause: in an outage of a night 100 tries for each question.

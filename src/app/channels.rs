@@ -18,6 +18,7 @@
 
 mod parent;
 mod question;
+mod settling;
 mod ways;
 
 use std::{
@@ -42,8 +43,8 @@ use tokio::sync::oneshot;
 
 use crate::channels::Channel;
 
-pub(super) use ways::hooks;
 pub use ways::{Approvals, Hook};
+pub(super) use ways::{hooks, roots};
 
 use question::Asking;
 
@@ -55,6 +56,7 @@ fn staff(runtime: &Runtime, clock: Arc<dyn Clock>, channels: Vec<Arc<dyn Channel
         channels: channels.into(),
         asked: BTreeMap::new(),
         closing: Vec::new(),
+        settling: Vec::new(),
         is_full: false,
     };
     Owned::spawn(desk.run())
@@ -74,6 +76,8 @@ struct Desk {
     asked: BTreeMap<ApprovalId, Out>,
     /// Questions that are closed and whose channels are being told.
     closing: Vec<Owned>,
+    /// Channels that are being cleared of what was closed unheard.
+    settling: Vec<Owned>,
     /// Whether some wait in the store because too many are out.
     is_full: bool,
 }
@@ -135,9 +139,10 @@ impl Desk {
         for id in gone {
             self.close(id, "closed".to_owned());
         }
-        for channel in self.channels.iter() {
-            channel.settle(&open);
-        }
+        // Apart from the rest: a disk that hangs holds up nobody's question.
+        let settled =
+            |channel| Owned::spawn(settling::settle(self.runtime.clone(), Arc::clone(channel)));
+        self.settling = self.channels.iter().map(settled).collect();
         self.is_full = false;
         rows.into_iter().for_each(|row| self.ask(row));
         Ok(())

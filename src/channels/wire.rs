@@ -1,12 +1,17 @@
 //! A question and an answer as JSON, for webhooks and files. An answer names the question and the
 //! digest of the request that it was shown, so that an answer to something else, a server's polite
 //! page, or a copy of yesterday's file is none.
+//!
+//! A person reads these bytes as they are, so a call's arguments stand in them as its digest takes
+//! them and not as the model spelt them, and what a terminal would obey or nobody can see stands as
+//! its code: the same JSON.
 
 use greenroom_actors::domain::{
     catalog::ApprovalRow,
     ids::Timestamp,
     permission::{Answer, AnswerLacks, AnswerWord, Subject},
     tool::Args,
+    unseen,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +24,10 @@ struct Question<'a> {
     digest: &'a str,
     agent: &'a str,
     tenant: &'a str,
-    subject: &'a Subject,
+    subject: Subject,
+    /// Those of a call, as they are: in `subject` they are a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments: Option<serde_json::Map<String, serde_json::Value>>,
     reasons: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     proposal: Option<&'a str>,
@@ -50,13 +58,21 @@ struct Reply {
 
 /// A question.
 pub(super) fn question(row: &ApprovalRow) -> Vec<u8> {
+    let mut subject = row.ask.subject.clone();
+    let mut arguments = None;
+    if let Subject::ToolCall { request, .. } = &mut subject {
+        request.args.0 = request.args.canonical();
+        // What cannot be read is refused before anybody is asked.
+        arguments = request.args.object().ok();
+    }
     pretty(&Question {
         kind: "approval_requested",
         approval: row.id.to_string(),
         digest: &row.ask.digest.0,
         agent: row.agent.as_str(),
         tenant: row.tenant.as_str(),
-        subject: &row.ask.subject,
+        subject,
+        arguments,
         reasons: &row.ask.reasons,
         proposal: row.ask.proposal.as_deref(),
         expires_at: row.ask.expires_at,
@@ -70,8 +86,22 @@ pub(super) fn closed(row: &ApprovalRow, how: &str) -> Vec<u8> {
     pretty(&Closed { kind: "approval_closed", approval, digest, how })
 }
 
-fn pretty(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec_pretty(value).expect("texts, numbers and lists of them become JSON")
+/// Anything as lines of JSON that can be shown.
+pub(super) fn pretty(value: &impl Serialize) -> Vec<u8> {
+    let json =
+        serde_json::to_string_pretty(value).expect("texts, numbers and lists of them become JSON");
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        // The ends of lines are the only such characters that stand outside of texts.
+        if c == '\n' || !(c.is_control() || unseen::has_no_shape(c)) {
+            shown.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            shown.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    shown.into_bytes()
 }
 
 /// The answer to this question, if these bytes are one.
@@ -100,3 +130,6 @@ pub(super) fn answer(row: &ApprovalRow, bytes: &[u8]) -> Result<Answer, NoAnswer
         NoAnswer::because(format!("this answer needs {field:?}"))
     })
 }
+
+#[cfg(test)]
+pub(super) mod tests;

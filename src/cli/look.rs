@@ -242,7 +242,13 @@ pub(super) async fn approvals(
     screen: &Screen,
 ) -> Result<Done, CliError> {
     let store = args.common.store(settings);
-    let rows = app::look(&store)?.approvals(None).await?;
+    let mut rows = app::look(&store)?.approvals(None).await?;
+    for row in &mut rows {
+        // As the digest takes them: a model may spell a command so that nobody can read it.
+        if let Subject::ToolCall { request, .. } = &mut row.ask.subject {
+            request.args.0 = request.args.canonical();
+        }
+    }
     let columns =
         [("APPROVAL", false), ("AGENT", false), ("EXPIRES (UTC)", false), ("WHAT", false)]
             .map(|(title, is_number)| Column { title, is_number });

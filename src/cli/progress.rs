@@ -115,7 +115,7 @@ fn told(event: &Event) -> Option<(Tone, String)> {
             if name.as_str() == "spawn_agent" {
                 return None;
             }
-            (Tone::Plain, format!("calls {name} {}", args.0))
+            (Tone::Plain, format!("calls {name} {}", args.canonical()))
         }
         Event::ToolFinished { outcome, .. } if is_trouble(outcome) => (Tone::Bad, came_to(outcome)),
         Event::SessionRestarted { .. } => (Tone::Busy, detail(event)),

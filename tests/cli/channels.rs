@@ -10,9 +10,10 @@ use std::{
 
 use super::{err, folder, greenroom, json, out, ran};
 
-/// An agents file with one agent that stamps the letter, and may not without a yes.
+/// An agents file with one agent that stamps the letter, and may not without a yes. It spells the call
+/// as nobody would.
 fn crew(folder: &Path, tools: &str, approvals: &str) -> String {
-    let script = "agent solo\n  call stamp {\"what\": \"the letter\"}\n then\n  say {last}\n";
+    let script = "agent solo\n  call stamp {\"what\": \"the \\u006cetter\"}\n then\n  say {last}\n";
     fs::write(folder.join("crew.script"), script).expect("a script");
     let text = format!(
         "[models.house]\nprovider = \"scripted\"\nscript = \"crew.script\"\n\
@@ -57,10 +58,16 @@ fn asked_in(questions: &Path, store: &str, run: &mut Command) {
             break;
         }
     }
+    // What would run stands below, as it would.
+    let call = r#"{"what":"the letter"}"#;
+    assert_eq!(said.next().and_then(Result::ok).as_deref().map(str::trim), Some(call));
     let seen = seen.join("\n");
     assert!(seen.contains("no terminal: what is asked waits for an answer"), "{seen}");
     // The store can be looked at beside the run.
     let rows = json(&out(&ran(&["approvals", "--store", store, "--json"])));
+    assert_eq!(rows[0]["ask"]["subject"]["request"]["args"], call);
+    let listed = out(&ran(&["approvals", "--store", store]));
+    assert!(listed.contains(&format!("stamp {call}")), "{listed}");
     let id = rows[0]["approval"].as_str().expect("an id");
     let digest = rows[0]["ask"]["digest"].as_str().expect("a digest");
     let answer = format!(r#"{{"approval": "{id}", "digest": "{digest}", "answer": "once"}}"#);
@@ -84,4 +91,86 @@ fn a_folder_in_which_agents_write_is_refused() {
         .expect("the binary runs");
     assert_ne!(run.status.code(), Some(0));
     assert!(err(&run).contains("agents write there, and could answer themselves"), "{}", err(&run));
+}
+
+/// What it says, to its end or until it asks something.
+fn until_it_asks(run: &mut Command) -> String {
+    let mut child =
+        run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let mut seen = String::new();
+    for line in BufReader::new(child.stderr.take().expect("piped")).lines() {
+        seen += &line.expect("text");
+        if seen.contains("may it call stamp?") {
+            child.kill().expect("it is ours");
+        }
+    }
+    child.wait().expect("its end");
+    seen
+}
+
+#[test]
+fn a_folder_within_a_root_of_any_fence_is_refused() {
+    for drawn_by in ["the agents file", "the user", "the project"] {
+        let (place, store) = folder();
+        let at = |name: &str| place.path().join(name);
+        for name in ["work", "work/.greenroom", "home", "near", "near/deep"] {
+            fs::create_dir(at(name)).expect("a folder");
+        }
+        let near = at("near").to_string_lossy().into_owned();
+        let bounds = |root: &str| format!("roots = [\".\", \"{root}\", \"not/there\"]");
+        let (mut own, settings) =
+            (String::new(), |root| format!("[permissions]\n{}\n", bounds(root)));
+        match drawn_by {
+            "the agents file" => own = settings(&near),
+            "the user" => fs::write(at("home/config.toml"), settings("~/near")).expect("settings"),
+            _ => fs::write(at("work/.greenroom/config.toml"), settings(&near)).expect("settings"),
+        }
+        let run = |questions: &str| {
+            let ways = format!("{own}[approvals]\nfolder = \"{questions}\"\n");
+            let file = crew(place.path(), "\"stamp\"", &ways);
+            let mut command = stamping(&file, &store);
+            command.env("GREENROOM_HOME", at("home")).env("HOME", place.path());
+            command.current_dir(at("work"));
+            command
+        };
+        let why = until_it_asks(&mut run("near/deep/questions"));
+        let words = "agents write there, and could answer themselves";
+        assert!(why.contains(words), "{drawn_by}: {why}");
+        asked_in(&at("beside"), &store, &mut run("beside"));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn no_process_of_a_tool_sees_the_folder_of_questions() {
+    let (place, store) = folder();
+    let at = |name: &str| place.path().join(name);
+    for name in ["work", "near", "near/questions"] {
+        fs::create_dir(at(name)).expect("a folder");
+    }
+    // Nobody else may write there, whatever the mask of who runs this.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    fs::set_permissions(at("near/questions"), mode).expect("its mode");
+    for name in ["near/letter", "near/questions/CANARY"] {
+        fs::write(at(name), "a letter").expect("a file");
+    }
+    let near = at("near").to_string_lossy().into_owned();
+    let file = crew(
+        place.path(),
+        "\"shell\"",
+        &format!(
+            "[permissions]\nallow = [\"shell\"]\nroots = [\".\"]\nreadable = [\"{near}\"]\n\
+             [approvals]\nfolder = \"near/questions\"\n"
+        ),
+    );
+    let calls = [format!("cat {near}/letter"), format!("ls {near}/questions")];
+    let calls = calls
+        .map(|command| format!("    call shell {}\n", serde_json::json!({ "command": command })));
+    let script = format!("agent solo\n{}  then\n    say {{results}}\n", calls.concat());
+    fs::write(at("crew.script"), script).expect("a script");
+    let run = stamping(&file, &store).current_dir(at("work")).output().expect("the binary runs");
+    assert_eq!(run.status.code(), Some(0), "{}", err(&run));
+    let said = out(&run);
+    assert!(said.contains("a letter"), "what lies beside it is read: {said}");
+    assert!(!said.contains("CANARY") && said.contains("exit code"), "{said}");
 }

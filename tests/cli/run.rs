@@ -60,7 +60,7 @@ fn an_approval_is_asked_in_the_terminal_and_a_slip_answers_nothing() {
     let words =
         "Places, please.\nThe lamps hang and the letter is stamped. House to half, curtain up.\n";
     assert_eq!(out, words, "{seen}");
-    assert!(seen.contains(r#"{"what": "the letter", "act": 3}"#), "what runs is shown: {seen}");
+    assert!(seen.contains(r#"{"act":3,"what":"the letter"}"#), "what runs is shown: {seen}");
     assert!(seen.contains("Two of them, side by side."), "thoughts are seen: {seen}");
 }
 

@@ -82,7 +82,7 @@ impl Asking {
                     Given::Closed(how) => return Some(how),
                     Given::Refused(why) => {
                         self.broke(channel.as_ref(), &why);
-                        channel.refused(&self.row, &why);
+                        channel.refused(Arc::clone(&self.row), why).await;
                     }
                 },
                 Ok(Err(NoAnswer { why })) => {

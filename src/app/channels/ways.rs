@@ -9,9 +9,10 @@ use std::{
 
 use greenroom_actors::{
     Runtime,
-    domain::{catalog::ApprovalRow, permission::Answer},
+    domain::{agent::AgentSpec, catalog::ApprovalRow, permission::Answer},
     owned::Owned,
     ports::HookTable,
+    runtime::Places,
 };
 use secrecy::SecretString;
 
@@ -95,6 +96,27 @@ pub(in crate::app) fn hooks(
         table.insert(name.into(), Arc::new(hook.open(secrets)?));
     }
     Ok(table)
+}
+
+/// Where agents may write: the workspace, and the roots of all fences, of who runs this, of the project, and of each agent. A fence takes away, and
+/// one that stands alone gives what it names; nobody needs to know which it is to stay clear of all.
+pub(in crate::app) fn roots(
+    places: &Places,
+    agents: &[AgentSpec],
+    workspace: Option<&Path>,
+) -> Vec<PathBuf> {
+    let named = places.workspace.as_deref().map(Path::new);
+    let here = named.or(workspace).unwrap_or(Path::new("."));
+    let placed = |folder: &String| match (folder.strip_prefix("~/"), &places.home) {
+        (Some(rest), Some(home)) => Some(Path::new(home).join(rest)),
+        // Where nobody knows the home, the fence leaves it out too.
+        (Some(_), None) => None,
+        (None, _) => Some(here.join(folder)),
+    };
+    let own = [&places.bounds, &places.narrowed];
+    let all = own.into_iter().chain(agents.iter().map(|agent| &agent.authority.bounds));
+    let roots = all.flat_map(|bounds| &bounds.roots).filter_map(placed);
+    workspace.map(Path::to_owned).into_iter().chain(roots).collect()
 }
 
 /// Channels that can be used.

@@ -10,6 +10,8 @@ use greenroom_actors::{
 };
 use serde::Serialize;
 
+use crate::channels::wire;
+
 use super::{Missed, Webhook};
 
 #[derive(Serialize)]
@@ -24,9 +26,7 @@ impl JobHook for Webhook {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let ended = Ended { kind: "job_ended", delivery: &delivery };
-            let body = serde_json::to_vec_pretty(&ended)
-                .expect("texts, numbers and lists of them become JSON");
-            match inner.post(&body).await {
+            match inner.post(&wire::pretty(&ended)).await {
                 Ok(_) => Ok(()),
                 Err(Missed::Again { why, after_ms }) => Err(NotTold { why, again: true, after_ms }),
                 Err(Missed::Never(none)) => {

@@ -161,7 +161,7 @@ impl Questions {
         self.expecting = Expecting::Choice;
         let (what, detail) = match &question.ask.subject {
             Subject::ToolCall { request, .. } => {
-                (format!("may it call {}?", request.tool), escaped(&request.args.0))
+                (format!("may it call {}?", request.tool), escaped(&request.args.canonical()))
             }
             Subject::Plan { text } => ("may it follow this plan?".to_owned(), escaped(text)),
             Subject::Question { text } => ("it asks".to_owned(), escaped(text)),

@@ -5,6 +5,8 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
 };
 
+use greenroom_actors::domain::ids::ApprovalNo;
+
 use super::*;
 
 pub const FIRST_HALF: &str = "a question lies in a folder";
@@ -129,6 +131,46 @@ async fn an_answer_that_does_not_fit_the_tool_is_put_aside_and_another_one_count
     runtime.shutdown().await;
 }
 
+/// A question of the same session that is not open, and may have been.
+fn older(id: ApprovalId) -> ApprovalId {
+    ApprovalId { no: ApprovalNo(id.no.0 + 6), ..id }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_houses_with_one_folder_leave_each_others_questions_alone() {
+    let (one, other, uses) = (Folder::new(), Folder::new(), Arc::default());
+    let path = one.path();
+    let start = |place: &Path| house(place, &uses).question_folder(questions(path)).start();
+    let runtime = start(path).await.unwrap();
+    let (session, turn) = pays(&runtime).await;
+    let row = open(&runtime).await;
+    lies(path, row.id).await;
+    let strangers = ["01890000-0000-7000-8000-000000000000-a1", "notes"]
+        .map(|name| questions(path).join(format!("{name}.question.json")));
+    strangers.iter().for_each(|file| fs::write(file, "{}").unwrap());
+
+    let second = start(other.path()).await.unwrap();
+    let (_other, paid) = pays(&second).await;
+    let theirs = open(&second).await;
+    lies(path, theirs.id).await;
+    put(path, &theirs, &reply(&theirs, "once", ""));
+    assert_eq!(said(paid).await, "paid 900");
+    second.shutdown().await;
+    // Its folder is cleared up when the next one has cleared this up: the ids of the others come first.
+    let mine = file(path, older(theirs.id), "question");
+    fs::write(&mine, "{}").unwrap();
+    let second = start(other.path()).await.unwrap();
+    seen("the second has cleared up", || !mine.exists()).await;
+
+    assert!(file(path, row.id, "question").exists(), "the question of the first is still asked");
+    assert!(strangers.iter().all(|file| file.exists()), "and nobody else's is touched");
+    put(path, &row, &reply(&row, "once", ""));
+    assert_eq!(said(turn).await, "paid 900");
+    assert_eq!(answered_by(&runtime, &session).await, ["file"]);
+    second.shutdown().await;
+    runtime.shutdown().await;
+}
+
 pub fn first_half(folder: Folder, _more: String) -> BoxFuture<'static, Stage> {
     async move {
         let (path, uses) = (folder.path(), Arc::default());
@@ -152,8 +194,7 @@ async fn an_answer_given_while_nobody_ran_counts_after_a_kill_once() {
     };
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
     put(path, row, &reply(row, "once", ""));
-    let stale = questions(path).join("01890000-0000-7000-8000-000000000000-a1.question.json");
-    fs::write(&stale, "{}").unwrap();
+    fs::write(file(path, older(row.id), "question"), "{}").unwrap();
     let runtime = house(path, &uses).question_folder(questions(path)).start().await.unwrap();
     let session = runtime.session(row.id.session);
     goes_on(&runtime, &session).await;
