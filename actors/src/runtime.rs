@@ -64,7 +64,10 @@ pub use crate::{
         Desk, Layers, Places, Policy, RuleError, Standing, check as check_rules, decide,
     },
     policy::turn::{Rejected, builtin::ALL as OWN_TOOLS},
-    protocol::{lease::Figures, ledger::AccountFigures},
+    protocol::{
+        lease::Figures,
+        ledger::{AccountFigures, LedgerFigures},
+    },
     supervisor::Ended,
 };
 

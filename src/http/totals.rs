@@ -6,19 +6,24 @@ use greenroom_actors::{
     domain::{
         budget::{Amount, Budget},
         catalog::TotalsOf,
+        ids::SessionId,
     },
-    runtime::AccountFigures,
+    runtime::{AccountFigures, LedgerFigures},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ctx,
+    Ctx, House,
     problem::{Answer, problem},
     routes::Route,
     take::{Asked, Id, Who},
     wire::Spent,
 };
+
+/// How often the ledger is asked for a tree, and how long it is left to read: a second altogether.
+const ASKED: u32 = 20;
+const PAUSE_MS: u64 = 50;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -106,9 +111,22 @@ impl From<Amount> for AmountWire {
     }
 }
 
+impl House {
+    /// The ledger of a tree that rests is read because it was asked for, and then asked again.
+    async fn figures_of(&self, root: SessionId) -> Option<LedgerFigures> {
+        for _ in 0..ASKED {
+            if let Some(figures) = self.runtime.accounts(root).await {
+                return Some(figures);
+            }
+            self.clock.after(PAUSE_MS).await;
+        }
+        None
+    }
+}
+
 async fn budget(Of(ctx): Of<Ctx>, Who(caller): Who, Id(session): Id) -> Answer<Json<Accounts>> {
     let row = ctx.line(&caller, session).await?;
-    let figures = ctx.runtime.accounts(row.root).await;
+    let figures = ctx.figures_of(row.root).await;
     let figures =
         figures.ok_or_else(|| problem("unavailable", "the ledger does not answer").again_in(1))?;
     let account = |account: AccountFigures| AccountWire {

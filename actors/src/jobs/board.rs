@@ -102,7 +102,8 @@ impl Desk {
             let state = &live.state;
             let lost = self.fetching.get(job).and_then(|fetching| fetching.flight.as_ref());
             let is_theirs = state.tenant == *tenant && state.spec.queue == *queue;
-            let is_begun = || state.is_under(key) || is_starting(live.flight.as_ref());
+            let is_begun =
+                || state.is_under(key, self.house.boot) || is_starting(live.flight.as_ref());
             is_theirs && (is_begun() || is_starting(lost))
         });
         begun.map(|(job, _)| *job)

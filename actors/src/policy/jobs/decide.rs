@@ -96,7 +96,7 @@ pub fn check_spec(spec: &JobSpec) -> Result<(), JobRefused> {
 
 fn start(state: &State, env: &Env, key: Option<InputKey>) -> Result<Vec<JobEvent>, JobRefused> {
     // Its host has not heard that it has it.
-    if key.as_ref().is_some_and(|key| state.is_under(key)) {
+    if key.as_ref().is_some_and(|key| state.is_under(key, env.boot)) {
         return Ok(Vec::new());
     }
     let Phase::Queued { due } = state.phase else {

@@ -133,10 +133,12 @@ pub enum Standing {
 }
 
 impl State {
-    /// Whether its attempt that is at work was asked for under this key.
+    /// Whether its attempt that is at work was asked for under this key, in this life of the runtime: what
+    /// an older one began died with it, also before that is written.
     #[must_use]
-    pub fn is_under(&self, key: &InputKey) -> bool {
-        matches!(self.phase, Phase::Running { .. }) && self.key.as_ref() == Some(key)
+    pub fn is_under(&self, key: &InputKey, now: u64) -> bool {
+        matches!(self.phase, Phase::Running { boot, .. } if boot == now)
+            && self.key.as_ref() == Some(key)
     }
 
     /// What it is doing, in one word.
