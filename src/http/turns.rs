@@ -10,7 +10,7 @@ use greenroom_actors::{
         outcome::TurnOutcome,
         permission::Mode,
     },
-    runtime::{CallError, Heard, Listener, Note},
+    runtime::{Heard, Listener, Note},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -172,7 +172,10 @@ async fn ended(
             heard = grown(&mut listener) => if !heard {
                 return Err(problem("unavailable", "the runtime has ended").again_in(5));
             },
-            () = &mut late => return Err(CallError::TimedOut { waited_ms: wait_ms }.into()),
+            () = &mut late => {
+                let words = format!("the turn has not ended within {wait_ms} ms; ask again");
+                return Err(problem("conflict", words).again_in(1));
+            }
         }
     }
 }

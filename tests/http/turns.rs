@@ -44,7 +44,7 @@ async fn who_waits_for_a_turn_hears_of_its_end() {
     theatre.admin.with("POST", &at(&session, "messages"), &key, &said).await.is(202);
     let question = theatre.question(&session).await;
     let turn = |wait_ms: u64| at(&session, &format!("turns/admin:said?wait_ms={wait_ms}"));
-    assert_eq!(theatre.admin.get(&turn(0)).await.code(), "timed_out", "it has not ended");
+    assert_eq!(theatre.admin.get(&turn(0)).await.code(), "conflict", "it has not ended");
     let answer = json!({ "answer": "once", "digest": question["digest"] });
     let path = format!("/v1/approvals/{session}/1");
     let (waits, asks) = (turn(20_000), theatre.admin.clone());

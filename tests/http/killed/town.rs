@@ -127,8 +127,11 @@ impl Town {
             let server = self.server().await;
             let asked = self.client.attempt(method, path, &headers, body.as_bytes());
             match asked.await {
-                // Not now, or no end of a turn yet.
-                Some(reply) if [429, 503, 504].contains(&reply.status) => {
+                // Not now, or no end of a turn yet, which is all that a look is in conflict with here.
+                Some(reply)
+                    if [429, 503, 504].contains(&reply.status)
+                        || (method == "GET" && reply.status == 409) =>
+                {
                     self.seen();
                     greenroom::app::clock().after(20).await;
                 }
