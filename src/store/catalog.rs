@@ -67,6 +67,12 @@ pub(super) fn replace(
     session: SessionId,
     changes: &[Change],
 ) -> Result<(), Trouble> {
+    forget(conn, session)?;
+    changes.iter().try_for_each(|change| apply(conn, LogId::session(session), change))
+}
+
+/// Takes out everything that the read model says about a session.
+pub(super) fn forget(conn: &Connection, session: SessionId) -> Result<(), Trouble> {
     let id = session.to_string();
     for sql in [
         "DELETE FROM session WHERE id = ?1",
@@ -77,7 +83,7 @@ pub(super) fn replace(
     ] {
         conn.prepare_cached(sql)?.execute([&id])?;
     }
-    changes.iter().try_for_each(|change| apply(conn, LogId::session(session), change))
+    Ok(())
 }
 
 fn apply(conn: &Connection, log: LogId, change: &Change) -> Result<(), Trouble> {

@@ -12,6 +12,7 @@ use greenroom_actors::domain::{
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
+    catalog,
     columns::{Parsed, id, kind},
     links::{BASE, BLOB, Fresh},
     trouble::Trouble,
@@ -54,15 +55,7 @@ pub(super) fn erase(
     for (session, _) in &tree {
         log(conn, LogId::session(*session), fresh)?;
         log(conn, LogId::ledger(*session), fresh)?;
-        for sql in [
-            "DELETE FROM session WHERE id = ?1",
-            "DELETE FROM approval WHERE session = ?1",
-            "DELETE FROM usage WHERE session = ?1",
-            "DELETE FROM checkpoint WHERE session = ?1",
-            "DELETE FROM input WHERE session = ?1",
-        ] {
-            conn.prepare_cached(sql)?.execute([session.to_string()])?;
-        }
+        catalog::forget(conn, *session)?;
     }
     Ok(Ok(tree.len() as u64))
 }
