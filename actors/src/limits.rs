@@ -524,6 +524,11 @@ pub const TOOL_FILE_BYTES: u64 = 4 << 30;
 pub const TOOL_DESCRIPTORS: u64 = 1_024;
 /// Processes and threads of one order: a parallel build on 64 cores, with room.
 pub const TOOL_PROCESSES: u64 = 256;
+/// Processors that processes leave to everybody else after `TOOL_NEW_MS`: on one that is free, who
+/// wakes runs at once.
+pub const TOOL_SPARED_PROCESSORS: u64 = 1;
+/// How long a process runs wherever it likes: most commands take less.
+pub const TOOL_NEW_MS: u64 = 100;
 /// What fits into a tool's own `/tmp`: it is memory.
 pub const TOOL_SCRATCH_BYTES: u64 = 256 << 20;
 /// Files that fit there: each costs the kernel a KiB, so these are 64 MiB.

@@ -30,6 +30,7 @@ mod mounts;
 mod office;
 mod orphans;
 mod pages;
+mod processors;
 mod record;
 mod running;
 mod sweep;

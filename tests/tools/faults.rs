@@ -9,6 +9,7 @@ use greenroom::{
         custody::{Bounds, Layer, Options},
     },
 };
+use greenroom_actors::limits;
 
 use crate::hands::{Hands, alone, context, eventually, mark, marked, resident_kib};
 
@@ -187,6 +188,28 @@ async fn a_memory_bomb_ends_itself_alone() {
     let own: i32 = String::from_utf8(own).unwrap().trim().parse().unwrap();
     let told = hands.shell("cat /proc/self/oom_score_adj; nice").await.fine();
     assert_eq!(told, format!("800\n{}\n", (own + 5).min(19)));
+}
+
+#[tokio::test]
+async fn who_computes_for_long_leaves_a_processor_to_others_with_all_that_it_started() {
+    let all = std::thread::available_parallelism().unwrap().get();
+    let rest = (all - 1).max(1);
+    for hands in both() {
+        // Each asks by a new process of somebody who has run for longer: who is below the program,
+        // in a session of its own, an orphan, and the program itself.
+        let few = format!("until [ $(nproc) = {rest} ]; do :; done; nproc");
+        let command = format!(
+            "nproc; setsid sh -c '{few}' & ( ( {few} >orphan; mv orphan done ) & )
+            {few}; wait; until [ -e done ]; do :; done; cat done"
+        );
+        let told = hands.shell_for(20_000, &command).await.fine();
+        let told: Vec<usize> = told.lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!(told, [all, rest, rest, rest]);
+    }
+    let bounds = Bounds { spared_processors: 0, ..Bounds::default() };
+    let hands = Hands::with(Options { bounds, ..Options::default() });
+    let later = format!("sleep {}; nproc", 3 * limits::TOOL_NEW_MS / 1_000 + 1);
+    assert_eq!(hands.shell(&later).await.fine(), format!("{all}\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -237,7 +237,7 @@ fn bury(signals: &OwnedFd, inits: &mut [i32; INITS]) {
         inits.iter_mut().filter(|known| **known == pid).for_each(|known| *known = 0);
     }
     if buried {
-        orphans::children(getpid(), 0, &|_, child| {
+        orphans::children(getpid(), (orphans::First::Parents, 0), &|child| {
             if !inits.contains(&child.as_raw_nonzero().get()) {
                 init::end(child, Signal::KILL);
             }

@@ -15,8 +15,9 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use greenroom_actors::limits;
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::{Mode, OFlags, open},
     io::{Errno, Result, read, write},
     process::{
@@ -29,6 +30,7 @@ use rustix::{
 use super::{
     mounts, orphans,
     pages::{Pages, Word, switch},
+    processors,
     record::{KILL, RECORD, Record, Step, TERM},
     sys,
 };
@@ -200,11 +202,19 @@ impl World {
         drop((order, out, err, rules, cgroup));
         let Ok(signals) = sys::signals() else { sys::leave(1) };
         let mut status = None;
+        // Ids mean somebody only where `/proc` is that of their namespace.
+        let mut new =
+            (!in_own || pages.has(switch::PROC)).then(|| sys::uptime_ms() + limits::TOOL_NEW_MS);
         loop {
             if status.is_none() {
                 let mut fds =
                     [PollFd::new(&socket, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
-                sys::regardless(poll(&mut fds, None));
+                let rest = new.map(|until| until.saturating_sub(sys::uptime_ms()));
+                sys::regardless(poll(&mut fds, rest.map(in_ms).as_ref()));
+                if rest == Some(0) {
+                    new = None;
+                    processors::leave(pages.word(Word::Spared));
+                }
             }
             let wish = wish(socket.as_fd());
             let told = was_told(signals.as_fd());
@@ -236,11 +246,14 @@ impl World {
     }
 }
 
+const fn in_ms(ms: u64) -> Timespec {
+    Timespec { tv_sec: (ms / 1_000) as i64, tv_nsec: (ms % 1_000 * 1_000_000) as i64 }
+}
+
 /// Whether the other end of a pipe is closed.
 fn is_closed(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-    matches!(poll(&mut fds, Some(&now)), Ok(1..))
+    matches!(poll(&mut fds, Some(&in_ms(0))), Ok(1..))
 }
 
 enum Wish {

@@ -94,6 +94,9 @@ pub struct Bounds {
     pub scratch_bytes: u64,
     /// Files that fit there.
     pub scratch_files: u64,
+    /// Processors of those that this program may use, which processes leave to everybody else once they
+    /// have run for a moment; one stays theirs.
+    pub spared_processors: u64,
     /// Orders that run at once; the next one is refused.
     pub at_once: usize,
 }
@@ -109,6 +112,7 @@ impl Default for Bounds {
             processes: limits::TOOL_PROCESSES,
             scratch_bytes: limits::TOOL_SCRATCH_BYTES,
             scratch_files: limits::TOOL_SCRATCH_FILES,
+            spared_processors: limits::TOOL_SPARED_PROCESSORS,
             at_once: limits::TOOL_AT_ONCE,
         }
     }
@@ -248,6 +252,7 @@ impl Maker {
         let at = draft.words(&words);
         draft.set(Word::Limits, at);
         draft.set(Word::LimitsLen, most.len() as u64);
+        draft.set(Word::Spared, bounds.spared_processors);
     }
 
     fn switches(&self) -> u64 {

@@ -1,11 +1,13 @@
-//! Signals to everybody below a process. In a PID namespace the kernel knows who that is. Outside
-//! one it is found by asking for the children of each, down from this process; who is orphaned
-//! meanwhile becomes this process's own child, and is found by the next look.
+//! Everybody below a process: who that is, and signals to all of them. In a PID namespace the kernel
+//! knows whom a signal means. Else it is found by asking for the children of each thread, down from this
+//! process; who is orphaned meanwhile becomes this process's own child, and is found by the next look.
 //!
 //! Runs in inits and in the host: nothing is allocated.
 
+use std::{ffi::CStr, mem::MaybeUninit};
+
 use rustix::{
-    fs::{Mode, OFlags, open},
+    fs::{Mode, OFlags, RawDir, open},
     io::read,
     process::{Pid, Signal},
 };
@@ -14,6 +16,7 @@ use super::{init::end, sys};
 
 /// How deep children of children are looked for; what is deeper is found once its parents are dead.
 const DEPTH: u32 = 16;
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
 /// Signals everybody. Who is stopped must go on to hear of it.
 pub(super) fn each(in_own: bool, signal: Signal) {
@@ -22,17 +25,37 @@ pub(super) fn each(in_own: bool, signal: Signal) {
         sys::signal_all(Signal::CONT.as_raw());
         return;
     }
-    children(rustix::process::getpid(), DEPTH, &|_, pid| {
+    // Once it is dead its children are somebody else's.
+    children(rustix::process::getpid(), (First::Children, DEPTH), &|pid| {
         end(pid, signal);
         end(pid, Signal::CONT);
     });
 }
 
-/// The children of a process and theirs, each with how much deeper it may still be looked.
-pub(super) fn children(of: Pid, depth: u32, found: &dyn Fn(u32, Pid)) {
+/// Every thread of everybody below this process, parents first, from whom children inherit.
+pub(super) fn threads_below(found: &dyn Fn(Pid)) {
+    let how = (First::Parents, DEPTH);
+    children(rustix::process::getpid(), how, &|pid| threads(pid, found));
+}
+
+/// The order in which parents and their children are found.
+#[derive(Clone, Copy)]
+pub(super) enum First {
+    Parents,
+    Children,
+}
+
+/// The children of a process and theirs, in this order, so deep.
+pub(super) fn children(of: Pid, how: (First, u32), found: &dyn Fn(Pid)) {
+    threads(of, &|thread| children_of_thread((of, thread), how, found));
+}
+
+fn children_of_thread((of, thread): (Pid, Pid), how: (First, u32), found: &dyn Fn(Pid)) {
+    let (first, depth) = how;
     let mut path = [0_u8; 64];
-    let Some(path) = children_path(of, &mut path) else { return };
-    let Ok(file) = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else { return };
+    let (of, thread) = (of.as_raw_nonzero(), thread.as_raw_nonzero());
+    let path = written(&mut path, format_args!("/proc/{of}/task/{thread}/children\0"));
+    let Some(Ok(file)) = path.map(|path| open(path, READ, Mode::empty())) else { return };
     let (mut buffer, mut number) = ([0_u8; 512], 0_i32);
     loop {
         let Ok(count @ 1..) = read(&file, &mut buffer) else { return };
@@ -40,21 +63,44 @@ pub(super) fn children(of: Pid, depth: u32, found: &dyn Fn(u32, Pid)) {
             if byte.is_ascii_digit() {
                 number = number.wrapping_mul(10).wrapping_add(i32::from(byte - b'0'));
             } else if let Some(pid) = Pid::from_raw(std::mem::take(&mut number)) {
-                // Downwards first: once it is dead its children are somebody else's.
-                if depth > 0 {
-                    children(pid, depth - 1, found);
+                let below = || {
+                    if let Some(depth) = depth.checked_sub(1) {
+                        children(pid, (first, depth), found);
+                    }
+                };
+                match first {
+                    First::Parents => {
+                        found(pid);
+                        below();
+                    }
+                    First::Children => {
+                        below();
+                        found(pid);
+                    }
                 }
-                found(depth, pid);
             }
         }
     }
 }
 
-/// `/proc/PID/task/PID/children`, written where nothing may be allocated.
-fn children_path(of: Pid, buffer: &mut [u8; 64]) -> Option<&std::ffi::CStr> {
+/// The threads of a process: each may have started others.
+fn threads(of: Pid, found: &dyn Fn(Pid)) {
+    let mut path = [0_u8; 64];
+    let path = written(&mut path, format_args!("/proc/{}/task\0", of.as_raw_nonzero()));
+    let Some(Ok(folder)) = path.map(|path| open(path, READ, Mode::empty())) else { return };
+    let mut buffer = [MaybeUninit::uninit(); 1_024];
+    let mut entries = RawDir::new(folder, &mut buffer);
+    while let Some(Ok(entry)) = entries.next() {
+        let name = entry.file_name().to_str().ok();
+        if let Some(thread) = name.and_then(|name| name.parse().ok()).and_then(Pid::from_raw) {
+            found(thread);
+        }
+    }
+}
+
+/// A path, written where nothing may be allocated.
+fn written<'a>(buffer: &'a mut [u8; 64], path: std::fmt::Arguments<'_>) -> Option<&'a CStr> {
     use std::io::Write as _;
-    let pid = of.as_raw_nonzero();
-    let mut rest = &mut buffer[..];
-    write!(rest, "/proc/{pid}/task/{pid}/children\0").ok()?;
-    std::ffi::CStr::from_bytes_until_nul(buffer).ok()
+    (&mut buffer[..]).write_fmt(path).ok()?;
+    CStr::from_bytes_until_nul(buffer).ok()
 }

@@ -40,6 +40,8 @@ pub(super) enum Word {
     /// Landlock's rights for what was mounted after the rules were made: all, and to read.
     AccessAll,
     AccessRead,
+    /// How many processors it leaves to others.
+    Spared,
 }
 
 const HEAD: usize = 32;

@@ -49,6 +49,12 @@ pub(super) fn fork_into(namespaces: u64) -> Result<Option<Pid>> {
     Ok(Pid::from_raw(pid as i32))
 }
 
+/// A clock that nobody sets, for a process that has no other.
+pub(super) fn uptime_ms() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000 + now.tv_nsec as u64 / 1_000_000
+}
+
 /// Ends this process at once: no destructor, no handler, nothing flushed.
 pub(super) fn leave(code: i32) -> ! {
     // SAFETY: always sound; `_exit` does not return.
