@@ -32,6 +32,7 @@ use greenroom_actors::domain::{
 use crate::{
     document::{Section, Sheet},
     registry::Registry,
+    tools::Holding,
 };
 
 pub use crate::document::Mistakes;
@@ -66,8 +67,8 @@ pub struct AgentsFile {
     pub services: BTreeMap<String, String>,
     /// How questions reach somebody.
     pub approvals: Approvals,
-    /// Layers of the sandbox without which no tool starts a process.
-    pub custody: Vec<String>,
+    /// How tools' processes are held.
+    pub custody: Holding,
 }
 
 /// A tool that touches nothing and always gives the same answer: for trials, as a script is.

@@ -44,7 +44,7 @@ use crate::{
 
 pub use crate::channels::Channel;
 pub use crate::store::Holder;
-pub use crate::tools::output::plain;
+pub use crate::tools::{Holding, output::plain};
 pub use channels::{Approvals, Hook};
 pub use company::{COMPANY_TENANT, COMPANY_TURN_MS, LEAD, SHEET, company, sheet};
 pub use crew::{Crew, TENANT, check, crew, tools};
@@ -69,8 +69,8 @@ pub struct Config {
     pub tools: Vec<Arc<dyn Tool>>,
     /// Where their commands run: with it they may have `exec` and `shell`.
     pub workspace: Option<PathBuf>,
-    /// Layers of custody, by name, without which they have neither.
-    pub custody: Vec<String>,
+    /// How their processes are held, and what they have neither without.
+    pub custody: Holding,
     /// What else is kept from those commands where it lies in their folders.
     pub guarded: Guarded,
     /// What models cost.
@@ -109,7 +109,7 @@ impl Config {
             agents: Vec::new(),
             tools: Vec::new(),
             workspace: None,
-            custody: Vec::new(),
+            custody: Holding::default(),
             guarded: Guarded::default(),
             prices: PriceBook::default(),
             services: Services::default(),

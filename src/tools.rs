@@ -23,6 +23,24 @@ mod scripts;
 mod shell;
 pub mod web;
 
+use greenroom_actors::limits;
+
+/// How the processes of tools are to be held, on whatever machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// Layers of custody, by name, without which nothing is started.
+    pub require: Vec<String>,
+    /// Processors that who runs for longer leaves to everybody else; none, for whoever would rather have
+    /// builds done soon.
+    pub spared_processors: u64,
+}
+
+impl Default for Holding {
+    fn default() -> Self {
+        Self { require: Vec::new(), spared_processors: limits::TOOL_SPARED_PROCESSORS }
+    }
+}
+
 /// The layers of custody by name, for whoever requires some, on whatever machine that is written.
 pub const LAYERS: [&str; 12] = [
     "users",

@@ -11,7 +11,7 @@ use greenroom_actors::{
     ports::{Blobs, Tool},
 };
 
-use crate::telemetry::redact::Secrets;
+use crate::{telemetry::redact::Secrets, tools::Holding};
 
 use super::AppError;
 
@@ -73,15 +73,17 @@ pub struct Guarded {
 
 /// Starts custody. It is a copy of this process, which is small as long as nothing else has started.
 #[cfg(target_os = "linux")]
-pub(super) fn hold(required: &[String], home: Option<&str>) -> Result<Holder, AppError> {
-    use crate::tools::custody::{Custody, Layer, Options};
+pub(super) fn hold(holding: &Holding, home: Option<&str>) -> Result<Holder, AppError> {
+    use crate::tools::custody::{Bounds, Custody, Layer, Options};
     let layer = |name: &String| {
         let known = Layer::ALL.into_iter().find(|layer| layer.word() == name);
         known.ok_or_else(|| AppError::NoSuchLayer { name: name.clone() })
     };
-    let require = required.iter().map(layer).collect::<Result<_, _>>()?;
+    let require = holding.require.iter().map(layer).collect::<Result<_, _>>()?;
     let home = home.map(PathBuf::from);
-    Ok(Holder(Custody::start(Options { require, home, ..Options::default() })?))
+    let spared_processors = holding.spared_processors;
+    let bounds = Bounds { spared_processors, ..Bounds::default() };
+    Ok(Holder(Custody::start(Options { require, bounds, home, ..Options::default() })?))
 }
 
 /// The tools themselves.
@@ -113,7 +115,7 @@ pub(super) fn hands(
 
 /// Processes are held on Linux only, and none is started that is not.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn hold(_required: &[String], _home: Option<&str>) -> Result<Holder, AppError> {
+pub(super) fn hold(_holding: &Holding, _home: Option<&str>) -> Result<Holder, AppError> {
     Err(AppError::Custody)
 }
 

@@ -144,7 +144,15 @@ impl Builder {
     /// where one of them cannot be had is refused, with the reason.
     #[must_use]
     pub fn require_custody<'a>(mut self, layers: impl IntoIterator<Item = &'a str>) -> Self {
-        self.config.custody.extend(layers.into_iter().map(str::to_owned));
+        self.config.custody.require.extend(layers.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// How many processors agents' commands leave to everybody else once they have run for a moment: one,
+    /// unless said. With none, builds are done sooner, and whoever wakes beside them later.
+    #[must_use]
+    pub const fn spared_processors(mut self, count: u64) -> Self {
+        self.config.custody.spared_processors = count;
         self
     }
 
