@@ -112,3 +112,45 @@ fn a_tool_that_failed_again_and_again_is_shown_in_the_tree() {
     assert_eq!((&raised["tool"], &raised["failed"]), (&"read_file".into(), &5.into()), "{tree}");
     assert!(raised["until"].is_i64(), "{tree}");
 }
+
+#[test]
+fn a_file_says_how_its_commands_are_held_and_what_is_not_begun_without() {
+    let (folder, _store) = folder();
+    let place = folder.path().join("place");
+    std::fs::create_dir(&place).unwrap();
+    let put = |name: &str, text: &str| std::fs::write(place.join(name), text).unwrap();
+    let held = |how: &str| {
+        format!(
+            "[models.house]\nprovider = \"scripted\"\nscript = \"clerk.script\"\n[custody]\n{how}\n\
+            [agents.clerk]\ninstructions = \"You run commands.\"\ntools = [\"shell\"]\n\
+            permissions = {{ mode = \"bypass_permissions\" }}\n"
+        )
+    };
+    let run = |how: &str, command: &str| {
+        let call = serde_json::json!({ "command": command });
+        put("team.toml", &held(how));
+        put(
+            "clerk.script",
+            &format!("agent clerk\n    call shell {call}\n  then\n    say {{results}}\n"),
+        );
+        let arguments = ["run", "--agents", "team.toml", "--store", "../green.db", "Go."];
+        let run = greenroom(&arguments).current_dir(&place).output().unwrap();
+        assert_eq!(run.status.code(), Some(0), "{}", err(&run));
+        out(&run)
+    };
+    let all = std::thread::available_parallelism().unwrap().get();
+    let said = run("spared_processors = 0", "sleep 1; echo $(nproc) of all");
+    assert!(said.contains(&format!("{all} of all")), "{said}");
+    let rest = (all - 1).max(1);
+    let until = format!("until [ $(nproc) = {rest} ]; do :; done; echo $(nproc) of all");
+    assert!(run("spared_processors = 1", &until).contains(&format!("{rest} of all")));
+
+    // In the sandbox itself none can be had: descriptors are sent to nobody there.
+    std::fs::copy(env!("CARGO_BIN_EXE_greenroom"), place.join("greenroom")).unwrap();
+    put("inner.toml", &held("require = [\"users\"]"));
+    let inner = "./greenroom run --agents inner.toml --store inner.db Go.";
+    let said = run("require = [\"users\", \"calls\"]", inner);
+    assert!(said.contains("[exit code 1]"), "{said}");
+    assert!(said.contains("because: start a process, step Handover"), "{said}");
+    assert!(said.contains("because: Operation not permitted"), "{said}");
+}

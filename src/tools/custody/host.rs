@@ -106,7 +106,7 @@ impl Host {
     }
 
     /// Hands an order over.
-    pub(super) fn send(&self, parcel: &Parcel) -> io::Result<()> {
+    pub(super) fn send(&self, parcel: &Parcel) -> rustix::io::Result<()> {
         let Parcel { order, bytes, namespaces, out, err, socket, rules, cgroup } = parcel;
         let extras = u64::from(rules.is_some()) | u64::from(cgroup.is_some()) << 1;
         let mut words = [0_u8; WORDS];
@@ -118,7 +118,7 @@ impl Host {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(GIVEN))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
-            return Err(io::ErrorKind::InvalidInput.into());
+            return Err(Errno::INVAL);
         }
         sendmsg(&self.socket, &[IoSlice::new(&words)], &mut control, SendFlags::NOSIGNAL)?;
         Ok(())
@@ -174,7 +174,7 @@ fn serve(socket: OwnedFd, runtime: Pid, at_once: usize) -> Result<(), Errno> {
     }
 }
 
-fn failed(step: Step, errno: Errno) -> Record {
+pub(super) fn failed(step: Step, errno: Errno) -> Record {
     Record::Failed { step, errno: errno.raw_os_error() }
 }
 

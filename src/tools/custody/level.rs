@@ -195,6 +195,7 @@ impl Level {
             Step::Landlock => &[&[Layer::Files]],
             Step::Seccomp => &[&[Layer::Calls]],
             Step::Room
+            | Step::Handover
             | Step::Order
             | Step::Cover
             | Step::Death

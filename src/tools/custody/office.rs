@@ -4,6 +4,7 @@
 
 use std::{
     io,
+    os::fd::AsFd as _,
     sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     thread::JoinHandle,
 };
@@ -12,7 +13,9 @@ use greenroom_actors::limits;
 use tracing::warn;
 
 use super::{
-    host::{Host, Parcel},
+    host::{self, Host, Parcel},
+    init,
+    record::Step,
     sys,
 };
 
@@ -74,7 +77,7 @@ impl Drop for Office {
     }
 }
 
-/// A parcel that cannot be sent is dropped; its socket closes, and who waits there hears of it.
+/// Who waits for a parcel that cannot be sent hears why, or, once it is dropped, that its socket closed.
 fn hand_over(mut host: Host, at_once: usize, waiting: &Receiver<Parcel>) {
     while let Ok(parcel) = waiting.recv() {
         let Err(error) = host.send(&parcel) else { continue };
@@ -83,6 +86,7 @@ fn hand_over(mut host: Host, at_once: usize, waiting: &Receiver<Parcel>) {
         std::mem::replace(&mut host, next).end();
         if let Err(error) = host.send(&parcel) {
             warn!(%error, "the new host of tools takes no order");
+            init::say(parcel.socket.as_fd(), host::failed(Step::Handover, error));
         }
     }
     host.end();

@@ -7,6 +7,8 @@
 pub enum Step {
     /// Finding room for one more.
     Room = 1,
+    /// Handing the order over to the host.
+    Handover,
     /// Starting the init, in its namespaces.
     Fork,
     /// Reading the order.
@@ -46,8 +48,9 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Room,
+        Self::Handover,
         Self::Fork,
         Self::Order,
         Self::Users,
