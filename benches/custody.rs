@@ -1,7 +1,7 @@
 //! What custody adds to the start of a process: `true` started, ended, reaped and told of, under every
 //! layer that this machine has, layer by layer, and bare; in a small process and in one that holds
-//! half a GiB, as a runtime with many sessions does; with four other tools that spin, which a
-//! neighbour should hardly notice; and as the tool `exec` in workspaces of few and many files, which
+//! half a GiB, as a runtime with many sessions does; with four other tools that spin, or
+//! one that forks without end, which a neighbour should hardly notice; and as the tool `exec` in workspaces of few and many files, which
 //! are looked through for what rules deny. Run it with `cargo bench --bench custody`;
 //! `--quick` does fewer.
 
@@ -88,16 +88,23 @@ async fn pairs(custody: &Custody, count: usize) -> (Vec<Duration>, Vec<Duration>
     (held, free)
 }
 
-/// The same while four tools use all the processor they get.
-async fn beside_spinners(custody: &Custody, count: usize) -> (Vec<Duration>, Vec<Duration>) {
+const SPIN: &str = "while :; do :; done";
+const BOMB: &str = "bomb() { bomb | bomb & }; bomb 2>/dev/null; while :; do :; done";
+
+/// The same while so many tools use all the processor they get.
+async fn beside(
+    custody: &Custody,
+    (tools, command): (usize, &str),
+    count: usize,
+) -> (Vec<Duration>, Vec<Duration>) {
     let spinner = Order {
         program: PathBuf::from("/bin/sh"),
-        argv: ["sh", "-c", "while :; do :; done"].map(Into::into).into(),
+        argv: ["sh", "-c", command].map(Into::into).into(),
         ..order()
     };
     let (stop, cancel) = Cancel::channel();
     let mut spinners = tokio::task::JoinSet::new();
-    for _ in 0..4 {
+    for _ in 0..tools {
         let (custody, spinner, cancel) = (custody.clone(), spinner.clone(), cancel.clone());
         spinners.spawn(async move {
             let hearing = Hearing::default();
@@ -204,8 +211,12 @@ fn main() {
         let none = Custody::start(options).unwrap();
         let (held, free) = pairs(&none, count).await;
         rows.push(row("no layer", &held, &free));
-        let (held, free) = beside_spinners(&full, count).await;
+        let (held, free) = beside(&full, (4, SPIN), count).await;
         rows.push(row("every layer, 4 others spin", &held, &free));
+        if full.level().has(Layer::Count) {
+            let (held, free) = beside(&full, (1, BOMB), count).await;
+            rows.push(row("every layer, another forks", &held, &free));
+        }
         for files in [10, 10_000, 100_000] {
             let (_, free) = pairs(&full, 10).await;
             let times = as_exec(&full, files, if files > 10 { count / 10 } else { count }).await;

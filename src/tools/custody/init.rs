@@ -203,16 +203,16 @@ impl World {
         let Ok(signals) = sys::signals() else { sys::leave(1) };
         let mut status = None;
         // Ids mean somebody only where `/proc` is that of their namespace.
-        let mut new =
-            (!in_own || pages.has(switch::PROC)).then(|| sys::uptime_ms() + limits::TOOL_NEW_MS);
+        let has_ids = !in_own || pages.has(switch::PROC);
+        let mut look = has_ids.then(|| sys::uptime_ms() + limits::TOOL_NEW_MS);
         loop {
             if status.is_none() {
                 let mut fds =
                     [PollFd::new(&socket, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
-                let rest = new.map(|until| until.saturating_sub(sys::uptime_ms()));
+                let rest = look.map(|until| until.saturating_sub(sys::uptime_ms()));
                 sys::regardless(poll(&mut fds, rest.map(in_ms).as_ref()));
                 if rest == Some(0) {
-                    new = None;
+                    look = None;
                     processors::leave(pages.word(Word::Spared));
                 }
             }
