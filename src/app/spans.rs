@@ -134,6 +134,7 @@ impl Opened {
         }
         // It listens before it reads, so that nothing falls between.
         let listener = runtime.subscribe_to_frames();
+        let kept = posts.clone();
         let hearing = Hearing {
             reading: runtime.reading(),
             since,
@@ -143,7 +144,7 @@ impl Opened {
             closings,
         };
         tasks.push(Owned::spawn(hearing.run(listener)));
-        Some(Exporting { _tasks: tasks, ends })
+        Some(Exporting { _tasks: tasks, ends, posts: kept })
     }
 }
 
@@ -152,17 +153,22 @@ impl Opened {
 pub(super) struct Exporting {
     _tasks: Vec<Owned>,
     ends: Vec<oneshot::Receiver<()>>,
+    posts: Vec<Arc<Post>>,
 }
 
 impl Exporting {
     /// Waits until the last lots are handed over, behind the end of the house. `false` when that took
     /// too long.
     pub(super) async fn ended(self, clock: &Arc<dyn Clock>) -> bool {
-        tokio::select! {
+        let is_over = tokio::select! {
             biased;
             ends = join_all(self.ends) => ends.iter().all(Result::is_ok),
             () = clock.after(limits::EXPORT_END_MS) => false,
+        };
+        for lost in self.posts.iter().map(|post| post.left()).filter(|lost| *lost > 0) {
+            tracing::error!(lost, "spans were not taken before the end; they are lost");
         }
+        is_over
     }
 }
 
