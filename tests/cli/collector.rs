@@ -3,6 +3,8 @@
 
 #[path = "collector/peers.rs"]
 mod peers;
+#[path = "collector/trouble.rs"]
+mod trouble;
 #[path = "collector/wire.rs"]
 mod wire;
 
