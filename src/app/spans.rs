@@ -104,7 +104,7 @@ impl Opened {
             return None;
         }
         let named = collector.unwrap_or_else(|| Collector::at(""));
-        let (rhythm, resource) = (named.rhythm, named.identity.resource());
+        let (rhythm, resource) = (named.rhythm, named.identity.resource(clock.new_session().0));
         let (mut tasks, mut ends) = (Vec::new(), Vec::new());
         let mut begin = |sending: futures_util::future::BoxFuture<'static, ()>| {
             let (over, end) = oneshot::channel();

@@ -210,3 +210,22 @@ fn a_query_in_an_address_stays_behind_the_path() {
         ["/otlp/v1/metrics?key=open-sesame-42", "/otlp/v1/traces?key=open-sesame-42"]
     );
 }
+
+#[test]
+fn two_processes_are_two_instances_and_one_is_one_in_spans_and_metrics() {
+    let collector = Collector::starts(Way::Http);
+    let play = Play::of(SCRIPT, &collector.url, Way::Http);
+    let mut instances = Vec::new();
+    for _ in 0..2 {
+        assert_eq!(play.run().status.code(), Some(0));
+        let asked = collector.all();
+        let all: Vec<_> = asked.iter().flat_map(super::peers::Asked::whose).collect();
+        let mut named: Vec<_> =
+            all.iter().map(|whose| whose.get("service.instance.id").cloned()).collect();
+        assert!(asked.iter().any(super::peers::Asked::is_of_metrics) && named.len() >= 2);
+        named.dedup();
+        assert_eq!(named.len(), 1, "{named:?}");
+        instances.push(named.remove(0).expect("an instance"));
+    }
+    assert_ne!(instances[0], instances[1]);
+}
