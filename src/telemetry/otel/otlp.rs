@@ -78,8 +78,8 @@ enum Refused {
 
 #[derive(Debug)]
 enum Way {
-    Http(http::Http),
-    Grpc(grpc::Grpc),
+    Http(Box<http::Http>),
+    Grpc(Box<grpc::Grpc>),
 }
 
 /// What came so far of spans, or of metrics.
@@ -105,7 +105,8 @@ pub struct Otlp {
 
 impl std::fmt::Debug for Otlp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Otlp").field("way", &self.way).finish_non_exhaustive()
+        // Its address may hold a credential.
+        f.write_str("Otlp")
     }
 }
 
@@ -120,8 +121,10 @@ impl Otlp {
         proxies: Option<&Proxies>,
     ) -> Result<Self, Otlpless> {
         let way = match collector.protocol {
-            Protocol::Http => Way::Http(http::Http::new(collector, Arc::clone(&clock), proxies)?),
-            Protocol::Grpc => Way::Grpc(grpc::Grpc::new(collector)?),
+            Protocol::Http => {
+                Way::Http(Box::new(http::Http::new(collector, Arc::clone(&clock), proxies)?))
+            }
+            Protocol::Grpc => Way::Grpc(Box::new(grpc::Grpc::new(collector)?)),
         };
         Ok(Self {
             way: Arc::new(way),
