@@ -89,7 +89,7 @@ impl Post {
         self.closing.clone()
     }
 
-    fn lot(&self) -> Vec<SpanData> {
+    pub(super) fn lot(&self) -> Vec<SpanData> {
         self.with(|held| {
             held.in_hand = held.spans.len().min(LOT);
             held.spans.drain(..held.in_hand).collect()
