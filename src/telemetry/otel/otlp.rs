@@ -27,7 +27,10 @@ use opentelemetry_sdk::{
     metrics::{Temporality, data::ResourceMetrics, exporter::PushMetricExporter},
     trace::{SpanData, SpanExporter},
 };
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{
+    Url,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
 use secrecy::ExposeSecret as _;
 
 use super::{Collector, Protocol};
@@ -226,6 +229,14 @@ impl PushMetricExporter for Otlp {
     fn temporality(&self) -> Temporality {
         Temporality::Cumulative
     }
+}
+
+/// Its address, where that is one.
+fn address(collector: &Collector, example: &'static str) -> Result<Url, Otlpless> {
+    let text = &collector.endpoint;
+    let url = Url::parse(text).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| Otlpless::NoAddress { url: shown(text), example })
 }
 
 /// The headers of each request.

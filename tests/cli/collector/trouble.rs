@@ -2,10 +2,10 @@
 //! off, answering what nobody can read. Each on a real socket.
 
 use std::{
-    io::Read as _,
+    io::{Read as _, Write as _},
     net::TcpListener,
     sync::{Arc, mpsc::sync_channel},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use greenroom::{
@@ -14,6 +14,7 @@ use greenroom::{
     telemetry::otel::{self, Otlp, sdk},
 };
 use greenroom_actors::{
+    limits,
     ports::Clock,
     testing::{clock::ManualClock, harness::bounded},
 };
@@ -142,6 +143,47 @@ fn a_collector_that_asks_to_be_left_alone_for_a_while_is() {
             bounded("an answer", exporter.export(lot())).await.expect("now");
             assert_eq!(collector.all().len(), 1);
         });
+    }
+}
+
+#[test]
+fn who_takes_a_lot_and_never_ends_its_answer_has_taken_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut bytes = [0; 4_096];
+        stream.read_exact(&mut bytes[..100]).expect("the beginning of a request");
+        stream.write_all(b"HTTP/1.1 200 So\r\ncontent-length: 1000\r\n\r\n").expect("it reads");
+        // A byte now and then is a sign of life, until whoever reads has gone.
+        stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a socket");
+        loop {
+            match stream.read(&mut bytes) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(_) if stream.write_all(b"\0").is_ok() => {}
+                Err(_) => return,
+            }
+        }
+    });
+    executor().block_on(async {
+        let exporter = exporter(&url, Way::Http, Arc::new(SystemClock));
+        let begun = SystemClock.running();
+        bounded("an answer", exporter.export(lot())).await.expect("taken");
+        let took_ms = SystemClock.running().since_ms(begun);
+        assert!(took_ms < limits::EXPORT_MS, "who asks has given up by then: {took_ms} ms");
+    });
+}
+
+#[test]
+fn an_address_without_a_host_is_none() {
+    for way in [Way::Http, Way::Grpc] {
+        for odd in ["http://", "http://:4318", "ftp://h:1", "h:4318", "http://h:99999"] {
+            let made = executor()
+                .block_on(async { Otlp::new(&near(odd, way), Arc::new(SystemClock), None) });
+            let error = made.expect_err(odd).to_string();
+            assert!(error.contains("an address such as http://HOST:43"), "{way:?} {odd}: {error}");
+        }
     }
 }
 

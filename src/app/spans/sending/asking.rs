@@ -35,8 +35,9 @@ pub(super) async fn asked(
         on.block_on(async move {
             tokio::select! {
                 biased;
-                taken = asking => Some(taken),
+                // First: behind the end of the program its timers are not to be looked at any more.
                 _ = over => None,
+                taken = asking => Some(taken),
             }
         })
     });

@@ -20,8 +20,10 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
-use super::{Otlpless, PATIENCE, Refused, headers, shown};
+use super::{Otlpless, PATIENCE, Refused, address, headers, shown};
 use crate::telemetry::otel::Collector;
+
+const EXAMPLE: &str = "http://HOST:4317";
 
 /// A collector that is reached over gRPC.
 #[derive(Debug)]
@@ -33,23 +35,18 @@ pub(super) struct Grpc {
 
 impl Grpc {
     pub(super) fn new(collector: &Collector) -> Result<Self, Otlpless> {
-        let text = &collector.endpoint;
-        let no = || Otlpless::NoAddress { url: shown(text), example: "http://HOST:4317" };
-        let endpoint = Endpoint::from_shared(text.clone()).map_err(|_error| no())?;
-        let is_safe = match endpoint.uri().scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            Some(_) | None => return Err(no()),
-        };
+        let url = address(collector, EXAMPLE)?;
+        let no = |_error| Otlpless::NoAddress { url: shown(&collector.endpoint), example: EXAMPLE };
+        let endpoint = Endpoint::from_shared(url.to_string()).map_err(no)?;
         let endpoint = endpoint
             .connect_timeout(Duration::from_millis(PATIENCE.connect_ms))
             .timeout(Duration::from_millis(PATIENCE.first_byte_ms));
-        let endpoint = match is_safe {
-            true => {
+        let endpoint = match url.scheme() {
+            "https" => {
                 let tls = ClientTlsConfig::new().with_native_roots();
                 endpoint.tls_config(tls).map_err(Otlpless::Tls)?
             }
-            false => endpoint,
+            _ => endpoint,
         };
         let headers = MetadataMap::from_headers(headers(collector)?);
         let channel = Mutex::new(endpoint.connect_lazy());

@@ -14,14 +14,18 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 
-use super::{Otlpless, PATIENCE, Refused, headers, shown};
+use super::{Otlpless, PATIENCE, Refused, address, headers};
 use crate::{
     net::{Net, Outgoing, Proxies, wait_ms},
     telemetry::otel::Collector,
 };
 
+const EXAMPLE: &str = "http://HOST:4318";
 /// Bytes of an answer that are read: a number and a sentence.
 const ANSWER: usize = 64 << 10;
+/// How long they are waited for: the status has said already whether the lot is taken, and one that is
+/// waited for longer than its lot may take would be offered again.
+const ANSWER_MS: u64 = 1_000;
 
 /// A collector that is reached over HTTP.
 #[derive(Debug)]
@@ -39,18 +43,16 @@ impl Http {
         clock: Arc<dyn Clock>,
         proxies: Option<&Proxies>,
     ) -> Result<Self, Otlpless> {
-        let text = &collector.endpoint;
-        let no = || Otlpless::NoAddress { url: shown(text), example: "http://HOST:4318" };
-        let base = Url::parse(text).ok();
-        let base = base.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let base = base.ok_or_else(no)?;
+        let base = address(collector, EXAMPLE)?;
         let below = |path: &str| {
             let mut url = base.clone();
-            // What the address asks for behind its path stays there.
-            url.path_segments_mut().map_err(|()| no())?.pop_if_empty().extend(["v1", path]);
-            Ok::<Url, Otlpless>(url)
+            if let Ok(mut segments) = url.path_segments_mut() {
+                // What the address asks for behind its path stays there.
+                segments.pop_if_empty().extend(["v1", path]);
+            }
+            url
         };
-        let (traces, metrics) = (below("traces")?, below("metrics")?);
+        let (traces, metrics) = (below("traces"), below("metrics"));
         let mut headers = headers(collector)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
         let net = Net::new(clock, PATIENCE, proxies)?;
@@ -85,7 +87,11 @@ impl Http {
         let status = answer.status();
         let wait_ms = wait_ms(answer.headers(), self.net.clock().now());
         // It is read whatever it says, so that the connection can be used again.
-        let body = self.net.body(answer).beginning(ANSWER).await;
+        let body = tokio::select! {
+            biased;
+            body = self.net.body(answer).beginning(ANSWER) => body,
+            () = self.net.clock().after(ANSWER_MS) => Bytes::new(),
+        };
         let why = || format!("the collector answers {status}");
         match status {
             _ if status.is_success() => Ok(body),
