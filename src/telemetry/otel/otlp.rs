@@ -29,7 +29,9 @@ use opentelemetry_sdk::{
 };
 use reqwest::{
     Url,
-    header::{HeaderMap, HeaderName, HeaderValue},
+    header::{
+        CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+    },
 };
 use secrecy::ExposeSecret as _;
 
@@ -38,6 +40,8 @@ use crate::net::{NetError, Patience, Proxies};
 
 /// Collectors are near and answer at once; one that does not is asked again later.
 const PATIENCE: Patience = Patience { connect_ms: 2_000, first_byte_ms: 5_000, idle_ms: 5_000 };
+/// Another length would cut each message off, and nobody would be told.
+const OWN: [HeaderName; 4] = [CONTENT_LENGTH, CONTENT_TYPE, TE, TRANSFER_ENCODING];
 /// A collector may ask to be left alone for as long as this. Some thousand spans wait that long, and one
 /// that names a year by mistake, or by another clock, must not end the matter.
 const LEFT_ALONE_MS: u64 = 300_000;
@@ -62,6 +66,12 @@ pub enum Otlpless {
     /// A header's name. It is not shown: who writes a colon for `=` has half a credential there.
     #[error("send spans with a header whose name is none")]
     NoHeaderName,
+    /// A header that says how a request is written.
+    #[error("send spans with the header {name:?}: the protocol sets it itself")]
+    OwnHeader {
+        /// Its name.
+        name: HeaderName,
+    },
     /// The client.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -245,6 +255,9 @@ fn headers(collector: &Collector) -> Result<HeaderMap, Otlpless> {
     for (name, value) in &collector.headers {
         let key = HeaderName::try_from(name.as_str());
         let key = key.map_err(|_error| Otlpless::NoHeaderName)?;
+        if OWN.contains(&key) {
+            return Err(Otlpless::OwnHeader { name: key });
+        }
         let value = HeaderValue::try_from(value.expose_secret());
         let mut value = value.map_err(|_error| Otlpless::NoHeader { name: name.clone() })?;
         value.set_sensitive(true);

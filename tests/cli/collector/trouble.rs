@@ -239,6 +239,21 @@ fn half_a_credential_in_the_place_of_a_name_is_not_shown() {
 }
 
 #[test]
+fn a_header_that_no_request_can_have_is_refused_by_its_name() {
+    for way in [Way::Http, Way::Grpc] {
+        for (name, value, words) in [
+            ("x-team", "canary\nx-more: 1", "the header \"x-team\": its value is none"),
+            ("Content-Length", "5", "the header \"content-length\": the protocol sets it itself"),
+        ] {
+            let odd = near("http://127.0.0.1:9", way).header(name, value);
+            let made = executor().block_on(async { Otlp::new(&odd, Arc::new(SystemClock), None) });
+            let error = made.expect_err(name).to_string();
+            assert!(error.ends_with(words) && !error.contains("canary"), "{way:?}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_query_in_an_address_stays_behind_the_path() {
     let collector = Collector::starts(Way::Http);
     let url = format!("{}/otlp/?key=open-sesame-42", collector.url);
