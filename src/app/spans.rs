@@ -191,6 +191,11 @@ impl Exporting {
         for lost in self.posts.iter().map(|post| post.left()).filter(|lost| *lost > 0) {
             tracing::error!(lost, "spans were not taken before the end; they are lost");
         }
+        if !is_over {
+            tracing::error!(
+                "an exporter is not done in time; what it was offered last may be lost"
+            );
+        }
         is_over
     }
 }

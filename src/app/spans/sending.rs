@@ -248,6 +248,9 @@ pub(super) async fn metrics(
             }
         }
         if is_last {
+            if mood.is_away {
+                tracing::error!("the last metrics were not taken; they are lost");
+            }
             return over(move || taker.end()).await;
         }
     }

@@ -219,6 +219,7 @@ fn what_was_lost_is_counted_and_said_at_the_end() {
         assert!(err(&run).contains(words), "{words} is not in:\n{}", err(&run));
     };
     check(Way::Http, Answer::of(503), "they are lost lost=9");
+    check(Way::Http, Answer::of(503), "the last metrics were not taken");
     check(Way::Http, Answer::of(400), "spans were refused for good lost=9");
     check(Way::Grpc, Answer { code: 3, ..Answer::of(503) }, "spans were refused for good lost=9");
     for way in [Way::Http, Way::Grpc] {
