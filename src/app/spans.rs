@@ -188,8 +188,8 @@ impl Exporting {
             ends = join_all(self.ends) => ends.iter().all(Result::is_ok),
             () = clock.after(limits::EXPORT_END_MS) => false,
         };
-        for lost in self.posts.iter().map(|post| post.left()).filter(|lost| *lost > 0) {
-            tracing::error!(lost, "spans were not taken before the end; they are lost");
+        for (lost, why) in self.posts.iter().map(|post| post.left()).filter(|(lost, _)| *lost > 0) {
+            tracing::error!(lost, why, "spans were not taken before the end; they are lost");
         }
         if !is_over {
             tracing::error!(

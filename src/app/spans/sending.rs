@@ -38,6 +38,8 @@ struct Held {
     /// Of the lot that is being offered: it is neither here nor taken.
     in_hand: usize,
     lost: u64,
+    /// Why the last lot that was offered was not taken.
+    why: String,
 }
 
 /// That there will be no more.
@@ -97,9 +99,10 @@ impl Post {
     }
 
     /// Puts a lot that was refused back before all others.
-    fn give_back(&self, lot: Vec<SpanData>) {
+    fn give_back(&self, lot: Vec<SpanData>, why: &str) {
         self.with(|held| {
             held.in_hand = 0;
+            why.clone_into(&mut held.why);
             lot.into_iter().rev().for_each(|span| held.spans.push_front(span));
             held.trim();
         });
@@ -114,16 +117,21 @@ impl Post {
     }
 
     /// It is lost.
-    fn broken(&self) {
+    fn broken(&self, why: &str) {
         self.with(|held| {
+            why.clone_into(&mut held.why);
             let gone = std::mem::take(&mut held.in_hand);
             held.lost = held.lost.saturating_add(gone as u64);
         });
     }
 
-    /// How many are lost when nobody is offered anything any more, with those that were not said yet.
-    pub(super) fn left(&self) -> u64 {
-        self.with(|held| held.lost.saturating_add((held.spans.len() + held.in_hand) as u64))
+    /// How many are lost when nobody is offered anything any more, with those that were not said yet, and
+    /// why the last of them.
+    pub(super) fn left(&self) -> (u64, String) {
+        self.with(|held| {
+            let waiting = (held.spans.len() + held.in_hand) as u64;
+            (held.lost.saturating_add(waiting), held.why.clone())
+        })
     }
 }
 
@@ -139,16 +147,17 @@ impl Held {
 #[derive(Debug)]
 struct Mood {
     what: &'static str,
-    is_away: bool,
+    /// Why it takes nothing, while it takes nothing.
+    away: Option<String>,
 }
 
 impl Mood {
     const fn about(what: &'static str) -> Self {
-        Self { what, is_away: false }
+        Self { what, away: None }
     }
 
     fn takes(&mut self, lost: u64) {
-        if std::mem::take(&mut self.is_away) {
+        if self.away.take().is_some() {
             tracing::info!(what = self.what, lost, "they are taken again");
         } else if lost > 0 {
             tracing::warn!(what = self.what, lost, "more came than were taken");
@@ -156,7 +165,7 @@ impl Mood {
     }
 
     fn is_away(&mut self, why: &str) {
-        if !std::mem::replace(&mut self.is_away, true) {
+        if self.away.replace(why.to_owned()).is_none() {
             tracing::warn!(what = self.what, why, "they are not taken for now");
         }
     }
@@ -170,7 +179,7 @@ pub(super) async fn spans(taker: Arc<dyn SpanTaker>, post: Arc<Post>, wait: Wait
             biased;
             () = post.closing.closed() => {}
             // One who is away is not asked the more often the more there is.
-            () = post.full.notified(), if !mood.is_away => {}
+            () = post.full.notified(), if mood.away.is_none() => {}
             () = wait.clock.after(wait.every_ms) => {}
         }
         let is_last = post.closing.is_closed();
@@ -184,12 +193,12 @@ pub(super) async fn spans(taker: Arc<dyn SpanTaker>, post: Arc<Post>, wait: Wait
             match asked(&wait, &mut mood, asking).await {
                 Said::Taken => mood.takes(post.taken()),
                 Said::Refused(why) => {
-                    post.give_back(lot);
+                    post.give_back(lot, &why);
                     mood.is_away(&why);
                     break;
                 }
                 Said::Broke(why) => {
-                    post.broken();
+                    post.broken(&why);
                     mood.is_away(&why);
                     break;
                 }
@@ -248,8 +257,8 @@ pub(super) async fn metrics(
             }
         }
         if is_last {
-            if mood.is_away {
-                tracing::error!("the last metrics were not taken; they are lost");
+            if let Some(why) = &mood.away {
+                tracing::error!(why, "the last metrics were not taken; they are lost");
             }
             return over(move || taker.end()).await;
         }

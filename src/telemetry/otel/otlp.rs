@@ -7,8 +7,8 @@ mod grpc;
 mod http;
 
 use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
 use greenroom_actors::{domain::ids::Timestamp, ports::Clock};
@@ -100,10 +100,23 @@ enum Way {
 struct Course {
     /// A collector that takes nothing of what we say would else be told of each time.
     is_refused: AtomicBool,
-    /// How many were refused for good.
-    lost: AtomicU64,
+    /// How many were refused for good, and why the last of them.
+    lost: Mutex<(u64, String)>,
     /// Until when it asked to be left alone, as the clock runs.
     until: AtomicI64,
+}
+
+impl Course {
+    fn count(&self, more: u64, why: &str) {
+        // Nothing in here panics between two changes.
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.0 = lost.0.saturating_add(more);
+        why.clone_into(&mut lost.1);
+    }
+
+    fn lost(&self) -> (u64, String) {
+        std::mem::take(&mut self.lost.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// A collector. Clones share its connections.
@@ -182,7 +195,7 @@ impl Otlp {
                 return Err(OTelSdkError::InternalFailure(why));
             }
         };
-        course.lost.fetch_add(lost, Ordering::Relaxed);
+        course.count(lost, &why);
         if !course.is_refused.swap(true, Ordering::Relaxed) {
             tracing::warn!(what, why, lost, "the collector refuses what it is sent; that is lost");
         }
@@ -204,9 +217,9 @@ impl SpanExporter for Otlp {
     }
 
     fn shutdown_with_timeout(&self, _timeout: std::time::Duration) -> OTelSdkResult {
-        let lost = self.spans.lost.swap(0, Ordering::Relaxed);
+        let (lost, why) = self.spans.lost();
         if lost > 0 {
-            tracing::error!(lost, "spans were refused for good");
+            tracing::error!(lost, why, "spans were refused for good");
         }
         Ok(())
     }

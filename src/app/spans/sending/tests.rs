@@ -64,12 +64,13 @@ fn what_waits_is_bounded_the_oldest_go_and_are_counted_and_a_lot_given_back_is_t
     assert_eq!(names(lot.clone()), (7..7 + LOT).collect::<Vec<_>>());
     post.put(span(99_999));
     // There is room for all but one of it.
-    post.give_back(lot);
+    post.give_back(lot, "not now");
     assert_eq!((post.taken(), names(post.lot())[0]), (1, 8));
     // Whatever is neither taken nor said is lost at the end, the lot that is being offered as well.
-    assert_eq!(post.left(), HELD as u64);
-    post.broken();
-    assert_eq!((post.left(), post.taken()), (HELD as u64, LOT as u64));
+    assert_eq!(post.left(), (HELD as u64, "not now".to_owned()));
+    post.broken("it panicked");
+    let left = (HELD as u64, "it panicked".to_owned());
+    assert_eq!((post.left(), post.taken()), (left, LOT as u64));
 }
 
 /// What an exporter does about each lot that it is offered.
@@ -208,7 +209,7 @@ async fn an_exporter_that_panics_loses_that_lot_and_is_offered_what_follows() {
     clock.advance(1_000);
     assert!(matches!(next(&mut tells).await, (lot, Whim::Panic) if lot == [0, 1, 2]));
     rests(&clock).await;
-    assert_eq!(post.left(), 3, "they are counted");
+    assert_eq!(post.left().0, 3, "they are counted");
     post.put(span(3));
     clock.advance(1_000);
     assert!(matches!(next(&mut tells).await, (lot, Whim::Take) if lot == [3]));
@@ -259,7 +260,7 @@ async fn an_exporter_that_blocks_holds_nobody_up_and_what_it_takes_late_it_is_no
     assert_eq!(next(&mut tells).await.0, [3]);
     let_go.send(()).expect("it waits");
     rests(&clock).await;
-    assert_eq!(post.left(), 0);
+    assert_eq!(post.left().0, 0);
 }
 
 /// Wants what is new alone, refuses the first, and tells how much there was each time.
