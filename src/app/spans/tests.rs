@@ -135,3 +135,28 @@ async fn whoever_is_heard_first_an_agent_hangs_below_the_call_that_each_of_its_t
         assert_eq!(above, calls, "{both:?}");
     }
 }
+
+#[tokio::test]
+async fn a_fork_tells_its_own_turns_in_a_trace_of_its_own_and_its_base_once() {
+    let runtime = house(&ManualClock::default()).await;
+    let mut hearing = hearing(&runtime, START);
+    let base = say(&runtime, "hand", "k1", "go").await;
+    ended(&runtime, base, "k1").await;
+    let last = runtime.reading().tail(base).await.expect("its log");
+    let mut forks = Vec::new();
+    // Before its turn, amid it with its call open, and behind it.
+    for at in 1..=last.0 {
+        let fork = runtime.fork(base, Position(at)).await.expect("a fork");
+        again(&runtime, fork, "k2").await;
+        forks.push(fork);
+    }
+    hearing.sweep().await;
+    hearing.sweep().await;
+    let spans = told(&hearing);
+    let of = |session: &SessionId| {
+        let trace = session.0.as_bytes();
+        spans.iter().filter(|span| span.span_context.trace_id().to_bytes() == *trace).count()
+    };
+    assert_eq!((of(&base), spans.len()), (2, 2 + 2 * forks.len()));
+    assert!(forks.len() > 2 && forks.iter().all(|fork| of(fork) == 2), "{spans:?}");
+}
