@@ -238,7 +238,6 @@ pub(super) async fn metrics(
             };
             // An empty word says nothing and costs a connection.
             if metrics.scope_metrics().next().is_none() {
-                mood.takes(0);
                 break;
             }
             let (takes, offered) = (Arc::clone(&taker), Arc::clone(&metrics));

@@ -188,6 +188,22 @@ fn an_address_without_a_host_is_none() {
 }
 
 #[test]
+fn an_address_that_is_refused_is_shown_without_what_may_be_a_credential() {
+    for way in [Way::Http, Way::Grpc] {
+        for (odd, shown) in [
+            ("ftp://me:hush@there/at?key=hush", "\"there/at\""),
+            ("ftp://me:hu?sh@there", "\"\""),
+            ("there:1#hush", "\"there:1\""),
+        ] {
+            let made = executor()
+                .block_on(async { Otlp::new(&near(odd, way), Arc::new(SystemClock), None) });
+            let error = made.expect_err(odd).to_string();
+            assert!(error.contains(shown) && !error.contains("hu"), "{way:?} {odd}: {error}");
+        }
+    }
+}
+
+#[test]
 fn an_answer_that_nobody_can_read_costs_its_lot_and_not_those_that_follow() {
     let (_folder, store) = folder();
     let collector = Collector::starts(Way::Grpc);
