@@ -172,7 +172,7 @@ async fn a_full_lot_is_handed_over_at_once_but_not_to_one_who_refuses() {
     let post = filled(LOT);
     let (clock, mut tells, _task, _ends) = sent(&post, &[Whim::Refuse]);
     assert!(matches!(next(&mut tells).await, (lot, Whim::Refuse) if lot.len() == LOT));
-    asleep(&clock, 1).await;
+    rests(&clock).await;
     (0..LOT).for_each(|no| post.put(span(no)));
     // Whoever would wake of that has its turn.
     for _ in 0..8 {
