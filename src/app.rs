@@ -214,7 +214,7 @@ impl App {
         setup.services = services;
         setup.calendar = Some(Arc::new(SystemCalendar));
         setup.hooks = hooks;
-        let exports = exports.open(&secrets, &setup.providers)?;
+        let exports = exports.open(&secrets, &setup).await?;
         let runtime = Runtime::start(setup).await?;
         let asking = ways.staff(&runtime);
         let tracing =

@@ -1,6 +1,8 @@
 //! Who makes spans and metrics: one task that hears the house's frames, and for each who takes some a
 //! task that hands them over (`sending`). What was not heard is read from the log; what happened before
 //! the start was told by whoever ran then, and is only listened to, so that what is still open ends well.
+//! Which is which the wall's clock says, and it may be set: what comes behind a frame that was heard is new
+//! whatever it says, and a log that is ahead of it is not new.
 //!
 //! ```text
 //!   frames ──▶ hearing ──▶ the queue of each exporter ──▶ sending ──▶ a collector
@@ -12,9 +14,9 @@
 
 mod sending;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use greenroom_actors::{
     Runtime,
     domain::{
@@ -24,8 +26,8 @@ use greenroom_actors::{
     },
     limits,
     owned::Owned,
-    ports::{Clock, ModelProvider},
-    runtime::{CallError, Heard, Listener, Note, Reading},
+    ports::Clock,
+    runtime::{CallError, Heard, Listener, Note, Reading, Setup},
 };
 use secrecy::ExposeSecret as _;
 use tokio::sync::oneshot;
@@ -67,10 +69,10 @@ impl std::fmt::Debug for Exports {
 impl Exports {
     /// Makes the exporter to the collector one of those who take something, and its credentials secrets;
     /// before the house begins, so that what begins with it is told.
-    pub(super) fn open(
+    pub(super) async fn open(
         mut self,
         secrets: &Secrets,
-        providers: &[Arc<dyn ModelProvider>],
+        setup: &Setup,
     ) -> Result<Opened, Otlpless> {
         if let Some(collector) = &self.collector {
             secrets.learn_address(&collector.endpoint);
@@ -84,9 +86,27 @@ impl Exports {
             self.spans.push(Box::new(otlp.clone()));
             self.metrics.push(Box::new(otlp));
         }
-        self.vendors.default = providers.first().map(|provider| provider.name());
-        Ok(Opened { exports: self, since: clock().now() })
+        self.vendors.default = setup.providers.first().map(|provider| provider.name());
+        let now = clock().now();
+        let is_wanted = !self.spans.is_empty() || !self.metrics.is_empty();
+        let since = if is_wanted { behind(&Reading::new(&setup.deps), now).await } else { now };
+        Ok(Opened { exports: self, since })
     }
+}
+
+/// Now, or behind everything that is in the store: a clock that was set back, or begins anew with its
+/// machine, must not tell a whole store again.
+async fn behind(reading: &Reading, now: Timestamp) -> Timestamp {
+    let filter = SessionFilter { archived: true, ..SessionFilter::default() };
+    let rows = match reading.all_sessions(filter).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            tracing::debug!(%error, "sessions cannot be read for their spans");
+            return now;
+        }
+    };
+    let last = rows.iter().map(|row| row.updated_at.plus_ms(1)).max();
+    last.map_or(now, |last| last.max(now))
 }
 
 /// Those who take something, before the house begins.
@@ -104,9 +124,9 @@ impl Opened {
             return None;
         }
         let named = collector.unwrap_or_else(|| Collector::at(""));
-        let (rhythm, resource) = (named.rhythm, named.identity.resource());
+        let (rhythm, resource) = (named.rhythm, named.identity.resource(clock.new_session().0));
         let (mut tasks, mut ends) = (Vec::new(), Vec::new());
-        let mut begin = |sending: futures_util::future::BoxFuture<'static, ()>| {
+        let mut begin = |sending: BoxFuture<'static, ()>| {
             let (over, end) = oneshot::channel();
             tasks.push(Owned::spawn(async move {
                 sending.await;
@@ -134,16 +154,20 @@ impl Opened {
         }
         // It listens before it reads, so that nothing falls between.
         let listener = runtime.subscribe_to_frames();
+        let kept = posts.clone();
+        let mut instruments = Instruments::new(resource, readers);
+        instruments.know(&runtime.known_models());
         let hearing = Hearing {
             reading: runtime.reading(),
             since,
             follower: Follower::new(vendors),
-            instruments: Instruments::new(resource, readers),
+            unread: HashSet::new(),
+            instruments,
             posts,
             closings,
         };
         tasks.push(Owned::spawn(hearing.run(listener)));
-        Some(Exporting { _tasks: tasks, ends })
+        Some(Exporting { _tasks: tasks, ends, posts: kept })
     }
 }
 
@@ -152,17 +176,27 @@ impl Opened {
 pub(super) struct Exporting {
     _tasks: Vec<Owned>,
     ends: Vec<oneshot::Receiver<()>>,
+    posts: Vec<Arc<Post>>,
 }
 
 impl Exporting {
     /// Waits until the last lots are handed over, behind the end of the house. `false` when that took
     /// too long.
     pub(super) async fn ended(self, clock: &Arc<dyn Clock>) -> bool {
-        tokio::select! {
+        let is_over = tokio::select! {
             biased;
             ends = join_all(self.ends) => ends.iter().all(Result::is_ok),
             () = clock.after(limits::EXPORT_END_MS) => false,
+        };
+        for (lost, why) in self.posts.iter().map(|post| post.left()).filter(|(lost, _)| *lost > 0) {
+            tracing::error!(lost, why, "spans were not taken before the end; they are lost");
         }
+        if !is_over {
+            tracing::error!(
+                "an exporter is not done in time; what it was offered last may be lost"
+            );
+        }
+        is_over
     }
 }
 
@@ -170,6 +204,8 @@ struct Hearing {
     reading: Reading,
     since: Timestamp,
     follower: Follower,
+    /// Sessions whose log was begun and not read to its end.
+    unread: HashSet<SessionId>,
     instruments: Instruments,
     posts: Vec<Arc<Post>>,
     closings: Vec<Closing>,
@@ -188,7 +224,7 @@ impl Hearing {
                         // Whatever its clock says, it happens now.
                         self.hear(frame.session, when, &frame.events, true);
                     } else if frame.position > heard {
-                        self.read_on(frame.session).await;
+                        self.read_on(frame.session, Some(frame.position)).await;
                     }
                 }
                 Heard::Note(Note::Delta { .. } | Note::Progress { .. }) => {}
@@ -208,6 +244,7 @@ impl Hearing {
         events: &[Event],
         is_ours: bool,
     ) {
+        events.iter().for_each(|event| self.instruments.learn(event));
         let done = self.follower.hear(session, (position, at), events);
         for done in done.into_iter().filter(|_| is_ours) {
             self.instruments.measure(&done);
@@ -217,23 +254,38 @@ impl Hearing {
         }
     }
 
-    /// Hears what of a session was not heard.
-    async fn read_on(&mut self, session: SessionId) {
-        let mut after = self.follower.heard(session);
-        loop {
-            let frames = match self.reading.page(session, after, limits::READ_FRAMES).await {
-                Ok(frames) => frames,
-                // Its spans stay open; the session itself is told by whoever looks after it.
-                Err(error) => return tracing::debug!(%session, %error, "no spans of this session"),
-            };
-            let Some(last) = frames.last() else { return };
-            after = last.envelope.position;
-            for frame in &frames {
-                let envelope = &frame.envelope;
-                let is_ours = envelope.at >= self.since && envelope.at > self.follower.forgot();
-                self.hear(session, (envelope.position, envelope.at), &frame.events, is_ours);
+    /// Hears what of a session was not heard, up to the one of its frames that is heard now, if any, and
+    /// beyond.
+    fn read_on(&mut self, session: SessionId, now: Option<Position>) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let mut after = self.follower.heard(session);
+            let is_first = after == Position(0) || self.unread.contains(&session);
+            if is_first {
+                self.unread.insert(session);
             }
-        }
+            loop {
+                let frames = match self.reading.page(session, after, limits::READ_FRAMES).await {
+                    Ok(frames) => frames,
+                    // Its spans stay open; the session itself is told by whoever looks after it.
+                    Err(error) => {
+                        return tracing::debug!(%session, %error, "no spans of this session");
+                    }
+                };
+                let Some(last) = frames.last() else { break };
+                after = last.envelope.position;
+                for frame in &frames {
+                    if let Some(other) = self.follower.lacks(session, &frame.events) {
+                        self.read_on(other, None).await;
+                    }
+                    let (position, at) = (frame.envelope.position, frame.envelope.at);
+                    let is_ours = !is_first
+                        || now.is_some_and(|now| position >= now)
+                        || (at >= self.since && at > self.follower.forgot());
+                    self.hear(session, (position, at), &frame.events, is_ours);
+                }
+            }
+            self.unread.remove(&session);
+        })
     }
 
     /// Hears what was missed of everybody who moved since the start.
@@ -244,11 +296,15 @@ impl Hearing {
             Err(CallError::Ended { .. }) => return,
             Err(error) => return tracing::debug!(%error, "sessions cannot be read for their spans"),
         };
-        let since = self.since;
-        for row in rows.into_iter().filter(|row| row.updated_at >= since) {
-            if self.follower.heard(row.session) < row.position {
-                self.read_on(row.session).await;
+        for row in rows {
+            let heard = self.follower.heard(row.session);
+            let is_new = heard > Position(0) || row.updated_at >= self.since;
+            if is_new && heard < row.position {
+                self.read_on(row.session, None).await;
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

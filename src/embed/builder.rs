@@ -306,6 +306,7 @@ impl Builder {
 
     /// Somebody of the program's own who takes the same spans: any exporter of the OpenTelemetry SDK. What
     /// it refuses with an error is offered again with the next lot; it may think about one for ten seconds.
+    /// It may block its thread, and a panic costs the lot that it was offered.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};

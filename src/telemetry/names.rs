@@ -86,6 +86,8 @@ pub const OF_TOKENS: &str = "{token}";
 pub const SERVICE: &str = "greenroom";
 /// Whose name that is.
 pub const SERVICE_NAME: &str = "service.name";
+/// Which of several processes of that name: figures of two would else be taken for one's.
+pub const SERVICE_INSTANCE: &str = "service.instance.id";
 /// Which version of it.
 pub const SERVICE_VERSION: &str = "service.version";
 

@@ -26,7 +26,7 @@ use std::{
 };
 
 use greenroom_actors::domain::{
-    event::Event,
+    event::{Event, UserInput},
     ids::{Assignment, Position, ProviderName, SessionId, Timestamp, ToolCallNo},
     span::{SpanId, Spanned},
 };
@@ -76,8 +76,9 @@ pub(super) enum Of {
 #[derive(Debug, Default)]
 pub struct Follower {
     runs: HashMap<SessionId, (Position, Run)>,
-    /// The call that a session was last addressed by, where it is not the one that spawned it.
-    errands: HashMap<SessionId, (Assignment, SessionId, ToolCallNo)>,
+    /// The call behind each assignment that was given and not yet heard to arrive, where it is not the one
+    /// that spawned the session.
+    errands: HashMap<(SessionId, Assignment), (SessionId, ToolCallNo)>,
     vendors: Arc<Vendors>,
     /// The time of the latest frame, and what it was when sessions were last forgotten.
     latest: Timestamp,
@@ -126,6 +127,21 @@ impl Follower {
         self.forgot
     }
 
+    /// The session whose log has to be heard before these events of this one: it says with which call they
+    /// were asked for.
+    #[must_use]
+    pub fn lacks(&self, session: SessionId, events: &[Event]) -> Option<SessionId> {
+        let (_, run) = self.runs.get(&session)?;
+        let lacks = |event: &Event| match event {
+            // The first is its spawn, of which its own log says so.
+            Event::InputAccepted { input: UserInput { assignment: Some(no), .. }, .. } => {
+                *no > Assignment(1) && !self.errands.contains_key(&(session, *no))
+            }
+            _ => false,
+        };
+        run.parent().filter(|_| events.iter().any(lacks))
+    }
+
     /// The next frame of a session, and what ended with it.
     pub fn hear(
         &mut self,
@@ -146,14 +162,18 @@ impl Follower {
                 self.runs.insert(session, (position, run));
             }
             if let Event::ChildSpawned { child, assignment, call, creation: None, .. } = event {
-                self.errands.insert(*child, (*assignment, session, *call));
+                if self.errands.len() >= FOLLOWED {
+                    // Of agents that nobody hears: theirs would hang below their spawn, and nothing worse.
+                    self.errands.clear();
+                }
+                self.errands.insert((*child, *assignment), (session, *call));
             }
             if let Some((heard, run)) = self.runs.get_mut(&session) {
                 *heard = position;
                 if let Event::InputAccepted { key, input } = event {
-                    let errand = self.errands.get(&session);
-                    let errand = errand.filter(|(no, ..)| Some(*no) == input.assignment);
-                    let above = errand.map(|(_, by, call)| SpanId::of(*by, Spanned::Tool(*call)));
+                    let errand = input.assignment.map(|no| (session, no));
+                    let errand = errand.and_then(|errand| self.errands.remove(&errand));
+                    let above = errand.map(|(by, call)| SpanId::of(by, Spanned::Tool(call)));
                     run.wanted(key, input, above);
                 }
                 done.extend(run.hear(at, event));

@@ -3,6 +3,8 @@
 
 #[path = "collector/peers.rs"]
 mod peers;
+#[path = "collector/trouble.rs"]
+mod trouble;
 #[path = "collector/wire.rs"]
 mod wire;
 
@@ -254,6 +256,7 @@ fn a_collector_that_is_silent_holds_the_end_of_a_run_up_for_a_bounded_time() {
         play = play.with("OTEL_EXPORTER_OTLP_PROTOCOL", way.word());
         let run = play.run();
         assert_eq!((run.status.code(), out(&run).as_str()), (Some(0), "canary-answer\n"));
+        assert!(!err(&run).contains("panicked"), "{}", err(&run));
     }
     let took_ms = SystemClock.running().since_ms(begun);
     assert!(took_ms < 2 * (limits::EXPORT_END_MS + 15_000), "{took_ms} ms");

@@ -6,6 +6,7 @@ use std::fmt;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use crate::telemetry::names;
 
@@ -64,13 +65,15 @@ impl Default for Identity {
 }
 
 impl Identity {
-    /// As the SDK has it.
+    /// As the SDK has it, of this process, unless the attributes name another.
     #[must_use]
-    pub fn resource(&self) -> Resource {
+    pub fn resource(&self, process: Uuid) -> Resource {
         let more = self.attributes.iter();
         let more = more.map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
         let version = KeyValue::new(names::SERVICE_VERSION, env!("CARGO_PKG_VERSION"));
-        let resource = Resource::builder_empty().with_attribute(version).with_attributes(more);
+        let instance = KeyValue::new(names::SERVICE_INSTANCE, process.to_string());
+        let ours = [version, instance];
+        let resource = Resource::builder_empty().with_attributes(ours).with_attributes(more);
         // The last word: whoever names the service means it.
         resource.with_service_name(self.service.clone()).build()
     }

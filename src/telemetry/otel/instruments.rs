@@ -1,12 +1,14 @@
 //! The histograms that the conventions have for whoever runs agents, models and tools: durations and
 //! tokens. They only grow, from the start of the process on, and nobody collects them but who asks:
-//! a reader that is read when something is to be sent. Labels are bounded as those of `/metrics` are.
+//! a reader that is read when something is to be sent. Labels are bounded as those of `/metrics` are, and
+//! a model that a message made up is none here either.
 
 use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
 
+use greenroom_actors::domain::{event::Event, ids::ModelName};
 use opentelemetry::{
     KeyValue,
     metrics::{Histogram, MeterProvider as _},
@@ -21,7 +23,10 @@ use opentelemetry_sdk::{
 };
 
 use super::{Done, Measured, Of, sketch};
-use crate::telemetry::{labels::Bounded, names};
+use crate::telemetry::{
+    labels::{Bounded, Known},
+    names,
+};
 
 /// Bounds of a duration, in seconds: doubling.
 const SECONDS: [f64; 14] =
@@ -96,7 +101,8 @@ pub struct Instruments {
     tools: Histogram<f64>,
     tokens: Histogram<u64>,
     agent_names: Bounded,
-    model_names: Bounded,
+    model_names: Known,
+    served_names: Bounded,
     tool_names: Bounded,
     provider_names: Bounded,
     /// It holds what the readers read.
@@ -121,10 +127,23 @@ impl Instruments {
             tools: seconds(names::TOOL_DURATION),
             tokens: tokens.with_boundaries(TOKENS.to_vec()).build(),
             agent_names: Bounded::default(),
-            model_names: Bounded::default(),
+            model_names: Known::default(),
+            served_names: Bounded::default(),
             tool_names: Bounded::default(),
             provider_names: Bounded::default(),
             _provider: provider,
+        }
+    }
+
+    /// Models that exist, beside those of the agents that are heard of.
+    pub fn know<'n>(&mut self, models: impl IntoIterator<Item = &'n ModelName>) {
+        models.into_iter().for_each(|model| self.model_names.learn(model.as_str()));
+    }
+
+    /// Learns what an event declares.
+    pub fn learn(&mut self, event: &Event) {
+        if let Event::SessionOpened { rendered, .. } = event {
+            self.know(rendered.agent.models());
         }
     }
 
@@ -150,7 +169,7 @@ impl Instruments {
                 labels.push(KeyValue::new(names::PROVIDER, provider));
                 labels.push(KeyValue::new(names::REQUEST_MODEL, self.model_names.value(model)));
                 if let Some(served) = served {
-                    let served = self.model_names.value(served);
+                    let served = self.served_names.value(served);
                     labels.push(KeyValue::new(names::RESPONSE_MODEL, served));
                 }
                 for (kind, count) in tokens

@@ -35,6 +35,8 @@ struct Wish {
 #[derive(Debug)]
 struct Turn {
     no: TurnId,
+    /// The last call of a model before it: what is booked late of one is not this turn's.
+    behind: ModelCallNo,
     start: Timestamp,
     above: Option<SpanId>,
     provider: String,
@@ -57,7 +59,8 @@ struct Asked {
 pub(super) struct Run {
     session: SessionId,
     trace: TraceId,
-    /// The call that spawned it.
+    /// Who spawned it, and its call.
+    parent: Option<SessionId>,
     above: Option<SpanId>,
     agent: String,
     provider: String,
@@ -65,6 +68,7 @@ pub(super) struct Run {
     /// Inputs that are not begun.
     wishes: BTreeMap<String, Wish>,
     turn: Option<Turn>,
+    last_call: ModelCallNo,
     models: BTreeMap<ModelCallNo, (Timestamp, String, TurnId)>,
     /// Calls that are not closed, and the turn that wants them.
     wanted: BTreeMap<ToolCallNo, (ToolName, Option<TurnId>)>,
@@ -83,17 +87,23 @@ impl Run {
         Self {
             session,
             trace: TraceId::of(lineage.root),
+            parent: above.map(|link| link.session),
             above: above.map(|link| SpanId::of(link.session, Spanned::Tool(link.call))),
             agent: agent.name.to_string(),
             provider: vendors.called(agent.provider.as_ref()),
             vendors: Arc::clone(vendors),
             wishes: BTreeMap::new(),
             turn: None,
+            last_call: ModelCallNo::default(),
             models: BTreeMap::new(),
             wanted: BTreeMap::new(),
             tools: BTreeMap::new(),
             questions: BTreeMap::new(),
         }
+    }
+
+    pub(super) const fn parent(&self) -> Option<SessionId> {
+        self.parent
     }
 
     /// An input was accepted; `above` is the call it comes from, if not the one that spawned the session.
@@ -125,6 +135,7 @@ impl Run {
                 }
             }
             Event::ModelCallStarted { call, turn, model, .. } => {
+                self.last_call = *call;
                 self.models.insert(*call, (at, model.to_string(), *turn));
             }
             Event::ModelCallFinished { call, reply } => {
@@ -138,8 +149,8 @@ impl Run {
                 let end = CallEnd { usage: failure.usage, error, ..CallEnd::default() };
                 return self.call_ended(*call, at, end);
             }
-            Event::UsageSettled { settlement: Settlement::Exact { usage, .. }, .. } => {
-                if let Some(turn) = &mut self.turn {
+            Event::UsageSettled { call, settlement: Settlement::Exact { usage, .. }, .. } => {
+                if let Some(turn) = self.turn.as_mut().filter(|turn| *call > turn.behind) {
                     turn.usage += *usage;
                 }
             }
@@ -179,7 +190,8 @@ impl Run {
         let above = wish.above.or(self.above).filter(|_| wish.is_errand);
         let provider = wish.provider.unwrap_or_else(|| self.provider.clone());
         let (usage, marks) = (Usage::default(), Marks::default());
-        self.turn = Some(Turn { no, start: at, above, provider, usage, marks });
+        let behind = self.last_call;
+        self.turn = Some(Turn { no, behind, start: at, above, provider, usage, marks });
     }
 
     /// Something of a turn, or of none.

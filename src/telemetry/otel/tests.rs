@@ -78,6 +78,17 @@ fn wanted(call: u32, by: Caller) -> Event {
     Event::ToolRequested { call: ToolCallNo(call), name: "look".into(), args, by }
 }
 
+fn sent(assignment: u32, call: u32) -> Event {
+    Event::ChildSpawned {
+        child: CHILD,
+        agent: "lead".into(),
+        assignment: Assignment(assignment),
+        call: ToolCallNo(call),
+        task: UserInput::text("canary"),
+        creation: None,
+    }
+}
+
 /// Hears a frame of one event each, a second apart.
 fn heard(follower: &mut Follower, session: SessionId, events: &[Event]) -> Vec<Done> {
     let mut done = Vec::new();
@@ -116,27 +127,14 @@ fn an_agent_hangs_below_the_call_that_asked_it_and_below_none_when_a_person_did(
         let done = heard(&mut follower, CHILD, &events);
         assert_eq!(done[0].span.span_context.span_id(), id_of(CHILD, Spanned::Turn(TurnId(turn))));
         if turn == 1 {
-            heard(
-                &mut follower,
-                ROOT,
-                &[
-                    opened(&lead(), None),
-                    Event::ChildSpawned {
-                        child: CHILD,
-                        agent: "lead".into(),
-                        assignment: Assignment(2),
-                        call: ToolCallNo(9),
-                        task: UserInput::text("canary"),
-                        creation: None,
-                    },
-                ],
-            );
+            heard(&mut follower, ROOT, &[opened(&lead(), None), sent(2, 9), sent(3, 10)]);
         }
         done[0].span.parent_span_id
     };
     assert_eq!(parent_of(1, Some(1)), tool(3), "the call that spawned it");
     assert_eq!(parent_of(2, Some(2)), tool(9), "the call that addressed it again");
-    assert_eq!(parent_of(3, None), opentelemetry::trace::SpanId::INVALID, "a person");
+    assert_eq!(parent_of(3, Some(3)), tool(10), "and the next, which came with the same message");
+    assert_eq!(parent_of(4, None), opentelemetry::trace::SpanId::INVALID, "a person");
 }
 
 #[test]
@@ -181,6 +179,42 @@ fn a_turn_says_what_it_used_and_who_served_it_and_what_went_wrong() {
         (names::RETRY, Value::I64(250))
     );
     assert!(!format!("{span:?}").contains("canary"));
+}
+
+#[test]
+fn what_is_booked_late_of_a_call_is_not_of_the_turn_that_runs_by_then() {
+    let usage = Usage { input: 7, ..Usage::default() };
+    let started = |call, turn| Event::ModelCallStarted {
+        call: ModelCallNo(call),
+        turn: TurnId(turn),
+        model: "m".into(),
+        bound: Amount::default(),
+        priced: false,
+    };
+    let exact = |call| Event::UsageSettled {
+        call: ModelCallNo(call),
+        model: "m".into(),
+        settlement: Settlement::Exact { usage, cost: None },
+    };
+    let failure = ModelFailure::new(FailureKind::TimedOut, "canary", false);
+    let done = heard(
+        &mut Follower::new(vendors()),
+        ROOT,
+        &[
+            opened(&lead(), None),
+            began(1, "k1"),
+            started(1, 1),
+            Event::ModelCallFailed { call: ModelCallNo(1), failure },
+            ended(1, TurnOutcome::Failed { reason: "canary".to_owned() }),
+            began(2, "k2"),
+            started(2, 2),
+            exact(1),
+            exact(2),
+            completed(2),
+        ],
+    );
+    let turn = &done.last().expect("a turn").span;
+    assert_eq!(of(turn, names::INPUT_TOKENS).as_deref(), Some("7"));
 }
 
 #[test]
@@ -318,4 +352,31 @@ fn labels_are_bounded_and_a_reader_reads_what_was_measured() {
     };
     assert_eq!(histogram.data_points().count(), 101);
     assert_eq!(histogram.data_points().map(|point| point.count()).sum::<u64>(), 1_000);
+}
+
+#[test]
+fn a_model_that_a_message_made_up_takes_nobodys_label() {
+    let reader = Reader::new(Temporality::Cumulative);
+    let mut instruments = Instruments::new(Resource::builder_empty().build(), [reader.clone()]);
+    instruments.learn(&opened(&lead(), None));
+    let made_up = (0..1_000).map(|no| format!("made-up-{no}"));
+    for model in made_up.chain(["m".to_owned()]) {
+        let served = Some(model.clone());
+        let of = Of::Model { provider: "p".to_owned(), model, served, tokens: None };
+        let span = one(ROOT, &[opened(&lead(), None), began(1, "k"), completed(1)]);
+        let measured = Some(Measured { ms: 1, error: None, of });
+        instruments.measure(&Done { span, measured });
+    }
+    let metrics = reader.read().expect("metrics");
+    let all: Vec<_> = metrics.scope_metrics().flat_map(|scope| scope.metrics()).collect();
+    let AggregatedMetrics::F64(MetricData::Histogram(histogram)) = all[0].data() else {
+        panic!("{all:?}")
+    };
+    let models: std::collections::BTreeSet<_> = histogram
+        .data_points()
+        .flat_map(|point| point.attributes())
+        .filter(|pair| pair.key.as_str() == names::REQUEST_MODEL)
+        .map(|pair| pair.value.to_string())
+        .collect();
+    assert_eq!(models.into_iter().collect::<Vec<_>>(), ["m", "other"]);
 }

@@ -6,8 +6,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
     sync::{
-        Arc,
-        atomic::{AtomicU16, Ordering},
+        Arc, Mutex,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     time::Duration,
@@ -46,11 +45,39 @@ impl Way {
     }
 }
 
+/// What it answers.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    /// As HTTP has it.
+    pub(super) status: u16,
+    /// As gRPC has it.
+    pub(super) code: u16,
+    /// Headers over HTTP, trailers over gRPC.
+    pub(super) more: Vec<(&'static str, String)>,
+    /// The message, when it takes what it was sent.
+    pub(super) message: Vec<u8>,
+}
+
+type Says = Arc<Mutex<Answer>>;
+
+impl Answer {
+    pub(super) fn of(status: u16) -> Self {
+        // Well, or unavailable.
+        let code = if status == 200 { 0 } else { 14 };
+        Self { status, code, more: Vec::new(), message: Vec::new() }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.more.push((name, value.to_owned()));
+        self
+    }
+}
+
 /// A collector.
 pub(super) struct Collector {
     pub(super) url: String,
     asked: Receiver<Asked>,
-    status: Arc<AtomicU16>,
+    says: Says,
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -63,23 +90,27 @@ impl Collector {
     pub(super) fn listens(listener: TcpListener, way: Way) -> Self {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (heard, asked) = sync_channel(1_024);
-        let status = Arc::new(AtomicU16::new(200));
-        let says = Arc::clone(&status);
+        let says = Says::new(Mutex::new(Answer::of(200)));
+        let all = Arc::clone(&says);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (heard, says) = (heard.clone(), Arc::clone(&says));
+                let (heard, says) = (heard.clone(), Arc::clone(&all));
                 std::thread::spawn(move || match way {
                     Way::Http => while request(&stream, &says, &heard).is_some() {},
                     Way::Grpc => served(stream, says, heard),
                 });
             }
         });
-        Self { url, asked, status }
+        Self { url, asked, says }
     }
 
     /// From now on it answers so, as HTTP has it.
     pub(super) fn says(&self, status: u16) {
-        self.status.store(status, Ordering::SeqCst);
+        self.answers(Answer::of(status));
+    }
+
+    pub(super) fn answers(&self, answer: Answer) {
+        *self.says.lock().expect("nobody panics") = answer;
     }
 
     /// The next request.
@@ -138,7 +169,7 @@ pub(super) fn spans(asked: &[Asked]) -> Vec<Span> {
     asked.iter().filter(|one| one.taken).flat_map(Asked::spans).collect()
 }
 
-fn request(mut stream: &TcpStream, says: &AtomicU16, heard: &SyncSender<Asked>) -> Option<()> {
+fn request(mut stream: &TcpStream, says: &Says, heard: &SyncSender<Asked>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut head = Vec::new();
     loop {
@@ -158,12 +189,18 @@ fn request(mut stream: &TcpStream, says: &AtomicU16, heard: &SyncSender<Asked>) 
     let length = headers.iter().find(|(name, _)| name == "content-length")?.1.parse().ok()?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let status = says.load(Ordering::SeqCst);
-    heard.send(Asked { path, headers, body, taken: status == 200 }).ok()?;
-    write!(stream, "HTTP/1.1 {status} So\r\ncontent-length: 0\r\n\r\n").ok()
+    let answer = says.lock().expect("nobody panics").clone();
+    heard.send(Asked { path, headers, body, taken: answer.status == 200 }).ok()?;
+    // Nothing stands for a connection that breaks.
+    let status = Some(answer.status).filter(|status| *status != 0)?;
+    let more: String =
+        answer.more.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = answer.message.len();
+    write!(stream, "HTTP/1.1 {status} So\r\n{more}content-length: {length}\r\n\r\n").ok()?;
+    stream.write_all(&answer.message).ok()
 }
 
-fn served(stream: TcpStream, says: Arc<AtomicU16>, heard: SyncSender<Asked>) {
+fn served(stream: TcpStream, says: Says, heard: SyncSender<Asked>) {
     let executor =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an executor");
     executor.block_on(async move {
@@ -180,7 +217,7 @@ fn served(stream: TcpStream, says: Arc<AtomicU16>, heard: SyncSender<Asked>) {
 async fn called(
     request: axum::http::Request<h2::RecvStream>,
     mut respond: h2::server::SendResponse<Bytes>,
-    says: Arc<AtomicU16>,
+    says: Says,
     heard: SyncSender<Asked>,
 ) {
     let (head, mut body) = request.into_parts();
@@ -197,12 +234,12 @@ async fn called(
     let headers = head.headers.iter();
     let headers =
         headers.map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()));
-    let status = says.load(Ordering::SeqCst);
+    let says = says.lock().expect("nobody panics").clone();
     let asked = Asked {
         path: head.uri.path().to_owned(),
         headers: headers.collect(),
         body: message.to_vec(),
-        taken: status == 200,
+        taken: says.code == 0,
     };
     if heard.send(asked).is_err() {
         return;
@@ -210,12 +247,15 @@ async fn called(
     let answer =
         Response::builder().header("content-type", "application/grpc").body(()).expect("an answer");
     let mut stream = respond.send_response(answer, false).expect("it listens");
-    // Unavailable, or well, and then with an empty message.
-    let code = if status == 200 { "0" } else { "14" };
-    if status == 200 {
-        stream.send_data(Bytes::from_static(&[0; 5]), false).expect("it listens");
+    if says.code == 0 {
+        let length = u32::try_from(says.message.len()).expect("a length").to_be_bytes();
+        let frame = [&[0][..], &length, &says.message].concat();
+        stream.send_data(Bytes::from(frame), false).expect("it listens");
     }
     let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", code.parse().expect("a code"));
+    trailers.insert("grpc-status", says.code.into());
+    for (name, value) in &says.more {
+        trailers.insert(*name, value.parse().expect("a value"));
+    }
     stream.send_trailers(trailers).expect("it listens");
 }

@@ -1,65 +1,66 @@
 //! The protocol over gRPC, by the clients that its crate has. The channel is made when it is first used
-//! and again whenever it breaks; TLS is the one that the HTTP client has, with the machine's roots. It
-//! goes through no proxy.
+//! and again whenever it breaks, and another takes its place when it is silent: it would keep a connection
+//! that leads nowhere for as long as the kernel does. TLS is the one that the HTTP client has, with the
+//! machine's roots. It goes through no proxy.
 
-use std::time::Duration;
+use std::{
+    error::Error as _,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use opentelemetry_proto::tonic::collector::{
     metrics::v1::{ExportMetricsServiceRequest, metrics_service_client::MetricsServiceClient},
     trace::v1::{ExportTraceServiceRequest, trace_service_client::TraceServiceClient},
 };
-use secrecy::ExposeSecret as _;
 use tonic::{
     Code, Request, Status,
-    metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue},
+    metadata::MetadataMap,
     transport::{Channel, ClientTlsConfig, Endpoint},
 };
+use tonic_types::StatusExt as _;
 
-use super::{Otlpless, PATIENCE, Refused, shown};
+use super::{Otlpless, PATIENCE, Refused, address, headers, shown};
 use crate::telemetry::otel::Collector;
+
+const EXAMPLE: &str = "http://HOST:4317";
 
 /// A collector that is reached over gRPC.
 #[derive(Debug)]
 pub(super) struct Grpc {
-    channel: Channel,
+    endpoint: Endpoint,
+    channel: Mutex<Channel>,
     headers: MetadataMap,
 }
 
 impl Grpc {
     pub(super) fn new(collector: &Collector) -> Result<Self, Otlpless> {
-        let text = &collector.endpoint;
-        let no = || Otlpless::NoAddress { url: shown(text), example: "http://HOST:4317" };
-        let endpoint = Endpoint::from_shared(text.clone()).map_err(|_error| no())?;
-        let is_safe = match endpoint.uri().scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            Some(_) | None => return Err(no()),
-        };
+        let url = address(collector, EXAMPLE)?;
+        let no = |_error| Otlpless::NoAddress { url: shown(&collector.endpoint), example: EXAMPLE };
+        let endpoint = Endpoint::from_shared(url.to_string()).map_err(no)?;
         let endpoint = endpoint
             .connect_timeout(Duration::from_millis(PATIENCE.connect_ms))
             .timeout(Duration::from_millis(PATIENCE.first_byte_ms));
-        let endpoint = match is_safe {
-            true => {
+        let endpoint = match url.scheme() {
+            "https" => {
                 let tls = ClientTlsConfig::new().with_native_roots();
                 endpoint.tls_config(tls).map_err(Otlpless::Tls)?
             }
-            false => endpoint,
+            _ => endpoint,
         };
-        let mut headers = MetadataMap::new();
-        for (name, value) in &collector.headers {
-            let wrong = || Otlpless::NoHeader { name: name.clone() };
-            let key = name.to_ascii_lowercase().parse::<MetadataKey<Ascii>>();
-            let value = MetadataValue::try_from(value.expose_secret());
-            let mut value = value.map_err(|_error| wrong())?;
-            value.set_sensitive(true);
-            headers.insert(key.map_err(|_error| wrong())?, value);
-        }
-        Ok(Self { channel: endpoint.connect_lazy(), headers })
+        let headers = MetadataMap::from_headers(headers(collector)?);
+        let channel = Mutex::new(endpoint.connect_lazy());
+        Ok(Self { endpoint, channel, headers })
+    }
+
+    fn channel(&self) -> Channel {
+        self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) async fn spans(&self, request: ExportTraceServiceRequest) -> Result<i64, Refused> {
-        let mut client = TraceServiceClient::new(self.channel.clone());
-        let answer = client.export(self.request(request)).await.map_err(refused)?;
+        let mut client = TraceServiceClient::new(self.channel());
+        let answer =
+            client.export(self.request(request)).await.map_err(|status| self.refused(&status))?;
         Ok(answer.into_inner().partial_success.map_or(0, |part| part.rejected_spans))
     }
 
@@ -67,8 +68,9 @@ impl Grpc {
         &self,
         request: ExportMetricsServiceRequest,
     ) -> Result<i64, Refused> {
-        let mut client = MetricsServiceClient::new(self.channel.clone());
-        let answer = client.export(self.request(request)).await.map_err(refused)?;
+        let mut client = MetricsServiceClient::new(self.channel());
+        let answer =
+            client.export(self.request(request)).await.map_err(|status| self.refused(&status))?;
         Ok(answer.into_inner().partial_success.map_or(0, |part| part.rejected_data_points))
     }
 
@@ -77,29 +79,48 @@ impl Grpc {
         *request.metadata_mut() = self.headers.clone();
         request
     }
+
+    fn refused(&self, status: &Status) -> Refused {
+        let why = format!("the collector answers {:?}", status.code());
+        // What has a cause here did not come from there: no connection, or one that broke or is silent.
+        if status.source().is_some() {
+            let fresh = self.endpoint.connect_lazy();
+            *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+            let why = format!("no answer from the collector: {:?}", status.code());
+            return Refused::ForNow { why, wait_ms: None };
+        }
+        let wait = status.get_details_retry_info();
+        let wait_ms = wait
+            .as_ref()
+            .and_then(|wait| wait.retry_delay)
+            .map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        match is_for_now(status.code(), wait.is_some()) {
+            true => Refused::ForNow { why, wait_ms },
+            false => Refused::ForGood(why),
+        }
+    }
 }
 
 /// What the protocol says of each code: whether the same may be said again.
-fn refused(status: Status) -> Refused {
-    let why = format!("the collector answers {:?}", status.code());
-    match status.code() {
+const fn is_for_now(code: Code, names_a_wait: bool) -> bool {
+    match code {
         Code::Ok
         | Code::Cancelled
         | Code::DeadlineExceeded
-        | Code::ResourceExhausted
         | Code::Aborted
         | Code::OutOfRange
         | Code::Unavailable
-        | Code::DataLoss
-        // A connection that broke is one of these as well.
-        | Code::Unknown => Refused::ForNow(why),
-        Code::InvalidArgument
+        | Code::DataLoss => true,
+        // It may be the lot that is too large, and would be each time.
+        Code::ResourceExhausted => names_a_wait,
+        Code::Unknown
+        | Code::InvalidArgument
         | Code::NotFound
         | Code::AlreadyExists
         | Code::PermissionDenied
         | Code::FailedPrecondition
         | Code::Unimplemented
         | Code::Internal
-        | Code::Unauthenticated => Refused::ForGood(why),
+        | Code::Unauthenticated => false,
     }
 }

@@ -11,18 +11,21 @@ use opentelemetry_proto::tonic::collector::{
 use prost::Message;
 use reqwest::{
     Method, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
-use secrecy::ExposeSecret as _;
 
-use super::{Otlpless, PATIENCE, Refused, shown};
+use super::{Otlpless, PATIENCE, Refused, address, headers};
 use crate::{
-    net::{Net, Outgoing, Proxies},
+    net::{Net, Outgoing, Proxies, wait_ms},
     telemetry::otel::Collector,
 };
 
+const EXAMPLE: &str = "http://HOST:4318";
 /// Bytes of an answer that are read: a number and a sentence.
 const ANSWER: usize = 64 << 10;
+/// How long they are waited for: the status has said already whether the lot is taken, and one that is
+/// waited for longer than its lot may take would be offered again.
+const ANSWER_MS: u64 = 1_000;
 
 /// A collector that is reached over HTTP.
 #[derive(Debug)]
@@ -40,24 +43,18 @@ impl Http {
         clock: Arc<dyn Clock>,
         proxies: Option<&Proxies>,
     ) -> Result<Self, Otlpless> {
-        let base = collector.endpoint.trim_end_matches('/');
+        let base = address(collector, EXAMPLE)?;
         let below = |path: &str| {
-            let url = Url::parse(&format!("{base}/v1/{path}")).ok();
-            let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-            let no = || Otlpless::NoAddress { url: shown(base), example: "http://HOST:4318" };
-            url.ok_or_else(no)
+            let mut url = base.clone();
+            if let Ok(mut segments) = url.path_segments_mut() {
+                // What the address asks for behind its path stays there.
+                segments.pop_if_empty().extend(["v1", path]);
+            }
+            url
         };
-        let mut headers = HeaderMap::new();
+        let (traces, metrics) = (below("traces"), below("metrics"));
+        let mut headers = headers(collector)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        for (name, value) in &collector.headers {
-            let wrong = || Otlpless::NoHeader { name: name.clone() };
-            let key = HeaderName::try_from(name.as_str()).map_err(|_error| wrong())?;
-            let mut value =
-                HeaderValue::try_from(value.expose_secret()).map_err(|_error| wrong())?;
-            value.set_sensitive(true);
-            headers.insert(key, value);
-        }
-        let (traces, metrics) = (below("traces")?, below("metrics")?);
         let net = Net::new(clock, PATIENCE, proxies)?;
         Ok(Self { net, traces, metrics, headers })
     }
@@ -85,17 +82,23 @@ impl Http {
             body: Bytes::from(message.encode_to_vec()),
         };
         let answer = self.net.send(outgoing).await;
-        let answer = answer.map_err(|error| Refused::ForNow(error.to_string()))?;
+        let answer =
+            answer.map_err(|error| Refused::ForNow { why: error.to_string(), wait_ms: None })?;
         let status = answer.status();
+        let wait_ms = wait_ms(answer.headers(), self.net.clock().now());
         // It is read whatever it says, so that the connection can be used again.
-        let body = self.net.body(answer).beginning(ANSWER).await;
+        let body = tokio::select! {
+            biased;
+            body = self.net.body(answer).beginning(ANSWER) => body,
+            () = self.net.clock().after(ANSWER_MS) => Bytes::new(),
+        };
         let why = || format!("the collector answers {status}");
         match status {
             _ if status.is_success() => Ok(body),
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => Err(Refused::ForNow(why())),
+            | StatusCode::GATEWAY_TIMEOUT => Err(Refused::ForNow { why: why(), wait_ms }),
             _ => Err(Refused::ForGood(why())),
         }
     }
