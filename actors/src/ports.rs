@@ -4,6 +4,7 @@
 //! Each port stands in a file with its own words; who writes an adapter reads one. They are known by
 //! their names here alone.
 
+mod around;
 mod blobs;
 mod catalog;
 mod clock;
@@ -15,6 +16,7 @@ mod services;
 mod sight;
 mod tools;
 
+pub use around::{Around, Asked, Through};
 pub use blobs::{Blobs, Pieces};
 pub use catalog::Catalog;
 pub use clock::{Calendar, Clock};
