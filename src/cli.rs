@@ -47,8 +47,7 @@ pub fn main() -> ExitCode {
     let environment = Environment::read();
     let screen = Screen::new(&environment);
     match set_up(environment).and_then(|settings| {
-        let quiet = matches!(cli.command, Command::Demo(_) | Command::Run(_));
-        logs::start(&settings, quiet);
+        logs::start(&settings, usual_logs(&cli.command));
         run(cli.command, &settings, &screen)
     }) {
         Ok(Done::Well) => ExitCode::SUCCESS,
@@ -62,6 +61,16 @@ pub fn main() -> ExitCode {
             screen.complain(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What is logged where nobody says otherwise: less of a command that tells the same story itself.
+#[expect(clippy::wildcard_enum_match_arm, reason = "commands that tell a story are few")]
+const fn usual_logs(command: &Command) -> &'static str {
+    match command {
+        Command::Demo(_) | Command::Run(_) => "greenroom=error,ractor=error",
+        Command::Doctor(_) => "greenroom=warn,ractor=warn",
+        _ => "greenroom=info,ractor=warn",
     }
 }
 

@@ -36,7 +36,7 @@ Environment:
                     OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED
   HTTPS_PROXY       the proxy for vendors, with HTTP_PROXY, ALL_PROXY, NO_PROXY
   RUST_LOG          log lines on stderr [default: greenroom=info,ractor=warn;
-                    for `demo` and `run` errors alone]
+                    for `doctor` warnings, for `demo` and `run` errors alone]
   NO_COLOR          no colours
   COLUMNS           how wide to print where there is no terminal to ask
   TMPDIR            where `demo` puts the store of a throw-away demo

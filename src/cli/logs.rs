@@ -6,9 +6,8 @@ use crate::{config::Settings, telemetry::redact::Masking};
 
 use super::screen::Screen;
 
-/// Log lines on stderr. `quiet` is for a command that tells the same story itself.
-pub(super) fn start(settings: &Settings, quiet: bool) {
-    let usual = if quiet { "greenroom=error,ractor=error" } else { "greenroom=info,ractor=warn" };
+/// Log lines on stderr: the `usual` ones, where nobody has said which.
+pub(super) fn start(settings: &Settings, usual: &str) {
     let wanted = settings.log.as_ref().map_or(usual, |log| &log.value);
     let filter = tracing_subscriber::EnvFilter::try_new(wanted).unwrap_or_else(|_unreadable| {
         // Logs must not stop a command.
