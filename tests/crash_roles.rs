@@ -2,6 +2,9 @@
 //! role notes must be what happened, or every conclusion drawn from its journal is worthless.
 #![expect(clippy::unwrap_used, reason = "what a test cannot set up, it fails with")]
 
+#[path = "crash/socket.rs"]
+mod socket;
+
 #[path = "crash/wire.rs"]
 #[allow(dead_code, reason = "the driver uses what this test does not")]
 mod wire;

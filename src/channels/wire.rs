@@ -90,18 +90,7 @@ pub(super) fn closed(row: &ApprovalRow, how: &str) -> Vec<u8> {
 pub(super) fn pretty(value: &impl Serialize) -> Vec<u8> {
     let json =
         serde_json::to_string_pretty(value).expect("texts, numbers and lists of them become JSON");
-    let mut shown = String::with_capacity(json.len());
-    for c in json.chars() {
-        // The ends of lines are the only such characters that stand outside of texts.
-        if c == '\n' || !(c.is_control() || unseen::has_no_shape(c)) {
-            shown.push(c);
-            continue;
-        }
-        for unit in c.encode_utf16(&mut [0; 2]) {
-            shown.push_str(&format!("\\u{unit:04x}"));
-        }
-    }
-    shown.into_bytes()
+    unseen::in_json(&json).into_bytes()
 }
 
 /// The answer to this question, if these bytes are one.

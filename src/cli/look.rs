@@ -246,7 +246,7 @@ pub(super) async fn approvals(
     for row in &mut rows {
         // As the digest takes them: a model may spell a command so that nobody can read it.
         if let Subject::ToolCall { request, .. } = &mut row.ask.subject {
-            request.args.0 = request.args.canonical();
+            request.args.0 = request.args.shown();
         }
     }
     let columns =

@@ -18,7 +18,7 @@ use crate::config::{PolicyFile, Settings};
 
 use super::{
     CliError, Done,
-    screen::{Screen, Tone, escaped},
+    screen::{Screen, Tone, exactly},
 };
 
 /// `greenroom permissions …`.
@@ -139,10 +139,10 @@ fn explain(verdict: &Verdict, screen: &Screen) -> Result<(), CliError> {
     };
     Screen::print(&screen.paint(tone, word))?;
     for reason in &verdict.reasons {
-        Screen::print(&format!("  because {}", escaped(reason)))?;
+        Screen::print(&format!("  because {}", exactly(reason)))?;
     }
     if let Some(rule) = &verdict.proposal {
-        Screen::print(&format!("  this rule would allow it: {}", escaped(rule)))?;
+        Screen::print(&format!("  this rule would allow it: {}", exactly(rule)))?;
     }
     Ok(())
 }

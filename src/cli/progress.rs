@@ -115,7 +115,7 @@ fn told(event: &Event) -> Option<(Tone, String)> {
             if name.as_str() == "spawn_agent" {
                 return None;
             }
-            (Tone::Plain, format!("calls {name} {}", args.canonical()))
+            (Tone::Plain, format!("calls {name} {}", args.shown()))
         }
         Event::ToolFinished { outcome, .. } if is_trouble(outcome) => (Tone::Bad, came_to(outcome)),
         Event::SessionRestarted { .. } => (Tone::Busy, detail(event)),
@@ -165,7 +165,7 @@ fn answered(answer: &Answer) -> String {
         Answer::All => "yes, to everything",
         Answer::Reject => "no",
         Answer::Never => "no, never",
-        Answer::Edit { args } => return format!("yes, with {}", args.0),
+        Answer::Edit { args } => return format!("yes, with {}", args.shown()),
         Answer::Comment { text } => return format!("no: {text}"),
         Answer::Revise { feedback } => return format!("try again: {feedback}"),
     };
@@ -206,7 +206,9 @@ pub(super) fn detail(event: &Event) -> String {
             format!("{percent} % of {account}{} are spent", what.unwrap_or_default())
         }
         Event::BudgetExhausted { shortage } => shortage.to_string(),
-        Event::ToolRequested { call, name, args, .. } => format!("t{call}: {name} {}", args.0),
+        Event::ToolRequested { call, name, args, .. } => {
+            format!("t{call}: {name} {}", args.shown())
+        }
         Event::ToolStarted { call, .. } => format!("t{call}"),
         Event::ToolFinished { call, outcome } => {
             format!("t{call}: {}", came_to(outcome))
@@ -274,7 +276,7 @@ fn block(block: &Block) -> String {
     match block {
         Block::Text { text } | Block::Thinking { text, .. } => text.clone(),
         Block::Stored { blob, .. } => format!("({} bytes stored)", blob.bytes),
-        Block::ToolUse { name, args, .. } => format!("{name} {}", args.0),
+        Block::ToolUse { name, args, .. } => format!("{name} {}", args.shown()),
         Block::ToolResult { output, .. } => output.shown().to_owned(),
         Block::Image { media_type, .. } => format!("({media_type})"),
         Block::Opaque { provider, .. } => format!("(opaque, of {provider})"),
@@ -284,7 +286,7 @@ fn block(block: &Block) -> String {
 fn replied(reply: &ReplyBlock) -> String {
     match reply {
         ReplyBlock::Said { block: said } => block(said),
-        ReplyBlock::ToolUse { name, args } => format!("{name} {}", args.0),
+        ReplyBlock::ToolUse { name, args } => format!("{name} {}", args.shown()),
     }
 }
 
@@ -299,9 +301,34 @@ fn aimed(target: &CancelTarget) -> String {
 
 #[cfg(test)]
 mod tests {
-    use greenroom_actors::domain::tool::Output;
+    use greenroom_actors::domain::{
+        conversation::{Reply, Stop},
+        event::Caller,
+        ids::{ModelCallNo, ToolCallNo, TurnId},
+        tool::{Args, Output},
+    };
 
     use super::*;
+
+    #[test]
+    fn arguments_stand_in_the_log_as_they_are_asked_about() {
+        let args = Args("{ \"b\":1, \"a\":\"rm \\u0078\u{202e}\u{200b}\u{e0041}\" }".to_owned());
+        let shown = r#"{"a":"rm x\u202e\u200b\udb40\udc41","b":1}"#;
+        assert_eq!(args.shown(), shown);
+        let name = || "shell".into();
+        let asked = ReplyBlock::ToolUse { name: name(), args: args.clone() };
+        let reply =
+            Reply { blocks: vec![asked], stop: Stop::ToolUse, usage: None, served_by: None };
+        let reply = Box::new(reply);
+        let by = Caller::Model { turn: TurnId(1) };
+        for event in [
+            Event::ToolRequested { call: ToolCallNo(1), name: name(), args: args.clone(), by },
+            Event::ModelCallFinished { call: ModelCallNo(1), reply },
+        ] {
+            assert!(detail(&event).contains(shown), "{}", detail(&event));
+        }
+        assert_eq!(answered(&Answer::Edit { args }), format!("yes, with {shown}"));
+    }
 
     #[test]
     fn the_end_of_a_call_says_its_word_once() {

@@ -144,9 +144,19 @@ fn is_plain(c: char) -> bool {
 /// A text that a terminal shows instead of obeying: control characters, and those that change the
 /// direction of writing, stand as their codes.
 pub(super) fn escaped(text: &str) -> String {
+    coded(text, is_plain)
+}
+
+/// A text that somebody must read as it is, such as a rule: all that nobody sees stands as its code. What
+/// models say is prose and full of joiners, so it is [`escaped`] alone.
+pub(super) fn exactly(text: &str) -> String {
+    coded(text, |c| !unseen::is_unseen(c))
+}
+
+fn coded(text: &str, is_fine: impl Fn(char) -> bool) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_plain(c) {
+        if is_fine(c) {
             shown.push(c);
         } else {
             shown.extend(c.escape_unicode());
@@ -287,6 +297,8 @@ mod tests {
         assert_eq!(escaped("a\tb\nä"), "a\tb\nä");
         assert_eq!(escaped("\u{1b}[2Jx\r"), "\\u{1b}[2Jx\\u{d}");
         assert_eq!(escaped("rm \u{202e}fdp.x"), "rm \\u{202e}fdp.x");
+        assert_eq!(escaped("⚠\u{fe0f}"), "⚠\u{fe0f}", "prose is left as it is");
+        assert_eq!(exactly("rm\u{a0}\u{200b}x⚠\u{fe0f}"), "rm\\u{a0}\\u{200b}x⚠\\u{fe0f}");
     }
 
     #[test]

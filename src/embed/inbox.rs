@@ -199,7 +199,7 @@ impl Approval {
     pub fn what(&self) -> String {
         match &self.row.ask.subject {
             Subject::ToolCall { request, .. } => {
-                format!("{} {}", request.tool, request.args.canonical())
+                format!("{} {}", request.tool, request.args.shown())
             }
             Subject::Plan { text } | Subject::Question { text } => text.clone(),
             Subject::Budget { budget } => format!("more budget: {budget:?}"),

@@ -62,7 +62,7 @@ pub enum ServeError {
         at: SocketAddr,
     },
     /// The address cannot be had.
-    #[error("listen on {at}")]
+    #[error("listen on {at}; --listen names another address, and its port 0 any that is free")]
     Bind {
         /// The address.
         at: SocketAddr,

@@ -77,6 +77,10 @@ fn file(kind: &'static str, text: &'static str) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::RangeInclusive;
+
+    use greenroom_actors::domain::unseen;
+
     use super::*;
 
     #[test]
@@ -101,6 +105,43 @@ mod tests {
                     assert!(known, "{path} asks for {asked}");
                 }
             }
+        }
+    }
+
+    /// The characters of a class that the page's script names, written as in its expressions.
+    fn class(script: &str, name: &str) -> Vec<RangeInclusive<u32>> {
+        let (_, after) = script.split_once(&format!("const {name} =")).expect(name);
+        let (text, _) = after.split_once(';').expect("its end");
+        let mut ranges: Vec<RangeInclusive<u32>> = Vec::new();
+        let mut goes_on = false;
+        for part in text.split("u{").skip(1) {
+            let (code, rest) = part.split_once('}').expect("a code");
+            let code = u32::from_str_radix(code, 16).expect("a number");
+            let begun = ranges.pop_if(|_| goes_on).map_or(code, |range| *range.start());
+            ranges.push(begun..=code);
+            goes_on = rest.starts_with('-');
+        }
+        ranges
+    }
+
+    #[test]
+    fn what_the_page_puts_into_boxes_is_what_the_runtime_takes_for_unseen() {
+        let script = include_str!("page/unseen.js");
+        let turns = class(script, "TURNS");
+        let parts = ["CONTROL", "TURNS", "NO_SHAPE", "BLANK"].map(|name| class(script, name));
+        let boxed = parts.concat();
+        for name in ["CONTROL", "TURNS", "NO_SHAPE", "BLANK", "HALF"] {
+            assert!(
+                script.contains(&format!("${{{name}}}")),
+                "{name} is in none of its expressions"
+            );
+        }
+        let has = |ranges: &[RangeInclusive<u32>], c: char| {
+            ranges.iter().any(|range| range.contains(&u32::from(c)))
+        };
+        for c in '\0'..=char::MAX {
+            assert_eq!(has(&boxed, c), unseen::is_unseen(c), "{}", c.escape_unicode());
+            assert_eq!(has(&turns, c), unseen::turns_around(c), "{}", c.escape_unicode());
         }
     }
 }

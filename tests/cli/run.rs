@@ -97,7 +97,7 @@ fn a_comment_is_a_no_that_the_model_reads_and_an_edit_runs_what_was_typed() {
     assert_eq!(code, Some(0), "{seen}");
     assert!(out_text.contains("the letter is stamped"), "{out_text}");
     let log = out(&ran(&["log", "props", "--store", &store]));
-    assert!(log.contains("yes, with {\"what\": \"the parcel\"}"), "{log}");
+    assert!(log.contains("yes, with {\"what\":\"the parcel\"}"), "{log}");
 }
 
 #[test]

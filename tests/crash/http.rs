@@ -7,24 +7,18 @@
 use std::{io, net::SocketAddr};
 
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
 };
 
-use super::wire::LINE_BYTES;
+use super::{socket::Socket, wire::LINE_BYTES};
 
 /// A head: a dozen lines of some tens of bytes; many times that.
 const HEAD_BYTES: u64 = 64 * 1024;
 
 /// A connection, from either side.
 #[derive(Debug)]
-pub(crate) struct Http {
-    reader: BufReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
-}
+pub(crate) struct Http(Socket);
 
 /// What came in: a request or an answer, by its first line.
 #[derive(Debug)]
@@ -52,21 +46,17 @@ impl Message {
 impl Http {
     /// Calls a server.
     pub(crate) async fn connect(addr: SocketAddr) -> io::Result<Self> {
-        Ok(Self::over(TcpStream::connect(addr).await?))
+        Ok(Self(Socket::connect(addr).await?))
     }
 
     /// Speaks over this socket.
     pub(crate) fn over(socket: TcpStream) -> Self {
-        // Pieces are small and each is waited for; without the flag each would wait for a timer.
-        // A socket on which it cannot be set is closed already, which the next read reports.
-        drop(socket.set_nodelay(true));
-        let (reader, writer) = socket.into_split();
-        Self { reader: BufReader::new(reader), writer }
+        Self(Socket::over(socket))
     }
 
     /// The next message; `None` when the peer has closed before it began one.
     pub(crate) async fn read(&mut self) -> io::Result<Option<Message>> {
-        let mut head = (&mut self.reader).take(HEAD_BYTES);
+        let mut head = (&mut self.0.reader).take(HEAD_BYTES);
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();
@@ -94,7 +84,7 @@ impl Http {
         let bytes = bytes.ok().filter(|bytes| *bytes <= LINE_BYTES);
         let long = || io::Error::new(io::ErrorKind::InvalidData, "read a body: no length or long");
         message.body = vec![0; usize::try_from(bytes.ok_or_else(long)?).unwrap_or(0)];
-        self.reader.read_exact(&mut message.body).await?;
+        self.0.reader.read_exact(&mut message.body).await?;
         Ok(Some(message))
     }
 
@@ -117,14 +107,14 @@ impl Http {
     async fn send(&mut self, head: &str, body: &[u8]) -> io::Result<()> {
         let mut bytes = format!("{head}\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
         bytes.extend_from_slice(body);
-        self.writer.write_all(&bytes).await
+        self.0.writer.write_all(&bytes).await
     }
 
     /// Begins an answer that is a stream of events.
     pub(crate) async fn begin_events(&mut self) -> io::Result<()> {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
                     transfer-encoding: chunked\r\n\r\n";
-        self.writer.write_all(head.as_bytes()).await
+        self.0.writer.write_all(head.as_bytes()).await
     }
 
     /// One event, cut in its middle into two chunks, wherever that falls: networks do no better.
@@ -143,17 +133,16 @@ impl Http {
         let mut bytes = format!("{:x}\r\n", piece.len()).into_bytes();
         bytes.extend_from_slice(piece);
         bytes.extend_from_slice(b"\r\n");
-        self.writer.write_all(&bytes).await
+        self.0.writer.write_all(&bytes).await
     }
 
     /// Ends the body.
     pub(crate) async fn end(&mut self) -> io::Result<()> {
-        self.writer.write_all(b"0\r\n\r\n").await
+        self.0.writer.write_all(b"0\r\n\r\n").await
     }
 
-    /// Returns when the peer has closed, or speaks when it should be listening. Takes nothing
-    /// from the connection, so it may be dropped at any time.
+    /// See [`Socket::peer_left`].
     pub(crate) async fn peer_left(&mut self) {
-        drop(self.reader.fill_buf().await);
+        self.0.peer_left().await;
     }
 }

@@ -36,6 +36,7 @@ mod rounds;
 mod runtime;
 #[allow(dead_code, reason = "its own test uses more of it than the driver")]
 mod sink;
+mod socket;
 mod vendor;
 #[allow(dead_code, reason = "its own test uses more of it than the driver")]
 mod wire;

@@ -19,52 +19,43 @@ use greenroom_actors::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
-    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
 };
+
+use super::socket::Socket;
 
 /// One line: a prompt of a long conversation, escaped once more, is below 1 MiB; 16 times that.
 pub(crate) const LINE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A connection between two roles.
 #[derive(Debug)]
-pub(crate) struct Wire {
-    reader: BufReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
-}
+pub(crate) struct Wire(Socket);
 
 impl Wire {
     /// Calls a role.
     pub(crate) async fn connect(addr: SocketAddr) -> io::Result<Self> {
-        Ok(Self::over(TcpStream::connect(addr).await?))
+        Ok(Self(Socket::connect(addr).await?))
     }
 
     /// Speaks over this socket.
     pub(crate) fn over(socket: TcpStream) -> Self {
-        // Lines are small and each is waited for; without the flag each would wait for a timer.
-        // A socket on which it cannot be set is closed already, which the next read reports.
-        drop(socket.set_nodelay(true));
-        let (reader, writer) = socket.into_split();
-        Self { reader: BufReader::new(reader), writer }
+        Self(Socket::over(socket))
     }
 
     /// The next line; `None` when the peer has closed.
     pub(crate) async fn read<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
-        read_line(&mut self.reader).await
+        read_line(&mut self.0.reader).await
     }
 
     /// Writes a line.
     pub(crate) async fn write<T: Serialize>(&mut self, value: &T) -> io::Result<()> {
-        write_line(&mut self.writer, value).await
+        write_line(&mut self.0.writer, value).await
     }
 
-    /// Returns when the peer has closed, or speaks when it should be listening. Takes nothing
-    /// from the connection, so it may be dropped at any time.
+    /// See [`Socket::peer_left`].
     pub(crate) async fn peer_left(&mut self) {
-        drop(self.reader.fill_buf().await);
+        self.0.peer_left().await;
     }
 }
 

@@ -6,15 +6,11 @@ use std::sync::{
     atomic::{AtomicI64, Ordering::SeqCst},
 };
 
-use futures_util::{
-    StreamExt as _,
-    future::{BoxFuture, join_all},
-    stream::{self, BoxStream},
-};
+use futures_util::{StreamExt as _, future::join_all, stream};
 use greenroom_actors::{
     domain::{
         event::{FailureKind, ModelFailure},
-        ids::{CredentialName, ModelName, ProviderName, Timestamp},
+        ids::Timestamp,
         model::{Allowance, RateLimits},
         outcome::TurnOutcome,
     },
@@ -23,12 +19,14 @@ use greenroom_actors::{
     testing::harness::{Harness, say},
 };
 
-use crate::workshop::{Still, agent, until};
+use crate::{
+    props::{Answer, before_provider},
+    workshop::{Still, agent, until},
+};
 
 /// What a vendor answers until it heals, and how long it takes for each answer.
 #[derive(Clone)]
 struct Refusing {
-    inner: Arc<dyn ModelProvider>,
     clock: Arc<dyn Clock>,
     kind: FailureKind,
     retry_after_ms: Option<u64>,
@@ -48,13 +46,16 @@ struct Seen {
 const TAKES_MS: u64 = 300;
 
 impl Refusing {
-    fn in_place(harness: &mut Harness, kind: FailureKind, retry_after_ms: Option<u64>) -> Self {
-        let inner = harness.providers.remove(0);
+    fn new(harness: &Harness, kind: FailureKind, retry_after_ms: Option<u64>) -> Self {
         let clock = Arc::clone(&harness.deps.clock);
         let (heals_at, seen) = (Arc::default(), Arc::default());
-        let refusing = Self { inner, clock, kind, retry_after_ms, limits: None, heals_at, seen };
-        harness.providers.insert(0, Arc::new(refusing.clone()));
-        refusing
+        Self { clock, kind, retry_after_ms, limits: None, heals_at, seen }
+    }
+
+    fn in_place(self, harness: &mut Harness) -> Self {
+        let vendor = self.clone();
+        before_provider(harness, move |inner, request| vendor.call(inner, request));
+        self
     }
 
     fn seen(&self) -> Vec<Seen> {
@@ -69,41 +70,20 @@ impl Refusing {
         let failure = ModelFailure::new(self.kind, "not now", true).unbilled();
         refused.map(|_| ModelFailure { retry_after_ms: self.retry_after_ms, ..failure })
     }
-}
 
-impl ModelProvider for Refusing {
-    fn name(&self) -> ProviderName {
-        self.inner.name()
-    }
-
-    fn credential(&self) -> CredentialName {
-        self.inner.credential()
-    }
-
-    fn call(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ModelFailure>> {
-        let (this, called) = (self.clone(), self.clock.running());
+    fn call(&self, inner: &Arc<dyn ModelProvider>, request: ModelRequest) -> Answer {
+        let (this, inner, called) = (self.clone(), Arc::clone(inner), self.clock.running());
         let answer = async move {
             this.clock.after(TAKES_MS).await;
             let refused = this.refuses(called);
             let said = this.limits.map(|limits| ModelEvent::Limits { limits: Box::new(limits) });
             let answer = match refused {
                 Some(failure) => stream::once(async { Err(failure) }).boxed(),
-                None => this.inner.call(request),
+                None => inner.call(request),
             };
             stream::iter(said.map(Ok)).chain(answer)
         };
         stream::once(answer).flatten().boxed()
-    }
-
-    fn list_models(
-        &self,
-        prefix: String,
-    ) -> BoxFuture<'static, Result<Vec<ModelName>, ModelFailure>> {
-        self.inner.list_models(prefix)
-    }
-
-    fn verify_auth(&self) -> BoxFuture<'static, Result<(), ModelFailure>> {
-        self.inner.verify_auth()
     }
 }
 
@@ -113,7 +93,7 @@ const SESSIONS: usize = 500;
 async fn storm(kind: FailureKind, retry_after_ms: Option<u64>, heals_after_ms: u64) -> Vec<Seen> {
     let mut vendor = None;
     let still = Still::set("agent one\n    say Back.\n", |mut harness| {
-        vendor = Some(Refusing::in_place(&mut harness, kind, retry_after_ms));
+        vendor = Some(Refusing::new(&harness, kind, retry_after_ms).in_place(&mut harness));
         let mut one = agent("one", &[], &[]);
         one.limits.retries = limits::RETRIES_MAX;
         harness.agent(one)
@@ -177,11 +157,10 @@ async fn a_vendor_whose_headers_say_that_nothing_is_left_is_not_called_before_th
     const RESET_MS: u64 = 5_000;
     let mut vendor = None;
     let still = Still::set("agent one\n    say Back.\n", |mut harness| {
-        let mut speaks = Refusing::in_place(&mut harness, FailureKind::RateLimited, None);
+        let mut speaks = Refusing::new(&harness, FailureKind::RateLimited, None);
         let requests = Some(Allowance { limit: 100, remaining: 0, reset_ms: RESET_MS });
         speaks.limits = Some(RateLimits { requests, ..RateLimits::default() });
-        harness.providers[0] = Arc::new(speaks.clone());
-        vendor = Some(speaks);
+        vendor = Some(speaks.in_place(&mut harness));
         harness.agent(agent("one", &[], &[]))
     })
     .await;

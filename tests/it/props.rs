@@ -149,6 +149,52 @@ pub fn noted<T: for<'a> Deserialize<'a>>(file: &Path) -> Vec<T> {
     text.lines().map(|line| serde_json::from_str(line).expect("a whole line")).collect()
 }
 
+/// Puts a test before the harness's provider: each call comes to `call`, with the provider behind it,
+/// and all else goes to that as ever.
+pub fn before_provider(
+    harness: &mut Harness,
+    call: impl Fn(&Arc<dyn ModelProvider>, ModelRequest) -> Answer + Send + Sync + 'static,
+) {
+    let inner = harness.providers.remove(0);
+    harness.providers.insert(0, Arc::new(Before { inner, call }));
+}
+
+/// What a provider answers.
+pub type Answer = BoxStream<'static, Result<ModelEvent, ModelFailure>>;
+
+struct Before<F> {
+    inner: Arc<dyn ModelProvider>,
+    call: F,
+}
+
+impl<F> ModelProvider for Before<F>
+where
+    F: Fn(&Arc<dyn ModelProvider>, ModelRequest) -> Answer + Send + Sync + 'static,
+{
+    fn name(&self) -> ProviderName {
+        self.inner.name()
+    }
+
+    fn credential(&self) -> CredentialName {
+        self.inner.credential()
+    }
+
+    fn call(&self, request: ModelRequest) -> Answer {
+        (self.call)(&self.inner, request)
+    }
+
+    fn list_models(
+        &self,
+        prefix: String,
+    ) -> BoxFuture<'static, Result<Vec<ModelName>, ModelFailure>> {
+        self.inner.list_models(prefix)
+    }
+
+    fn verify_auth(&self) -> BoxFuture<'static, Result<(), ModelFailure>> {
+        self.inner.verify_auth()
+    }
+}
+
 /// A prompt that was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
@@ -160,28 +206,41 @@ pub struct Sent {
 /// A provider that keeps what it is asked.
 #[derive(Clone)]
 pub struct Recorder {
-    inner: Arc<dyn ModelProvider>,
     sent: Arc<Mutex<Vec<Sent>>>,
     file: Option<PathBuf>,
 }
 
 impl Recorder {
-    /// Takes the place of the harness's provider.
+    /// Stands before the harness's provider.
     pub fn in_place(harness: &mut Harness) -> Self {
-        let inner = harness.providers.remove(0);
-        let recorder = Self { inner, sent: Arc::default(), file: None };
-        harness.providers.insert(0, Arc::new(recorder.clone()));
-        recorder
+        Self { sent: Arc::default(), file: None }.before(harness)
     }
 
     /// The same, and what it is asked stands in this file before it is asked: so it remembers
     /// what a process sent that is dead by now.
     pub fn in_file(harness: &mut Harness, file: PathBuf) -> Self {
-        let inner = harness.providers.remove(0);
         let sent = Arc::new(Mutex::new(noted(&file)));
-        let recorder = Self { inner, sent, file: Some(file) };
-        harness.providers.insert(0, Arc::new(recorder.clone()));
-        recorder
+        Self { sent, file: Some(file) }.before(harness)
+    }
+
+    fn before(self, harness: &mut Harness) -> Self {
+        let recorder = self.clone();
+        before_provider(harness, move |inner, request| {
+            recorder.keep(&request);
+            inner.call(request)
+        });
+        self
+    }
+
+    fn keep(&self, request: &ModelRequest) {
+        if let CallNo::Model(call) = request.call.no {
+            let prompt = String::from_utf8(request.prompt_bytes()).expect("JSON");
+            let sent = Sent { session: request.call.session, call, prompt };
+            if let Some(file) = &self.file {
+                note(file, &sent);
+            }
+            self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
+        }
     }
 
     /// Who sent anything.
@@ -203,39 +262,6 @@ impl Recorder {
             self.sent(session).into_iter().map(|sent| sent.prompt).collect();
         prompts.dedup();
         prompts
-    }
-}
-
-impl ModelProvider for Recorder {
-    fn name(&self) -> ProviderName {
-        self.inner.name()
-    }
-
-    fn credential(&self) -> CredentialName {
-        self.inner.credential()
-    }
-
-    fn call(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ModelFailure>> {
-        if let CallNo::Model(call) = request.call.no {
-            let prompt = String::from_utf8(request.prompt_bytes()).expect("JSON");
-            let sent = Sent { session: request.call.session, call, prompt };
-            if let Some(file) = &self.file {
-                note(file, &sent);
-            }
-            self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
-        }
-        self.inner.call(request)
-    }
-
-    fn list_models(
-        &self,
-        prefix: String,
-    ) -> BoxFuture<'static, Result<Vec<ModelName>, ModelFailure>> {
-        self.inner.list_models(prefix)
-    }
-
-    fn verify_auth(&self) -> BoxFuture<'static, Result<(), ModelFailure>> {
-        self.inner.verify_auth()
     }
 }
 

@@ -15,13 +15,12 @@ use greenroom_actors::{
     Runtime,
     domain::{
         agent::AgentSpec,
-        frame::{LogId, StoredFrame},
-        ids::{Position, Token},
+        ids::Position,
         permission::Mode,
         tool::{Args, EffectClass, Output, Overlay, ToolOutcome, ToolSpec},
     },
     owned::Owned,
-    ports::{Append, AppendError, Claim, Clock, Journal, JournalError, Tool, ToolCtx},
+    ports::{Append, AppendError, Around, Clock, Journal, Through, Tool, ToolCtx},
     runtime::Deps,
     testing::{
         clock::ManualClock,
@@ -187,28 +186,24 @@ impl Still {
     }
 }
 
-/// A journal that tells a test of every frame as soon as it is durable, before its writer hears.
-#[derive(Clone)]
-pub struct Watched {
-    inner: Arc<dyn Journal>,
-    seen: Arc<dyn Fn(&Append) + Send + Sync>,
-}
+/// Tells a test of every frame as soon as it is durable, before its writer hears.
+pub struct Watched(Arc<dyn Fn(&Append) + Send + Sync>);
 
 impl Watched {
     pub fn on_append(deps: &mut Deps, seen: impl Fn(&Append) + Send + Sync + 'static) {
-        let inner = Arc::clone(&deps.journal);
-        deps.journal = Arc::new(Self { inner, seen: Arc::new(seen) });
+        let watched = Arc::new(Self(Arc::new(seen)));
+        deps.journal = Arc::new(Through::new(Arc::clone(&deps.journal), &watched));
     }
 }
 
-impl Journal for Watched {
-    fn claim(&self, log: LogId) -> BoxFuture<'static, Result<Claim, JournalError>> {
-        self.inner.claim(log)
-    }
-
-    fn append(&self, append: Append) -> BoxFuture<'static, Result<Position, AppendError>> {
-        let (written_frame, seen) = (append.clone(), Arc::clone(&self.seen));
-        let write = self.inner.append(append);
+impl Around for Watched {
+    fn append(
+        &self,
+        journal: &dyn Journal,
+        append: Append,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let (written_frame, seen) = (append.clone(), Arc::clone(&self.0));
+        let write = journal.append(append);
         Box::pin(async move {
             let written = write.await;
             if written.is_ok() {
@@ -216,18 +211,5 @@ impl Journal for Watched {
             }
             written
         })
-    }
-
-    fn read(
-        &self,
-        log: LogId,
-        after: Position,
-        rows: usize,
-    ) -> BoxFuture<'static, Result<Vec<StoredFrame>, JournalError>> {
-        self.inner.read(log, after, rows)
-    }
-
-    fn tail(&self, log: LogId) -> BoxFuture<'static, Result<(Position, Token), JournalError>> {
-        self.inner.tail(log)
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     conversation::BlobRef,
     ids::{PoolKind, ToolName},
+    unseen,
 };
 use crate::limits;
 
@@ -37,6 +38,12 @@ impl Args {
         // serde_json's map is a BTreeMap here, so keys come out sorted.
         serde_json::from_str::<serde_json::Value>(&self.0)
             .map_or_else(|_| self.0.clone(), |value| value.to_string())
+    }
+
+    /// The same as people are shown it: what a terminal obeys or nobody sees stands as an escape.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        unseen::in_json(&self.canonical())
     }
 }
 

@@ -10,16 +10,15 @@ use crate::{
     },
     fault, limits,
     log::{Trouble, Writer},
-    owned::{Ended, Owned},
+    owned::Owned,
     policy::jobs::{self, Input, JobRefused},
     protocol::{
-        address::tell,
-        jobs::{Answer, JobsMsg, Loaded},
+        jobs::{Answer, Loaded},
         wing::Alarm,
     },
 };
 
-use super::{desk::Desk, load};
+use super::{desk::Desk, load, write};
 
 /// What is asked for.
 pub(super) struct Asked {
@@ -154,16 +153,7 @@ impl Desk {
             Err(what) => return self.refuse(job, then, JobRefused::BadValue { what }),
         };
         fault::point("job.before_enqueued");
-        let myself = self.myself.clone();
-        let task = Owned::watched(self.house.journal.append(append), move |ended| {
-            let result = match ended {
-                Ended::Value(Ok(position)) => Ok(position),
-                Ended::Value(Err(error)) => Err(error.into()),
-                Ended::Panicked(why) => Err(Trouble::Poisoned(why)),
-                Ended::Aborted => return,
-            };
-            tell(&myself, JobsMsg::Appended(job, result));
-        });
+        let task = write::sent(&self.house, self.myself.clone(), job, append);
         let then = vec![then];
         self.births.insert(job, Birth { _task: task, event, at, writer, then, tenant });
     }

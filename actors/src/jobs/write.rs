@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use ractor::ActorRef;
+
 use crate::{
     domain::{
         catalog::Change,
@@ -13,6 +15,7 @@ use crate::{
     log::Trouble,
     owned::{Ended, Owned},
     policy::jobs::{self, Input, JobRefused, Phase, State},
+    ports::Append,
     protocol::{
         address::tell,
         jobs::{JobsMsg, Loaded},
@@ -21,6 +24,7 @@ use crate::{
 };
 
 use super::{
+    JobsHouse,
     desk::{Answering, Desk, Flight, Live, Work},
     load,
 };
@@ -113,16 +117,7 @@ impl Desk {
             }
         };
         events.iter().for_each(|event| fault::point(points(event).0));
-        let myself = self.myself.clone();
-        let task = Owned::watched(self.house.journal.append(append), move |ended| {
-            let result = match ended {
-                Ended::Value(Ok(position)) => Ok(position),
-                Ended::Value(Err(error)) => Err(error.into()),
-                Ended::Panicked(why) => Err(Trouble::Poisoned(why)),
-                Ended::Aborted => return,
-            };
-            tell(&myself, JobsMsg::Appended(job, result));
-        });
+        let task = sent(&self.house, self.myself.clone(), job, append);
         live.flight = Some(Flight { _task: Some(task), at: now, position, events, work });
     }
 
@@ -261,6 +256,24 @@ impl Desk {
         });
         self.damaged.insert(job, why);
     }
+}
+
+/// Writes a frame of a job, its first one or another; the jobs' actor hears what became of it.
+pub(super) fn sent(
+    house: &JobsHouse,
+    jobs: ActorRef<JobsMsg>,
+    job: JobId,
+    append: Append,
+) -> Owned {
+    Owned::watched(house.journal.append(append), move |ended| {
+        let result = match ended {
+            Ended::Value(Ok(position)) => Ok(position),
+            Ended::Value(Err(error)) => Err(error.into()),
+            Ended::Panicked(why) => Err(Trouble::Poisoned(why)),
+            Ended::Aborted => return,
+        };
+        tell(&jobs, JobsMsg::Appended(job, result));
+    })
 }
 
 /// Whether a full log does without a record: nothing that is at work depends on it.

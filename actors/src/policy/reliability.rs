@@ -12,6 +12,11 @@
 //!      └───────────────────────────────────── time ran out
 //! ```
 //!
+//! A wall may be set back. Then what is remembered lies ahead of it, and would count for as long as the wall
+//! takes to come there again: so with the first frame that is earlier than the one before it, runs are taken
+//! to have ended then, and what is raised ends as late after it as it would have after its last failure. Set
+//! forwards, it ends when the wall says so. Whoever sets a wall back again and again is asked as often.
+//!
 //! It refuses to judge what never ran, and it raises only: it allows nothing that rules do not. A run
 //! that was let through before the last failure shows nothing about the tool after it: otherwise one
 //! reply with failing and with slow calls would raise a tool and have it back, and nobody was asked.
@@ -45,14 +50,32 @@ pub struct Raise {
     pub of: u32,
     /// Until when.
     pub until: Timestamp,
+    /// But no longer than this from any moment on, wherever the wall was put meanwhile.
+    pub lasts_ms: u64,
+}
+
+impl Raise {
+    /// The same as it is at a moment.
+    fn seen(self, at: Timestamp) -> Self {
+        Self { until: self.until.min(at.plus_ms(self.lasts_ms)), ..self }
+    }
 }
 
 impl Record {
-    /// What a parent knows of a tool when it starts an agent.
+    /// What a parent knows of a tool when it starts an agent, in a log that begins at this moment.
     #[must_use]
-    pub fn inherited(raised: &Raised) -> Self {
+    pub fn inherited(raised: &Raised, at: Timestamp) -> Self {
         let Raised { failed, of, until, .. } = *raised;
-        Self { raise: Some(Raise { failed, of, until }), ..Self::default() }
+        let raise = Raise { failed, of, until, lasts_ms: until.since_ms(at) };
+        Self { raise: Some(raise), ..Self::default() }
+    }
+
+    /// The wall was set back, and a frame has this time.
+    pub fn set_back(&mut self, at: Timestamp) {
+        for (ended, _) in &mut self.runs {
+            *ended = (*ended).min(at);
+        }
+        self.raise = self.raise.map(|raise| raise.seen(at));
     }
 
     /// Another run has ended, while these calls of the same tool are let through and have not.
@@ -74,7 +97,6 @@ impl Record {
             *self = Self::default();
             return;
         }
-        // Of a clock that was set back the runs of before count as recent.
         let is_old = |run: &(Timestamp, bool)| at.since_ms(run.0) > rules.window_ms;
         while self.runs.len() > rules.runs as usize || self.runs.front().is_some_and(is_old) {
             self.runs.pop_front();
@@ -84,15 +106,16 @@ impl Record {
             let fails = count(self.runs.iter().filter(|(_, failed)| *failed).count());
             if fails >= rules.failures {
                 let until = at.plus_ms(rules.raised_ms);
-                self.raise = Some(Raise { failed: fails, of: count(self.runs.len()), until });
+                let (of, lasts_ms) = (count(self.runs.len()), rules.raised_ms);
+                self.raise = Some(Raise { failed: fails, of, until, lasts_ms });
             }
         }
     }
 
     /// Whether it is asked about now.
     #[must_use]
-    pub fn raised(&self, now: Timestamp) -> Option<&Raise> {
-        self.raise.as_ref().filter(|raise| now < raise.until)
+    pub fn raised(&self, now: Timestamp) -> Option<Raise> {
+        self.raise.map(|raise| raise.seen(now)).filter(|raise| now < raise.until)
     }
 
     /// Whether there is nothing to remember.
@@ -105,7 +128,7 @@ impl Record {
 /// Why a call is asked about, for people and for the model.
 #[must_use]
 pub fn words(tool: &ToolName, raise: &Raise, successes: u32) -> String {
-    let Raise { failed, of, until } = raise;
+    let Raise { failed, of, until, lasts_ms: _ } = raise;
     let until = until.utc();
     format!(
         "{tool} failed {failed} of its last {of} runs, so a person is asked about each call until {until}, or until {successes} in a row have worked"

@@ -49,7 +49,7 @@ pub(in crate::policy) use word::{Piece, Word};
 
 use std::borrow::Cow;
 
-use crate::limits;
+use crate::{domain::unseen, limits};
 
 /// A shell command, read.
 #[derive(Debug, Default)]
@@ -176,7 +176,7 @@ impl Script {
         if read.len() < words.len() {
             script.unread("the command is longer than what is analysed");
         }
-        if words.iter().any(|word| word.contains(tree::is_unseen)) {
+        if words.iter().any(|word| word.contains(unseen::is_unseen)) {
             script.unread("the command has characters that are not seen");
         }
         statements::Walk::new(&mut script, start).simple(simple::Simple::of(read));

@@ -9,11 +9,8 @@ use std::sync::{
 use futures_util::future::BoxFuture;
 
 use crate::{
-    domain::{
-        frame::{LogId, StoredFrame},
-        ids::{Position, Token},
-    },
-    ports::{Append, AppendError, Claim, Clock, Journal, JournalError},
+    domain::ids::Position,
+    ports::{Append, AppendError, Around, Clock, Journal, Through},
 };
 
 use super::Deps;
@@ -59,27 +56,26 @@ impl Appends {
 pub(super) fn measured(deps: Deps) -> (Deps, Arc<Appends>) {
     let appends = Arc::<Appends>::default();
     let Deps { journal, clock, .. } = &deps;
-    let (journal, clock) = (Arc::clone(journal), Arc::clone(clock));
-    let journal = Arc::new(Measured { journal, clock, appends: Arc::clone(&appends) });
+    let watch = Arc::new(Watch { clock: Arc::clone(clock), appends: Arc::clone(&appends) });
+    let journal = Arc::new(Through::new(Arc::clone(journal), &watch));
     (Deps { journal, ..deps }, appends)
 }
 
-/// A journal, and what its appends took.
-struct Measured {
-    journal: Arc<dyn Journal>,
+/// What is looked at, and where it is noted.
+struct Watch {
     clock: Arc<dyn Clock>,
     appends: Arc<Appends>,
 }
 
-impl Journal for Measured {
-    fn claim(&self, log: LogId) -> BoxFuture<'static, Result<Claim, JournalError>> {
-        self.journal.claim(log)
-    }
-
-    fn append(&self, append: Append) -> BoxFuture<'static, Result<Position, AppendError>> {
+impl Around for Watch {
+    fn append(
+        &self,
+        journal: &dyn Journal,
+        append: Append,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
         let (clock, appends) = (Arc::clone(&self.clock), Arc::clone(&self.appends));
         let begun = clock.running();
-        let written = self.journal.append(append);
+        let written = journal.append(append);
         Box::pin(async move {
             let written = written.await;
             // What was refused says nothing of how long a write takes.
@@ -88,19 +84,6 @@ impl Journal for Measured {
             }
             written
         })
-    }
-
-    fn read(
-        &self,
-        log: LogId,
-        after: Position,
-        rows: usize,
-    ) -> BoxFuture<'static, Result<Vec<StoredFrame>, JournalError>> {
-        self.journal.read(log, after, rows)
-    }
-
-    fn tail(&self, log: LogId) -> BoxFuture<'static, Result<(Position, Token), JournalError>> {
-        self.journal.tail(log)
     }
 }
 

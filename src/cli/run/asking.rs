@@ -8,7 +8,7 @@ use greenroom_actors::domain::{
     permission::{Answer, Ask, Subject},
 };
 
-use crate::cli::screen::{Screen, Tone, escaped};
+use crate::cli::screen::{Screen, Tone, escaped, exactly};
 
 use super::{
     answers::{self, CHOICES, MEANING, Typed},
@@ -161,7 +161,7 @@ impl Questions {
         self.expecting = Expecting::Choice;
         let (what, detail) = match &question.ask.subject {
             Subject::ToolCall { request, .. } => {
-                (format!("may it call {}?", request.tool), escaped(&request.args.canonical()))
+                (format!("may it call {}?", request.tool), request.args.shown())
             }
             Subject::Plan { text } => ("may it follow this plan?".to_owned(), escaped(text)),
             Subject::Question { text } => ("it asks".to_owned(), escaped(text)),
@@ -172,10 +172,10 @@ impl Questions {
         for reason in &question.ask.reasons {
             text += &self
                 .screen
-                .paint_remark(Tone::Faint, &format!("\n  because: {}", escaped(reason)));
+                .paint_remark(Tone::Faint, &format!("\n  because: {}", exactly(reason)));
         }
         if let Some(proposal) = &question.ask.proposal {
-            let rule = format!("\n  for a session or always: {}", escaped(proposal));
+            let rule = format!("\n  for a session or always: {}", exactly(proposal));
             text += &self.screen.paint_remark(Tone::Faint, &rule);
         }
         if let Some(terminal) = &mut self.terminal {

@@ -8,25 +8,18 @@ use std::{
     },
 };
 
-use futures_util::{
-    future::BoxFuture,
-    stream::{self, BoxStream},
-};
+use futures_util::stream;
 use greenroom_actors::{
-    domain::{
-        event::ModelFailure,
-        ids::{CredentialName, ModelName, ProviderName},
-    },
-    ports::{Clock, ModelEvent, ModelProvider, ModelRequest},
+    ports::{Clock, ModelProvider, ModelRequest},
     testing::memory::MemoryStore,
 };
 
 use super::*;
+use crate::props::{Answer, before_provider};
 
 /// A provider whose adapter panics for some sessions, until it heals.
 #[derive(Clone)]
 struct Broken {
-    inner: Arc<dyn ModelProvider>,
     breaks: Arc<AtomicBool>,
     /// How long a call lasts before it breaks.
     after_ms: u64,
@@ -37,25 +30,15 @@ struct Broken {
 
 impl Broken {
     fn in_place(harness: &mut Harness, after_ms: u64) -> Self {
-        let inner = harness.providers.remove(0);
         let (breaks, doomed) = (Arc::default(), Arc::default());
         let (clock, panics) = (Arc::clone(&harness.deps.clock), Count::default());
-        let broken = Self { inner, breaks, after_ms, clock, doomed, panics };
-        harness.providers.insert(0, Arc::new(broken.clone()));
+        let broken = Self { breaks, after_ms, clock, doomed, panics };
+        let given = broken.clone();
+        before_provider(harness, move |inner, request| given.call(inner, request));
         broken
     }
-}
 
-impl ModelProvider for Broken {
-    fn name(&self) -> ProviderName {
-        self.inner.name()
-    }
-
-    fn credential(&self) -> CredentialName {
-        self.inner.credential()
-    }
-
-    fn call(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelEvent, ModelFailure>> {
+    fn call(&self, inner: &Arc<dyn ModelProvider>, request: ModelRequest) -> Answer {
         let doomed =
             self.doomed.lock().expect("nobody panics here").contains(&request.call.session);
         if doomed && self.breaks.load(SeqCst) {
@@ -68,18 +51,7 @@ impl ModelProvider for Broken {
                 std::panic::resume_unwind(Box::new("what they share is broken"))
             }));
         }
-        self.inner.call(request)
-    }
-
-    fn list_models(
-        &self,
-        prefix: String,
-    ) -> BoxFuture<'static, Result<Vec<ModelName>, ModelFailure>> {
-        self.inner.list_models(prefix)
-    }
-
-    fn verify_auth(&self) -> BoxFuture<'static, Result<(), ModelFailure>> {
-        self.inner.verify_auth()
+        inner.call(request)
     }
 }
 

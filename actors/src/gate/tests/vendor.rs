@@ -9,7 +9,21 @@ use crate::{
     policy::gate::{End, Stage},
 };
 
+/// Who was let in, and how.
+type Came = (u128, Pass);
+
 const BROKEN: End = End::Broken { retry_after_ms: None };
+
+/// The first call at a gate, and what its vendor said of requests beside the answer; who comes to the gate
+/// next goes the same way.
+async fn told(house: &House, requests: Allowance) -> (mpsc::Sender<Came>, mpsc::Receiver<Came>) {
+    let (to, mut passes) = mpsc::channel(100);
+    drop(house.task(0, FAR, &to));
+    let (_, pass) = next(&mut passes).await;
+    pass.heard(&RateLimits { requests: Some(requests), ..RateLimits::default() });
+    pass.ended(End::Answered);
+    (to, passes)
+}
 
 /// One place and a crowd: who was let in, in order, if each goes as soon as it is in.
 async fn order(house: &House, claims: Vec<Claim>) -> Vec<u128> {
@@ -48,12 +62,8 @@ async fn a_thousand_huge_calls_of_one_session_do_not_keep_the_others_waiting() {
 #[tokio::test]
 async fn a_vendor_that_says_nothing_is_left_is_not_called_before_its_window_ends() {
     let mut house = House::new(64).await;
-    let (to, mut passes) = mpsc::channel(100);
-    drop(house.task(0, FAR, &to));
-    let (_, pass) = next(&mut passes).await;
-    let none = Some(Allowance { limit: 1_000, remaining: 0, reset_ms: 5_000 });
-    pass.heard(&RateLimits { requests: none, ..RateLimits::default() });
-    pass.ended(End::Answered);
+    let none = Allowance { limit: 1_000, remaining: 0, reset_ms: 5_000 };
+    let (to, mut passes) = told(&house, none).await;
     for who in 1..=10 {
         drop(house.task(who, FAR, &to));
     }
@@ -82,12 +92,8 @@ async fn a_pause_that_is_told_while_a_crowd_is_let_in_holds_whoever_is_not_in() 
     const CROWD: usize = 40;
     for round in 0..200 {
         let house = House::new(64).await;
-        let (to, mut passes) = mpsc::channel(100);
-        drop(house.task(0, FAR, &to));
-        let (_, pass) = next(&mut passes).await;
-        let none = Some(Allowance { limit: 1_000, remaining: 0, reset_ms: 1_000 });
-        pass.heard(&RateLimits { requests: none, ..RateLimits::default() });
-        pass.ended(End::Answered);
+        let none = Allowance { limit: 1_000, remaining: 0, reset_ms: 1_000 };
+        let (to, mut passes) = told(&house, none).await;
         (1..=CROWD as u128).for_each(|who| drop(house.task(who, FAR, &to)));
         house.waiting(CROWD).await;
         house.clock.forward_to(Timestamp(2_000));
@@ -109,12 +115,8 @@ async fn a_pause_that_is_told_while_a_crowd_is_let_in_holds_whoever_is_not_in() 
 #[tokio::test]
 async fn what_little_a_vendor_has_left_is_spread_over_its_window() {
     let house = House::new(64).await;
-    let (to, mut passes) = mpsc::channel(100);
-    drop(house.task(0, FAR, &to));
-    let (_, pass) = next(&mut passes).await;
-    let little = Some(Allowance { limit: 1_000, remaining: 10, reset_ms: 10_000 });
-    pass.heard(&RateLimits { requests: little, ..RateLimits::default() });
-    pass.ended(End::Answered);
+    let little = Allowance { limit: 1_000, remaining: 10, reset_ms: 10_000 };
+    let (to, mut passes) = told(&house, little).await;
     for who in 1..=10 {
         drop(house.task(who, FAR, &to));
     }
@@ -128,21 +130,21 @@ async fn what_little_a_vendor_has_left_is_spread_over_its_window() {
     assert_eq!(by_second, [1; 10]);
 }
 
-/// Opens the breaker: so many fail in a row.
-async fn break_down(house: &House) {
+/// Opens the breaker: so many fail in a row. Who comes to the gate next goes the same way.
+async fn break_down(house: &House) -> (mpsc::Sender<Came>, mpsc::Receiver<Came>) {
     let (to, mut passes) = mpsc::channel(100);
     for who in 0..u128::from(limits::GATE_FAILURES) {
         drop(house.task(who, FAR, &to));
         next(&mut passes).await.1.ended(BROKEN);
     }
     assert!(matches!(house.gate.bars().breaker, Stage::Open { .. }));
+    (to, passes)
 }
 
 #[tokio::test]
 async fn while_a_vendor_is_down_one_calls_at_a_time_and_when_it_is_back_all_do() {
     let mut house = House::new(64).await;
-    break_down(&house).await;
-    let (to, mut passes) = mpsc::channel(100);
+    let (to, mut passes) = break_down(&house).await;
     let mut tasks: Vec<_> = (100..150).map(|who| house.task(who, FAR, &to)).collect();
     house.waiting(50).await;
     House::quiet().await;
@@ -182,8 +184,7 @@ async fn while_a_vendor_is_down_one_calls_at_a_time_and_when_it_is_back_all_do()
 #[tokio::test]
 async fn a_probe_whose_task_had_gone_before_its_turn_is_none() {
     let house = House::new(64).await;
-    break_down(&house).await;
-    let (to, mut passes) = mpsc::channel(100);
+    let (to, mut passes) = break_down(&house).await;
     let gone = house.task(100, FAR, &to);
     drop(house.task(101, FAR, &to));
     house.waiting(2).await;
@@ -196,8 +197,7 @@ async fn a_probe_whose_task_had_gone_before_its_turn_is_none() {
 #[tokio::test]
 async fn a_probe_whose_answer_comes_as_a_whole_keeps_nobody_until_its_deadline() {
     let house = House::new(64).await;
-    break_down(&house).await;
-    let (to, mut passes) = mpsc::channel(100);
+    let (to, mut passes) = break_down(&house).await;
     drop(house.task(100, FAR, &to));
     house.waiting(1).await;
     house.clock.forward_to(Timestamp(3_000));
@@ -215,8 +215,7 @@ async fn a_probe_whose_answer_comes_as_a_whole_keeps_nobody_until_its_deadline()
 #[tokio::test]
 async fn who_waits_for_a_probe_waits_no_longer_than_its_own_deadline() {
     let house = House::new(64).await;
-    break_down(&house).await;
-    let (to, mut passes) = mpsc::channel(100);
+    let (to, mut passes) = break_down(&house).await;
     drop(house.task(100, FAR, &to));
     house.waiting(1).await;
     house.clock.forward_to(Timestamp(3_000));

@@ -49,6 +49,51 @@ fn it_is_over_after_a_while_and_the_next_failure_raises_it_again() {
     assert!(record.raised(later).is_none(), "those of long ago do not");
 }
 
+/// A wall that is set back by `back_ms`, and the first frame after it.
+fn set_back(record: &mut Record, now: Timestamp, back_ms: i64) -> Timestamp {
+    let at = Timestamp(now.0 - back_ms);
+    record.set_back(at);
+    at
+}
+
+#[test]
+fn a_clock_that_was_set_back_keeps_a_raise_no_longer_than_it_lasts() {
+    for back_ms in [1, 99, 5_000, 86_400_000] {
+        let (mut record, now) = played(&RULES, "xxxxx");
+        let before = Timestamp(now.0 - back_ms);
+        let raise = record.raised(before).expect("nothing has told the record yet");
+        assert!(raise.until <= before.plus_ms(RULES.raised_ms), "{back_ms}: what is said is true");
+        let at = set_back(&mut record, now, back_ms);
+        let until = at.plus_ms(RULES.raised_ms);
+        assert!(record.raised(Timestamp(until.0 - 1)).is_some(), "{back_ms}: it lasts its time");
+        assert!(record.raised(until).is_none(), "{back_ms}: and no longer");
+    }
+}
+
+#[test]
+fn runs_of_before_a_clock_was_set_back_are_no_longer_recent_when_the_window_is_over() {
+    let (mut record, now) = played(&RULES, "xxxx");
+    let at = set_back(&mut record, now, 86_400_000);
+    let mut soon = record.clone();
+    soon.note(&RULES, (ToolCallNo(1), true), [], at.plus_ms(1));
+    assert!(soon.raised(at.plus_ms(1)).is_some(), "they count as just now");
+    let later = at.plus_ms(RULES.window_ms + 1);
+    record.note(&RULES, (ToolCallNo(1), true), [], later);
+    assert!(record.raised(later).is_none(), "and not for the day that the clock was set back");
+}
+
+#[test]
+fn what_was_inherited_lasts_as_long_as_it_had_left() {
+    let (tool, begun) = ("shell".into(), Timestamp(1_000));
+    let raised = Raised { tool, failed: 5, of: 6, until: begun.plus_ms(40) };
+    let mut record = Record::inherited(&raised, begun);
+    assert!(
+        record.raised(begun.plus_ms(39)).is_some() && record.raised(begun.plus_ms(40)).is_none()
+    );
+    let at = set_back(&mut record, begun, 900);
+    assert!(record.raised(at.plus_ms(39)).is_some() && record.raised(at.plus_ms(40)).is_none());
+}
+
 #[test]
 fn what_was_let_through_before_the_last_failure_does_not_bring_it_back() {
     let (mut record, now) = played(&RULES, "xxxx");
@@ -74,7 +119,7 @@ fn with_no_failures_named_nothing_is_ever_raised() {
 #[test]
 fn it_says_in_words_why_and_until_when() {
     let (record, now) = played(&RULES, "x.xxxx");
-    let words = words(&"shell".into(), record.raised(now).unwrap(), RULES.successes);
+    let words = words(&"shell".into(), &record.raised(now).unwrap(), RULES.successes);
     assert_eq!(
         words,
         "shell failed 5 of its last 6 runs, so a person is asked about each call until 1970-01-01 00:00:00.160, or until 3 in a row have worked"

@@ -4,7 +4,7 @@
 
 use tree_sitter::Node;
 
-use crate::limits;
+use crate::{domain::unseen, limits};
 
 use super::{
     Script, Start, Word,
@@ -76,7 +76,7 @@ impl<'s> Walk<'s> {
         if cut {
             self.script.unread("the command is longer than what is analysed");
         }
-        if text.contains(tree::is_unseen) {
+        if text.contains(unseen::is_unseen) {
             self.script.unread("the command has characters that are not seen");
         }
         if let Some(bare) = tree::bared(text) {

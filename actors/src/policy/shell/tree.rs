@@ -11,7 +11,7 @@ use std::{cell::RefCell, ops::ControlFlow};
 
 use tree_sitter::{Node, ParseOptions, Parser, Tree, TreeCursor};
 
-use crate::{domain::unseen, limits};
+use crate::limits;
 
 thread_local! {
     /// A parser is a buffer: it is kept because making one costs more than reading most commands.
@@ -175,13 +175,6 @@ fn begins_comment(text: &str, at: usize) -> bool {
     let before = text.get(..at).and_then(|before| before.chars().next_back());
     before.is_none_or(|c| matches!(c, ' ' | '\t' | '\n' | ';' | '&' | '|' | '(' | ')'))
         && !text.get(..at).is_some_and(|before| before.ends_with("\\\n"))
-}
-
-/// Characters that programs or people read differently.
-pub(super) fn is_unseen(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\t'))
-        || (c.is_whitespace() && !c.is_ascii())
-        || unseen::has_no_shape(c)
 }
 
 /// The part of a text that is analysed, and whether there is more.

@@ -4,12 +4,11 @@
 
 use tree_sitter::Node;
 
-use crate::limits;
+use crate::{domain::unseen, limits};
 
 use super::{
     Access, Piece, Word,
     statements::{Walk, children},
-    tree,
     word::CLASS,
 };
 
@@ -130,7 +129,7 @@ impl Walk<'_> {
                     self.script.unread(format!("{c:?} stands in a word"));
                     out.push(Piece::Split);
                 }
-                c if tree::is_unseen(c) => {
+                c if unseen::is_unseen(c) => {
                     self.script.unread("the command has characters that are not seen");
                     plain.push(c);
                 }

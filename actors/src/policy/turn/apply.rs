@@ -41,6 +41,9 @@ pub fn apply(state: &mut State, event: &Event, at: Timestamp) -> Applied {
     if state.opened.is_none() && !matches!(event, Event::SessionOpened { .. }) {
         return fold.cannot("the session is not open");
     }
+    if at < state.updated_at {
+        state.set_back_runs(at);
+    }
     state.updated_at = at;
     if is_progress(event) {
         state.panics.clear();
@@ -169,7 +172,7 @@ impl Fold {
         if state.opened.is_some() && opened.fork.is_none() {
             return self.cannot("the session is open already");
         }
-        state.inherit_runs(&opened.lineage.raised);
+        state.inherit_runs(&opened.lineage.raised, self.at);
         state.tools = Arc::new(opened.rendered.tools.clone());
         state.opened = Some(Arc::new(opened));
         state.created_at = self.at;

@@ -47,10 +47,15 @@ impl State {
 
     /// What failed for the parent is asked about here too, as long as there: else a tool would be had
     /// back by starting an agent.
-    pub(in super::super) fn inherit_runs(&mut self, raised: &[Raised]) {
+    pub(in super::super) fn inherit_runs(&mut self, raised: &[Raised], at: Timestamp) {
         for one in raised {
-            self.reliability.insert(one.tool.clone(), Record::inherited(one));
+            self.reliability.insert(one.tool.clone(), Record::inherited(one, at));
         }
+    }
+
+    /// A frame is earlier than the one before it.
+    pub(in super::super) fn set_back_runs(&mut self, at: Timestamp) {
+        self.reliability.values_mut().for_each(|record| record.set_back(at));
     }
 
     /// Why a tool is asked about now, although rules may allow it.
@@ -58,7 +63,7 @@ impl State {
     pub fn raised(&self, tool: &ToolName, now: Timestamp) -> Option<String> {
         let raise = self.reliability.get(tool)?.raised(now)?;
         let successes = self.agent().map_or(0, |agent| agent.reliability.successes);
-        Some(reliability::words(tool, raise, successes))
+        Some(reliability::words(tool, &raise, successes))
     }
 
     /// Every tool that is asked about now.

@@ -114,6 +114,17 @@ fn after_a_while_it_is_as_before() {
 }
 
 #[test]
+fn a_clock_set_back_by_a_day_keeps_a_tool_for_the_while_and_not_for_the_day() {
+    let play = after(agent(), "read", &[FAILS; 5]);
+    let mut play = play.clone().at(play.now.0 - 86_400_000);
+    let (began, lasts) = (play.now.0, i64::try_from(limits::TOOL_RAISED_MS).unwrap());
+    assert!(!next(&mut play, "read").0, "it is raised still");
+    play = play.with(person(1, Answer::Reject));
+    assert!(!next(&mut play.clone().at(began + lasts - 1), "read").0);
+    assert!(next(&mut play.at(began + lasts), "read").0);
+}
+
+#[test]
 fn a_crash_and_a_fold_from_the_bytes_know_it_as_well() {
     let mut play = after(agent(), "read", &[FAILS; 5]);
     play.crash(Some("bang"));
