@@ -235,22 +235,8 @@ impl Permission {
     /// What is said of everything: by a record under way that stops it, or else by the log. Before the
     /// log has been read again what was said last stands.
     fn publish_halt(&self, desktop: &Desktop) {
-        let under_way = desktop.queue.iter().rev().chain(&desktop.flight);
-        let stops = under_way.filter_map(|entry| match &entry.event {
-            HouseEvent::Halted { reason, by } => {
-                Some(Halt { reason: reason.clone(), by: by.clone() })
-            }
-            HouseEvent::Booted { .. }
-            | HouseEvent::PricesSet { .. }
-            | HouseEvent::RuleStanding { .. }
-            | HouseEvent::Quarantined { .. }
-            | HouseEvent::Released { .. }
-            | HouseEvent::Deleting { .. }
-            | HouseEvent::Deleted { .. }
-            | HouseEvent::Kept { .. }
-            | HouseEvent::Unhalted { .. } => None,
-        });
-        let under_way = stops.into_iter().next();
+        let mut under_way = desktop.queue.iter().rev().chain(&desktop.flight);
+        let under_way = under_way.find_map(|entry| entry.event.halt().flatten());
         self.owed.send_replace(under_way.clone().map(Arc::new));
         let said = match (under_way, &desktop.house) {
             (Some(halt), _) => Some(halt),
@@ -356,10 +342,9 @@ fn drop_written(desktop: &mut Desktop, house: &HouseLoaded) {
 /// for every session is told again by its session when that wakes. The word that stops everything is
 /// always taken, where it is not the last one on that anyway.
 fn enqueue(desktop: &mut Desktop, entry: Entry) {
-    let stops = |entry: &Entry| matches!(entry.event, HouseEvent::Halted { .. });
-    let lifts = |entry: &Entry| matches!(entry.event, HouseEvent::Unhalted { .. });
-    let last = desktop.queue.iter().rev().find(|entry| stops(entry) || lifts(entry));
-    let is_due = stops(&entry) && !last.is_some_and(stops);
+    let stops = matches!(entry.event.halt(), Some(Some(_)));
+    let last = desktop.queue.iter().rev().find_map(|entry| entry.event.halt());
+    let is_due = stops && !matches!(last, Some(Some(_)));
     if is_due || desktop.queue.len() < limits::HOUSE_QUEUE {
         return desktop.queue.push_back(entry);
     }
