@@ -419,6 +419,8 @@ pub const ASK_AGAIN_MS: u64 = 10;
 pub const AGENT_BYTES: usize = 64 * 1024;
 /// Longest pause of a credential that a vendor may ask for: a day covers every daily quota.
 pub const GATE_PAUSE_MAX_MS: u64 = 86_400_000;
+/// Deletions that a slow listener may be behind: nobody deletes faster than it can be told four times a second.
+pub const DELETION_NOTES: usize = 256;
 /// Records that wait for the house log: a thousand answers of people while the disk is away.
 pub const HOUSE_QUEUE: usize = 1_024;
 

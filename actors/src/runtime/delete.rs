@@ -13,6 +13,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
+    bus::Deletion,
     domain::{
         catalog::{Erasure, Hindrance, SessionFilter},
         house::HouseEvent,
@@ -62,6 +63,10 @@ impl Acting<'_> {
         let (sessions, by) = (tree.len() as u64, self.principal.clone());
         runtime.record(HouseEvent::Deleting { root, sessions, by }).await?;
         let erased = runtime.erase(root).await;
+        let row = tree.into_iter().find(|row| row.session == root);
+        if let (Ok(_), Some(row)) = (&erased, row) {
+            runtime.inner.bus.publish_deletion(Deletion { root, tenant: row.tenant });
+        }
         drop(leaving);
         if erased.is_err() {
             woken.into_iter().for_each(|session| runtime.inner.seats.board().wake(session));
