@@ -25,6 +25,8 @@ use crate::{
     workshop::{self, until},
 };
 
+pub mod cut_off;
+
 const SCRIPT: &str = r#"
 agent lead
     call spawn_agent {"agent": "hand", "task": "do it"}

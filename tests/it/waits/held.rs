@@ -15,6 +15,7 @@ use greenroom_actors::{
         job::{JobFilter, JobId, JobRow},
     },
     ports::{Append, AppendError, Blobs, Catalog, Claim, Journal, JournalError, Pieces},
+    runtime::Deps,
     testing::harness::Harness,
 };
 use tokio::sync::watch;
@@ -66,26 +67,31 @@ struct Held {
     hold: Hold,
 }
 
+/// Puts these ports in a test's hand.
+pub(crate) fn hold(deps: &mut Deps) -> Hold {
+    let now = Arc::new(watch::Sender::new(Holding::Nothing));
+    let hold = Hold { now, held: Count::default() };
+    let (journal, blobs) = (Arc::clone(&deps.journal), Arc::clone(&deps.blobs));
+    let catalog = Arc::clone(&deps.catalog);
+    let port = Arc::new(Held { journal, catalog, blobs, hold: hold.clone() });
+    deps.journal = Arc::clone(&port) as _;
+    deps.catalog = Arc::clone(&port) as _;
+    deps.blobs = port;
+    hold
+}
+
 /// A stage on a store that can be held.
 pub(crate) async fn holdable(
     script: &str,
     arrange: impl FnOnce(Harness) -> Harness,
 ) -> (Still, Hold) {
-    let now = Arc::new(watch::Sender::new(Holding::Nothing));
-    let hold = Hold { now, held: Count::default() };
-    let given = hold.clone();
+    let mut given = None;
     let still = Still::set(script, |mut harness| {
-        let deps = &mut harness.deps;
-        let (journal, blobs) = (Arc::clone(&deps.journal), Arc::clone(&deps.blobs));
-        let port =
-            Arc::new(Held { journal, catalog: Arc::clone(&deps.catalog), blobs, hold: given });
-        deps.journal = Arc::clone(&port) as _;
-        deps.catalog = Arc::clone(&port) as _;
-        deps.blobs = port;
+        given = Some(hold(&mut harness.deps));
         arrange(harness)
     })
     .await;
-    (still, hold)
+    (still, given.expect("the stage was arranged"))
 }
 
 impl Held {
