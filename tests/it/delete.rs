@@ -19,7 +19,7 @@ use greenroom_actors::{
 };
 
 use crate::{
-    props::{Prop, agent, allow, children, seen},
+    props::{Prop, agent, allow, children, count, logged, seen},
     stage::Stage,
     waits::held::{Holding, holdable},
     workshop::{self, until},
@@ -199,6 +199,50 @@ async fn a_deletion_whose_caller_left_is_finished_by_the_same_order_again() {
     hold.off();
     assert_eq!(still.runtime.delete(session).await.expect("deleted"), 1);
     assert_eq!(words_of(&still.runtime, session).await, ["deleting", "deleted"]);
+}
+
+/// Who asked has gone, and the word stands in the house's log: it would keep a tree from waking for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_whose_caller_left_is_finished_by_the_house() {
+    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
+    let (still, hold) = holdable(SCRIPT, furnish).await;
+    let session = say(&still.runtime, "talker", "k", "hello").await;
+    ended(&still.runtime, session, "k").await;
+    let _running = still.runs(500);
+    hold.on(Holding::Erasures);
+    let runtime = still.runtime.clone();
+    let deleting = Owned::spawn(async move { drop(runtime.delete(session).await) });
+    until("it is about to be erased", || async { (hold.held() > 0).then_some(()) }).await;
+    drop(deleting);
+    hold.off();
+    until("it is gone", || async {
+        (words_of(&still.runtime, session).await == ["deleting", "deleted"]).then_some(())
+    })
+    .await;
+    assert_eq!(still.runtime.reading().session(session).await.expect("a store"), None);
+}
+
+/// It took an input a moment before, and was put to sleep amid its work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_put_to_sleep_for_a_deletion_that_did_not_come_about_goes_on() {
+    let script = "agent talker when first\n    say Well.\nagent talker\n    hang\n";
+    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
+    let (still, hold) = holdable(script, furnish).await;
+    let session = say(&still.runtime, "talker", "k", "first").await;
+    ended(&still.runtime, session, "k").await;
+    hold.on(Holding::Lines);
+    let runtime = still.runtime.clone();
+    let deleting = Owned::spawn(async move { drop(runtime.delete(session).await) });
+    until("nothing hinders it", || async { (hold.held() > 0).then_some(()) }).await;
+    still.runtime.submit(session, "l".into(), UserInput::text("now")).await.expect("taken");
+    hold.off();
+    seen("nobody is awake", || still.runtime.awake() == 0).await;
+    drop(deleting);
+    logged(&still.runtime, session, "it goes on", |events| {
+        (count(events, "session_restarted") == 1).then_some(())
+    })
+    .await;
+    assert!(words_of(&still.runtime, session).await.is_empty(), "nothing was recorded");
 }
 
 /// Either the message came first, and its session is kept with it, or the deletion, and it is refused.

@@ -201,7 +201,7 @@ impl Runtime {
         let seats = Arc::new(Seats::new(journal, clock, rules, alarm.clone()));
         let (journal, catalog) = (Arc::clone(&deps.journal), Arc::clone(&deps.catalog));
         let dark = options.dark;
-        let sleepers = Sleepers::new(journal, catalog, seats.board().clone(), seats.halt());
+        let sleepers = Sleepers::new(journal, catalog, &seats);
         let (root, bus, ended) = rooted(&seats, &sleepers, dark).await?;
         root_end.send_replace(Some(root.clone()));
 

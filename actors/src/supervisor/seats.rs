@@ -292,6 +292,11 @@ impl Seats {
         self.deleted.subscribe()
     }
 
+    /// Sessions that nobody may wake while their tree is being deleted.
+    pub(super) fn leaving(&self) -> watch::Receiver<Arc<BTreeSet<SessionId>>> {
+        self.leaving.subscribe()
+    }
+
     /// Sessions that nobody may wake from now on, or may again.
     pub(crate) fn leave(&self, those: &[SessionId], leave: bool) {
         self.leaving.send_modify(|leaving| {

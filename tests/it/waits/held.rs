@@ -34,6 +34,8 @@ pub(crate) enum Holding {
     Blobs,
     Catalog,
     Rebuilds,
+    /// Pages of sessions.
+    Lines,
     Erasures,
 }
 
@@ -146,7 +148,8 @@ impl Catalog for Held {
         &self,
         filter: SessionFilter,
     ) -> BoxFuture<'static, Result<Vec<SessionRow>, JournalError>> {
-        self.after(Holding::Catalog, self.catalog.sessions(filter))
+        let work = self.after(Holding::Catalog, self.catalog.sessions(filter));
+        self.after(Holding::Lines, work)
     }
 
     fn session(
