@@ -47,9 +47,15 @@ pub(super) fn erase(
     erasure: &Erasure,
     fresh: &Fresh,
 ) -> Result<Result<u64, Hindrance>, Trouble> {
+    // What a line does not say yet may be at work, or one of the tree that nobody would find again.
+    if !catalog::stale(conn)?.iter().all(|session| erasure.off_stage.contains(session)) {
+        return Err(Trouble::Refused("the catalog is behind the logs; ask again".to_owned()));
+    }
     if let Some(hindrance) = hinders(conn, erasure)? {
         return Ok(Err(hindrance));
     }
+    // The next start looks for blobs that nobody came to name.
+    conn.prepare_cached("INSERT OR IGNORE INTO doomed(sha256) VALUES ('')")?.execute([])?;
     let tree = tree(conn, erasure.root)?;
     spent(conn, erasure.root)?;
     for (session, _) in &tree {
@@ -82,12 +88,10 @@ fn log(conn: &Connection, log: LogId, fresh: &Fresh) -> Result<(), Trouble> {
     let alone = named.query_map(params![BLOB, num], |row| row.get::<_, String>(0))?;
     let alone: Vec<String> = alone.collect::<Result<_, _>>()?;
     for sha256 in alone {
-        let sql = if fresh.has(&sha256) {
-            "INSERT OR IGNORE INTO doomed(sha256) VALUES (?1)"
-        } else {
-            "DELETE FROM blob WHERE sha256 = ?1"
-        };
-        conn.prepare_cached(sql)?.execute([&sha256])?;
+        // One that somebody has just put again is theirs to name, or waits for the next start.
+        if !fresh.has(&sha256) {
+            conn.prepare_cached("DELETE FROM blob WHERE sha256 = ?1")?.execute([&sha256])?;
+        }
     }
     for sql in [
         "DELETE FROM link WHERE log = ?1",
@@ -121,11 +125,12 @@ fn spent(conn: &Connection, root: SessionId) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// What could not go because somebody had just put it again. Whoever did is gone.
+/// Behind a deletion: blobs that no frame names. Whoever put them, again or for a frame that was never
+/// written, is gone. Names are compared on their indexes, so no blob is read.
 pub(super) fn sweep(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(
-        "DELETE FROM blob WHERE sha256 IN (SELECT sha256 FROM doomed) \
-         AND sha256 NOT IN (SELECT name FROM link WHERE kind = 'blob'); \
+        "DELETE FROM blob WHERE EXISTS (SELECT 1 FROM doomed) AND sha256 IN \
+         (SELECT sha256 FROM blob EXCEPT SELECT name FROM link WHERE kind = 'blob'); \
          DELETE FROM doomed;",
     )
 }
