@@ -14,7 +14,7 @@ use greenroom_actors::{
     owned::Owned,
     policy::turn::Rejected,
     ports::Journal as _,
-    runtime::CallError,
+    runtime::{CallError, DeletionHeard},
     testing::harness::{Harness, bounded, ended, events, say},
 };
 
@@ -209,6 +209,7 @@ async fn a_deletion_whose_caller_left_is_finished_by_the_house() {
     let session = say(&still.runtime, "talker", "k", "hello").await;
     ended(&still.runtime, session, "k").await;
     let _running = still.runs(500);
+    let mut told = still.runtime.subscribe_to_deletions();
     hold.on(Holding::Erasures);
     let runtime = still.runtime.clone();
     let deleting = Owned::spawn(async move { drop(runtime.delete(session).await) });
@@ -220,6 +221,32 @@ async fn a_deletion_whose_caller_left_is_finished_by_the_house() {
     })
     .await;
     assert_eq!(still.runtime.reading().session(session).await.expect("a store"), None);
+    let Some(DeletionHeard::Gone(gone)) = bounded("it is told", told.next()).await else {
+        panic!("nothing missed")
+    };
+    assert_eq!((gone.root, gone.tenant.as_str()), (session, "test"));
+}
+
+/// Whoever comes second hears what whoever comes later hears.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_deletions_at_once_one_counts() {
+    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
+    let (still, hold) = holdable(SCRIPT, furnish).await;
+    let session = say(&still.runtime, "talker", "k", "hello").await;
+    ended(&still.runtime, session, "k").await;
+    let _running = still.runs(50);
+    hold.on(Holding::Lines);
+    let first = still.runtime.delete(session);
+    let second = still.runtime.delete(session);
+    let letting = async {
+        until("both may", || async { (hold.held() == 2).then_some(()) }).await;
+        hold.off();
+    };
+    let (first, second, ()) = futures_util::join!(first, second, letting);
+    let (done, late) = if first.is_ok() { (first, second) } else { (second, first) };
+    assert_eq!(done.expect("one of them"), 1);
+    assert!(is_gone(&late), "{late:?}");
+    assert_eq!(words_of(&still.runtime, session).await, ["deleting", "deleted"]);
 }
 
 /// It took an input a moment before, and was put to sleep amid its work.

@@ -68,13 +68,17 @@ impl Acting<'_> {
         runtime.record(HouseEvent::Deleting { root, sessions, by }).await?;
         let erased = runtime.erase(root).await;
         let row = tree.into_iter().find(|row| row.session == root);
-        if let (Ok(_), Some(row)) = (&erased, row) {
+        if let (Ok(1..), Some(row)) = (&erased, row) {
             runtime.inner.bus.publish_deletion(Deletion { root, tenant: row.tenant });
         }
         if erased.is_ok() {
             leaving.asleep.clear();
         }
-        erased
+        match erased {
+            // Somebody else's order did it meanwhile.
+            Ok(0) => Err(Rejected::Gone.into()),
+            other => other,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    bus::{Bus, Deletion},
     domain::{catalog::Erasure, house::HouseEvent, ids::SessionId},
     ports::Catalog,
     protocol::permission::PermissionHandle,
@@ -20,6 +21,7 @@ use super::seats::Seats;
 #[derive(Clone)]
 pub(super) struct Deletions {
     catalog: Arc<dyn Catalog>,
+    bus: Bus,
     permission: PermissionHandle,
     deleted: watch::Receiver<Arc<BTreeMap<SessionId, bool>>>,
     leaving: watch::Receiver<Arc<BTreeSet<SessionId>>>,
@@ -27,9 +29,10 @@ pub(super) struct Deletions {
 }
 
 impl Deletions {
-    pub(super) fn of(seats: &Seats, catalog: Arc<dyn Catalog>) -> Self {
+    pub(super) fn of(seats: &Seats, catalog: Arc<dyn Catalog>, bus: Bus) -> Self {
         Self {
             catalog,
+            bus,
             permission: seats.permission().clone(),
             deleted: seats.deleted(),
             leaving: seats.leaving(),
@@ -46,8 +49,15 @@ impl Deletions {
             }
             let off_stage: BTreeSet<_> = self.damaged.borrow().keys().copied().collect();
             let root = *root;
+            // Whose it was is known as long as it is there.
+            let line = self.catalog.session(root).await.ok().flatten();
             let event = match self.catalog.erase(Erasure { root, off_stage }).await {
-                Ok(Ok(_sessions)) => HouseEvent::Deleted { root },
+                Ok(Ok(_sessions)) => {
+                    if let Some(line) = line {
+                        self.bus.publish_deletion(Deletion { root, tenant: line.tenant });
+                    }
+                    HouseEvent::Deleted { root }
+                }
                 Ok(Err(hindrance)) => HouseEvent::Kept { root, why: hindrance.to_string() },
                 Err(error) => {
                     tracing::warn!(%root, %error, "a tree is not yet deleted");

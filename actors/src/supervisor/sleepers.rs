@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    bus::Bus,
     directory::Switchboard,
     domain::{
         catalog::{SessionFilter, Status},
@@ -39,8 +40,12 @@ pub(crate) struct Sleepers {
 }
 
 impl Sleepers {
-    pub(crate) fn new(journal: Arc<dyn Journal>, catalog: Arc<dyn Catalog>, seats: &Seats) -> Self {
-        let deletions = Deletions::of(seats, Arc::clone(&catalog));
+    pub(crate) fn new(
+        journal: Arc<dyn Journal>,
+        catalog: Arc<dyn Catalog>,
+        (seats, bus): (&Seats, Bus),
+    ) -> Self {
+        let deletions = Deletions::of(seats, Arc::clone(&catalog), bus);
         let (board, halt) = (seats.board().clone(), seats.halt());
         Self { journal, catalog, board, halt, deletions, behind: Arc::default() }
     }
