@@ -91,12 +91,7 @@ pub const FIRST_HALF: &str = "everything is stopped";
 /// Everybody is at work, and all of it is stopped.
 pub fn first_half(folder: Folder, _more: String) -> BoxFuture<'static, Stage> {
     async {
-        let (work, beg) =
-            (Prop::new("work", EffectClass::Once).hold(), Prop::new("beg", EffectClass::Once));
-        let stage = Stage::on(folder, TREE, numbered(tree(&work, &beg))).await;
-        let root = say(&stage.runtime, "root", "k", "go").await;
-        assert_eq!(root, killed::FIRST, "it is the first");
-        at_work(&stage, &work).await;
+        let stage = all_at_work(folder).await;
         stage.runtime.halt("drill").await.expect("halted");
         stage
     }
