@@ -6,7 +6,7 @@ use greenroom_actors::{
     domain::{
         catalog::{Hindrance, SessionFilter, TotalsOf},
         event::{CancelTarget, UserInput},
-        frame::LogId,
+        frame::{LogId, LogKind},
         house::HouseEvent,
         ids::{InputKey, Position, SessionId, TenantId},
         tool::{EffectClass, ToolOutcome},
@@ -225,6 +225,38 @@ async fn a_deletion_whose_caller_left_is_finished_by_the_house() {
         panic!("nothing missed")
     };
     assert_eq!((gone.root, gone.tenant.as_str()), (session, "test"));
+}
+
+/// The base was read for the fork, and is gone as its first frame comes to be written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fork_whose_base_goes_meanwhile_is_refused_and_nothing_of_it_is_left() {
+    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
+    for moment in [Holding::Appends(LogKind::Session), Holding::Reads(LogKind::Session)] {
+        let (still, hold) = holdable(SCRIPT, furnish).await;
+        let base = say(&still.runtime, "talker", "k", "hello").await;
+        ended(&still.runtime, base, "k").await;
+        let _running = still.runs(50);
+        hold.on(moment);
+        let key = InputKey::from("fork");
+        let acting = still.runtime.on_behalf_of("ann".into());
+        let forking = acting.fork(base, Position(1), Some(&key));
+        let deleting = async {
+            until("it is under way", || async { (hold.held() > 0).then_some(()) }).await;
+            let gone = still.runtime.delete(base).await;
+            hold.off();
+            gone
+        };
+        let (forked, gone) = futures_util::join!(forking, deleting);
+        assert_eq!(gone.expect("nothing hinders it"), 1, "{moment:?}");
+        let forked = forked.expect_err("there is nothing to go on from").to_string();
+        assert!(forked.contains(&base.to_string()), "{moment:?}: {forked}");
+        let all = SessionFilter { archived: true, ..SessionFilter::default() };
+        let left = still.runtime.reading().sessions(all).await.expect("lines");
+        assert!(left.is_empty(), "{moment:?}: {left:?}");
+        let words = still.runtime.house().await.expect("its log");
+        let off = words.iter().filter(|word| matches!(word, HouseEvent::Quarantined { .. }));
+        assert_eq!(off.count(), 0, "{moment:?}: {words:?}");
+    }
 }
 
 /// Whoever comes second hears what whoever comes later hears.
