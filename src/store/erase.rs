@@ -3,11 +3,15 @@
 //!
 //! It refuses a tree that is at work, and one that a fork goes on from: a fork is a pointer into its base.
 //! Both are asked on the writer's thread, behind every frame that was on its way, so nothing comes between.
+//! `doomed` holds a mark from a deletion to the next start, which looks for what could not go with it.
 
-use greenroom_actors::domain::{
-    catalog::{Erasure, Hindrance, Status},
-    frame::LogId,
-    ids::SessionId,
+use greenroom_actors::{
+    domain::{
+        catalog::{Erasure, Hindrance, Status},
+        frame::LogId,
+        ids::SessionId,
+    },
+    limits,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -125,12 +129,31 @@ fn spent(conn: &Connection, root: SessionId) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Behind a deletion: blobs that no frame names. Whoever put them, again or for a frame that was never
-/// written, is gone. Names are compared on their indexes, so no blob is read.
+/// Behind a deletion, as the store is opened: blobs that no frame names, since whoever put them, again or
+/// for a frame that was never written, is gone. Names are compared on their indexes, so no blob is read.
 pub(super) fn sweep(conn: &Connection) -> rusqlite::Result<()> {
+    let is_due: bool =
+        conn.query_row("SELECT EXISTS (SELECT 1 FROM doomed)", [], |row| row.get(0))?;
+    if !is_due {
+        return Ok(());
+    }
     conn.execute_batch(
-        "DELETE FROM blob WHERE EXISTS (SELECT 1 FROM doomed) AND sha256 IN \
-         (SELECT sha256 FROM blob EXCEPT SELECT name FROM link WHERE kind = 'blob'); \
-         DELETE FROM doomed;",
-    )
+        "DELETE FROM blob WHERE sha256 IN \
+         (SELECT sha256 FROM blob EXCEPT SELECT name FROM link WHERE kind = 'blob')",
+    )?;
+    // Before the mark goes: a death in the middle leaves it to the next start.
+    rewrite(conn)?;
+    conn.execute_batch("DELETE FROM doomed")
+}
+
+/// Writes all pages anew, so that nothing is left between their rows. It takes the store's size in memory
+/// and time, so a large store is left as it is.
+pub(super) fn rewrite(conn: &Connection) -> rusqlite::Result<()> {
+    let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+    if bytes > limits::STORE_REWRITE_BYTES {
+        tracing::warn!(bytes, "the store is too large to be written anew behind a deletion");
+        return Ok(());
+    }
+    conn.execute_batch("VACUUM")
 }

@@ -29,7 +29,10 @@ use greenroom_actors::{
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
-use super::trouble::{Class, Trouble, class, unavailable};
+use super::{
+    erase,
+    trouble::{Class, Trouble, class, unavailable},
+};
 
 /// Set once, when what is durable is no longer known.
 #[derive(Clone, Debug, Default)]
@@ -156,6 +159,8 @@ pub(super) struct Writer {
     traces: bool,
     /// Whether the last group took something away.
     forgets: bool,
+    /// Whether pages may still hold it between their rows.
+    slack: bool,
     alarmed: bool,
 }
 
@@ -174,6 +179,7 @@ impl Writer {
             dirty: false,
             traces: false,
             forgets: false,
+            slack: false,
             alarmed: false,
         }
     }
@@ -192,6 +198,7 @@ impl Writer {
             let group = self.group(first);
             self.commit(group);
         }
+        self.rewrite();
         self.copy_back("TRUNCATE");
     }
 
@@ -209,17 +216,21 @@ impl Writer {
             next = if room { self.jobs.try_recv().ok() } else { None };
         }
         self.traces |= self.forgets;
+        self.slack |= self.forgets;
         group
     }
 
     /// The next request; while there is none, the write-ahead log is copied back.
     fn next(&mut self) -> Option<Job> {
         // More than once only for what was taken away and a reader still holds.
-        while self.dirty {
+        while self.dirty || self.slack {
             match self.jobs.recv_timeout(Duration::from_millis(limits::STORE_IDLE_MS)) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) if self.traces => self.forget(0),
+                Err(RecvTimeoutError::Timeout) if self.traces || self.slack => {
+                    self.rewrite();
+                    self.forget(0);
+                }
                 Err(RecvTimeoutError::Timeout) => self.copy_back("PASSIVE"),
             }
         }
@@ -380,6 +391,24 @@ impl Writer {
         self.waits(wait_ms);
         self.copy_back("TRUNCATE");
         self.waits(limits::STORE_BUSY_MS);
+    }
+
+    /// Writes all pages anew behind a deletion. What is deleted is overwritten where it lay, but a page that
+    /// was split or merged before keeps, between its rows, copies of rows that have moved elsewhere. It is done
+    /// when there is nothing else to do, for all writes wait meanwhile.
+    fn rewrite(&mut self) {
+        if !std::mem::take(&mut self.slack) || self.poison.error().is_some() {
+            return;
+        }
+        match erase::rewrite(&self.conn) {
+            Ok(()) => self.traces = true,
+            Err(error) if class(&error) == Class::Io => {
+                self.poison.set(format!("the pages were not written anew: {error}"));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "pages still hold what was deleted; the next start tries again");
+            }
+        }
     }
 
     fn waits(&self, ms: u64) {

@@ -128,7 +128,10 @@ impl Acting<'_> {
         let base = fork_base(&self.runtime.inner.journal, point).await;
         let (base, tenant) = base.map_err(|error| match error {
             ReadError::Short { found: Position(0), .. } => CallError::UnknownSession { session },
-            error => error.into(),
+            error @ (ReadError::Journal(_)
+            | ReadError::Decode(_)
+            | ReadError::TooManyForks { .. }
+            | ReadError::Short { .. }) => error.into(),
         })?;
         let Some(opened) = base.opened else {
             return Err(CallError::UnknownSession { session });

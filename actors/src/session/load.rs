@@ -103,7 +103,10 @@ async fn shared(
         ReadError::Short { log, found: Position(0), .. } if log == base => {
             LoadFailed::BaseGone(point.session)
         }
-        error => read(error),
+        error @ (ReadError::Journal(_)
+        | ReadError::Decode(_)
+        | ReadError::TooManyForks { .. }
+        | ReadError::Short { .. }) => read(error),
     })?;
     let mut state = folded.state;
     state.session = session;

@@ -5,6 +5,7 @@ use greenroom_actors::{
     domain::{
         catalog::{Erasure, SessionFilter},
         conversation::BlobRef,
+        event::Goal,
     },
     ports::Append,
     testing::harness::eventually,
@@ -180,4 +181,65 @@ async fn a_long_read_holds_no_writer_up_and_what_it_kept_goes_once_it_has_ended(
     reader.execute_batch("ROLLBACK").unwrap();
     // Nobody writes any more.
     eventually(&clock, "it is gone", || async { (!holds(&path, b"canary1")).then_some(()) }).await;
+}
+
+/// Frames and lines of many trees lie on the same pages, which are filled, split and merged again as
+/// trees come and go: what a page held once must not be left between what it holds now.
+#[tokio::test]
+async fn of_trees_that_lay_among_others_no_byte_is_left_either() {
+    let (_folder, path) = folder();
+    let store = open(&path);
+    let text = |n: u128, no: u64| {
+        // Sizes that leave gaps of all kinds, the same in every run.
+        let more = usize::try_from((n as u64 * 7_919 + no * 104_729) % 23).unwrap() * 60;
+        format!("canary{n:04} {no} {}", "x".repeat(more))
+    };
+    let line = |n: u128, at: u64| {
+        let Change::Session(mut row) = row(n, at) else { unreachable!() };
+        let name = format!("canary{n:04}").repeat(usize::try_from(at % 9).unwrap() + 1);
+        row.goal = Some(Goal { objective: name.clone(), token_budget: None });
+        row.name = Some(name);
+        Change::Session(row)
+    };
+    let mut writers = Vec::new();
+    for n in 0..120 {
+        writers.push(claimed(&store, house(n)).await);
+    }
+    let mut gone = Vec::new();
+    for round in 0..12_u64 {
+        for (n, writer) in (0_u128..).zip(&mut writers) {
+            if gone.contains(&n) {
+                continue;
+            }
+            let at = writer.tail.next().0;
+            let mut changes = vec![line(n, at)];
+            if at % 4 == 0 {
+                let mut asked = question(at as u32, 9);
+                if let Change::ApprovalOpened { ask, .. } = &mut asked {
+                    ask.subject = Subject::Question { text: text(n, at) };
+                }
+                changes.push(asked);
+            }
+            writer.tail = store.append(next(writer, &text(n, at), changes)).await.unwrap();
+        }
+        for n in (u128::from(round)..120).step_by(12).filter(|n| n % 3 != 0) {
+            assert_eq!(store.erase(whole(n)).await, Ok(Ok(1)));
+            gone.push(n);
+        }
+    }
+    assert!(gone.len() > 60, "{}", gone.len());
+    let left = || {
+        let bytes = std::fs::read(&path).unwrap();
+        let all = bytes.windows(10).filter(|part| part.starts_with(b"canary"));
+        let all = all.filter_map(|part| std::str::from_utf8(part).ok()?.get(6..)?.parse().ok());
+        all.collect::<std::collections::BTreeSet<u128>>()
+    };
+    let clock: Arc<dyn greenroom_actors::ports::Clock> = Arc::new(crate::clock::SystemClock);
+    eventually(&clock, "nothing is left of them", || async {
+        let left = left();
+        gone.iter().all(|n| !left.contains(n)).then_some(())
+    })
+    .await;
+    let stay: Vec<u128> = (0..120).filter(|n| !gone.contains(n)).collect();
+    assert_eq!(left().into_iter().collect::<Vec<_>>(), stay, "and all of the others");
 }
