@@ -295,6 +295,7 @@ async fn what_was_decided_as_everything_stopped_is_not_begun_any_more() {
         assert!(task == "tool" || booked == [Settlement::Free], "{booked:?}");
         let known = ToolOutcome::Cancelled { effect_unknown: false };
         assert!(task == "model" || closures(&log) == [known], "{log:#?}");
+        still.runtime.reading().replay(session).await.expect("an auditor finds it right");
         still.runtime.unhalt().await.expect("lifted");
         nothing_is_held(&still.runtime).await;
     }
