@@ -9,6 +9,8 @@
 //! Handles of the runtime keep the bus, so it does not end by being let go: the root closes it, and
 //! every listener hears what it has not yet heard, how much it missed, and then that this was all.
 
+mod deletions;
+
 use std::sync::{
     Arc, Weak,
     atomic::{AtomicU64, Ordering},
@@ -29,6 +31,8 @@ use crate::{
     limits,
     ports::ModelEvent,
 };
+
+pub use deletions::{Deletion, DeletionHeard, DeletionListener};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -79,6 +83,7 @@ pub struct Bus {
     frames: broadcast::Sender<Note>,
     followers: Arc<Followers>,
     jobs: broadcast::Sender<Arc<JobRow>>,
+    deletions: broadcast::Sender<Arc<Deletion>>,
     closed: watch::Sender<bool>,
 }
 
@@ -99,7 +104,8 @@ impl Default for Bus {
     fn default() -> Self {
         let [house, frames] = [(); 2].map(|()| broadcast::channel(limits::BUS_EVENTS).0);
         let (jobs, closed) = (broadcast::channel(limits::JOB_NOTES).0, watch::Sender::new(false));
-        Self { house, frames, followers: Arc::default(), jobs, closed }
+        let deletions = broadcast::channel(limits::DELETION_NOTES).0;
+        Self { house, frames, followers: Arc::default(), jobs, deletions, closed }
     }
 }
 
@@ -210,6 +216,20 @@ impl Bus {
     #[must_use]
     pub fn listen_to_jobs(&self) -> JobListener {
         JobListener { rows: self.jobs.subscribe(), closed: self.closed.subscribe() }
+    }
+
+    /// Tells that a tree is gone.
+    pub(crate) fn publish_deletion(&self, deletion: Deletion) {
+        if self.deletions.receiver_count() > 0 {
+            drop(self.deletions.send(Arc::new(deletion)));
+        }
+    }
+
+    /// Listens to deletions from now on.
+    #[must_use]
+    pub fn listen_to_deletions(&self) -> DeletionListener {
+        let those = self.deletions.subscribe();
+        DeletionListener { those, closed: self.closed.subscribe() }
     }
 
     fn listener(&self, ear: Ear) -> Listener {

@@ -54,6 +54,8 @@ pub(crate) struct Permission {
     pub(crate) deleted: watch::Sender<Arc<BTreeMap<SessionId, bool>>>,
     /// Why nothing may begin.
     pub(crate) halt: watch::Sender<Option<Arc<Halt>>>,
+    /// The same as far as it is not written; kept here so that whoever sits here next owes it.
+    pub(crate) owed: watch::Sender<Option<Arc<Halt>>>,
     pub(crate) alarm: ReplyTo<Alarm>,
 }
 
@@ -104,6 +106,11 @@ impl Actor for Permission {
         (): (),
     ) -> Result<Desktop, ActorProcessingErr> {
         let mut desktop = Desktop { house: None, task: None, queue: VecDeque::new(), flight: None };
+        let owed = self.owed.borrow().as_deref().cloned();
+        if let Some(Halt { reason, by }) = owed {
+            let event = HouseEvent::Halted { reason, by };
+            enqueue(&mut desktop, Entry { event, at: None, reply: None });
+        }
         self.reload(&myself, &mut desktop);
         Ok(desktop)
     }
@@ -228,22 +235,10 @@ impl Permission {
     /// What is said of everything: by a record under way that stops it, or else by the log. Before the
     /// log has been read again what was said last stands.
     fn publish_halt(&self, desktop: &Desktop) {
-        let under_way = desktop.queue.iter().rev().chain(&desktop.flight);
-        let stops = under_way.filter_map(|entry| match &entry.event {
-            HouseEvent::Halted { reason, by } => {
-                Some(Halt { reason: reason.clone(), by: by.clone() })
-            }
-            HouseEvent::Booted { .. }
-            | HouseEvent::PricesSet { .. }
-            | HouseEvent::RuleStanding { .. }
-            | HouseEvent::Quarantined { .. }
-            | HouseEvent::Released { .. }
-            | HouseEvent::Deleting { .. }
-            | HouseEvent::Deleted { .. }
-            | HouseEvent::Kept { .. }
-            | HouseEvent::Unhalted { .. } => None,
-        });
-        let said = match (stops.into_iter().next(), &desktop.house) {
+        let mut under_way = desktop.queue.iter().rev().chain(&desktop.flight);
+        let under_way = under_way.find_map(|entry| entry.event.halt().flatten());
+        self.owed.send_replace(under_way.clone().map(Arc::new));
+        let said = match (under_way, &desktop.house) {
             (Some(halt), _) => Some(halt),
             (None, Some(house)) => house.fold.halt.clone(),
             (None, None) => return,
@@ -344,9 +339,13 @@ fn drop_written(desktop: &mut Desktop, house: &HouseLoaded) {
 }
 
 /// Takes a record, unless too many wait already: then whoever asked is told, and a rule answered
-/// for every session is told again by its session when that wakes.
+/// for every session is told again by its session when that wakes. The word that stops everything is
+/// always taken, where it is not the last one on that anyway.
 fn enqueue(desktop: &mut Desktop, entry: Entry) {
-    if desktop.queue.len() < limits::HOUSE_QUEUE {
+    let stops = matches!(entry.event.halt(), Some(Some(_)));
+    let last = desktop.queue.iter().rev().find_map(|entry| entry.event.halt());
+    let is_due = stops && !matches!(last, Some(Some(_)));
+    if is_due || desktop.queue.len() < limits::HOUSE_QUEUE {
         return desktop.queue.push_back(entry);
     }
     tracing::error!("too many records wait for the house log; one is refused");

@@ -56,7 +56,10 @@ use crate::{
 };
 
 pub use crate::{
-    bus::{Frame, Heard, JobHeard, JobListener, Listener, Note},
+    bus::{
+        Deletion, DeletionHeard, DeletionListener, Frame, Heard, JobHeard, JobListener, Listener,
+        Note,
+    },
     log::Decoded,
     policy::gate::Stage,
     policy::jobs::JobRefused,
@@ -137,6 +140,12 @@ impl Runtime {
     #[must_use]
     pub fn subscribe_to_frames(&self) -> Listener {
         self.inner.bus.listen_to_frames()
+    }
+
+    /// Hears of trees that are deleted from now on.
+    #[must_use]
+    pub fn subscribe_to_deletions(&self) -> DeletionListener {
+        self.inner.bus.listen_to_deletions()
     }
 
     /// Hears what happens in one session from now on.

@@ -225,7 +225,7 @@ impl Session {
     ) -> Stage {
         let session = start.session;
         let reason = match &failed {
-            LoadFailed::Missing => left::MISSING,
+            LoadFailed::Missing | LoadFailed::BaseGone(_) => left::MISSING,
             LoadFailed::Damaged(why) => {
                 let reason = why.clone();
                 self.house.board.to_wing(session, WingMsg::Quarantined { session, reason });
@@ -259,6 +259,10 @@ impl TurningAway {
         let SessionMsg::Request(counted) = message else { return };
         match &self.failed {
             LoadFailed::Missing => refuse(counted.body, Rejected::NotOpened),
+            LoadFailed::BaseGone(base) => {
+                let what = format!("{base} was deleted; there is nothing to go on from");
+                refuse(counted.body, Rejected::BadValue { what });
+            }
             LoadFailed::Damaged(why) => {
                 refuse(counted.body, Rejected::Quarantined { reason: why.clone() });
             }

@@ -4,6 +4,7 @@
 //! Restarts of one seat are counted; too many within the window end the runtime with a reason,
 //! because whoever embeds it, or the service manager, must decide then.
 
+mod deletions;
 mod restarts;
 mod seats;
 mod sleepers;

@@ -77,6 +77,8 @@ enum Next {
 #[derive(Serialize)]
 struct Told<'a> {
     sessions: Vec<&'a Changed>,
+    /// Roots of trees that were deleted, with all below them.
+    deleted: Vec<String>,
     more: bool,
 }
 
@@ -97,7 +99,10 @@ impl Watching {
             let told = match next {
                 Next::Status => self.status().await,
                 Next::Changes(changes) => self.told(&changes),
-                Next::Missed => Some(sent("changed", &Told { sessions: Vec::new(), more: true })),
+                Next::Missed => {
+                    let (sessions, deleted) = (Vec::new(), Vec::new());
+                    Some(sent("changed", &Told { sessions, deleted, more: true }))
+                }
                 Next::End(why) => return self.end(why),
             };
             if told.is_some() {
@@ -124,8 +129,10 @@ impl Watching {
         let sessions = changes.sessions.iter();
         let sessions: Vec<_> =
             sessions.filter(|one| own.is_none_or(|own| one.tenant.as_ref() == Some(own))).collect();
-        let is_anything = changes.more || !sessions.is_empty();
-        is_anything.then(|| sent("changed", &Told { sessions, more: changes.more }))
+        let gone = changes.gone.iter().filter(|one| own.is_none_or(|own| one.tenant == *own));
+        let deleted: Vec<String> = gone.map(|one| one.root.to_string()).collect();
+        let is_anything = changes.more || !sessions.is_empty() || !deleted.is_empty();
+        is_anything.then(|| sent("changed", &Told { sessions, deleted, more: changes.more }))
     }
 
     fn end(&mut self, why: &'static str) -> Option<Sent> {

@@ -14,7 +14,9 @@ use greenroom_actors::{
         ids::{ModelName, SessionId, TenantId},
         usage::Settlement,
     },
-    runtime::{AppendFigures, Frame, Heard, Listener, Note, OWN_TOOLS, Stage},
+    runtime::{
+        AppendFigures, Deletion, DeletionHeard, Frame, Heard, Listener, Note, OWN_TOOLS, Stage,
+    },
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -48,6 +50,7 @@ struct Known {
     counts: Counts,
     samples: VecDeque<Point>,
     dirty: BTreeMap<SessionId, Dirty>,
+    gone: Vec<Arc<Deletion>>,
     missed: bool,
 }
 
@@ -97,6 +100,8 @@ pub(super) struct Changed {
 #[derive(Clone, Debug)]
 pub(super) struct Changes {
     pub(super) sessions: Vec<Changed>,
+    /// Trees that were deleted.
+    pub(super) gone: Vec<Arc<Deletion>>,
     /// Whether there was more than is told one by one.
     pub(super) more: bool,
 }
@@ -131,6 +136,7 @@ impl Pulse {
 /// Hears the house until it ends.
 pub(super) async fn listen(ctx: Ctx, mut listener: Listener) {
     ctx.learn();
+    let mut deletions = ctx.runtime.subscribe_to_deletions();
     // What was spent before this server began is in the catalog.
     if let Ok(before) = ctx.reading.totals(TotalsOf::Runtime).await {
         ctx.pulse.with(|known| {
@@ -158,6 +164,10 @@ pub(super) async fn listen(ctx: Ctx, mut listener: Listener) {
                         known.missed = true;
                     });
                 }
+                None => return,
+            },
+            heard = deletions.next() => match heard {
+                Some(heard) => ctx.pulse.with(|known| known.lose(heard)),
                 None => return,
             },
             () = &mut tell_at => {
@@ -229,6 +239,13 @@ impl Known {
         let (tenant, position) = (frame.tenant.clone(), frame.position.0);
         self.dirty.insert(frame.session, Dirty { tenant, position });
     }
+
+    fn lose(&mut self, heard: DeletionHeard) {
+        match heard {
+            DeletionHeard::Gone(gone) if self.gone.len() < CHANGED => self.gone.push(gone),
+            DeletionHeard::Gone(_) | DeletionHeard::Lagged { .. } => self.missed = true,
+        }
+    }
 }
 
 impl Counts {
@@ -261,12 +278,16 @@ impl House {
     /// Tells who looks what has changed, if anything has.
     async fn tell_changes(&self) {
         if self.pulse.changes.receiver_count() == 0 {
-            return self.pulse.with(|known| known.dirty.clear());
+            return self.pulse.with(|known| {
+                known.dirty.clear();
+                known.gone.clear();
+            });
         }
-        let (dirty, missed) = self
-            .pulse
-            .with(|known| (std::mem::take(&mut known.dirty), std::mem::take(&mut known.missed)));
-        if dirty.is_empty() && !missed {
+        let (dirty, gone, missed) = self.pulse.with(|known| {
+            let (dirty, gone) = (std::mem::take(&mut known.dirty), std::mem::take(&mut known.gone));
+            (dirty, gone, std::mem::take(&mut known.missed))
+        });
+        if dirty.is_empty() && gone.is_empty() && !missed {
             return;
         }
         let among: Vec<SessionId> = dirty.keys().take(CHANGED).copied().collect();
@@ -288,7 +309,7 @@ impl House {
         };
         let sessions = dirty.into_iter().take(CHANGED).map(changed).collect();
         // The last of those who looked may have gone meanwhile.
-        drop(self.pulse.changes.send(Arc::new(Changes { sessions, more })));
+        drop(self.pulse.changes.send(Arc::new(Changes { sessions, gone, more })));
     }
 
     /// The metrics of this moment.

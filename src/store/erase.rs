@@ -3,11 +3,15 @@
 //!
 //! It refuses a tree that is at work, and one that a fork goes on from: a fork is a pointer into its base.
 //! Both are asked on the writer's thread, behind every frame that was on its way, so nothing comes between.
+//! `doomed` holds a mark from a deletion to the next start, which looks for what could not go with it.
 
-use greenroom_actors::domain::{
-    catalog::{Erasure, Hindrance, Status},
-    frame::LogId,
-    ids::SessionId,
+use greenroom_actors::{
+    domain::{
+        catalog::{Erasure, Hindrance, Status},
+        frame::LogId,
+        ids::SessionId,
+    },
+    limits,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -47,9 +51,15 @@ pub(super) fn erase(
     erasure: &Erasure,
     fresh: &Fresh,
 ) -> Result<Result<u64, Hindrance>, Trouble> {
+    // What a line does not say yet may be at work, or one of the tree that nobody would find again.
+    if !catalog::stale(conn)?.iter().all(|session| erasure.off_stage.contains(session)) {
+        return Err(Trouble::Refused("the catalog is behind the logs; ask again".to_owned()));
+    }
     if let Some(hindrance) = hinders(conn, erasure)? {
         return Ok(Err(hindrance));
     }
+    // The next start looks for blobs that nobody came to name.
+    conn.prepare_cached("INSERT OR IGNORE INTO doomed(sha256) VALUES ('')")?.execute([])?;
     let tree = tree(conn, erasure.root)?;
     spent(conn, erasure.root)?;
     for (session, _) in &tree {
@@ -82,12 +92,10 @@ fn log(conn: &Connection, log: LogId, fresh: &Fresh) -> Result<(), Trouble> {
     let alone = named.query_map(params![BLOB, num], |row| row.get::<_, String>(0))?;
     let alone: Vec<String> = alone.collect::<Result<_, _>>()?;
     for sha256 in alone {
-        let sql = if fresh.has(&sha256) {
-            "INSERT OR IGNORE INTO doomed(sha256) VALUES (?1)"
-        } else {
-            "DELETE FROM blob WHERE sha256 = ?1"
-        };
-        conn.prepare_cached(sql)?.execute([&sha256])?;
+        // One that somebody has just put again is theirs to name, or waits for the next start.
+        if !fresh.has(&sha256) {
+            conn.prepare_cached("DELETE FROM blob WHERE sha256 = ?1")?.execute([&sha256])?;
+        }
     }
     for sql in [
         "DELETE FROM link WHERE log = ?1",
@@ -121,11 +129,31 @@ fn spent(conn: &Connection, root: SessionId) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// What could not go because somebody had just put it again. Whoever did is gone.
+/// Behind a deletion, as the store is opened: blobs that no frame names, since whoever put them, again or
+/// for a frame that was never written, is gone. Names are compared on their indexes, so no blob is read.
 pub(super) fn sweep(conn: &Connection) -> rusqlite::Result<()> {
+    let is_due: bool =
+        conn.query_row("SELECT EXISTS (SELECT 1 FROM doomed)", [], |row| row.get(0))?;
+    if !is_due {
+        return Ok(());
+    }
     conn.execute_batch(
-        "DELETE FROM blob WHERE sha256 IN (SELECT sha256 FROM doomed) \
-         AND sha256 NOT IN (SELECT name FROM link WHERE kind = 'blob'); \
-         DELETE FROM doomed;",
-    )
+        "DELETE FROM blob WHERE sha256 IN \
+         (SELECT sha256 FROM blob EXCEPT SELECT name FROM link WHERE kind = 'blob')",
+    )?;
+    // Before the mark goes: a death in the middle leaves it to the next start.
+    rewrite(conn)?;
+    conn.execute_batch("DELETE FROM doomed")
+}
+
+/// Writes all pages anew, so that nothing is left between their rows. It takes the store's size in memory
+/// and time, so a large store is left as it is.
+pub(super) fn rewrite(conn: &Connection) -> rusqlite::Result<()> {
+    let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
+    if bytes > limits::STORE_REWRITE_BYTES {
+        tracing::warn!(bytes, "the store is too large to be written anew behind a deletion");
+        return Ok(());
+    }
+    conn.execute_batch("VACUUM")
 }

@@ -110,7 +110,7 @@ pub(super) fn append(conn: &Connection, append: &Append) -> Result<Position, Tro
     if envelope.token != row.token || expected != row.tail.next() {
         return Err(fenced(row.tail, row.token));
     }
-    if *begins && !links::base_is_there(conn, body)? {
+    if expected == Position(1) && !links::base_is_there(conn, body)? {
         return Err(Trouble::Refused(format!("{log} goes on from a session that was deleted")));
     }
     let digest = Sha256::digest(body.as_bytes()).into();

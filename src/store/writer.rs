@@ -29,7 +29,10 @@ use greenroom_actors::{
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
-use super::trouble::{Class, Trouble, class, unavailable};
+use super::{
+    erase,
+    trouble::{Class, Trouble, class, unavailable},
+};
 
 /// Set once, when what is durable is no longer known.
 #[derive(Clone, Debug, Default)]
@@ -154,6 +157,10 @@ pub(super) struct Writer {
     dirty: bool,
     /// Whether the write-ahead log holds what was taken away.
     traces: bool,
+    /// Whether the last group took something away.
+    forgets: bool,
+    /// Whether pages may still hold it between their rows.
+    slack: bool,
     alarmed: bool,
 }
 
@@ -164,7 +171,17 @@ impl Writer {
         jobs: Receiver<Job>,
         (poison, hindrance): (Poison, Hindrance),
     ) -> Self {
-        Self { conn, jobs, poison, hindrance, dirty: false, traces: false, alarmed: false }
+        Self {
+            conn,
+            jobs,
+            poison,
+            hindrance,
+            dirty: false,
+            traces: false,
+            forgets: false,
+            slack: false,
+            alarmed: false,
+        }
     }
 
     /// Runs until its queue is shut and empty. A panic poisons the store: its callers hear it, nobody hangs.
@@ -181,6 +198,7 @@ impl Writer {
             let group = self.group(first);
             self.commit(group);
         }
+        self.rewrite();
         self.copy_back("TRUNCATE");
     }
 
@@ -189,23 +207,31 @@ impl Writer {
     fn group(&mut self, first: Job) -> Vec<Box<dyn Work>> {
         let mut group = Vec::new();
         let mut next = Some(first);
+        self.forgets = false;
         while let Some(Job { work, permit, forgets }) = next {
             group.push(work);
-            self.traces |= forgets;
+            self.forgets |= forgets;
             drop(permit);
             let room = group.len() < limits::COMMIT_FRAMES;
             next = if room { self.jobs.try_recv().ok() } else { None };
         }
+        self.traces |= self.forgets;
+        self.slack |= self.forgets;
         group
     }
 
-    /// The next request; while there is none, the write-ahead log is copied back once.
+    /// The next request; while there is none, the write-ahead log is copied back.
     fn next(&mut self) -> Option<Job> {
-        if self.dirty {
+        // More than once only for what was taken away and a reader still holds.
+        while self.dirty || self.slack {
             match self.jobs.recv_timeout(Duration::from_millis(limits::STORE_IDLE_MS)) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.copy_back(self.way()),
+                Err(RecvTimeoutError::Timeout) if self.traces || self.slack => {
+                    self.rewrite();
+                    self.forget(0);
+                }
+                Err(RecvTimeoutError::Timeout) => self.copy_back("PASSIVE"),
             }
         }
         self.jobs.recv().ok()
@@ -345,7 +371,8 @@ impl Writer {
         });
         let Ok((length, copied)) = pages else { return };
         if self.traces {
-            return self.copy_back("TRUNCATE");
+            let wait_ms = if self.forgets { limits::STORE_FORGET_MS } else { 0 };
+            return self.forget(wait_ms);
         }
         let waiting = u64::try_from(length.saturating_sub(copied)).unwrap_or(0);
         if waiting >= limits::STORE_WAL_PAGES {
@@ -358,9 +385,36 @@ impl Writer {
         self.alarmed = alarm;
     }
 
-    /// How the log is copied back: emptied as well, where it holds what was taken away.
-    const fn way(&self) -> &'static str {
-        if self.traces { "TRUNCATE" } else { "PASSIVE" }
+    /// Empties the log of what was taken away. Who still reads it is not waited for long, for all writes
+    /// wait meanwhile: it is tried again behind the next one, and when there is nothing else to do.
+    fn forget(&mut self, wait_ms: u64) {
+        self.waits(wait_ms);
+        self.copy_back("TRUNCATE");
+        self.waits(limits::STORE_BUSY_MS);
+    }
+
+    /// Writes all pages anew behind a deletion. What is deleted is overwritten where it lay, but a page that
+    /// was split or merged before keeps, between its rows, copies of rows that have moved elsewhere. It is done
+    /// when there is nothing else to do, for all writes wait meanwhile.
+    fn rewrite(&mut self) {
+        if !std::mem::take(&mut self.slack) || self.poison.error().is_some() {
+            return;
+        }
+        match erase::rewrite(&self.conn) {
+            Ok(()) => self.traces = true,
+            Err(error) if class(&error) == Class::Io => {
+                self.poison.set(format!("the pages were not written anew: {error}"));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "pages still hold what was deleted; the next start tries again");
+            }
+        }
+    }
+
+    fn waits(&self, ms: u64) {
+        if let Err(error) = self.conn.busy_timeout(Duration::from_millis(ms)) {
+            tracing::warn!(%error, "how long a write waits could not be set");
+        }
     }
 
     /// Copies the write-ahead log into the database. A reader may stop it, and so may a full disk;

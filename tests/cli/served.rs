@@ -249,4 +249,9 @@ fn the_last_step_is_made_again_beside_a_server_and_written_nowhere() {
     let fresh = opened(&store, "poet");
     let none = ran(&["replay", &fresh, "--final", "--agents", AGENTS, "--store", &store]);
     assert!(err(&none).contains("no model has answered in"), "{}", err(&none));
+    // It asks a model, and so it is stopped with all that does.
+    assert_eq!(ran(&["halt", "--reason", "drill", "--store", &store]).status.code(), Some(0));
+    let stopped = ran(&last);
+    assert_eq!(stopped.status.code(), Some(1), "{}", out(&stopped));
+    assert!(err(&stopped).contains("everything was stopped: drill; unhalt"), "{}", err(&stopped));
 }

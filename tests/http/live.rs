@@ -153,3 +153,31 @@ async fn a_stream_of_what_is_deleted_says_so_and_ends() {
     assert!(!other.upto(finished).await.is_empty(), "who is not deleted is heard");
     theatre.close().await;
 }
+
+/// Who looks at the house drops a tree that was deleted, and is told of no other's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_looks_is_told_which_trees_were_deleted() {
+    let theatre = Theatre::open().await;
+    let gone = theatre.session("lead").await;
+    theatre.turn(&gone, "go").await;
+    let own = theatre.tenant.post("/v1/sessions", &json!({ "agent": "echo" })).await.is(201).json();
+    let own = own["session"].as_str().unwrap().to_owned();
+    let mut house = theatre.admin.follow("/v1/changes", &[]).await;
+    let mut tenant = theatre.tenant.follow("/v1/changes", &[]).await;
+    for stream in [&mut house, &mut tenant] {
+        stream.next().await.unwrap();
+    }
+    let deleted = |events: &[Event]| {
+        let told = events.iter().filter(|event| event.name == "changed");
+        let told = told.flat_map(|event| event.data["deleted"].as_array().unwrap().clone());
+        told.collect::<Vec<_>>()
+    };
+    let is_told =
+        |event: &Event| event.data["deleted"].as_array().is_some_and(|all| !all.is_empty());
+    let path = |session: &str| format!("/v1/sessions/{session}");
+    theatre.admin.with("DELETE", &path(&gone), &[], &json!({})).await.is(200);
+    assert_eq!(deleted(&house.upto(is_told).await), [json!(gone)], "the root for all below it");
+    theatre.admin.with("DELETE", &path(&own), &[], &json!({})).await.is(200);
+    assert_eq!(deleted(&tenant.upto(is_told).await), [json!(own)], "and nothing of the other's");
+    theatre.close().await;
+}

@@ -131,16 +131,22 @@ async fn cancel_unwinds_three_levels_and_when_it_is_done_nothing_is_left() {
 /// The first half of the play that is killed.
 pub const FIRST_HALF: &str = "a tree is cancelled";
 
+/// Everybody is at work, below the first session.
+async fn all_at_work(folder: Folder) -> Stage {
+    let (work, beg) =
+        (Prop::new("work", EffectClass::Once).hold(), Prop::new("beg", EffectClass::Once));
+    let stage = Stage::on(folder, TREE, numbered(tree(&work, &beg))).await;
+    let root = say(&stage.runtime, "root", "k", "go").await;
+    assert_eq!(root, killed::FIRST, "it is the first");
+    at_work(&stage, &work).await;
+    stage
+}
+
 /// Everybody is at work, and all of it is cancelled.
 pub fn first_half(folder: Folder, _more: String) -> BoxFuture<'static, Stage> {
     async {
-        let (work, beg) =
-            (Prop::new("work", EffectClass::Once).hold(), Prop::new("beg", EffectClass::Once));
-        let stage = Stage::on(folder, TREE, numbered(tree(&work, &beg))).await;
-        let root = say(&stage.runtime, "root", "k", "go").await;
-        assert_eq!(root, killed::FIRST, "it is the first");
-        at_work(&stage, &work).await;
-        cancel(&stage.runtime, root).await;
+        let stage = all_at_work(folder).await;
+        cancel(&stage.runtime, killed::FIRST).await;
         stage
     }
     .boxed()

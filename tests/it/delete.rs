@@ -6,7 +6,7 @@ use greenroom_actors::{
     domain::{
         catalog::{Hindrance, SessionFilter, TotalsOf},
         event::{CancelTarget, UserInput},
-        frame::LogId,
+        frame::{LogId, LogKind},
         house::HouseEvent,
         ids::{InputKey, Position, SessionId, TenantId},
         tool::{EffectClass, ToolOutcome},
@@ -14,16 +14,18 @@ use greenroom_actors::{
     owned::Owned,
     policy::turn::Rejected,
     ports::Journal as _,
-    runtime::CallError,
+    runtime::{CallError, DeletionHeard},
     testing::harness::{Harness, bounded, ended, events, say},
 };
 
 use crate::{
-    props::{Prop, agent, allow, children, seen},
+    props::{Prop, agent, allow, children, count, logged, seen},
     stage::Stage,
     waits::held::{Holding, holdable},
     workshop::{self, until},
 };
+
+pub mod cut_off;
 
 const SCRIPT: &str = r#"
 agent lead
@@ -197,6 +199,109 @@ async fn a_deletion_whose_caller_left_is_finished_by_the_same_order_again() {
     hold.off();
     assert_eq!(still.runtime.delete(session).await.expect("deleted"), 1);
     assert_eq!(words_of(&still.runtime, session).await, ["deleting", "deleted"]);
+}
+
+/// Who asked has gone, and the word stands in the house's log: it would keep a tree from waking for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_whose_caller_left_is_finished_by_the_house() {
+    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
+    let (still, hold) = holdable(SCRIPT, furnish).await;
+    let session = say(&still.runtime, "talker", "k", "hello").await;
+    ended(&still.runtime, session, "k").await;
+    let _running = still.runs(500);
+    let mut told = still.runtime.subscribe_to_deletions();
+    hold.on(Holding::Erasures);
+    let runtime = still.runtime.clone();
+    let deleting = Owned::spawn(async move { drop(runtime.delete(session).await) });
+    until("it is about to be erased", || async { (hold.held() > 0).then_some(()) }).await;
+    drop(deleting);
+    hold.off();
+    until("it is gone", || async {
+        (words_of(&still.runtime, session).await == ["deleting", "deleted"]).then_some(())
+    })
+    .await;
+    assert_eq!(still.runtime.reading().session(session).await.expect("a store"), None);
+    let Some(DeletionHeard::Gone(gone)) = bounded("it is told", told.next()).await else {
+        panic!("nothing missed")
+    };
+    assert_eq!((gone.root, gone.tenant.as_str()), (session, "test"));
+}
+
+/// The base was read for the fork, and is gone as its first frame comes to be written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fork_whose_base_goes_meanwhile_is_refused_and_nothing_of_it_is_left() {
+    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
+    for moment in [Holding::Appends(LogKind::Session), Holding::Reads(LogKind::Session)] {
+        let (still, hold) = holdable(SCRIPT, furnish).await;
+        let base = say(&still.runtime, "talker", "k", "hello").await;
+        ended(&still.runtime, base, "k").await;
+        let _running = still.runs(50);
+        hold.on(moment);
+        let key = InputKey::from("fork");
+        let acting = still.runtime.on_behalf_of("ann".into());
+        let forking = acting.fork(base, Position(1), Some(&key));
+        let deleting = async {
+            until("it is under way", || async { (hold.held() > 0).then_some(()) }).await;
+            let gone = still.runtime.delete(base).await;
+            hold.off();
+            gone
+        };
+        let (forked, gone) = futures_util::join!(forking, deleting);
+        assert_eq!(gone.expect("nothing hinders it"), 1, "{moment:?}");
+        let forked = forked.expect_err("there is nothing to go on from").to_string();
+        assert!(forked.contains(&base.to_string()), "{moment:?}: {forked}");
+        let all = SessionFilter { archived: true, ..SessionFilter::default() };
+        let left = still.runtime.reading().sessions(all).await.expect("lines");
+        assert!(left.is_empty(), "{moment:?}: {left:?}");
+        let words = still.runtime.house().await.expect("its log");
+        let off = words.iter().filter(|word| matches!(word, HouseEvent::Quarantined { .. }));
+        assert_eq!(off.count(), 0, "{moment:?}: {words:?}");
+    }
+}
+
+/// Whoever comes second hears what whoever comes later hears.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_deletions_at_once_one_counts() {
+    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
+    let (still, hold) = holdable(SCRIPT, furnish).await;
+    let session = say(&still.runtime, "talker", "k", "hello").await;
+    ended(&still.runtime, session, "k").await;
+    let _running = still.runs(50);
+    hold.on(Holding::Lines);
+    let first = still.runtime.delete(session);
+    let second = still.runtime.delete(session);
+    let letting = async {
+        until("both may", || async { (hold.held() == 2).then_some(()) }).await;
+        hold.off();
+    };
+    let (first, second, ()) = futures_util::join!(first, second, letting);
+    let (done, late) = if first.is_ok() { (first, second) } else { (second, first) };
+    assert_eq!(done.expect("one of them"), 1);
+    assert!(is_gone(&late), "{late:?}");
+    assert_eq!(words_of(&still.runtime, session).await, ["deleting", "deleted"]);
+}
+
+/// It took an input a moment before, and was put to sleep amid its work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_put_to_sleep_for_a_deletion_that_did_not_come_about_goes_on() {
+    let script = "agent talker when first\n    say Well.\nagent talker\n    hang\n";
+    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
+    let (still, hold) = holdable(script, furnish).await;
+    let session = say(&still.runtime, "talker", "k", "first").await;
+    ended(&still.runtime, session, "k").await;
+    hold.on(Holding::Lines);
+    let runtime = still.runtime.clone();
+    let deleting = Owned::spawn(async move { drop(runtime.delete(session).await) });
+    until("nothing hinders it", || async { (hold.held() > 0).then_some(()) }).await;
+    still.runtime.submit(session, "l".into(), UserInput::text("now")).await.expect("taken");
+    hold.off();
+    seen("nobody is awake", || still.runtime.awake() == 0).await;
+    drop(deleting);
+    logged(&still.runtime, session, "it goes on", |events| {
+        (count(events, "session_restarted") == 1).then_some(())
+    })
+    .await;
+    assert!(words_of(&still.runtime, session).await.is_empty(), "nothing was recorded");
 }
 
 /// Either the message came first, and its session is kept with it, or the deletion, and it is refused.

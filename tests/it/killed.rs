@@ -19,7 +19,7 @@ use greenroom_actors::{
 use uuid::Uuid;
 
 use crate::{
-    approvals, cancel, channels, children, parts,
+    approvals, cancel, channels, children, delete, parts,
     props::Numbering,
     stage::{Folder, Stage},
 };
@@ -34,13 +34,14 @@ const SIGKILL: i32 = 9;
 /// Plays until it is ready to be killed; the text says which play of several.
 type Half = fn(Folder, String) -> BoxFuture<'static, Stage>;
 
-const HALVES: [(&str, Half); 6] = [
+const HALVES: [(&str, Half); 7] = [
     (approvals::FIRST_HALF, approvals::first_half),
     (approvals::failing::FIRST_HALF, approvals::failing::first_half),
     (channels::folder::FIRST_HALF, channels::folder::first_half),
     (cancel::FIRST_HALF, cancel::first_half),
     (cancel::halted::FIRST_HALF, cancel::halted::first_half),
     (children::FIRST_HALF, children::first_half),
+    (delete::cut_off::FIRST_HALF, delete::cut_off::first_half),
 ];
 
 /// The session that a process opens first, where sessions are `numbered`.

@@ -123,4 +123,22 @@ impl HouseEvent {
             | Self::Unhalted { .. } => None,
         }
     }
+
+    /// What it says of everything at once: why that is stopped, or that it may go on.
+    pub(crate) fn halt(&self) -> Option<Option<Halt>> {
+        match self {
+            Self::Halted { reason, by } => {
+                Some(Some(Halt { reason: reason.clone(), by: by.clone() }))
+            }
+            Self::Unhalted { .. } => Some(None),
+            Self::Booted { .. }
+            | Self::PricesSet { .. }
+            | Self::RuleStanding { .. }
+            | Self::Quarantined { .. }
+            | Self::Released { .. }
+            | Self::Deleting { .. }
+            | Self::Deleted { .. }
+            | Self::Kept { .. } => None,
+        }
+    }
 }

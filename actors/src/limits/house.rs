@@ -12,6 +12,8 @@ pub const BUS_EVENTS: usize = 4_096;
 pub const FOLLOWER_EVENTS: usize = 256;
 /// Records that wait for the house log: a thousand answers of people while the disk is away.
 pub const HOUSE_QUEUE: usize = 1_024;
+/// Deletions that a slow listener may be behind: nobody deletes faster than it can be told four times a second.
+pub const DELETION_NOTES: usize = 256;
 /// Rows of a list, unless asked otherwise.
 pub const LIST_ROWS: usize = 1_000;
 /// How often a wing passes by its sessions, so that those with nothing to do may leave.

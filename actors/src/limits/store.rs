@@ -23,6 +23,10 @@ pub const STORE_CACHE_KIB: i64 = 16 * 1024;
 pub const STORE_WAL_ALARM_PAGES: u64 = 16_384;
 /// Quiet time after which the write-ahead log is copied back although it is short.
 pub const STORE_IDLE_MS: u64 = 1_000;
+/// A store that is written anew behind a deletion, at most: it takes as much memory, and a second or two.
+pub const STORE_REWRITE_BYTES: i64 = 256 * 1024 * 1024;
+/// How long a deletion waits for short reads, to empty the write-ahead log behind itself at once.
+pub const STORE_FORGET_MS: u64 = 20;
 /// How long a write waits for another program that holds the file.
 pub const STORE_BUSY_MS: u64 = 5_000;
 /// The same while opening, where a refusal is due within a second.

@@ -3,11 +3,16 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::testing::{clock::ManualClock, memory::MemoryStore};
+use crate::testing::{clock::ManualClock, harness::bounded, memory::MemoryStore};
 
 type Switch = watch::Sender<Option<Arc<Halt>>>;
 
 async fn permission(journal: Arc<dyn Journal>, halt: Switch) -> ActorRef<PermissionMsg> {
+    seated(journal, halt, watch::channel(None).0).await
+}
+
+/// One that owes what the one before on its seat did.
+async fn seated(journal: Arc<dyn Journal>, halt: Switch, owed: Switch) -> ActorRef<PermissionMsg> {
     let desk = Desk::Staffed;
     let permission = Permission {
         journal,
@@ -23,6 +28,7 @@ async fn permission(journal: Arc<dyn Journal>, halt: Switch) -> ActorRef<Permiss
         readmitted: watch::channel(Arc::default()).0,
         deleted: watch::channel(Arc::default()).0,
         halt,
+        owed,
         alarm: ReplyTo::new(|alarm| panic!("{alarm:?}")),
     };
     Actor::spawn(None, permission, ()).await.expect("it starts").0
@@ -94,5 +100,61 @@ async fn everything_is_stopped_before_that_is_written_and_let_go_on_once_it_is()
     let events: Vec<HouseEvent> = log.into_iter().flat_map(|frame| frame.events).collect();
     let lifts = HouseEvent::Unhalted { by: "p".into() };
     assert_eq!(events, [stops("drill"), lifts.clone(), stops("drill"), lifts]);
+    actor.stop_and_wait(None, None).await.unwrap();
+}
+
+/// Who sits there dies with the record in hand; the next on the seat owes it.
+#[tokio::test]
+async fn a_death_before_it_is_written_does_not_lift_what_stops_everything() {
+    let store = MemoryStore::new();
+    let journal: Arc<dyn Journal> = Arc::new(store.clone());
+    let ((switch, mut seen), owed) = (watch::channel(None), watch::channel(None).0);
+    let stops = HouseEvent::Halted { reason: "drill".to_owned(), by: "p".into() };
+    let lifts = HouseEvent::Unhalted { by: "p".into() };
+    for is_lifted in [false, true] {
+        store.hold_appends();
+        let actor = seated(Arc::clone(&journal), switch.clone(), owed.clone()).await;
+        actor.cast(PermissionMsg::Record { event: Box::new(stops.clone()), reply: None }).unwrap();
+        seen.wait_for(Option::is_some).await.unwrap();
+        actor.kill_and_wait(None).await.unwrap();
+        store.release_appends();
+        let actor = seated(Arc::clone(&journal), switch.clone(), owed.clone()).await;
+        let last = HouseEvent::PricesSet { prices: Vec::new() };
+        for event in is_lifted.then(|| lifts.clone()).into_iter().chain([last]) {
+            let (reply, written) = oneshot::channel();
+            let event = Box::new(event);
+            actor.cast(PermissionMsg::Record { event, reply: Some(reply) }).unwrap();
+            assert_eq!(written.await.unwrap(), Ok(()));
+        }
+        assert_eq!(seen.borrow_and_update().is_some(), !is_lifted, "as it was said last");
+        actor.stop_and_wait(None, None).await.unwrap();
+        let log = log::read_all::<HouseEvent>(&journal, LogId::HOUSE).await.unwrap();
+        let halts = log.iter().flat_map(|frame| &frame.events).filter(|event| **event == stops);
+        assert_eq!(halts.count(), 1, "and it is written once");
+    }
+}
+
+/// A disk that is away fills the queue with answers that are kept for every session.
+#[tokio::test]
+async fn a_full_queue_still_takes_the_word_that_stops_everything() {
+    let store = MemoryStore::new();
+    let journal: Arc<dyn Journal> = Arc::new(store.clone());
+    let (switch, mut seen) = watch::channel(None);
+    store.hold_appends();
+    let actor = permission(Arc::clone(&journal), switch).await;
+    let record = |event| {
+        let (reply, written) = oneshot::channel();
+        actor.cast(PermissionMsg::Record { event: Box::new(event), reply: Some(reply) }).unwrap();
+        written
+    };
+    let prices = || HouseEvent::PricesSet { prices: Vec::new() };
+    let many: Vec<_> = (0..limits::HOUSE_QUEUE + 2).map(|_| record(prices())).collect();
+    let stopped = record(HouseEvent::Halted { reason: "drill".to_owned(), by: "p".into() });
+    let refused = record(prices()).await.unwrap();
+    assert!(refused.unwrap_err().contains("too many records"));
+    bounded("it is said", seen.wait_for(Option::is_some)).await.unwrap();
+    store.release_appends();
+    assert_eq!(stopped.await.unwrap(), Ok(()));
+    drop(many);
     actor.stop_and_wait(None, None).await.unwrap();
 }

@@ -30,6 +30,8 @@ pub enum Asked {
     Read(LogKind),
     /// What the read model says.
     Catalog,
+    /// A page of what it says of sessions.
+    Lines,
     /// To replace what the read model says of somebody.
     Rebuild,
     /// To delete a tree.
@@ -103,7 +105,7 @@ impl<A: Around> Catalog for Through<dyn Catalog, A> {
         &self,
         filter: SessionFilter,
     ) -> BoxFuture<'static, Result<Vec<SessionRow>, JournalError>> {
-        self.around.around(Asked::Catalog, self.port.sessions(filter))
+        self.around.around(Asked::Lines, self.port.sessions(filter))
     }
 
     fn session(

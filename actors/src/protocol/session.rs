@@ -82,6 +82,8 @@ pub(crate) struct Loaded {
 pub(crate) enum LoadFailed {
     /// There is none.
     Missing,
+    /// It was to go on from this one, which was deleted meanwhile.
+    BaseGone(SessionId),
     /// It must not be read as it is.
     Damaged(String),
     /// The store cannot be read for now.

@@ -13,6 +13,7 @@ use crate::{
         tool::{Args, ToolOutcome},
     },
     limits,
+    log::ReadError,
     policy::turn::{Input, Rejected},
     protocol::session::Request,
     session::fork_base,
@@ -124,7 +125,14 @@ impl Acting<'_> {
         key: Option<&InputKey>,
     ) -> Result<SessionId, CallError> {
         let point = ForkPoint { session, at };
-        let (base, tenant) = fork_base(&self.runtime.inner.journal, point).await?;
+        let base = fork_base(&self.runtime.inner.journal, point).await;
+        let (base, tenant) = base.map_err(|error| match error {
+            ReadError::Short { found: Position(0), .. } => CallError::UnknownSession { session },
+            error @ (ReadError::Journal(_)
+            | ReadError::Decode(_)
+            | ReadError::TooManyForks { .. }
+            | ReadError::Short { .. }) => error.into(),
+        })?;
         let Some(opened) = base.opened else {
             return Err(CallError::UnknownSession { session });
         };

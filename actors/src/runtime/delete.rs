@@ -13,6 +13,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
+    bus::Deletion,
     domain::{
         catalog::{Erasure, Hindrance, SessionFilter},
         house::HouseEvent,
@@ -27,15 +28,18 @@ use crate::{
 
 use super::{CallError, Runtime, acting::Acting};
 
-/// Sessions that nobody may wake, until this is dropped.
+/// Sessions that nobody may wake, until this is dropped. Whatever became of it by then, also where its
+/// caller just left: who was put to sleep for it and is still there goes on.
 struct Leaving {
     seats: Arc<Seats>,
     those: Vec<SessionId>,
+    asleep: Vec<SessionId>,
 }
 
 impl Drop for Leaving {
     fn drop(&mut self) {
         self.seats.leave(&self.those, false);
+        self.asleep.iter().for_each(|session| self.seats.board().wake(*session));
     }
 }
 
@@ -57,16 +61,24 @@ impl Acting<'_> {
         let tree = runtime.reading().all_sessions(filter).await?;
         let those: Vec<SessionId> = tree.iter().map(|row| row.session).collect();
         runtime.inner.seats.leave(&those, true);
-        let leaving = Leaving { seats: Arc::clone(&runtime.inner.seats), those };
-        let woken = runtime.put_to_sleep(&leaving.those).await?;
+        let seats = Arc::clone(&runtime.inner.seats);
+        let mut leaving = Leaving { seats, those, asleep: Vec::new() };
+        runtime.put_to_sleep(&mut leaving).await?;
         let (sessions, by) = (tree.len() as u64, self.principal.clone());
         runtime.record(HouseEvent::Deleting { root, sessions, by }).await?;
         let erased = runtime.erase(root).await;
-        drop(leaving);
-        if erased.is_err() {
-            woken.into_iter().for_each(|session| runtime.inner.seats.board().wake(session));
+        let row = tree.into_iter().find(|row| row.session == root);
+        if let (Ok(1..), Some(row)) = (&erased, row) {
+            runtime.inner.bus.publish_deletion(Deletion { root, tenant: row.tenant });
         }
-        erased
+        if erased.is_ok() {
+            leaving.asleep.clear();
+        }
+        match erased {
+            // Somebody else's order did it meanwhile.
+            Ok(0) => Err(Rejected::Gone.into()),
+            other => other,
+        }
     }
 }
 
@@ -114,21 +126,20 @@ impl Runtime {
         Erasure { root, off_stage }
     }
 
-    /// Ends those of them that are in memory; returns who was.
-    async fn put_to_sleep(&self, those: &[SessionId]) -> Result<Vec<SessionId>, CallError> {
+    /// Ends those of them that are in memory.
+    async fn put_to_sleep(&self, leaving: &mut Leaving) -> Result<(), CallError> {
         let board = self.inner.seats.board();
-        let awake: Vec<SessionId> =
-            those.iter().copied().filter(|session| board.entry(*session).is_some()).collect();
+        let those = leaving.those.iter().copied();
+        leaving.asleep = those.filter(|session| board.entry(*session).is_some()).collect();
         let asleep = async {
-            for session in &awake {
+            for session in &leaving.asleep {
                 while let Some(entry) = board.entry(*session) {
                     entry.actor.stop(Some(left::ASLEEP.to_owned()));
                     self.inner.clock.after(limits::ASK_AGAIN_MS).await;
                 }
             }
         };
-        self.within(limits::CALL_MS, asleep).await?;
-        Ok(awake)
+        self.within(limits::CALL_MS, asleep).await
     }
 
     async fn erase(&self, root: SessionId) -> Result<u64, CallError> {

@@ -112,21 +112,7 @@ impl Reading {
     /// # Errors
     /// As `house`.
     pub async fn halted(&self) -> Result<Option<Halt>, CallError> {
-        let mut halt = None;
-        for event in self.house().await? {
-            match event {
-                HouseEvent::Halted { reason, by } => halt = Some(Halt { reason, by }),
-                HouseEvent::Unhalted { .. } => halt = None,
-                HouseEvent::Booted { .. }
-                | HouseEvent::PricesSet { .. }
-                | HouseEvent::RuleStanding { .. }
-                | HouseEvent::Quarantined { .. }
-                | HouseEvent::Released { .. }
-                | HouseEvent::Deleting { .. }
-                | HouseEvent::Deleted { .. }
-                | HouseEvent::Kept { .. } => {}
-            }
-        }
-        Ok(halt)
+        let words = self.house().await?;
+        Ok(words.iter().rev().find_map(HouseEvent::halt).flatten())
     }
 }

@@ -11,10 +11,11 @@ use crate::{
         agent::ModelChoice,
         conversation::{Reply, ReplyBlock},
         event::{Event, FailureKind, ModelFailure},
+        house::Halt,
         ids::{Position, SessionId, Timestamp},
     },
     limits,
-    policy::turn::prompt,
+    policy::turn::{Rejected, prompt},
     ports::{Clock, ModelEvent, ModelProvider, ModelRequest},
     session::{restored, state_at, unpacked},
 };
@@ -52,15 +53,19 @@ pub enum LastStepError {
 }
 
 impl Reading {
-    /// The last model step of a session, as its log has it.
+    /// The last model step of a session, as its log has it, to be asked once more.
     ///
     /// # Errors
-    /// When no model has answered in it, or it cannot be read whole.
+    /// When no model has answered in it, or it cannot be read whole; and while everything is stopped, for
+    /// then no model is asked.
     pub async fn last_step(
         &self,
         session: SessionId,
         now: Timestamp,
     ) -> Result<LastStep, LastStepError> {
+        if let Some(Halt { reason, .. }) = self.halted().await? {
+            return Err(CallError::from(Rejected::Halted { reason }).into());
+        }
         let none = || LastStepError::None { session };
         let frames = self.read(session, Position(0)).await?;
         let answered = frames.into_iter().rev().find_map(|frame| {

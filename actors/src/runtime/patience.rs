@@ -33,7 +33,7 @@ const fn waits_ms(asked: Asked) -> u64 {
         Asked::Claim(_) | Asked::Append(_) | Asked::Rebuild | Asked::Erasure | Asked::Put => {
             limits::APPEND_MS
         }
-        Asked::Read(_) | Asked::Catalog | Asked::Get => limits::CALL_MS,
+        Asked::Read(_) | Asked::Catalog | Asked::Lines | Asked::Get => limits::CALL_MS,
     }
 }
 

@@ -201,8 +201,9 @@ impl Runtime {
         let seats = Arc::new(Seats::new(journal, clock, rules, alarm.clone()));
         let (journal, catalog) = (Arc::clone(&deps.journal), Arc::clone(&deps.catalog));
         let dark = options.dark;
-        let sleepers = Sleepers::new(journal, catalog, seats.board().clone(), seats.halt());
-        let (root, bus, ended) = rooted(&seats, &sleepers, dark).await?;
+        let bus = Bus::default();
+        let sleepers = Sleepers::new(journal, catalog, (&seats, bus.clone()));
+        let (root, ended) = rooted(&seats, &sleepers, (bus.clone(), dark)).await?;
         root_end.send_replace(Some(root.clone()));
 
         let tables = watch::Sender::new(Arc::new(Tables { prices, ..Tables::default() }));
@@ -403,25 +404,19 @@ impl Runtime {
     }
 }
 
-/// Starts the root, with the bus that it closes and the place where it says why it ended.
+/// Starts the root, which closes the bus, with the place where it says why it ended.
 async fn rooted(
     seats: &Arc<Seats>,
     sleepers: &Sleepers,
-    dark: bool,
-) -> Result<(ActorRef<RootMsg>, Bus, watch::Receiver<Option<Ended>>), StartError> {
+    (bus, dark): (Bus, bool),
+) -> Result<(ActorRef<RootMsg>, watch::Receiver<Option<Ended>>), StartError> {
     let (ended_end, ended) = watch::channel(None);
-    let bus = Bus::default();
-    let root = Root {
-        seats: Arc::clone(seats),
-        sleepers: sleepers.clone(),
-        ended: ended_end,
-        bus: bus.clone(),
-        dark,
-    };
+    let root =
+        Root { seats: Arc::clone(seats), sleepers: sleepers.clone(), ended: ended_end, bus, dark };
     let (root, _) = Actor::spawn(None, root, ())
         .await
         .map_err(|error| StartError::Root { why: error.to_string() })?;
-    Ok((root, bus, ended))
+    Ok((root, ended))
 }
 
 fn house_error(trouble: &log::Trouble) -> StartError {

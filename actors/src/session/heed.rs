@@ -2,8 +2,11 @@
 //! is being woken or born while the switch is thrown is in no list of those at work.
 
 use crate::{
-    domain::{event::CancelTarget, ids::Position},
-    policy::turn::Input,
+    domain::{
+        event::CancelTarget,
+        ids::{CallNo, Position},
+    },
+    policy::turn::{Input, Run},
 };
 
 use super::live::{Answering, Job, Live, Work};
@@ -28,5 +31,16 @@ impl Live {
         let (by, answer) = (halt.by.clone(), Answering::Nobody);
         let work = Work { input, by, caused_by: None, answer, permit: None };
         self.queue.push_front(Job::Step(work));
+    }
+
+    /// Whether a call that its log says has begun must not leave the house any more: everything was
+    /// stopped while that was being written. Its cancel is in the queue by then and closes it, also where
+    /// the switch is lifted in between.
+    pub(super) fn holds_back(&mut self, call: CallNo, run: Run) -> bool {
+        self.heed();
+        if self.heeds && run == Run::First {
+            self.held_back.insert(call);
+        }
+        self.heeds
     }
 }

@@ -66,6 +66,8 @@ pub(crate) struct Live {
     pub(super) stopped: bool,
     /// Whether it has stopped what it had in hand, since everything was stopped.
     pub(super) heeds: bool,
+    /// Calls that had begun by the log as everything was stopped, and never left the house.
+    pub(super) held_back: BTreeSet<CallNo>,
 }
 
 /// A task that calls a model or runs a tool.
@@ -164,6 +166,7 @@ impl Live {
             progressed: false,
             stopped: false,
             heeds: false,
+            held_back: BTreeSet::new(),
         }
     }
 

@@ -97,7 +97,17 @@ async fn shared(
     session: SessionId,
     point: ForkPoint,
 ) -> Result<State, LoadFailed> {
-    let folded = fold(journal, point.session, Some(point.at), 1).await.map_err(read)?;
+    let base = LogId::session(point.session);
+    let folded = fold(journal, point.session, Some(point.at), 1).await;
+    let folded = folded.map_err(|error| match error {
+        ReadError::Short { log, found: Position(0), .. } if log == base => {
+            LoadFailed::BaseGone(point.session)
+        }
+        error @ (ReadError::Journal(_)
+        | ReadError::Decode(_)
+        | ReadError::TooManyForks { .. }
+        | ReadError::Short { .. }) => read(error),
+    })?;
     let mut state = folded.state;
     state.session = session;
     Ok(state)

@@ -104,6 +104,11 @@ async fn talk(
     given_out: &AtomicBool,
 ) -> Result<Reply, ModelFailure> {
     let id = request.call;
+    // It may have waited at its gate while everything was stopped, and its cancel not be written yet.
+    if let Some(halt) = house.halt.borrow().as_deref() {
+        let why = format!("everything was stopped: {}", halt.reason);
+        return Err(failure(FailureKind::Aborted, why, true).unbilled());
+    }
     fault::point("model.before_call");
     let mut stream = provider.call(request);
     let mut began = false;

@@ -175,6 +175,9 @@ impl Live {
     }
 
     fn call_model(&mut self, call: ModelCallNo) {
+        if self.holds_back(CallNo::Model(call), Run::First) {
+            return;
+        }
         let now = self.house.clock.now();
         let Some(request) = prompt::request(&self.state, call, now) else { return };
         let tables = self.tables();
@@ -200,15 +203,17 @@ impl Live {
     /// Asks a running call to end. One that does not within its grace is closed without it.
     fn abort(&mut self, call: CallNo) {
         let Some(running) = self.running.get(&call) else {
-            return match call {
+            let never_left = self.held_back.remove(&call);
+            return self.enqueue(match call {
                 CallNo::Model(call) => {
-                    self.enqueue(Input::ModelFailed { call, failure: aborted() });
+                    let failure = if never_left { aborted().unbilled() } else { aborted() };
+                    Input::ModelFailed { call, failure }
                 }
                 CallNo::Tool(call) => {
-                    let outcome = ToolOutcome::Cancelled { effect_unknown: true };
-                    self.enqueue(Input::ToolFinished { call, outcome });
+                    let outcome = ToolOutcome::Cancelled { effect_unknown: !never_left };
+                    Input::ToolFinished { call, outcome }
                 }
-            };
+            });
         };
         match &running.cancel {
             // The tool has gone if nobody listens; its report is on the way.
@@ -227,6 +232,9 @@ impl Live {
     }
 
     pub(super) fn run_tool(&mut self, call: ToolCallNo, run: Run) {
+        if self.holds_back(CallNo::Tool(call), run) {
+            return;
+        }
         let Some(asked) = self.state.calls.get(&call) else { return };
         let Stage::Started { deadline, .. } = asked.stage else { return };
         let tables = self.tables();

@@ -72,6 +72,7 @@ pub(crate) struct Seats {
     readmitted: watch::Sender<Arc<BTreeMap<SessionId, Readmission>>>,
     deleted: watch::Sender<Arc<BTreeMap<SessionId, bool>>>,
     halt: watch::Sender<Option<Arc<Halt>>>,
+    halt_owed: watch::Sender<Option<Arc<Halt>>>,
     /// Sessions that nobody may wake while their tree is being deleted.
     leaving: watch::Sender<Arc<BTreeSet<SessionId>>>,
     alarm: ReplyTo<Alarm>,
@@ -112,6 +113,7 @@ impl Seats {
             readmitted: watch::Sender::new(Arc::default()),
             deleted: watch::Sender::new(Arc::default()),
             halt: watch::Sender::new(None),
+            halt_owed: watch::Sender::new(None),
             leaving: watch::Sender::new(Arc::default()),
             alarm,
             on_warning: Arc::new(move |warning| Box::pin(warn(warned.clone(), warning))),
@@ -157,6 +159,7 @@ impl Seats {
                     readmitted: self.readmitted.clone(),
                     deleted: self.deleted.clone(),
                     halt: self.halt.clone(),
+                    owed: self.halt_owed.clone(),
                     alarm: self.alarm.clone(),
                 };
                 spawn(permission, root, &self.permission.0).await
@@ -287,6 +290,11 @@ impl Seats {
     /// Roots of trees that were deleted; false where that is not known to be done.
     pub(crate) fn deleted(&self) -> watch::Receiver<Arc<BTreeMap<SessionId, bool>>> {
         self.deleted.subscribe()
+    }
+
+    /// Sessions that nobody may wake while their tree is being deleted.
+    pub(super) fn leaving(&self) -> watch::Receiver<Arc<BTreeSet<SessionId>>> {
+        self.leaving.subscribe()
     }
 
     /// Sessions that nobody may wake from now on, or may again.

@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    bus::Bus,
     directory::Switchboard,
     domain::{
         catalog::{SessionFilter, Status},
@@ -22,6 +23,8 @@ use crate::{
     session,
 };
 
+use super::{deletions::Deletions, seats::Seats};
+
 /// Who looks, and through what.
 #[derive(Clone)]
 pub(crate) struct Sleepers {
@@ -30,6 +33,7 @@ pub(crate) struct Sleepers {
     board: Switchboard,
     /// Why nothing may begin, where somebody stopped everything.
     halt: watch::Receiver<Option<Arc<Halt>>>,
+    deletions: Deletions,
     /// Sessions whose part could not be rebuilt. They are left alone until the next full look, for
     /// a log may be long, and one that is damaged stays so.
     behind: Arc<Mutex<BTreeSet<SessionId>>>,
@@ -39,14 +43,18 @@ impl Sleepers {
     pub(crate) fn new(
         journal: Arc<dyn Journal>,
         catalog: Arc<dyn Catalog>,
-        board: Switchboard,
-        halt: watch::Receiver<Option<Arc<Halt>>>,
+        (seats, bus): (&Seats, Bus),
     ) -> Self {
-        Self { journal, catalog, board, halt, behind: Arc::default() }
+        let deletions = Deletions::of(seats, Arc::clone(&catalog), bus);
+        let (board, halt) = (seats.board().clone(), seats.halt());
+        Self { journal, catalog, board, halt, deletions, behind: Arc::default() }
     }
 
     /// Wakes whose time has come by `now`; with `all` also everybody with work in hand.
     pub(super) async fn look(&self, all: bool, now: Timestamp) {
+        if all {
+            self.deletions.finish().await;
+        }
         // Those whose lines are right wait for no rebuilding; a line that is behind can at worst
         // wake somebody too early, who then looks into its own log.
         self.wake(all, now).await;

@@ -230,6 +230,10 @@ impl State {
         let Append { envelope, body, changes, begins } = append;
         let (id, expected) = (envelope.log, envelope.position);
         let fenced = |tail, token| AppendError::Fenced { expected, tail, token };
+        if expected == Position(1) && !self.base_is_there(&body) {
+            let why = format!("{id} goes on from a session that was deleted");
+            return Err(JournalError::Unavailable { why }.into());
+        }
         if begins {
             if let Some(log) = self.logs.get(&id) {
                 self.counts.fenced += 1;

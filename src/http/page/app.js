@@ -95,7 +95,10 @@ function listen() {
   changes = follow("/v1/changes", {
     on(event, data) {
       if (event === "status") showStatus(data);
-      else if (event === "changed") data.more ? changedAll() : noteChanged(data.sessions);
+      else if (event === "changed") {
+        noteDeleted(data.deleted);
+        data.more ? changedAll() : noteChanged(data.sessions);
+      }
     },
     state(word, detail) {
       status.connection(word, word === "waiting" ? detail : 0);
@@ -166,6 +169,13 @@ function noteChanged(sessions) {
     filterDue ||= setTimeout(refilter, FILTER_MS);
   if (sessions.some((one) => one.session === panel.id)) panel.reread();
   touched();
+}
+
+// The conversation of one that was deleted ends by itself: its stream says so.
+function noteDeleted(roots) {
+  if (!roots.length) return;
+  roots.forEach((root) => forest.lose(root));
+  drawTree();
 }
 
 function changedAll() {

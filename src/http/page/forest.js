@@ -204,6 +204,12 @@ export class Forest {
     for (let above = node.up; above; above = above.up) this.count(above);
   }
 
+  /// A tree was deleted, whether it is here or not.
+  lose(root) {
+    this.stale.delete(root);
+    if (this.byId.has(root)) this.forget(root);
+  }
+
   /// Reads the children that a page had no room for.
   async complete(id) {
     const node = await session.tree(id);

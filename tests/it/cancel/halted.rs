@@ -2,7 +2,10 @@
 //! nothing begins until somebody lifts it, also after a death and for whoever asks.
 
 use greenroom_actors::{
-    domain::{event::UserInput, frame::LogKind, house::HouseEvent, ids::TenantId, job::JobSpec},
+    domain::{
+        event::UserInput, frame::LogKind, house::HouseEvent, ids::TenantId, job::JobSpec,
+        usage::Settlement,
+    },
     owned::Owned,
     policy::turn::Rejected,
     runtime::{CallError, Halted, JobError, JobRefused},
@@ -10,6 +13,7 @@ use greenroom_actors::{
 
 use super::*;
 use crate::{
+    props::Recorder,
     waits::held::{Holding, holdable},
     workshop::{self, until},
 };
@@ -87,12 +91,7 @@ pub const FIRST_HALF: &str = "everything is stopped";
 /// Everybody is at work, and all of it is stopped.
 pub fn first_half(folder: Folder, _more: String) -> BoxFuture<'static, Stage> {
     async {
-        let (work, beg) =
-            (Prop::new("work", EffectClass::Once).hold(), Prop::new("beg", EffectClass::Once));
-        let stage = Stage::on(folder, TREE, numbered(tree(&work, &beg))).await;
-        let root = say(&stage.runtime, "root", "k", "go").await;
-        assert_eq!(root, killed::FIRST, "it is the first");
-        at_work(&stage, &work).await;
+        let stage = all_at_work(folder).await;
         stage.runtime.halt("drill").await.expect("halted");
         stage
     }
@@ -252,4 +251,91 @@ async fn a_job_that_was_asked_for_waits_until_it_is_lifted() {
     assert_eq!(attempts().await, (0, "queued"));
     still.runtime.unhalt().await.expect("lifted");
     until("it is done", || async { (attempts().await == (1, "completed")).then_some(()) }).await;
+}
+
+/// What a session decided a moment before is in its log and has not left the house.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_decided_as_everything_stopped_is_not_begun_any_more() {
+    let script =
+        "agent leaf when tool\n    call work\n  then\n    say done\nagent leaf\n    hang\n";
+    for (task, word) in [("tool", "\"tool_started\""), ("model", "\"model_call_started\"")] {
+        let work = Prop::new("work", EffectClass::Once);
+        let (given, mut model) = (work.clone(), None);
+        let (still, hold) = holdable(script, |mut harness| {
+            model = Some(Recorder::in_place(&mut harness));
+            harness.agent(workshop::agent("leaf", &["work"], &[])).tool(given)
+        })
+        .await;
+        hold.on(Holding::Saying(word));
+        let saying = say(&still.runtime, "leaf", "k", task);
+        let stopping = async {
+            until("its frame is under way", || async { (hold.held() > 0).then_some(()) }).await;
+            let halting = still.runtime.halt("drill");
+            let letting = async {
+                until("it is said", || async { still.runtime.halted() }).await;
+                hold.off();
+            };
+            futures_util::join!(halting, letting).0.expect("halted")
+        };
+        let (session, halted) = futures_util::join!(saying, stopping);
+        let outcome = bounded("its end", ended(&still.runtime, session, "k")).await;
+        assert_eq!(outcome, TurnOutcome::Cancelled { reason: "drill".to_owned() }, "{halted:?}");
+        let log = events(&still.runtime, session).await;
+        is_whole(&log);
+        assert!(work.keys().is_empty(), "the tool was never run");
+        let sent = model.expect("in place").sent(session);
+        assert_eq!(sent.len(), usize::from(task == "tool"), "no model is asked any more");
+        let booked: Vec<_> = log
+            .iter()
+            .filter_map(|event| match event {
+                Event::UsageSettled { settlement, .. } => Some(*settlement),
+                _ => None,
+            })
+            .collect();
+        assert!(task == "tool" || booked == [Settlement::Free], "{booked:?}");
+        let known = ToolOutcome::Cancelled { effect_unknown: false };
+        assert!(task == "model" || closures(&log) == [known], "{log:#?}");
+        still.runtime.reading().replay(session).await.expect("an auditor finds it right");
+        still.runtime.unhalt().await.expect("lifted");
+        nothing_is_held(&still.runtime).await;
+    }
+}
+
+/// Who waits behind others for a place at its model has one free as everything is stopped, and its cancel
+/// cannot be written yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_at_its_gate_as_everything_stops_does_not_pass_any_more() {
+    let script = "agent leaf\n    wait 1s\n    say Well.\n";
+    let mut model = None;
+    let (still, hold) = holdable(script, |mut harness| {
+        model = Some(Recorder::in_place(&mut harness));
+        harness.options.gates = [(harness.providers[0].credential(), 1)].into();
+        harness.agent(workshop::agent("leaf", &[], &[]))
+    })
+    .await;
+    let model = model.expect("in place");
+    let first = say(&still.runtime, "leaf", "k", "now").await;
+    seen("the first is called", || model.sent(first).len() == 1).await;
+    let behind = say(&still.runtime, "leaf", "k", "now").await;
+    let at_gates = |want: (usize, usize)| {
+        let figures = still.runtime.figures();
+        figures.gates.values().all(|gate| (gate.taken, gate.waiting) == want)
+    };
+    seen("the other waits", || at_gates((1, 1))).await;
+    hold.on(Holding::Saying("\"cancel_requested\""));
+    let runtime = still.runtime.clone();
+    let halting = Owned::spawn(async move { drop(runtime.halt("drill").await) });
+    seen("both cancels are under way", || hold.held() == 2).await;
+    let _running = still.runs(100);
+    seen("the first has been answered", || at_gates((0, 0))).await;
+    hold.off();
+    for session in [first, behind] {
+        assert_eq!(ended(&still.runtime, session, "k").await.word(), "cancelled");
+    }
+    assert!(model.sent(behind).is_empty(), "it was called although everything was stopped");
+    let log = events(&still.runtime, behind).await;
+    let free =
+        |event: &Event| matches!(event, Event::UsageSettled { settlement: Settlement::Free, .. });
+    assert!(log.iter().any(free), "and costs nothing: {log:#?}");
+    drop(halting);
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use greenroom_actors::{
-    domain::frame::LogKind,
-    ports::{Around, Asked, JournalError, Through},
+    domain::{frame::LogKind, ids::Position},
+    ports::{Append, AppendError, Around, Asked, Journal, JournalError, Through},
+    runtime::Deps,
     testing::harness::Harness,
 };
 use tokio::sync::watch;
@@ -19,9 +20,13 @@ pub(crate) enum Holding {
     Claims(LogKind),
     Reads(LogKind),
     Appends(LogKind),
+    /// Frames of sessions that say this.
+    Saying(&'static str),
     Blobs,
     Catalog,
     Rebuilds,
+    /// Pages of sessions.
+    Lines,
     Erasures,
 }
 
@@ -47,23 +52,29 @@ impl Hold {
     }
 }
 
+/// Puts these ports in a test's hand.
+pub(crate) fn hold(deps: &mut Deps) -> Hold {
+    let now = Arc::new(watch::Sender::new(Holding::Nothing));
+    let hold = Hold { now, held: Count::default() };
+    let given = Arc::new(hold.clone());
+    deps.journal = Arc::new(Through::new(Arc::clone(&deps.journal), &given));
+    deps.catalog = Arc::new(Through::new(Arc::clone(&deps.catalog), &given));
+    deps.blobs = Arc::new(Through::new(Arc::clone(&deps.blobs), &given));
+    hold
+}
+
 /// A stage on a store that can be held.
 pub(crate) async fn holdable(
     script: &str,
     arrange: impl FnOnce(Harness) -> Harness,
 ) -> (Still, Hold) {
-    let now = Arc::new(watch::Sender::new(Holding::Nothing));
-    let hold = Hold { now, held: Count::default() };
-    let given = Arc::new(hold.clone());
+    let mut given = None;
     let still = Still::set(script, |mut harness| {
-        let deps = &mut harness.deps;
-        deps.journal = Arc::new(Through::new(Arc::clone(&deps.journal), &given));
-        deps.catalog = Arc::new(Through::new(Arc::clone(&deps.catalog), &given));
-        deps.blobs = Arc::new(Through::new(Arc::clone(&deps.blobs), &given));
+        given = Some(hold(&mut harness.deps));
         arrange(harness)
     })
     .await;
-    (still, hold)
+    (still, given.expect("the stage was arranged"))
 }
 
 impl Hold {
@@ -94,11 +105,24 @@ impl Around for Hold {
             Asked::Claim(kind) => self.back(Holding::Claims(kind), answer),
             Asked::Append(kind) => self.back(Holding::Appends(kind), answer),
             Asked::Read(kind) => self.back(Holding::Reads(kind), answer),
+            Asked::Lines => self.back(Holding::Lines, self.back(Holding::Catalog, answer)),
             Asked::Catalog => self.back(Holding::Catalog, answer),
             // Whoever holds the read model holds its rebuilding as well.
             Asked::Rebuild => self.back(Holding::Rebuilds, self.back(Holding::Catalog, answer)),
             Asked::Erasure => self.back(Holding::Erasures, answer),
             Asked::Put | Asked::Get => self.back(Holding::Blobs, answer),
         }
+    }
+
+    fn append(
+        &self,
+        journal: &dyn Journal,
+        append: Append,
+    ) -> BoxFuture<'static, Result<Position, AppendError>> {
+        let kind = append.envelope.log.kind;
+        let now = *self.now.borrow();
+        let is_meant = matches!(now, Holding::Saying(word) if append.body.contains(word));
+        let answer = self.around(Asked::Append(kind), journal.append(append));
+        if is_meant { self.back(now, answer) } else { answer }
     }
 }

@@ -6,10 +6,10 @@ use crate::{
         catalog::{
             ApprovalFilter, Change, Erasure, Hindrance, SessionFilter, SessionRow, Status, TotalsOf,
         },
-        frame::LogId,
+        frame::{Envelope, LogId},
         ids::{Position, SessionId, Token},
     },
-    ports::{Blobs, Catalog, Journal},
+    ports::{AppendError, Blobs, Catalog, Journal},
 };
 
 fn whole(n: u128) -> Erasure {
@@ -125,6 +125,18 @@ where
     assert_eq!(store.erase(whole(1)).await, Ok(Err(hindrance)));
     assert_eq!(store.erase(whole(2)).await, Ok(Ok(1)));
     assert_eq!(store.erase(whole(1)).await, Ok(Ok(1)));
+    // What was read to be gone on from may be gone when the first frame comes, claimed before or not.
+    let writer = claim(store, LogId::session(session(4))).await;
+    let frame = frame(&writer, "late", vec![line(&row(4))]);
+    let late = crate::ports::Append { body: forked(session(1)), ..frame };
+    for begins in [false, true] {
+        let log = LogId::session(session(4 + u128::from(begins)));
+        let envelope = Envelope { log, ..late.envelope.clone() };
+        let append = crate::ports::Append { envelope, begins, ..late.clone() };
+        let refused = store.append(append).await;
+        assert!(matches!(refused, Err(AppendError::Journal(_))), "{begins}: {refused:?}");
+        assert_eq!(store.read(log, Position(0), 9).await, Ok(Vec::new()));
+    }
 }
 
 pub(super) async fn a_former_owner_writes_nothing_behind_a_deletion<S>(store: &std::sync::Arc<S>)
@@ -135,7 +147,7 @@ where
     change(&**store, &mut writer, "before", vec![line(&row(1))]).await;
     assert_eq!(store.erase(whole(1)).await, Ok(Ok(1)));
     let late = store.append(frame(&writer, "late", vec![line(&row(1))])).await;
-    assert!(matches!(late, Err(crate::ports::AppendError::Fenced { .. })), "{late:?}");
+    assert!(matches!(late, Err(AppendError::Fenced { .. })), "{late:?}");
     assert_eq!(store.session(session(1)).await, Ok(None));
     let journal: std::sync::Arc<dyn Journal> = std::sync::Arc::<S>::clone(store);
     assert!(texts(&journal, LogId::session(session(1))).await.is_empty());

@@ -134,6 +134,12 @@ impl Catalog for MemoryStore {
         &self,
         erasure: Erasure,
     ) -> BoxFuture<'static, Result<Result<u64, Hindrance>, JournalError>> {
-        self.with(move |state| Ok(state.erase(&erasure)))
+        self.with(move |state| {
+            if !state.stale.iter().all(|session| erasure.off_stage.contains(session)) {
+                let why = "the catalog is behind the logs; ask again".to_owned();
+                return Err(JournalError::Unavailable { why });
+            }
+            Ok(state.erase(&erasure))
+        })
     }
 }

@@ -9,6 +9,13 @@ use crate::domain::{
 
 use super::State;
 
+/// How a frame's text says what its session goes on from.
+const FORKED: &str = "\"type\":\"session_forked\",\"from\":{\"session\":\"";
+
+fn goes_on_from(session: SessionId) -> String {
+    format!("{FORKED}{session}\"")
+}
+
 impl State {
     pub(super) fn hinders(&self, erasure: &Erasure) -> Option<Hindrance> {
         let tree = self.rows.tree(erasure.root);
@@ -20,8 +27,7 @@ impl State {
         }
         tree.iter().find_map(|row| {
             let session = row.session;
-            let from = format!("\"type\":\"session_forked\",\"from\":{{\"session\":\"{session}\"");
-            let fork = self.names(&from)?;
+            let fork = self.names(&goes_on_from(session))?;
             Some(Hindrance::Forked { session, fork: SessionId(fork.id) })
         })
     }
@@ -48,6 +54,12 @@ impl State {
             }
         }
         Ok(tree.len() as u64)
+    }
+
+    /// Whether the session that a first frame goes on from is there.
+    pub(super) fn base_is_there(&self, body: &str) -> bool {
+        let is_of = |log: &LogId| body.contains(&goes_on_from(SessionId(log.id)));
+        !body.contains(FORKED) || self.logs.keys().any(is_of)
     }
 
     /// A log with a frame that has this text.

@@ -2,12 +2,7 @@
 
 use super::play::*;
 use crate::{
-    domain::{
-        event::{CancelTarget, Lineage},
-        ids::Assignment,
-        permission::Answer,
-        tool::Args,
-    },
+    domain::{event::CancelTarget, ids::Assignment, permission::Answer, tool::Args},
     policy::turn::Input,
 };
 
@@ -23,27 +18,14 @@ fn invoked(key: &str) -> Input {
     Input::Invoked { key: key.into(), name, args, mode: None, cwd: None }
 }
 
-fn of_nobody() -> Lineage {
-    Lineage {
-        root: me(),
-        parent: None,
-        depth: 0,
-        depth_left: 1,
-        total: 9,
-        accounts: Vec::new(),
-        authority: Vec::new(),
-        raised: Vec::new(),
-    }
-}
-
 #[test]
 fn nothing_begins_and_what_was_taken_before_is_the_same_again() {
-    halted(Play::blank()).check(opened(agent(), of_nobody()), REFUSED);
+    halted(Play::blank()).check(Play::opening(agent()), REFUSED);
     let open = Play::of(agent());
     halted(open).check(say("k1"), REFUSED).check(invoked("t1"), REFUSED);
     let taken = Play::of(agent()).with(say("k1")).with(invoked("t1"));
     halted(taken).check(say("k1"), "").check(invoked("t1"), "");
-    halted(Play::of(agent())).check(opened(agent(), of_nobody()), "! the session exists already");
+    halted(Play::of(agent())).check(Play::opening(agent()), "! the session exists already");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::play::*;
 use crate::{
     domain::{
-        event::{ForkPoint, Goal, Lineage},
+        event::{ForkPoint, Goal},
         ids::{Position, SessionId},
     },
     policy::turn::{Input, State},
@@ -13,25 +13,12 @@ fn archive(archived: bool) -> Input {
     Input::Archived { archived }
 }
 
-fn lineage() -> Lineage {
-    Lineage {
-        root: me(),
-        parent: None,
-        depth: 0,
-        depth_left: 1,
-        total: 9,
-        accounts: Vec::new(),
-        authority: Vec::new(),
-        raised: Vec::new(),
-    }
-}
-
 #[test]
 fn nothing_comes_before_the_first_event_and_it_comes_once() {
     Play::blank()
         .check(say("k"), "! the session does not exist")
         .check(wake(), "! the session does not exist");
-    Play::of(agent()).check(opened(agent(), lineage()), "! the session exists already");
+    Play::of(agent()).check(Play::opening(agent()), "! the session exists already");
 }
 
 #[test]
@@ -98,7 +85,7 @@ fn forked(play: &Play) -> (Play, Input) {
     let mut fork = play.clone();
     fork.state.session = me();
     let from = SessionId(uuid::Uuid::from_u128(7));
-    let mut input = opened(agent(), lineage());
+    let mut input = Play::opening(agent());
     if let Input::Opened { fork, .. } = &mut input {
         *fork = Some(ForkPoint { session: from, at: Position(3) });
     }
@@ -159,7 +146,7 @@ fn a_fork_books_no_call_of_its_base() {
         .with(room(tool(2)))
         .with(slot(2));
     let (fork, _) = forked(&play);
-    let mut input = opened(spec, lineage());
+    let mut input = Play::opening(spec);
     if let Input::Opened { fork, .. } = &mut input {
         *fork = Some(ForkPoint { session: SessionId(uuid::Uuid::from_u128(7)), at: Position(3) });
     }
