@@ -293,15 +293,6 @@ impl House {
 
     /// The metrics of this moment.
     pub(super) async fn scraped(&self) -> Answer<String> {
-        let awake = self.runtime.those_awake();
-        let count = awake.len();
-        let filter = SessionFilter {
-            rows: count.max(1),
-            among: Some(awake),
-            archived: true,
-            ..SessionFilter::default()
-        };
-        let rows = self.reading.sessions(filter).await?;
         let figures = self.runtime.figures();
         let fill = |places, taken, waiting| Fill { places, taken, waiting };
         let gates = figures.gates.iter().map(|(name, gate)| {
@@ -315,19 +306,15 @@ impl House {
             .pools
             .iter()
             .map(|(kind, pool)| (kind.to_string(), fill(pool.places, pool.taken, pool.waiting)));
-        let waiting = self.waiting_on().await?;
-        let inbox =
-            rows.iter().filter_map(|row| self.runtime.inbox(row.session)).collect::<Vec<_>>();
+        // A call that has not left yet is at one gate, and one session makes one at a time.
+        let at_gates = figures.gates.values().map(|gate| gate.waiting as u64).sum();
         let house = metrics::House {
             census: self.reading.census(None).await?,
-            seen_awake: rows.iter().map(|row| row.status).collect(),
-            awake: Some(count),
+            awake: Some(self.runtime.awake_figures()),
             approvals: self.reading.open(None).await?.approvals,
             pools: pools.collect(),
             gates: gates.collect(),
-            waiting,
-            inbox_sum: inbox.iter().sum(),
-            inbox_max: inbox.iter().copied().max().unwrap_or(0),
+            at_gates,
             held: figures.held.map_or(0, |held| held.waiting),
             appends: spread(&figures.appends),
         };
@@ -336,20 +323,5 @@ impl House {
             known.metrics.text()
         });
         text.map_err(|_fmt| super::problem::problem("internal", "a figure does not become text"))
-    }
-
-    /// For what those wait that have work in hand, by the first word of it.
-    async fn waiting_on(&self) -> Answer<BTreeMap<String, usize>> {
-        let filter = SessionFilter {
-            status: vec![Status::Running, Status::Waiting, Status::Quarantined],
-            ..SessionFilter::default()
-        };
-        let mut waiting: BTreeMap<String, usize> = BTreeMap::new();
-        for row in self.reading.all_sessions(filter).await? {
-            let words = self.runtime.waits_at_gate(row.session).map(|_why| "gate".to_owned());
-            let words = words.or(row.waiting_on).unwrap_or_default();
-            *waiting.entry(metrics::waits_for(&words).to_owned()).or_default() += 1;
-        }
-        Ok(waiting)
     }
 }

@@ -3,6 +3,7 @@
 
 mod damage;
 mod erasing;
+mod kept;
 mod opening;
 mod plans;
 

@@ -56,6 +56,16 @@ fn questions_and_open_jobs_are_counted_on_an_index_alone() {
 }
 
 #[test]
+fn figures_of_the_house_are_read_where_they_are_kept_and_from_no_line() {
+    let [booked, spent] = catalog::KEPT.map(|kept| format!("{kept}?1 IS NULL OR tenant = ?1"));
+    for (sql, table) in [(catalog::CENSUS, "census"), (&booked, "booked"), (&spent, "spent")] {
+        let plan = plan(sql, vec![Box::new("t")]);
+        let scans: Vec<_> = plan.split("; ").filter(|step| !step.contains("B-TREE")).collect();
+        assert_eq!(scans, [format!("SCAN {table}")], "{sql}");
+    }
+}
+
+#[test]
 fn the_jobs_that_changed_last_are_not_sorted_out_of_all_of_them() {
     for tenant in [None, Some("t".into())] {
         let filter =

@@ -5,7 +5,7 @@ use crate::{
     domain::{
         catalog::{
             Account, ApprovalFilter, Branch, Census, Change, SessionFilter, SessionRow, Status,
-            Totals, TotalsOf,
+            Totals, TotalsOf, Wait,
         },
         event::Goal,
         frame::LogId,
@@ -314,6 +314,7 @@ pub(super) async fn trees_are_counted_and_told_with_what_each_spent<S: Journal +
         }
         if n == 3 {
             told.tenant = other.clone();
+            (told.status, told.waiting_on) = (Status::Running, Some("model small".to_owned()));
         }
         let usage = Usage { input: 10 * told.restarts, ..Usage::default() };
         let booking = settled(1, "odd", "writer", Settlement::Exact { usage, cost: None });
@@ -331,13 +332,16 @@ pub(super) async fn trees_are_counted_and_told_with_what_each_spent<S: Journal +
     assert_eq!(told(vec![], 9).await, []);
     let census = |tenant| async move {
         let counted = store.census(tenant).await.expect("census");
-        let line = |one: &Census| (one.agent.to_string(), one.status, one.sessions, one.restarts);
+        let line = |one: &Census| {
+            (one.agent.to_string(), one.status, one.waits, one.sessions, one.restarts)
+        };
         counted.iter().map(line).collect::<Vec<_>>()
     };
     let (hand, writer) = ("hand".to_owned(), "writer".to_owned());
-    let all = [(hand, Status::Idle, 1, 2), (writer.clone(), Status::Idle, 2, 4)];
+    let busy = (writer.clone(), Status::Running, Some(Wait::Model), 1, 3);
+    let all = [(hand, Status::Idle, None, 1, 2), (writer, Status::Idle, None, 1, 1), busy.clone()];
     assert_eq!(census(None).await, all);
-    assert_eq!(census(Some(other.clone())).await, [(writer, Status::Idle, 1, 3)]);
+    assert_eq!(census(Some(other.clone())).await, [busy]);
     let theirs = store.totals(TotalsOf::Tenant(other)).await.expect("totals");
     assert_eq!(theirs.usage.input, 30);
 }

@@ -6,7 +6,7 @@ use crate::{
     domain::{
         catalog::{
             Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Open,
-            SessionFilter, SessionRow, Status, Totals, TotalsOf, UsageRow,
+            SessionFilter, SessionRow, Status, Totals, TotalsOf, UsageRow, Wait,
         },
         frame::{LogId, LogKind},
         ids::{
@@ -137,13 +137,15 @@ impl Rows {
     }
 
     pub(super) fn census(&self, tenant: Option<&TenantId>) -> Vec<Census> {
-        let mut counted: BTreeMap<(AgentName, &str), Census> = BTreeMap::new();
+        let mut counted: BTreeMap<(AgentName, &str, &str), Census> = BTreeMap::new();
         let rows = self.sessions.values();
         for row in rows.filter(|row| tenant.is_none_or(|tenant| row.tenant == *tenant)) {
-            let (agent, status) = (row.agent.clone(), row.status);
-            let census = counted.entry((agent.clone(), status.word())).or_insert_with(|| Census {
+            let (agent, status, waits) = (row.agent.clone(), row.status, row.waits());
+            let place = (agent.clone(), status.word(), waits.map_or("", Wait::word));
+            let census = counted.entry(place).or_insert_with(|| Census {
                 agent,
                 status,
+                waits,
                 sessions: 0,
                 restarts: 0,
             });
