@@ -31,7 +31,8 @@ struct Question<'a> {
     reasons: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     proposal: Option<&'a str>,
-    /// Milliseconds since 1970.
+    /// Both are milliseconds since 1970.
+    asked_at: Timestamp,
     expires_at: Timestamp,
     answers: [AnswerWord; 10],
 }
@@ -75,6 +76,7 @@ pub(super) fn question(row: &ApprovalRow) -> Vec<u8> {
         arguments,
         reasons: &row.ask.reasons,
         proposal: row.ask.proposal.as_deref(),
+        asked_at: row.asked_at,
         expires_at: row.ask.expires_at,
         answers: AnswerWord::ALL,
     })

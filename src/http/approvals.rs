@@ -62,6 +62,8 @@ pub(super) struct Asking {
     no: u32,
     agent: String,
     tenant: String,
+    /// When it was asked, in milliseconds since 1970.
+    asked_at: i64,
     /// Until when an answer counts.
     expires_at: i64,
     /// `tool_call`, `plan`, `budget` or `question`.
@@ -90,7 +92,7 @@ const YES_OR_NO: [AnswerWord; 4] =
 
 impl From<ApprovalRow> for Asking {
     fn from(row: ApprovalRow) -> Self {
-        let ApprovalRow { id, tenant, agent, ask } = row;
+        let ApprovalRow { id, tenant, agent, asked_at, ask } = row;
         let (kind, subject, request) = match ask.subject {
             Subject::ToolCall { request, .. } => {
                 ("tool_call", request.tool.to_string(), Some(request))
@@ -106,6 +108,7 @@ impl From<ApprovalRow> for Asking {
             no: id.no.0,
             agent: agent.to_string(),
             tenant: tenant.to_string(),
+            asked_at: asked_at.0,
             expires_at: ask.expires_at.0,
             kind,
             subject,

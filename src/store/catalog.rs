@@ -101,13 +101,19 @@ fn apply(conn: &Connection, log: LogId, change: &Change) -> Result<(), Trouble> 
     };
     match change {
         Change::Session(row) => upsert_session(conn, row)?,
-        Change::ApprovalOpened { no, ask } => {
+        Change::ApprovalOpened { no, asked_at, ask } => {
             conn.prepare_cached(
-                "INSERT OR REPLACE INTO approval(session, no, expires_at, ask, tenant) \
-                 VALUES (?1, ?2, ?3, ?4, \
+                "INSERT OR REPLACE INTO approval(session, no, expires_at, ask, asked_at, tenant) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, \
                  coalesce((SELECT tenant FROM session WHERE id = ?1), ''))",
             )?
-            .execute(params![session()?, no.0, ask.expires_at.0, Json(ask)])?;
+            .execute(params![
+                session()?,
+                no.0,
+                ask.expires_at.0,
+                Json(ask),
+                asked_at.0
+            ])?;
         }
         Change::ApprovalClosed { no } => {
             conn.prepare_cached("DELETE FROM approval WHERE session = ?1 AND no = ?2")?

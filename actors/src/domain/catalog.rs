@@ -114,6 +114,8 @@ pub enum Change {
     ApprovalOpened {
         /// Its number in the session.
         no: ApprovalNo,
+        /// When it was asked.
+        asked_at: Timestamp,
         /// What is asked.
         ask: Box<Ask>,
     },
@@ -162,6 +164,8 @@ pub struct ApprovalRow {
     pub tenant: TenantId,
     /// The agent that asks.
     pub agent: AgentName,
+    /// When it asked.
+    pub asked_at: Timestamp,
     /// What it asks.
     pub ask: Ask,
 }

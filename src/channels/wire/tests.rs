@@ -15,6 +15,7 @@ pub(in crate::channels) fn row(args: &str) -> ApprovalRow {
         id: ApprovalId { session, no: ApprovalNo(1) },
         tenant: "default".into(),
         agent: "clerk".into(),
+        asked_at: Timestamp(1_789_999_000_000),
         ask: Ask {
             digest: request.digest(),
             subject: Subject::ToolCall { call: ToolCallNo(1), request },
@@ -37,6 +38,7 @@ fn arguments_stand_as_the_digest_takes_them_and_not_as_the_model_spelt_them() {
     let found = json(&shown);
     assert_eq!(found["subject"]["request"]["args"], r#"{"command":"echo hi > x"}"#);
     assert_eq!(found["arguments"]["command"], "echo hi > x");
+    assert_eq!(found["asked_at"], 1_789_999_000_000_u64);
     assert_eq!(found["digest"], row(r#"{"command":"echo hi > x"}"#).ask.digest.0);
     assert!(!String::from_utf8(shown).unwrap().contains("u0065"));
 }

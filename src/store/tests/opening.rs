@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use greenroom_actors::domain::{
-    catalog::Open,
+    catalog::{ApprovalFilter, Open},
     event::{Event, UserInput},
     ids::InputKey,
     job::{JobFilter, JobId, JobRow, JobState},
@@ -58,9 +58,9 @@ fn a_newer_form_is_refused_and_left_as_it_is() {
     drop(open(&path));
     sql(&path, "PRAGMA user_version = 99");
     let (error, text) = refusal(&path);
-    assert!(matches!(error, OpenError::TooNew { found: 99, known: 5, .. }));
+    assert!(matches!(error, OpenError::TooNew { found: 99, known: 6, .. }));
     assert!(text.contains("newer"), "{text}");
-    sql(&path, "PRAGMA user_version = 5");
+    sql(&path, "PRAGMA user_version = 6");
     drop(open(&path));
 }
 
@@ -155,7 +155,7 @@ fn the_settings_that_durability_rests_on_are_in_force() {
     assert_eq!(number("foreign_keys"), 1);
     assert_eq!(number("trusted_schema"), 0);
     assert_eq!(number("cell_size_check"), 1);
-    assert_eq!(number("user_version"), 5);
+    assert_eq!(number("user_version"), 6);
     assert_eq!(number("busy_timeout"), limits::STORE_BUSY_MS as i64, "not that of opening");
 }
 
@@ -186,6 +186,7 @@ async fn a_store_of_the_first_form_opens_with_all_that_is_in_it() {
     writer.tail = store.append(next(&writer, "before", vec![row(1, 1)])).await.unwrap();
     store.close();
     drop(store);
+    sql(&path, WITHOUT_ASKING);
     sql(&path, WITHOUT_FIGURES);
     sql(
         &path,
@@ -194,7 +195,7 @@ async fn a_store_of_the_first_form_opens_with_all_that_is_in_it() {
     );
     sql(&path, WITHOUT_TENANTS);
     let looked = Store::look(&path);
-    assert!(matches!(looked, Err(OpenError::TooOld { found: 1, known: 5, .. })), "{looked:?}");
+    assert!(matches!(looked, Err(OpenError::TooOld { found: 1, known: 6, .. })), "{looked:?}");
     let store = Arc::new(open(&path));
     assert_eq!(texts(&store, house(1)).await.unwrap(), ["before"]);
     assert_eq!(store.session(session(1)).await.unwrap().unwrap().position, Position(1));
@@ -208,9 +209,39 @@ pub(super) const WITHOUT_FIGURES: &str = "DROP TRIGGER session_comes; DROP TRIGG
      DROP TABLE booked; DROP TABLE census; ALTER TABLE usage DROP COLUMN tenant; \
      ALTER TABLE session DROP COLUMN waits;";
 
+/// Takes from a store's questions when they were asked, which its sixth form knows.
+pub(super) const WITHOUT_ASKING: &str = "ALTER TABLE approval DROP COLUMN asked_at;";
+
 /// Takes from a store's questions what its third form gave them.
 const WITHOUT_TENANTS: &str = "DROP INDEX approval_place; DROP INDEX approval_tenant; \
                                ALTER TABLE approval DROP COLUMN tenant;";
+
+#[tokio::test]
+async fn a_store_of_the_fifth_form_finds_out_when_its_open_questions_were_asked() {
+    let (_folder, path) = folder();
+    let store = open(&path);
+    let mut writer = claimed(&store, house(1)).await;
+    let ask = |no| {
+        let Change::ApprovalOpened { no, ask, .. } = question(no, 90) else { unreachable!() };
+        Event::ApprovalRequested { no, ask }
+    };
+    let goal = || Event::GoalSet { goal: None };
+    for (at, events, changes) in [
+        (5, vec![goal(), ask(1)], vec![row(1, 1), question(1, 90)]),
+        (6, vec![ask(2), ask(3)], vec![question(2, 90), question(3, 90)]),
+        (9, vec![goal()], Vec::new()),
+    ] {
+        let append = writer.frame(&events, changes, None, Timestamp(at)).unwrap();
+        writer.tail = store.append(append).await.unwrap();
+    }
+    store.close();
+    drop(store);
+    sql(&path, WITHOUT_ASKING);
+    sql(&path, "PRAGMA user_version = 5");
+    let open = open(&path).approvals(ApprovalFilter::default()).await.unwrap();
+    let asked: Vec<_> = open.iter().map(|row| (row.id.no.0, row.asked_at.0)).collect();
+    assert_eq!(asked, [(1, 5), (2, 6), (3, 6)]);
+}
 
 #[tokio::test]
 async fn a_store_of_the_second_form_learns_what_the_third_is_asked_for() {
@@ -231,6 +262,7 @@ async fn a_store_of_the_second_form_learns_what_the_third_is_asked_for() {
     }
     store.close();
     drop(store);
+    sql(&path, WITHOUT_ASKING);
     sql(&path, WITHOUT_FIGURES);
     sql(&path, WITHOUT_TENANTS);
     sql(

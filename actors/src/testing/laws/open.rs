@@ -18,10 +18,13 @@ pub(super) async fn an_approval_is_listed_until_it_closes<S: Journal + Catalog>(
         open.into_iter().map(|row| row.id.no.0).collect::<Vec<_>>()
     };
     assert_eq!(numbers().await, [1, 2]);
-    let Change::ApprovalOpened { ask, .. } = opened(1, 10) else { unreachable!("just made") };
+    let Change::ApprovalOpened { ask, asked_at, .. } = opened(1, 10) else {
+        unreachable!("just made")
+    };
     let open = store.approvals(ApprovalFilter::default()).await.expect("approvals");
     let first = open.first().expect("one is open");
     assert_eq!((&first.ask, first.id.session), (&*ask, session(1)));
+    assert_eq!(first.asked_at, asked_at);
     assert_eq!((first.tenant.as_str(), first.agent.as_str()), ("tenant", "writer"));
     tell(store, 1, vec![Change::ApprovalClosed { no: ApprovalNo(1) }]).await;
     assert_eq!(numbers().await, [2]);

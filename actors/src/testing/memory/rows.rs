@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     sessions: BTreeMap<SessionId, SessionRow>,
-    approvals: BTreeMap<ApprovalId, Ask>,
+    approvals: BTreeMap<ApprovalId, (Timestamp, Ask)>,
     usage: BTreeMap<(SessionId, ModelCallNo), UsageRow>,
     checkpoints: BTreeMap<(SessionId, CheckpointName), CheckpointRow>,
     inputs: BTreeMap<(SessionId, InputKey), Position>,
@@ -79,8 +79,8 @@ impl Rows {
             Change::Session(row) => {
                 self.sessions.insert(row.session, *row);
             }
-            Change::ApprovalOpened { no, ask } => {
-                self.approvals.insert(ApprovalId { session, no }, *ask);
+            Change::ApprovalOpened { no, asked_at, ask } => {
+                self.approvals.insert(ApprovalId { session, no }, (asked_at, *ask));
             }
             Change::ApprovalClosed { no } => {
                 self.approvals.remove(&ApprovalId { session, no });
@@ -188,12 +188,13 @@ impl Rows {
     }
 
     pub(super) fn approvals(&self, filter: &ApprovalFilter) -> Vec<ApprovalRow> {
-        let line = |(id, ask): (&ApprovalId, &Ask)| {
+        let line = |(id, (asked_at, ask)): (&ApprovalId, &(Timestamp, Ask))| {
             let session = self.sessions.get(&id.session);
             ApprovalRow {
                 id: *id,
                 tenant: session.map_or_else(|| "".into(), |row| row.tenant.clone()),
                 agent: session.map_or_else(|| "".into(), |row| row.agent.clone()),
+                asked_at: *asked_at,
                 ask: ask.clone(),
             }
         };
