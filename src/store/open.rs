@@ -20,13 +20,14 @@ const SQLITE_MIN: i32 = 3_051_003;
 /// "GRNR": marks a database as ours.
 const APPLICATION: i32 = 0x4752_4e52;
 /// Numbered changes of the form; the count is the form's number.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/1.sql"),
     include_str!("migrations/2.sql"),
     include_str!("migrations/3.sql"),
     include_str!("migrations/4.sql"),
     include_str!("migrations/5.sql"),
     include_str!("migrations/6.sql"),
+    include_str!("migrations/7.sql"),
 ];
 /// The form since which frames note what they name.
 const NOTES_LINKS: i64 = 4;

@@ -289,6 +289,7 @@ async fn a_store_that_kept_no_figures_counts_once() {
     assert_eq!(waits, [(None, 1), (Some(Wait::Model), 2), (Some(Wait::Other), 1)]);
     store.close();
     let conn = Connection::open(&path).unwrap();
+    conn.execute_batch(opening::WITHOUT_PLACES).unwrap();
     conn.execute_batch(opening::WITHOUT_ASKING).unwrap();
     conn.execute_batch(opening::WITHOUT_FIGURES).unwrap();
     conn.execute_batch("PRAGMA user_version = 4").unwrap();

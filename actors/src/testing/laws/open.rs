@@ -6,7 +6,7 @@ use crate::{
     domain::{
         catalog::{ApprovalFilter, Change, Open, SessionRow},
         ids::{ApprovalId, ApprovalNo, TenantId, Timestamp},
-        job::{JobFilter, JobState},
+        job::{JobFilter, JobOrder, JobState},
     },
     ports::{Catalog, Journal},
 };
@@ -124,8 +124,8 @@ pub(super) async fn open_jobs_are_counted_by_state_and_the_last_changed_come_fir
         let tenant: Option<TenantId> = tenant.map(Into::into);
         let open = store.open(tenant.clone()).await.expect("how much");
         assert_eq!(open, Open { approvals: 0, jobs: counted });
-        let filter =
-            JobFilter { tenant, open: true, latest: true, rows: 3, ..JobFilter::default() };
+        let order = JobOrder::Changed;
+        let filter = JobFilter { tenant, open: true, order, rows: 3, ..JobFilter::default() };
         let rows = store.jobs(filter).await.expect("jobs");
         let found: Vec<_> = rows.iter().map(|row| row.job.0.as_u128() & 0xf).collect();
         assert_eq!(found, latest);

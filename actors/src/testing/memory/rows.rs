@@ -1,6 +1,9 @@
 //! The read model in memory, in the same order and with the same meaning as the durable one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     domain::{
@@ -13,7 +16,7 @@ use crate::{
             AgentName, ApprovalId, CheckpointName, InputKey, ModelCallNo, Position, SessionId,
             TenantId, Timestamp,
         },
-        job::{JobFilter, JobId, JobRow, JobState},
+        job::{JobFilter, JobId, JobOrder, JobRow, JobState},
         permission::Ask,
     },
     limits,
@@ -122,7 +125,7 @@ impl Rows {
         };
         let mut found: Vec<&SessionRow> = self.sessions.values().filter(is_wanted).collect();
         if filter.newest {
-            found.sort_by_key(|row| std::cmp::Reverse(age(row)));
+            found.sort_by_key(|row| Reverse(age(row)));
         }
         found.into_iter().take(rows).cloned().collect()
     }
@@ -278,11 +281,17 @@ impl Rows {
                 && filter.queue.as_ref().is_none_or(|queue| row.queue == *queue)
                 && (filter.states.is_empty() || filter.states.contains(&row.state))
                 && (row.open || !filter.open)
-                && (filter.latest || filter.after.is_none_or(|after| row.job > after))
+                && filter.after.is_none_or(|after| match filter.order {
+                    JobOrder::Oldest => row.place() > after,
+                    JobOrder::Newest => row.place() < after,
+                    JobOrder::Changed => true,
+                })
         };
         let mut found: Vec<&JobRow> = self.jobs.values().filter(wanted).collect();
-        if filter.latest {
-            found.sort_by_key(|row| std::cmp::Reverse((row.updated_at, row.job)));
+        match filter.order {
+            JobOrder::Oldest => found.sort_by_key(|row| row.place()),
+            JobOrder::Newest => found.sort_by_key(|row| Reverse(row.place())),
+            JobOrder::Changed => found.sort_by_key(|row| Reverse((row.updated_at, row.job))),
         }
         found.into_iter().take(rows).cloned().collect()
     }
