@@ -120,34 +120,8 @@ fn apply(conn: &Connection, log: LogId, change: &Change) -> Result<(), Trouble> 
                 .execute(params![session()?, no.0])?;
         }
         Change::Usage { call, model, agent, settlement } => {
-            let booked = Booked::of(settlement);
-            conn.prepare_cached(
-                "INSERT INTO usage(session, call, model, agent, kind, input, cache_read, \
-                 cache_write, output, reasoning, cost, tokens_max, cost_max, tenant) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
-                 coalesce((SELECT tenant FROM session WHERE id = ?1), '')) \
-                 ON CONFLICT DO UPDATE SET model = excluded.model, agent = excluded.agent, \
-                 kind = excluded.kind, input = excluded.input, \
-                 cache_read = excluded.cache_read, cache_write = excluded.cache_write, \
-                 output = excluded.output, reasoning = excluded.reasoning, \
-                 cost = excluded.cost, tokens_max = excluded.tokens_max, \
-                 cost_max = excluded.cost_max, tenant = excluded.tenant",
-            )?
-            .execute(params![
-                session()?,
-                call.0,
-                model.as_str(),
-                agent.as_str(),
-                booked.kind,
-                figure(booked.usage.input),
-                figure(booked.usage.cache_read),
-                figure(booked.usage.cache_write),
-                figure(booked.usage.output),
-                figure(booked.usage.reasoning),
-                booked.cost.map(|cost| figure(cost.0)),
-                figure(booked.tokens_max),
-                booked.cost_max.map(|cost| figure(cost.0)),
-            ])?;
+            let of = (model.as_str(), agent.as_str());
+            book(conn, (session()?, call.0), of, &Booked::of(settlement))?;
         }
         Change::Checkpoint { name, at, value } => {
             conn.prepare_cached(
@@ -164,6 +138,42 @@ fn apply(conn: &Connection, log: LogId, change: &Change) -> Result<(), Trouble> 
         }
         Change::Job(row) => jobs::upsert(conn, row)?,
     }
+    Ok(())
+}
+
+/// Sets the line of a call, whatever it was, of a model and an agent.
+fn book(
+    conn: &Connection,
+    (session, call): (String, u32),
+    (model, agent): (&str, &str),
+    booked: &Booked,
+) -> Result<(), Trouble> {
+    conn.prepare_cached(
+        "INSERT INTO usage(session, call, model, agent, kind, input, cache_read, cache_write, \
+         output, reasoning, cost, tokens_max, cost_max, tenant) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
+         coalesce((SELECT tenant FROM session WHERE id = ?1), '')) \
+         ON CONFLICT DO UPDATE SET model = excluded.model, agent = excluded.agent, \
+         kind = excluded.kind, input = excluded.input, cache_read = excluded.cache_read, \
+         cache_write = excluded.cache_write, output = excluded.output, \
+         reasoning = excluded.reasoning, cost = excluded.cost, tokens_max = excluded.tokens_max, \
+         cost_max = excluded.cost_max, tenant = excluded.tenant",
+    )?
+    .execute(params![
+        session,
+        call,
+        model,
+        agent,
+        booked.kind,
+        figure(booked.usage.input),
+        figure(booked.usage.cache_read),
+        figure(booked.usage.cache_write),
+        figure(booked.usage.output),
+        figure(booked.usage.reasoning),
+        booked.cost.map(|cost| figure(cost.0)),
+        figure(booked.tokens_max),
+        booked.cost_max.map(|cost| figure(cost.0)),
+    ])?;
     Ok(())
 }
 
