@@ -209,6 +209,24 @@ fn everybody_is_awake_asleep_or_ended_and_a_ghost_in_memory_shows() {
 }
 
 #[test]
+fn agents_beyond_the_bound_that_are_gone_are_counted_no_more() {
+    let mut metrics = Metrics::default();
+    let mut seen = |agents: usize| {
+        let of = |no| Census {
+            agent: AgentName(format!("agent {no:03}")),
+            status: Status::Idle,
+            waits: None,
+            sessions: 2,
+            restarts: 0,
+        };
+        metrics.look(&House { census: (0..agents).map(of).collect(), ..House::default() });
+        metrics.text().expect("text").lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    shows(&seen(105), r#"greenroom_agent_sessions{agent="other",state="idle"} 10"#);
+    shows(&seen(100), r#"greenroom_agent_sessions{agent="other",state="idle"} 0"#);
+}
+
+#[test]
 fn who_waits_at_a_gate_is_not_with_the_model_that_its_log_names() {
     let of = |agent: &str, status, words: Option<&str>, sessions| Census {
         agent: agent.into(),
