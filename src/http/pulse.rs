@@ -12,7 +12,6 @@ use greenroom_actors::{
         catalog::{SessionFilter, SessionRow, Status, TotalsOf},
         event::Event,
         ids::{ModelName, SessionId, TenantId},
-        usage::Settlement,
     },
     runtime::{AppendFigures, Frame, Heard, Listener, Note, OWN_TOOLS, Stage},
 };
@@ -57,17 +56,14 @@ struct Dirty {
     position: u64,
 }
 
-/// Sums since the server began; tokens and money since the store did.
+/// Sums since the server began.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
-    input: u64,
-    output: u64,
-    cost: u64,
     turns: u64,
     restarts: u64,
 }
 
-/// The figures of one moment: sums, and levels.
+/// The figures of one moment: sums, of tokens and money since the store began, and levels.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(super) struct Point {
     at: i64,
@@ -131,20 +127,6 @@ impl Pulse {
 /// Hears the house until it ends.
 pub(super) async fn listen(ctx: Ctx, mut listener: Listener) {
     ctx.learn();
-    // What was spent before this server began is in the catalog.
-    if let Ok(before) = ctx.reading.totals(TotalsOf::Runtime).await {
-        ctx.pulse.with(|known| {
-            known.counts.input += before.usage.input;
-            known.counts.output += before.usage.output;
-            known.counts.cost += before.cost.0;
-            // A moment that was kept before this was known would else show it all as spent at once.
-            for point in &mut known.samples {
-                point.input_tokens += before.usage.input;
-                point.output_tokens += before.usage.output;
-                point.cost_nano_usd += before.cost.0;
-            }
-        });
-    }
     let mut tell_at = ctx.clock.after(CHANGES_MS);
     loop {
         tokio::select! {
@@ -168,32 +150,18 @@ pub(super) async fn listen(ctx: Ctx, mut listener: Listener) {
     }
 }
 
-/// Keeps the figures of each moment until the runtime ends.
+/// Keeps the figures of each moment until the runtime ends. One at which the store cannot be read is left
+/// out: nothing spent, and nobody at work, would be a lie.
 pub(super) async fn sample(ctx: Ctx) {
     loop {
-        let census = ctx.reading.census(None).await.unwrap_or_default();
-        let many = |status: Status| {
-            census.iter().filter(|one| one.status == status).map(|one| one.sessions).sum()
-        };
-        let (at, awake) = (ctx.clock.now().0, ctx.runtime.awake());
-        let (running, waiting) = (many(Status::Running), many(Status::Waiting));
-        ctx.pulse.with(|known| {
-            let counts = known.counts;
-            if known.samples.len() >= SAMPLES {
-                known.samples.pop_front();
-            }
-            known.samples.push_back(Point {
-                at,
-                input_tokens: counts.input,
-                output_tokens: counts.output,
-                cost_nano_usd: counts.cost,
-                turns: counts.turns,
-                restarts: counts.restarts,
-                awake,
-                running,
-                waiting,
+        if let Ok(point) = ctx.point().await {
+            ctx.pulse.with(|known| {
+                if known.samples.len() >= SAMPLES {
+                    known.samples.pop_front();
+                }
+                known.samples.push_back(point);
             });
-        });
+        }
         tokio::select! {
             () = ctx.clock.after(SAMPLE_MS) => {}
             _why = ctx.runtime.ended() => return,
@@ -236,17 +204,33 @@ impl Counts {
         match event {
             Event::TurnFinished { .. } => self.turns += 1,
             Event::SessionRestarted { .. } => self.restarts += 1,
-            Event::UsageSettled { settlement: Settlement::Exact { usage, cost }, .. } => {
-                self.input += usage.input;
-                self.output += usage.output;
-                self.cost += cost.unwrap_or_default().0;
-            }
             _ => {}
         }
     }
 }
 
 impl House {
+    /// The figures of this moment.
+    async fn point(&self) -> Answer<Point> {
+        let census = self.reading.census(None).await?;
+        let spent = self.reading.totals(TotalsOf::Runtime).await?;
+        let many = |status: Status| {
+            census.iter().filter(|one| one.status == status).map(|one| one.sessions).sum()
+        };
+        let (turns, restarts) = self.pulse.counted();
+        Ok(Point {
+            at: self.clock.now().0,
+            input_tokens: spent.usage.input,
+            output_tokens: spent.usage.output,
+            cost_nano_usd: spent.cost.0,
+            turns,
+            restarts,
+            awake: self.runtime.awake(),
+            running: many(Status::Running),
+            waiting: many(Status::Waiting),
+        })
+    }
+
     /// What has a name here: of what was declared before anybody heard, no event will come.
     fn learn(&self) {
         let (models, tools) = (self.runtime.known_models(), self.runtime.tool_specs());

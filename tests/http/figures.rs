@@ -1,6 +1,7 @@
 //! The figures of the whole house are those of its sessions, whatever happened to them: spoken to, asked,
 //! forked, put away, deleted, and the house closed and opened.
 
+use greenroom_actors::testing::harness::eventually;
 use serde_json::{Value, json};
 
 use super::theatre::{Theatre, at, items, runtime, unhurried};
@@ -19,6 +20,15 @@ async fn agree(theatre: &Theatre) -> Value {
     assert!(text.lines().any(|known| known == line), "{line}: {text}");
     assert!(text.lines().any(|known| known == "greenroom_sessions_unaccounted 0"), "{text}");
     status["spent"].clone()
+}
+
+/// The figures of the last moment that was kept.
+async fn last_point(theatre: &Theatre) -> Value {
+    eventually(&greenroom::app::clock(), "a moment", || async {
+        let history = theatre.admin.get("/v1/history").await.is(200).json();
+        history["points"].as_array().and_then(|points| points.last()).cloned()
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,6 +62,10 @@ async fn the_figures_of_a_house_are_those_of_its_sessions_whatever_happens_to_th
     let again = runtime(folder.path()).await;
     let theatre = Theatre::with(folder, again, unhurried()).await;
     assert_eq!(agree(&theatre).await, spent);
+    let point = last_point(&theatre).await;
+    for figure in ["input_tokens", "output_tokens", "cost_nano_usd"] {
+        assert_eq!(point[figure], spent[figure], "{figure}: also what a deleted one spent");
+    }
     theatre.admin.post(&at(&echo, "unarchive"), &json!({})).await.is(200);
     theatre.turn(&echo, "again").await;
     assert_eq!(agree(&theatre).await["calls"], spent["calls"].as_u64().unwrap() + 1);
