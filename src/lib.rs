@@ -73,8 +73,8 @@ pub use greenroom_actors::{
             TenantId, Timestamp, ToolName, TurnId,
         },
         job::{
-            Delivery, HistoryEntry, JobEnd, JobFilter, JobId, JobRow, JobSpec, JobState, JobStep,
-            JobText, JobView, OnLost, Retry, Taken, When, Work,
+            Delivery, HistoryEntry, JobEnd, JobFilter, JobId, JobOrder, JobRow, JobSpec, JobState,
+            JobStep, JobText, JobView, OnLost, Retry, Taken, When, Work,
         },
         model::{ModelEvent, ModelRequest},
         outcome::{ChildOutcome, ChildReport, TurnOutcome},

@@ -46,6 +46,8 @@ mod client;
 mod crowd;
 #[path = "http/door.rs"]
 mod door;
+#[path = "http/figures.rs"]
+mod figures;
 #[path = "http/frontier.rs"]
 mod frontier;
 #[path = "http/jobs.rs"]

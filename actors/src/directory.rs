@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use ractor::ActorId;
 
 use crate::{
-    domain::ids::SessionId,
+    domain::{catalog::AwakeFigures, ids::SessionId},
     policy::turn::Rejected,
     protocol::{
         session::{Counted, Entry, Mail, Request, SessionMsg, Shut},
@@ -111,9 +111,19 @@ impl Switchboard {
         self.awake.len()
     }
 
-    /// Who is in memory.
-    pub(crate) fn awake(&self) -> Vec<SessionId> {
-        self.awake.iter().map(|entry| *entry.key()).collect()
+    /// What those in memory do, and how full their mailboxes are.
+    pub(crate) fn figures(&self) -> AwakeFigures {
+        let mut figures = AwakeFigures::default();
+        for entry in self.awake.iter() {
+            figures.all += 1;
+            if let Some(doing) = entry.doors.said() {
+                *figures.doing.entry(doing).or_default() += 1;
+            }
+            let depth = entry.doors.depth();
+            figures.inbox_sum += depth;
+            figures.inbox_max = figures.inbox_max.max(depth);
+        }
+        figures
     }
 
     /// How many messages wait in a session's mailbox; `None` when it is asleep.

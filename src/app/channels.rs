@@ -120,6 +120,7 @@ impl Desk {
                 id: id(*no),
                 tenant: frame.tenant.clone(),
                 agent: frame.agent.clone(),
+                asked_at: frame.at,
                 ask: ask.as_ref().clone(),
             }),
             Event::ApprovalDecided { no, answer, by, .. } => {

@@ -6,14 +6,17 @@
 //! them and not as the model spelt them, and what a terminal would obey or nobody can see stands as
 //! its code: the same JSON.
 
+use std::collections::BTreeMap;
+
 use greenroom_actors::domain::{
     catalog::ApprovalRow,
     ids::Timestamp,
     permission::{Answer, AnswerLacks, AnswerWord, Subject},
-    tool::Args,
+    tool::ArgsObject,
     unseen,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::NoAnswer;
 
@@ -27,11 +30,12 @@ struct Question<'a> {
     subject: Subject,
     /// Those of a call, as they are: in `subject` they are a text.
     #[serde(skip_serializing_if = "Option::is_none")]
-    arguments: Option<serde_json::Map<String, serde_json::Value>>,
+    arguments: Option<BTreeMap<String, Box<RawValue>>>,
     reasons: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     proposal: Option<&'a str>,
-    /// Milliseconds since 1970.
+    /// Both are milliseconds since 1970.
+    asked_at: Timestamp,
     expires_at: Timestamp,
     answers: [AnswerWord; 10],
 }
@@ -53,7 +57,7 @@ struct Reply {
     #[serde(default)]
     text: Option<String>,
     #[serde(default)]
-    args: Option<serde_json::Map<String, serde_json::Value>>,
+    args: Option<ArgsObject>,
 }
 
 /// A question.
@@ -62,8 +66,9 @@ pub(super) fn question(row: &ApprovalRow) -> Vec<u8> {
     let mut arguments = None;
     if let Subject::ToolCall { request, .. } = &mut subject {
         request.args.0 = request.args.canonical();
-        // What cannot be read is refused before anybody is asked.
-        arguments = request.args.object().ok();
+        // What cannot be read is refused before anybody is asked. Values stay as they are written: a
+        // large number that was read would be another.
+        arguments = serde_json::from_str(&request.args.0).ok();
     }
     pretty(&Question {
         kind: "approval_requested",
@@ -75,6 +80,7 @@ pub(super) fn question(row: &ApprovalRow) -> Vec<u8> {
         arguments,
         reasons: &row.ask.reasons,
         proposal: row.ask.proposal.as_deref(),
+        asked_at: row.asked_at,
         expires_at: row.ask.expires_at,
         answers: AnswerWord::ALL,
     })
@@ -110,8 +116,7 @@ pub(super) fn answer(row: &ApprovalRow, bytes: &[u8]) -> Result<Answer, NoAnswer
     if args.is_some() && word != AnswerWord::Edit {
         return Err(NoAnswer::because("\"args\" belong to edit alone"));
     }
-    let args = args.map(|args| Args(serde_json::Value::Object(args).to_string()));
-    word.with(text, args).map_err(|lacks| {
+    word.with(text, args.map(|ArgsObject(args)| args)).map_err(|lacks| {
         let field = match lacks {
             AnswerLacks::Text => "text",
             AnswerLacks::Args => "args",

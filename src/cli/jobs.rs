@@ -8,7 +8,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use greenroom_actors::{
-    domain::job::{JobFilter, JobId, JobRow, JobState, JobView},
+    domain::job::{JobFilter, JobId, JobOrder, JobRow, JobState, JobView},
     limits,
     runtime::{JobError, Reading},
 };
@@ -57,6 +57,9 @@ struct ListArgs {
     /// Only of this tenant
     #[arg(long)]
     tenant: Option<String>,
+    /// The newest first
+    #[arg(long)]
+    newest: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -105,7 +108,7 @@ async fn every(reading: &Reading, filter: JobFilter) -> Result<Vec<JobRow>, CliE
     loop {
         let page = JobFilter { after, rows: limits::LIST_ROWS, ..filter.clone() };
         let page = reading.jobs(page).await?;
-        after = page.last().map(|row| row.job);
+        after = page.last().map(JobRow::place);
         let last = page.len() < limits::LIST_ROWS;
         rows.extend(page);
         if last {
@@ -120,11 +123,10 @@ async fn list(args: ListArgs, settings: &Settings, screen: &Screen) -> Result<Do
         tenant: args.tenant.map(Into::into),
         queue: args.queue.map(Into::into),
         states: args.state.into_iter().collect(),
+        order: if args.newest { JobOrder::Newest } else { JobOrder::Oldest },
         ..JobFilter::default()
     };
-    let mut rows = every(&app::look(&store)?, filter).await?;
-    // Ids that are keys are hashes: in their order a list would shuffle them.
-    rows.sort_by_key(|row| (row.created_at, row.job));
+    let rows = every(&app::look(&store)?, filter).await?;
     let columns = [
         ("JOB", false),
         ("NAME", false),

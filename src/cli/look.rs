@@ -21,7 +21,7 @@ use super::{
     CliError, Common, Done,
     ending::shell,
     progress,
-    screen::{Column, Screen, Tone, cut, escaped, moment, table},
+    screen::{Column, Screen, Tone, cut, escaped, lasted, moment, table},
     tree,
 };
 
@@ -249,9 +249,15 @@ pub(super) async fn approvals(
             request.args.0 = request.args.shown();
         }
     }
-    let columns =
-        [("APPROVAL", false), ("AGENT", false), ("EXPIRES (UTC)", false), ("WHAT", false)]
-            .map(|(title, is_number)| Column { title, is_number });
+    let columns = [
+        ("APPROVAL", false),
+        ("AGENT", false),
+        ("WAITS", true),
+        ("EXPIRES (UTC)", false),
+        ("WHAT", false),
+    ]
+    .map(|(title, is_number)| Column { title, is_number });
+    let now = app::clock().now();
     let text = if args.common.json {
         let lines = rows.iter().map(|row| Asked { approval: row.id.to_string(), row });
         serde_json::to_string_pretty(&lines.collect::<Vec<_>>())?
@@ -270,7 +276,8 @@ pub(super) async fn approvals(
             } else {
                 (row.id.to_string(), moment(at))
             };
-            let cells = [id, row.agent.to_string(), expires, escaped(&what)];
+            let waits = lasted(now.since_ms(row.asked_at));
+            let cells = [id, row.agent.to_string(), waits, expires, escaped(&what)];
             cells.map(|text| (text, Tone::Plain)).to_vec()
         };
         table(screen, &columns, &rows.iter().map(line).collect::<Vec<_>>())

@@ -271,9 +271,33 @@ pub(super) fn moment(at: Timestamp) -> String {
     at.utc()
 }
 
+/// A length of time in the largest unit that leaves more than one of it.
+pub(super) fn lasted(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    let unit = [(86_400, "d"), (3_600, "h"), (60, "min")];
+    let unit = unit.into_iter().find(|(length, _)| seconds >= 2 * length);
+    let (length, word) = unit.unwrap_or((1, "s"));
+    format!("{} {word}", seconds / length)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_have_the_largest_unit_that_leaves_more_than_one() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (7_199, "119 min"),
+            (7_200, "2 h"),
+            (172_799, "47 h"),
+            (172_800, "2 d"),
+        ] {
+            assert_eq!(lasted(seconds * 1_000 + 999), text);
+        }
+    }
 
     #[test]
     fn moments_are_dates_of_the_calendar() {

@@ -137,6 +137,7 @@ impl Inbox {
                     id: ApprovalId { session: frame.session, no: *no },
                     tenant: frame.tenant.clone(),
                     agent: frame.agent.clone(),
+                    asked_at: frame.at,
                     ask: ask.as_ref().clone(),
                 }),
                 Event::ApprovalDecided { no, .. } | Event::ApprovalClosed { no, .. } => {

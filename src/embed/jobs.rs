@@ -97,7 +97,7 @@ impl Jobs {
         Job { all: self.all.clone(), id }
     }
 
-    /// Lines of jobs, in the order of their ids; the last one's id is the cursor for more.
+    /// Lines of jobs; the last one's place is the cursor for more.
     ///
     /// # Errors
     /// When the store cannot be read.

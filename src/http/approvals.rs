@@ -8,7 +8,7 @@ use greenroom_actors::domain::{
     catalog::{ApprovalFilter, ApprovalRow},
     ids::{ApprovalId, Timestamp},
     permission::{Answer as Says, AnswerLacks, AnswerWord, Subject},
-    tool::Args,
+    tool::ArgsObject,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,8 @@ pub(super) struct Asking {
     no: u32,
     agent: String,
     tenant: String,
+    /// When it was asked, in milliseconds since 1970.
+    asked_at: i64,
     /// Until when an answer counts.
     expires_at: i64,
     /// `tool_call`, `plan`, `budget` or `question`.
@@ -90,7 +92,7 @@ const YES_OR_NO: [AnswerWord; 4] =
 
 impl From<ApprovalRow> for Asking {
     fn from(row: ApprovalRow) -> Self {
-        let ApprovalRow { id, tenant, agent, ask } = row;
+        let ApprovalRow { id, tenant, agent, asked_at, ask } = row;
         let (kind, subject, request) = match ask.subject {
             Subject::ToolCall { request, .. } => {
                 ("tool_call", request.tool.to_string(), Some(request))
@@ -106,6 +108,7 @@ impl From<ApprovalRow> for Asking {
             no: id.no.0,
             agent: agent.to_string(),
             tenant: tenant.to_string(),
+            asked_at: asked_at.0,
             expires_at: ask.expires_at.0,
             kind,
             subject,
@@ -179,7 +182,8 @@ pub(super) struct Reply {
     feedback: Option<String>,
     /// For `edit`: the arguments.
     #[serde(default)]
-    arguments: Option<serde_json::Map<String, serde_json::Value>>,
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    arguments: Option<ArgsObject>,
 }
 
 /// The answers there are, for the document.
@@ -200,8 +204,8 @@ impl JsonSchema for Answers {
 impl Reply {
     fn says(self) -> Answer<Says> {
         let feedback = self.feedback.filter(|text| !text.trim().is_empty());
-        let args = self.arguments.map(serde_json::Value::Object);
-        self.answer.with(feedback, args.map(|args| Args(args.to_string()))).map_err(|lacks| {
+        let args = self.arguments.map(|ArgsObject(args)| args);
+        self.answer.with(feedback, args).map_err(|lacks| {
             let field = match lacks {
                 AnswerLacks::Text => "feedback",
                 AnswerLacks::Args => "arguments",
@@ -231,4 +235,23 @@ async fn decide(
     }
     ctx.runtime.on_behalf_of(caller.name).decide(id, says).await?;
     Ok(Json(Accepted { session: id.session.to_string() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edited_arguments_are_the_text_that_was_sent() {
+        let edit = |args: &str| {
+            let body = format!(r#"{{"answer":"edit","digest":"d","arguments":{args}}}"#);
+            serde_json::from_str::<Reply>(&body).map(|reply| reply.says().ok())
+        };
+        let large = r#"{"to": 18446744073709551617, "share": 0.10000000000000000001}"#;
+        let Ok(Some(Says::Edit { args })) = edit(large) else { panic!("no edit") };
+        assert_eq!(args.0, large);
+        for odd in ["[1]", "7", r#"{"a":1,"a":2}"#, r#"{"a":1e999}"#] {
+            assert!(edit(odd).is_err(), "{odd}");
+        }
+    }
 }

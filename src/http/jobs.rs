@@ -10,8 +10,8 @@ use axum::{
 };
 use greenroom_actors::{
     domain::{
-        ids::TenantId,
-        job::{HistoryEntry, JobFilter, JobId, JobSpec, JobState, JobView},
+        ids::{TenantId, Timestamp},
+        job::{HistoryEntry, JobFilter, JobId, JobOrder, JobSpec, JobState, JobView},
     },
     runtime::{CallError, JobError, JobRefused, Jobs},
 };
@@ -132,8 +132,12 @@ impl House {
 #[serde(deny_unknown_fields)]
 pub(super) struct Wishes {
     /// The `next` of the page before.
-    #[schemars(extend("format" = "uuid"))]
+    #[schemars(regex(
+        pattern = r"^(0|[1-9][0-9]{0,17}):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+    ))]
     after: Option<String>,
+    /// From which end; `oldest` where nothing is said.
+    order: Option<Order>,
     /// At most so many.
     #[schemars(range(min = 1, max = 500))]
     limit: Option<usize>,
@@ -142,6 +146,23 @@ pub(super) struct Wishes {
     /// Only in this state.
     #[schemars(with = "Option<States>")]
     state: Option<JobState>,
+}
+
+/// By when they were asked for.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Order {
+    /// Those that were asked for first come first.
+    Oldest,
+    /// Those that were asked for last come first.
+    Newest,
+}
+
+/// A place in the list: of the job that was the last on a page. By the order and not by the job, which may
+/// be gone, and so that those that come meanwhile move nobody.
+fn cursor(text: &str) -> Result<(Timestamp, JobId), ()> {
+    let (created_at, job) = text.split_once(':').ok_or(())?;
+    Ok((Timestamp(created_at.parse().map_err(drop)?), job.parse().map_err(drop)?))
 }
 
 async fn list(
@@ -155,12 +176,16 @@ async fn list(
     let filter = JobFilter {
         queue: wishes.queue.map(Into::into),
         states: wishes.state.into_iter().collect(),
-        after: wishes.after.as_deref().map(str::parse).transpose().map_err(is_cursor)?,
+        order: match wishes.order {
+            None | Some(Order::Oldest) => JobOrder::Oldest,
+            Some(Order::Newest) => JobOrder::Newest,
+        },
+        after: wishes.after.as_deref().map(cursor).transpose().map_err(is_cursor)?,
         rows: limit,
         ..JobFilter::default()
     };
     let found = ctx.jobs(&caller).list(filter).await?;
-    let next = next(&found, limit, |row| row.job.to_string());
+    let next = next(&found, limit, |row| format!("{}:{}", row.created_at.0, row.job));
     Ok(Json(Page { items: found.into_iter().map(JobWire::from).collect(), next }))
 }
 

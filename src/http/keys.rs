@@ -115,10 +115,13 @@ impl Keys {
         })
     }
 
-    /// Keeps the task of a first one, unless it is done already.
-    fn keep(&self, name: &Name, task: Owned) {
+    /// Keeps the task of a first one, unless it is done already; where it failed at once, another may be
+    /// the first by now.
+    fn keep(&self, name: &Name, answer: &watch::Receiver<Option<Given>>, task: Owned) {
         self.with(|all| {
-            if let Some(Entry::Working(_, _, own)) = all.entries.get_mut(name) {
+            if let Some(Entry::Working(_, waiting, own)) = all.entries.get_mut(name)
+                && waiting.same_channel(answer)
+            {
                 *own = Some(task);
             }
         });
@@ -209,7 +212,7 @@ async fn keyed(ctx: &Ctx, request: Request, next: Next) -> Result<Response, Prob
         Turn::Go(first, answer) => {
             let request = Request::from_parts(parts, Body::from(body));
             let task = finish(Ctx::clone(ctx), first, next.run(request));
-            ctx.keys.keep(&name, Owned::spawn(task));
+            ctx.keys.keep(&name, &answer, Owned::spawn(task));
             (answer, true)
         }
         Turn::Wait(answer) => (answer, false),
@@ -242,5 +245,70 @@ async fn finish(ctx: Ctx, first: First, response: impl Future<Output = Response>
     let body = axum::body::to_bytes(response.into_body(), ANSWER_BYTES_MAX).await;
     if let Ok(body) = body {
         first.done(Given { status, kind, again, body }, ctx.clock.running());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    const PRINT: Print = [7; 32];
+
+    fn name() -> Name {
+        (1, "key".to_owned())
+    }
+
+    fn begun(keys: &Keys) -> (First, watch::Receiver<Option<Given>>) {
+        match keys.begin(name(), PRINT, Timestamp(0)) {
+            Turn::Go(first, answer) => (first, answer),
+            Turn::Wait(_) | Turn::Again(_) | Turn::Another => panic!("somebody else is the first"),
+        }
+    }
+
+    fn fine() -> Given {
+        Given { status: StatusCode::OK, kind: None, again: None, body: Bytes::new() }
+    }
+
+    #[tokio::test]
+    async fn who_comes_after_one_that_failed_at_once_is_not_stopped_by_it() {
+        let keys = Keys::default();
+        let (failed, its) = begun(&keys);
+        // Its task has ended before anybody kept it, and the next has begun.
+        let ended = Owned::spawn(async move { drop(failed) });
+        assert!(given(its.clone()).await.is_none(), "it was let go of without an answer");
+        let (first, answer) = begun(&keys);
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let task = Owned::spawn(async move {
+            gone.await.unwrap();
+            first.done(fine(), Timestamp(1));
+        });
+        keys.keep(&name(), &answer, task);
+        keys.keep(&name(), &its, ended);
+        let waiting = match keys.begin(name(), PRINT, Timestamp(0)) {
+            Turn::Wait(answer) => answer,
+            Turn::Go(..) | Turn::Again(_) | Turn::Another => panic!("it is at work"),
+        };
+        go.send(()).expect("it is at work");
+        assert_eq!(given(answer).await.map(|given| given.status), Some(StatusCode::OK));
+        assert_eq!(given(waiting).await.map(|given| given.status), Some(StatusCode::OK));
+        assert!(matches!(keys.begin(name(), PRINT, Timestamp(2)), Turn::Again(_)));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_one_that_is_stopped_is_told_and_does_not_hang() {
+        let keys = Keys::default();
+        let (first, answer) = begun(&keys);
+        let task = Owned::spawn(async move {
+            std::future::pending::<()>().await;
+            drop(first);
+        });
+        let Turn::Wait(waiting) = keys.begin(name(), PRINT, Timestamp(0)) else { panic!() };
+        assert!(given(waiting.clone()).now_or_never().is_none());
+        drop(task);
+        assert!(given(waiting).await.is_none());
+        assert!(given(answer).await.is_none());
+        drop(begun(&keys));
     }
 }

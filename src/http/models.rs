@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -13,7 +14,10 @@ use futures_util::{
     future::{BoxFuture, Shared, join_all},
 };
 use greenroom_actors::{
-    domain::ids::{ModelName, ProviderName, Timestamp},
+    domain::{
+        event::FailureKind,
+        ids::{ModelName, ProviderName, Timestamp},
+    },
     limits,
 };
 use schemars::JsonSchema;
@@ -69,7 +73,10 @@ impl Lists {
                 return answer.clone();
             }
         }
-        let answer = ask().shared();
+        // One that panics would take all along who wait for it, and those who ask until it is too old.
+        let ended = AssertUnwindSafe(ask()).catch_unwind();
+        let answer = ended.map(|said| said.unwrap_or(Err(FailureKind::Aborted.word())));
+        let answer = answer.boxed().shared();
         all.insert(provider.clone(), (now, answer.clone()));
         answer
     }
@@ -127,6 +134,7 @@ async fn models(
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use futures_util::poll;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -154,6 +162,32 @@ mod tests {
             assert_eq!(ask(&lists, at, &asked, says).await, told, "at {at}");
             assert_eq!(asked.load(Ordering::Relaxed), times, "at {at}");
         }
+    }
+
+    #[tokio::test]
+    async fn one_that_panics_has_failed_alone_and_is_asked_again_soon() {
+        let (lists, asked) = (Lists::default(), Arc::default());
+        let panics = || async { panic!("a defect of a vendor's adapter") }.boxed();
+        let first = lists.of(&"vendor".into(), Timestamp(0), panics);
+        let other = ask(&lists, 1, &asked, Ok(Arc::default()));
+        assert_eq!((first.await, other.await), (Err("aborted"), Err("aborted")));
+        assert_eq!(asked.load(Ordering::Relaxed), 0);
+        assert_eq!(ask(&lists, 5_000, &asked, Ok(Arc::default())).await, Ok(Arc::default()));
+    }
+
+    #[tokio::test]
+    async fn who_was_heard_first_may_leave_amid_the_question() {
+        let (lists, asked) = (Lists::default(), Arc::default());
+        let (say, said) = oneshot::channel::<()>();
+        let slow = async move { said.await.map(|()| Arc::default()).map_err(|_gone| "lost") };
+        let mut first = lists.of(&"vendor".into(), Timestamp(0), || slow.boxed());
+        let mut other = ask(&lists, 1, &asked, Err("asked"));
+        // Both wait, and whoever began it goes.
+        assert!(poll!(&mut first).is_pending() && poll!(&mut other).is_pending());
+        drop(first);
+        say.send(()).unwrap();
+        assert_eq!(other.await, Ok(Arc::default()));
+        assert_eq!(ask(&lists, 2, &asked, Err("asked")).await, Ok(Arc::default()));
     }
 
     #[tokio::test]

@@ -35,6 +35,7 @@ const FILES: &[(&str, &str, &str)] = &[
     file!(SCRIPT, "divider.js"),
     file!(SCRIPT, "dom.js"),
     file!(SCRIPT, "entry.js"),
+    file!(SCRIPT, "exact.js"),
     file!(SCRIPT, "facts.js"),
     file!(SCRIPT, "fold.js"),
     file!(SCRIPT, "forest.js"),

@@ -12,7 +12,6 @@ use greenroom_actors::{
         catalog::{SessionFilter, SessionRow, Status, TotalsOf},
         event::Event,
         ids::{ModelName, SessionId, TenantId},
-        usage::Settlement,
     },
     runtime::{
         AppendFigures, Deletion, DeletionHeard, Frame, Heard, Listener, Note, OWN_TOOLS, Stage,
@@ -60,17 +59,14 @@ struct Dirty {
     position: u64,
 }
 
-/// Sums since the server began; tokens and money since the store did.
+/// Sums since the server began.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
-    input: u64,
-    output: u64,
-    cost: u64,
     turns: u64,
     restarts: u64,
 }
 
-/// The figures of one moment: sums, and levels.
+/// The figures of one moment: sums, of tokens and money since the store began, and levels.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(super) struct Point {
     at: i64,
@@ -137,20 +133,6 @@ impl Pulse {
 pub(super) async fn listen(ctx: Ctx, mut listener: Listener) {
     ctx.learn();
     let mut deletions = ctx.runtime.subscribe_to_deletions();
-    // What was spent before this server began is in the catalog.
-    if let Ok(before) = ctx.reading.totals(TotalsOf::Runtime).await {
-        ctx.pulse.with(|known| {
-            known.counts.input += before.usage.input;
-            known.counts.output += before.usage.output;
-            known.counts.cost += before.cost.0;
-            // A moment that was kept before this was known would else show it all as spent at once.
-            for point in &mut known.samples {
-                point.input_tokens += before.usage.input;
-                point.output_tokens += before.usage.output;
-                point.cost_nano_usd += before.cost.0;
-            }
-        });
-    }
     let mut tell_at = ctx.clock.after(CHANGES_MS);
     loop {
         tokio::select! {
@@ -178,32 +160,18 @@ pub(super) async fn listen(ctx: Ctx, mut listener: Listener) {
     }
 }
 
-/// Keeps the figures of each moment until the runtime ends.
+/// Keeps the figures of each moment until the runtime ends. One at which the store cannot be read is left
+/// out: nothing spent, and nobody at work, would be a lie.
 pub(super) async fn sample(ctx: Ctx) {
     loop {
-        let census = ctx.reading.census(None).await.unwrap_or_default();
-        let many = |status: Status| {
-            census.iter().filter(|one| one.status == status).map(|one| one.sessions).sum()
-        };
-        let (at, awake) = (ctx.clock.now().0, ctx.runtime.awake());
-        let (running, waiting) = (many(Status::Running), many(Status::Waiting));
-        ctx.pulse.with(|known| {
-            let counts = known.counts;
-            if known.samples.len() >= SAMPLES {
-                known.samples.pop_front();
-            }
-            known.samples.push_back(Point {
-                at,
-                input_tokens: counts.input,
-                output_tokens: counts.output,
-                cost_nano_usd: counts.cost,
-                turns: counts.turns,
-                restarts: counts.restarts,
-                awake,
-                running,
-                waiting,
+        if let Ok(point) = ctx.point().await {
+            ctx.pulse.with(|known| {
+                if known.samples.len() >= SAMPLES {
+                    known.samples.pop_front();
+                }
+                known.samples.push_back(point);
             });
-        });
+        }
         tokio::select! {
             () = ctx.clock.after(SAMPLE_MS) => {}
             _why = ctx.runtime.ended() => return,
@@ -253,17 +221,33 @@ impl Counts {
         match event {
             Event::TurnFinished { .. } => self.turns += 1,
             Event::SessionRestarted { .. } => self.restarts += 1,
-            Event::UsageSettled { settlement: Settlement::Exact { usage, cost }, .. } => {
-                self.input += usage.input;
-                self.output += usage.output;
-                self.cost += cost.unwrap_or_default().0;
-            }
             _ => {}
         }
     }
 }
 
 impl House {
+    /// The figures of this moment.
+    async fn point(&self) -> Answer<Point> {
+        let census = self.reading.census(None).await?;
+        let spent = self.reading.totals(TotalsOf::Runtime).await?;
+        let many = |status: Status| {
+            census.iter().filter(|one| one.status == status).map(|one| one.sessions).sum()
+        };
+        let (turns, restarts) = self.pulse.counted();
+        Ok(Point {
+            at: self.clock.now().0,
+            input_tokens: spent.usage.input,
+            output_tokens: spent.usage.output,
+            cost_nano_usd: spent.cost.0,
+            turns,
+            restarts,
+            awake: self.runtime.awake(),
+            running: many(Status::Running),
+            waiting: many(Status::Waiting),
+        })
+    }
+
     /// What has a name here: of what was declared before anybody heard, no event will come.
     fn learn(&self) {
         let (models, tools) = (self.runtime.known_models(), self.runtime.tool_specs());
@@ -314,15 +298,6 @@ impl House {
 
     /// The metrics of this moment.
     pub(super) async fn scraped(&self) -> Answer<String> {
-        let awake = self.runtime.those_awake();
-        let count = awake.len();
-        let filter = SessionFilter {
-            rows: count.max(1),
-            among: Some(awake),
-            archived: true,
-            ..SessionFilter::default()
-        };
-        let rows = self.reading.sessions(filter).await?;
         let figures = self.runtime.figures();
         let fill = |places, taken, waiting| Fill { places, taken, waiting };
         let gates = figures.gates.iter().map(|(name, gate)| {
@@ -336,19 +311,15 @@ impl House {
             .pools
             .iter()
             .map(|(kind, pool)| (kind.to_string(), fill(pool.places, pool.taken, pool.waiting)));
-        let waiting = self.waiting_on().await?;
-        let inbox =
-            rows.iter().filter_map(|row| self.runtime.inbox(row.session)).collect::<Vec<_>>();
+        // A call that has not left yet is at one gate, and one session makes one at a time.
+        let at_gates = figures.gates.values().map(|gate| gate.waiting as u64).sum();
         let house = metrics::House {
             census: self.reading.census(None).await?,
-            seen_awake: rows.iter().map(|row| row.status).collect(),
-            awake: Some(count),
+            awake: Some(self.runtime.awake_figures()),
             approvals: self.reading.open(None).await?.approvals,
             pools: pools.collect(),
             gates: gates.collect(),
-            waiting,
-            inbox_sum: inbox.iter().sum(),
-            inbox_max: inbox.iter().copied().max().unwrap_or(0),
+            at_gates,
             held: figures.held.map_or(0, |held| held.waiting),
             appends: spread(&figures.appends),
         };
@@ -357,20 +328,5 @@ impl House {
             known.metrics.text()
         });
         text.map_err(|_fmt| super::problem::problem("internal", "a figure does not become text"))
-    }
-
-    /// For what those wait that have work in hand, by the first word of it.
-    async fn waiting_on(&self) -> Answer<BTreeMap<String, usize>> {
-        let filter = SessionFilter {
-            status: vec![Status::Running, Status::Waiting, Status::Quarantined],
-            ..SessionFilter::default()
-        };
-        let mut waiting: BTreeMap<String, usize> = BTreeMap::new();
-        for row in self.reading.all_sessions(filter).await? {
-            let words = self.runtime.waits_at_gate(row.session).map(|_why| "gate".to_owned());
-            let words = words.or(row.waiting_on).unwrap_or_default();
-            *waiting.entry(metrics::waits_for(&words).to_owned()).or_default() += 1;
-        }
-        Ok(waiting)
     }
 }

@@ -5,7 +5,7 @@ use axum::{Json, extract::State as Of, http::header, response::IntoResponse};
 use futures_util::FutureExt as _;
 use greenroom_actors::domain::{
     catalog::{Status, TotalsOf},
-    job::{JobFilter, JobRow, JobState},
+    job::{JobFilter, JobOrder, JobRow, JobState},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -178,7 +178,8 @@ impl House {
         let of = tenant.clone().map_or(TotalsOf::Runtime, TotalsOf::Tenant);
         let spent = self.reading.totals(of).await?.into();
         let open = self.reading.open(tenant.clone()).await?;
-        let latest = JobFilter { open: true, latest: true, rows: LATEST, ..JobFilter::default() };
+        let order = JobOrder::Changed;
+        let latest = JobFilter { open: true, order, rows: LATEST, ..JobFilter::default() };
         let jobs = JobsWire::of(open.jobs, self.jobs(caller).list(latest).await?);
         let mut status = StatusWire {
             name: "greenroom",

@@ -2,7 +2,7 @@
 //! by the same rules as a model's, and stands in the session's log.
 
 use axum::{Json, extract::State as Of};
-use greenroom_actors::domain::tool::{Args, ToolOutcome};
+use greenroom_actors::domain::tool::{ArgsObject, ToolOutcome};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +55,8 @@ async fn list(Of(ctx): Of<Ctx>) -> Answer<Json<Page<ToolWire>>> {
 #[serde(deny_unknown_fields)]
 pub(super) struct Call {
     /// Its arguments.
-    arguments: serde_json::Map<String, serde_json::Value>,
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    arguments: ArgsObject,
     /// Where it is to work.
     #[serde(default)]
     cwd: Option<String>,
@@ -86,7 +87,7 @@ async fn invoke(
     }
     ctx.halt.lets_begin()?;
     let key = key.unwrap_or_else(|| ctx.runtime.fresh_key());
-    let args = Args(serde_json::Value::Object(call.arguments).to_string());
+    let ArgsObject(args) = call.arguments;
     let acting = ctx.runtime.on_behalf_of(caller.name);
     let detail = acting.invoke_tool(session, key, (name.into(), args), (None, call.cwd)).await?;
     Ok(Json(Outcome { outcome: detail.word(), detail }))

@@ -1,12 +1,13 @@
 //! The read model in SQL: what a frame does to it. `queries` is what can be asked of it.
 
 mod jobs;
+mod kept;
 mod open;
 mod queries;
 
 use greenroom_actors::{
     domain::{
-        catalog::{Change, SessionRow},
+        catalog::{Change, SessionRow, Wait},
         frame::{LogId, LogKind},
         ids::{Position, SessionId},
         job::JobId,
@@ -19,13 +20,18 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 pub(super) use jobs::{job, jobs, replace_job, stale_jobs};
 pub(super) use open::{approvals, open};
 #[cfg(test)]
-pub(super) use {jobs::wanted as wanted_jobs, open::wanted as wanted_approvals};
+pub(super) use {
+    jobs::wanted as wanted_jobs,
+    kept::{CENSUS, KEPT},
+    open::wanted as wanted_approvals,
+};
 
 /// What is counted, for a test of how.
 #[cfg(test)]
 pub(super) const COUNTS: [[&str; 2]; 2] = [open::COUNTS, jobs::COUNTS];
+pub(super) use kept::{census, count_anew, totals};
 pub(super) use queries::{
-    accounts, branches, census, checkpoints, in_trees, input, session, sessions, stale, totals,
+    accounts, branches, checkpoints, in_trees, input, session, sessions, stale,
 };
 
 use super::{
@@ -95,40 +101,27 @@ fn apply(conn: &Connection, log: LogId, change: &Change) -> Result<(), Trouble> 
     };
     match change {
         Change::Session(row) => upsert_session(conn, row)?,
-        Change::ApprovalOpened { no, ask } => {
+        Change::ApprovalOpened { no, asked_at, ask } => {
             conn.prepare_cached(
-                "INSERT OR REPLACE INTO approval(session, no, expires_at, ask, tenant) \
-                 VALUES (?1, ?2, ?3, ?4, \
+                "INSERT OR REPLACE INTO approval(session, no, expires_at, ask, asked_at, tenant) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, \
                  coalesce((SELECT tenant FROM session WHERE id = ?1), ''))",
             )?
-            .execute(params![session()?, no.0, ask.expires_at.0, Json(ask)])?;
+            .execute(params![
+                session()?,
+                no.0,
+                ask.expires_at.0,
+                Json(ask),
+                asked_at.0
+            ])?;
         }
         Change::ApprovalClosed { no } => {
             conn.prepare_cached("DELETE FROM approval WHERE session = ?1 AND no = ?2")?
                 .execute(params![session()?, no.0])?;
         }
         Change::Usage { call, model, agent, settlement } => {
-            let booked = Booked::of(settlement);
-            conn.prepare_cached(
-                "INSERT OR REPLACE INTO usage(session, call, model, agent, kind, input, \
-                 cache_read, cache_write, output, reasoning, cost, tokens_max, cost_max) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-            )?
-            .execute(params![
-                session()?,
-                call.0,
-                model.as_str(),
-                agent.as_str(),
-                booked.kind,
-                figure(booked.usage.input),
-                figure(booked.usage.cache_read),
-                figure(booked.usage.cache_write),
-                figure(booked.usage.output),
-                figure(booked.usage.reasoning),
-                booked.cost.map(|cost| figure(cost.0)),
-                figure(booked.tokens_max),
-                booked.cost_max.map(|cost| figure(cost.0)),
-            ])?;
+            let of = (model.as_str(), agent.as_str());
+            book(conn, (session()?, call.0), of, &Booked::of(settlement))?;
         }
         Change::Checkpoint { name, at, value } => {
             conn.prepare_cached(
@@ -145,6 +138,42 @@ fn apply(conn: &Connection, log: LogId, change: &Change) -> Result<(), Trouble> 
         }
         Change::Job(row) => jobs::upsert(conn, row)?,
     }
+    Ok(())
+}
+
+/// Sets the line of a call, whatever it was, of a model and an agent.
+fn book(
+    conn: &Connection,
+    (session, call): (String, u32),
+    (model, agent): (&str, &str),
+    booked: &Booked,
+) -> Result<(), Trouble> {
+    conn.prepare_cached(
+        "INSERT INTO usage(session, call, model, agent, kind, input, cache_read, cache_write, \
+         output, reasoning, cost, tokens_max, cost_max, tenant) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
+         coalesce((SELECT tenant FROM session WHERE id = ?1), '')) \
+         ON CONFLICT DO UPDATE SET model = excluded.model, agent = excluded.agent, \
+         kind = excluded.kind, input = excluded.input, cache_read = excluded.cache_read, \
+         cache_write = excluded.cache_write, output = excluded.output, \
+         reasoning = excluded.reasoning, cost = excluded.cost, tokens_max = excluded.tokens_max, \
+         cost_max = excluded.cost_max, tenant = excluded.tenant",
+    )?
+    .execute(params![
+        session,
+        call,
+        model,
+        agent,
+        booked.kind,
+        figure(booked.usage.input),
+        figure(booked.usage.cache_read),
+        figure(booked.usage.cache_write),
+        figure(booked.usage.output),
+        figure(booked.usage.reasoning),
+        booked.cost.map(|cost| figure(cost.0)),
+        figure(booked.tokens_max),
+        booked.cost_max.map(|cost| figure(cost.0)),
+    ])?;
     Ok(())
 }
 
@@ -179,17 +208,21 @@ impl Booked {
 
 /// How a session's line is written, from the cheapest way to the dearest: every index that is touched
 /// is a page more in the write-ahead log. Most frames change neither status nor next wake, which
-/// have indexes; root and parent have them too and change only where a line is not what it was.
+/// have indexes; root and parent have them too and change only where a line is not what it was. None
+/// replaces a row: what is counted follows the lines by triggers, which hear of no row that was replaced.
 const LINE: [&str; 3] = [
     "UPDATE session SET tenant = ?2, agent = ?5, name = ?6, waiting_on = ?8, goal = ?10, \
-     restarts = ?11, created_at = ?12, updated_at = ?13, position = ?14 \
+     restarts = ?11, created_at = ?12, updated_at = ?13, position = ?14, waits = ?15 \
      WHERE id = ?1 AND root = ?3 AND parent IS ?4 AND status = ?7 AND wake_at IS ?9",
     "UPDATE session SET tenant = ?2, agent = ?5, name = ?6, status = ?7, waiting_on = ?8, \
      wake_at = ?9, goal = ?10, restarts = ?11, created_at = ?12, updated_at = ?13, \
-     position = ?14 WHERE id = ?1 AND root = ?3 AND parent IS ?4",
-    "INSERT OR REPLACE INTO session(id, tenant, root, parent, agent, name, status, \
-     waiting_on, wake_at, goal, restarts, created_at, updated_at, position) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+     position = ?14, waits = ?15 WHERE id = ?1 AND root = ?3 AND parent IS ?4",
+    "INSERT INTO session(id, tenant, root, parent, agent, name, status, \
+     waiting_on, wake_at, goal, restarts, created_at, updated_at, position, waits) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+     ON CONFLICT DO UPDATE SET tenant = ?2, root = ?3, parent = ?4, agent = ?5, name = ?6, \
+     status = ?7, waiting_on = ?8, wake_at = ?9, goal = ?10, restarts = ?11, created_at = ?12, \
+     updated_at = ?13, position = ?14, waits = ?15",
 ];
 
 fn upsert_session(conn: &Connection, row: &SessionRow) -> Result<(), Trouble> {
@@ -219,6 +252,7 @@ fn upsert_session(conn: &Connection, row: &SessionRow) -> Result<(), Trouble> {
             row.created_at.0,
             row.updated_at.0,
             Whole(row.position.0),
+            row.waits().map(Wait::word),
         ])?;
         if written > 0 {
             break;

@@ -11,7 +11,7 @@ use greenroom_actors::{fault, limits};
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::{
-    erase, links,
+    catalog, erase, links,
     lock::{self, Lock, NotLocked},
 };
 
@@ -20,14 +20,19 @@ const SQLITE_MIN: i32 = 3_051_003;
 /// "GRNR": marks a database as ours.
 const APPLICATION: i32 = 0x4752_4e52;
 /// Numbered changes of the form; the count is the form's number.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/1.sql"),
     include_str!("migrations/2.sql"),
     include_str!("migrations/3.sql"),
     include_str!("migrations/4.sql"),
+    include_str!("migrations/5.sql"),
+    include_str!("migrations/6.sql"),
+    include_str!("migrations/7.sql"),
 ];
 /// The form since which frames note what they name.
 const NOTES_LINKS: i64 = 4;
+/// The form since which figures of sessions and calls are kept.
+const KEEPS_FIGURES: i64 = 5;
 
 /// Why a store was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -302,6 +307,9 @@ fn migrate(conn: &Connection, path: &Path) -> Result<(), OpenError> {
             transaction.execute_batch(migration)?;
             if number == NOTES_LINKS {
                 links::note_all(&transaction)?;
+            }
+            if number == KEEPS_FIGURES {
+                catalog::count_anew(&transaction)?;
             }
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", number)?;

@@ -3,6 +3,7 @@
 
 mod damage;
 mod erasing;
+mod kept;
 mod opening;
 mod plans;
 
@@ -99,7 +100,7 @@ fn question(no: u32, expires_at: i64) -> Change {
         proposal: None,
         expires_at: Timestamp(expires_at),
     };
-    Change::ApprovalOpened { no: ApprovalNo(no), ask: Box::new(ask) }
+    Change::ApprovalOpened { no: ApprovalNo(no), asked_at: Timestamp(7), ask: Box::new(ask) }
 }
 
 fn free(call: u32) -> Change {

@@ -33,9 +33,10 @@ impl Bounded {
         name.to_owned()
     }
 
-    /// Those that have a name of their own.
+    /// Those that have a name of their own, and what stands for the rest once there may be any.
     pub(super) fn values(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        let other = (self.0.len() >= VALUES).then_some(OTHER);
+        self.0.iter().map(String::as_str).chain(other)
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use greenroom_actors::domain::{
     agent::{ModelChoice, Rendered},
-    catalog::{Census, Status},
+    catalog::{Census, Status, Wait},
     event::{CancelTarget, Event, RestartCause, TimerKind},
     ids::{ApprovalNo, ModelCallNo, ModelName, SessionId, Timestamp, ToolCallNo, ToolName, TurnId},
     permission::{Answer, Closed},
@@ -24,8 +24,7 @@ mod house;
 #[cfg(test)]
 mod tests;
 
-use house::WAITED;
-pub use house::{Breaker, Fill, Gate, House, Spread, waits_for};
+pub use house::{Breaker, Fill, Gate, House, Spread};
 
 /// Who an event is about and when it happened.
 #[derive(Clone, Copy, Debug)]
@@ -239,8 +238,10 @@ impl Metrics {
             let these = house.census.iter().filter(|one| is(one.status));
             these.map(|one| whole(one.sessions)).sum::<i64>()
         };
+        let awake = house.awake.clone().unwrap_or_default();
         let awake_and = |is: &dyn Fn(Status) -> bool| {
-            level(house.seen_awake.iter().filter(|status| is(**status)).count())
+            let these = awake.doing.iter().filter(|(status, _)| is(**status));
+            level(these.map(|(_, many)| many).sum())
         };
         for status in Status::ALL {
             let many = all(&|is| is == status);
@@ -251,23 +252,23 @@ impl Metrics {
         let ended = all(&is_archived) - awake_and(&is_archived);
         let asleep =
             all(&|status| !is_archived(status)) - awake_and(&|status| !is_archived(status));
-        let (awake, spawned) = (level(house.awake.unwrap_or(0)), all(&|_any| true));
+        let (in_memory, spawned) = (level(awake.all), all(&|_any| true));
         self.all.seen.sessions_spawned.set(spawned);
-        self.all.seen.sessions_awake.set(awake);
+        self.all.seen.sessions_awake.set(in_memory);
         self.all.seen.sessions_asleep.set(asleep);
         self.all.seen.sessions_ended.set(ended);
-        self.all.seen.sessions_unaccounted.set(spawned - awake - asleep - ended);
+        self.all.seen.sessions_unaccounted.set(spawned - in_memory - asleep - ended);
         if house.awake.is_some() {
             let is_running = |status| status == Status::Running;
             self.all.seen.sessions_stranded.set(all(&is_running) - awake_and(&is_running));
         }
         self.all.seen.approvals_open.set(whole(house.approvals));
-        for what in WAITED {
-            let many = house.waiting.get(what).copied().unwrap_or(0);
-            self.all.seen.waiting_on.get_or_create(&one("what", what)).set(level(many));
+        for (what, many) in waiting(house) {
+            let many = whole(many);
+            self.all.seen.waiting_on.get_or_create(&one("what", what.word())).set(many);
         }
-        self.all.seen.inbox_messages.set(level(house.inbox_sum));
-        self.all.seen.inbox_messages_max.set(level(house.inbox_max));
+        self.all.seen.inbox_messages.set(level(awake.inbox_sum));
+        self.all.seen.inbox_messages_max.set(level(awake.inbox_max));
         self.all.seen.restarts_held.set(level(house.held));
         self.all.seen.append_seconds.set(house.appends.clone());
         house.pools.iter().for_each(|(name, pool)| filled(&self.all.seen.pool, name, pool));
@@ -299,6 +300,21 @@ impl Metrics {
             self.all.seen.gate_breaker.get_or_create(&labels).set(i64::from(stage == gate.breaker));
         }
     }
+}
+
+/// How many wait for what. The log of one that waits at a gate says that it is with its model.
+fn waiting(house: &House) -> BTreeMap<Wait, u64> {
+    let mut waiting: BTreeMap<Wait, u64> = Wait::ALL.map(|wait| (wait, 0)).into();
+    for Census { waits, sessions, .. } in &house.census {
+        if let Some(many) = waits.and_then(|wait| waiting.get_mut(&wait)) {
+            *many += sessions;
+        }
+    }
+    let model = waiting.entry(Wait::Model).or_default();
+    let at_gates = house.at_gates.min(*model);
+    *model -= at_gates;
+    *waiting.entry(Wait::Gate).or_default() += at_gates;
+    waiting
 }
 
 fn filled(family: &Levels, name: &str, fill: &Fill) {

@@ -68,6 +68,9 @@ fn asked_in(questions: &Path, store: &str, run: &mut Command) {
     assert_eq!(rows[0]["ask"]["subject"]["request"]["args"], call);
     let listed = out(&ran(&["approvals", "--store", store]));
     assert!(listed.contains(&format!("stamp {call}")), "{listed}");
+    let (asked_at, until) = (rows[0]["asked_at"].as_i64(), rows[0]["ask"]["expires_at"].as_i64());
+    assert!(asked_at > Some(1_700_000_000_000) && asked_at < until, "{rows}");
+    assert!(listed.contains("WAITS") && listed.contains(" s  "), "{listed}");
     let id = rows[0]["approval"].as_str().expect("an id");
     let digest = rows[0]["ask"]["digest"].as_str().expect("a digest");
     let answer = format!(r#"{{"approval": "{id}", "digest": "{digest}", "answer": "once"}}"#);

@@ -179,3 +179,47 @@ async fn no_job_begins_while_everything_is_stopped() {
     assert_eq!(admin.post("/v1/jobs/take", &queue).await.is(200).json()["job"], next);
     theatre.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_jobs_join_from_either_end_while_others_are_asked_for() {
+    let theatre = Theatre::unhurried().await;
+    let ask = async |no: usize| {
+        let body = json!({ "name": format!("job {no}"), "queue": "q", "payload": "x" });
+        let key = format!("key-{no}");
+        let key = [("Idempotency-Key", key.as_str())];
+        theatre.admin.with("POST", "/v1/jobs", &key, &body).await.is(201);
+    };
+    for no in 0..7 {
+        ask(no).await;
+    }
+    for order in ["oldest", "newest"] {
+        let (mut found, mut after) = (Vec::new(), String::new());
+        for no in 0.. {
+            let path = format!("/v1/jobs?order={order}&limit=3{after}");
+            let page = theatre.admin.get(&path).await.is(200);
+            found.extend(items(&page));
+            let next = page.json()["next"].as_str().map(|next| format!("&after={next}"));
+            let Some(next) = next.filter(|_| no < 3) else { break };
+            after = next;
+            if order == "newest" {
+                // It stands before all that was told, and is told to nobody who is past it.
+                ask(100 + no).await;
+            }
+        }
+        let moments: Vec<_> = found
+            .iter()
+            .map(|job| (job["created_at"].as_i64().unwrap(), job["id"].as_str().unwrap()))
+            .collect();
+        let mut sorted = moments.clone();
+        sorted.sort_unstable();
+        if order == "newest" {
+            sorted.reverse();
+        }
+        assert_eq!((moments.len(), &moments), (7, &sorted), "{order}");
+    }
+    for wrong in ["order=backwards", "after=7", "after=7:x"] {
+        let refused = theatre.admin.get(&format!("/v1/jobs?{wrong}")).await;
+        assert_eq!(refused.code(), "invalid", "{wrong}");
+    }
+    theatre.close().await;
+}

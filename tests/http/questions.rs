@@ -27,7 +27,12 @@ fn path(session: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_yes_is_to_what_was_shown() {
     let theatre = Theatre::open().await;
+    let before = theatre.admin.get("/v1/status").await.is(200).json()["now"].clone();
     let (session, question) = asked(&theatre).await;
+    let moment = |value: &Value| value.as_i64().unwrap();
+    let (asked_at, expires_at) = (moment(&question["asked_at"]), moment(&question["expires_at"]));
+    assert!(moment(&before) <= asked_at && asked_at < expires_at, "{before}: {question}");
+    assert_eq!(theatre.admin.get(&path(&session)).await.is(200).json(), question);
     assert_eq!(
         (&question["tool"], &question["arguments"]),
         (&json!("pay"), &json!(r#"{"cents":900}"#))

@@ -1,6 +1,8 @@
 //! What can be asked across sessions. A `Change` is what one frame does to the read model; it is
 //! computed by `policy::catalog` from the events, so that the read model can always be rebuilt.
 
+mod census;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,8 @@ use super::{
     permission::Ask,
     usage::{NanoUsd, Settlement, Usage},
 };
+
+pub use census::{AwakeFigures, Census, Wait};
 
 /// What a session is doing, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,6 +50,15 @@ impl Status {
             Self::Waiting => "waiting",
             Self::Quarantined => "quarantined",
             Self::Archived => "archived",
+        }
+    }
+
+    /// Whether one that does this has work in hand, be it off the stage.
+    #[must_use]
+    pub const fn is_busy(self) -> bool {
+        match self {
+            Self::Running | Self::Waiting | Self::Quarantined => true,
+            Self::Idle | Self::Archived => false,
         }
     }
 }
@@ -83,6 +96,15 @@ pub struct SessionRow {
     pub position: Position,
 }
 
+impl SessionRow {
+    /// For what it waits, where it has work in hand.
+    #[must_use]
+    pub fn waits(&self) -> Option<Wait> {
+        let words = || self.waiting_on.as_deref().unwrap_or_default();
+        self.status.is_busy().then(|| Wait::of(words()))
+    }
+}
+
 /// One effect of a frame on the read model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Change {
@@ -92,6 +114,8 @@ pub enum Change {
     ApprovalOpened {
         /// Its number in the session.
         no: ApprovalNo,
+        /// When it was asked.
+        asked_at: Timestamp,
         /// What is asked.
         ask: Box<Ask>,
     },
@@ -140,6 +164,8 @@ pub struct ApprovalRow {
     pub tenant: TenantId,
     /// The agent that asks.
     pub agent: AgentName,
+    /// When it asked.
+    pub asked_at: Timestamp,
     /// What it asks.
     pub ask: Ask,
 }
@@ -314,19 +340,6 @@ pub struct SessionFilter {
     pub text: Option<String>,
     /// The newest first; `after` then is the last of the page before, too.
     pub newest: bool,
-}
-
-/// How many sessions of an agent are in one state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Census {
-    /// Whose agent.
-    pub agent: AgentName,
-    /// In which state.
-    pub status: Status,
-    /// How many.
-    pub sessions: u64,
-    /// How often they were started again with work in hand.
-    pub restarts: u64,
 }
 
 /// A session's line with what it spent itself.

@@ -15,7 +15,8 @@ use crate::limits;
 
 pub use record::{AttemptEnd, JobEnd, JobEvent, JobText, Stop};
 pub use row::{
-    BadJobState, Delivery, HistoryEntry, JobFilter, JobRow, JobState, JobStep, JobView, Taken,
+    BadJobState, Delivery, HistoryEntry, JobFilter, JobOrder, JobRow, JobState, JobStep, JobView,
+    Taken,
 };
 
 /// A job.

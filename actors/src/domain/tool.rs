@@ -1,10 +1,12 @@
 //! Tools: what they are called, what they may do to the world, and what came of a call.
 
+mod canonical;
 mod object;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::Error as _};
+use serde_json::value::RawValue;
 
 use super::{
     conversation::BlobRef,
@@ -35,15 +37,30 @@ impl Args {
     /// not JSON stands for itself.
     #[must_use]
     pub fn canonical(&self) -> String {
-        // serde_json's map is a BTreeMap here, so keys come out sorted.
-        serde_json::from_str::<serde_json::Value>(&self.0)
-            .map_or_else(|_| self.0.clone(), |value| value.to_string())
+        canonical::canonical(&self.0).unwrap_or_else(|| self.0.clone())
     }
 
     /// The same as people are shown it: what a terminal obeys or nobody sees stands as an escape.
     #[must_use]
     pub fn shown(&self) -> String {
         unseen::in_json(&self.canonical())
+    }
+}
+
+/// Arguments that stand as an object within other JSON, with the text that they have there: read into a
+/// value, a large number would become another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArgsObject(pub Args);
+
+impl<'de> Deserialize<'de> for ArgsObject {
+    fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(json)?;
+        let args = Args(text.get().to_owned());
+        match args.object() {
+            Ok(_object) => Ok(Self(args)),
+            Err(BadArgs::NotJson { source }) => Err(D::Error::custom(source)),
+            Err(error @ BadArgs::NotAnObject { .. }) => Err(D::Error::custom(error)),
+        }
     }
 }
 

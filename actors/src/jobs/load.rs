@@ -12,7 +12,7 @@ use crate::{
     domain::{
         frame::LogId,
         ids::{Position, PrincipalId, TenantId},
-        job::{JobEvent, JobFilter, JobId},
+        job::{JobEvent, JobFilter, JobId, JobRow},
     },
     limits,
     log::{self, ReadError, Trouble, Writer},
@@ -80,7 +80,7 @@ pub(super) async fn all(
         let rows = limits::LIST_ROWS;
         let filter = JobFilter { open: true, after, rows, ..JobFilter::default() };
         let page = catalog.jobs(filter).await?;
-        after = page.last().map(|row| row.job);
+        after = page.last().map(JobRow::place);
         open.extend(page.iter().map(|row| row.job));
         if page.len() < rows {
             break;

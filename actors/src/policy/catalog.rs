@@ -64,7 +64,8 @@ fn change(state: &State, position: Position, event: &Event) -> Option<Change> {
         Event::ApprovalRequested { no, ask } => {
             // Only questions that are still open after the frame belong in the inbox.
             let open = state.approvals.contains_key(no);
-            open.then(|| Change::ApprovalOpened { no: *no, ask: ask.clone() })
+            let (no, asked_at) = (*no, state.updated_at);
+            open.then(|| Change::ApprovalOpened { no, asked_at, ask: ask.clone() })
         }
         Event::ApprovalDecided { no, .. } | Event::ApprovalClosed { no, .. } => {
             Some(Change::ApprovalClosed { no: *no })

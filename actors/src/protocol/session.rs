@@ -1,13 +1,17 @@
 //! What a session is told. Requests come from outside and are answered; mail comes from other
 //! sessions and is answered by mail; reports come from the session's own tasks.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use ractor::ActorRef;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
 use crate::{
     domain::{
+        catalog::Status,
         conversation::Reply,
         event::{Creation, ForkPoint, ModelFailure, UserInput},
         ids::{
@@ -166,11 +170,14 @@ impl Mail {
 }
 
 /// The two doors of a session: so many requests and so much mail may be under way, and no more.
-/// A session that leaves closes both first, so nothing is let in that nobody will read.
+/// A session that leaves closes both first, so nothing is let in that nobody will read. A sign on them says
+/// what goes on inside, for who counts and need not ask.
 #[derive(Clone, Debug)]
 pub(crate) struct Doors {
     requests: Arc<Semaphore>,
     mail: Arc<Semaphore>,
+    /// A place in `Status::ALL`, or behind its end where there is no frame yet.
+    sign: Arc<AtomicUsize>,
 }
 
 /// Why a door did not open.
@@ -187,7 +194,19 @@ impl Doors {
         Self {
             requests: Arc::new(Semaphore::new(limits::INBOX as usize)),
             mail: Arc::new(Semaphore::new(limits::MAIL as usize)),
+            sign: Arc::new(AtomicUsize::new(usize::MAX)),
         }
+    }
+
+    /// Says what it does after its last frame.
+    pub(crate) fn say(&self, doing: Status) {
+        let place = Status::ALL.iter().position(|status| *status == doing);
+        self.sign.store(place.unwrap_or(usize::MAX), Ordering::Relaxed);
+    }
+
+    /// What it does, once it has a frame.
+    pub(crate) fn said(&self) -> Option<Status> {
+        Status::ALL.get(self.sign.load(Ordering::Relaxed)).copied()
     }
 
     pub(crate) fn request(&self) -> Result<OwnedSemaphorePermit, Shut> {

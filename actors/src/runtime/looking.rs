@@ -11,7 +11,9 @@ use futures_util::future::join_all;
 use crate::{
     domain::{
         agent::Rendered,
-        catalog::{ApprovalRow, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf},
+        catalog::{
+            ApprovalRow, AwakeFigures, CheckpointRow, SessionFilter, SessionRow, Totals, TotalsOf,
+        },
         conversation::BlobRef,
         event::{Event, FailureKind, ModelFailure},
         frame::LogId,
@@ -160,10 +162,10 @@ impl Runtime {
         self.inner.seats.board().depth(session)
     }
 
-    /// Who is in memory.
+    /// What those in memory do, and how full their mailboxes are; reads no store.
     #[must_use]
-    pub fn those_awake(&self) -> Vec<SessionId> {
-        self.inner.seats.board().awake()
+    pub fn awake_figures(&self) -> AwakeFigures {
+        self.inner.seats.board().figures()
     }
 
     /// Has a session that sleeps come into memory; one that is awake notices nothing. It leaves again

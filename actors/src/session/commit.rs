@@ -83,6 +83,7 @@ impl Live {
         };
         fault::point("append.acknowledged");
         self.writer.committed(position);
+        self.doors.say(self.state.status());
         self.tell_frame(position, &flight);
         let progress = flight.events.iter().any(is_progress);
         self.answer(flight.answer);

@@ -143,6 +143,9 @@ impl Live {
     ) -> Self {
         let touched_at = house.clock.running();
         let behalf = loaded.writer.principal.clone();
+        if loaded.writer.tail > Position(0) {
+            doors.say(loaded.state.status());
+        }
         Self {
             house,
             myself,

@@ -52,6 +52,7 @@ pub async fn catalog<S: Journal + Catalog>(make: impl Fn() -> S) {
     catalog::roots_are_found_by_what_is_below_them(&make()).await;
     catalog::trees_are_counted_and_told_with_what_each_spent(&make()).await;
     catalog::a_job_line_is_replaced_by_the_next_and_lists_come_in_pages(&make()).await;
+    catalog::pages_of_jobs_join_from_either_end_whoever_comes_or_goes(&make()).await;
     catalog::a_job_line_is_brought_up_to_its_log_and_no_further(&make()).await;
     catalog::a_fenced_frame_changes_nothing_in_the_catalog(&make()).await;
 }

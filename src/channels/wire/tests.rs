@@ -3,6 +3,7 @@
 use greenroom_actors::domain::{
     ids::{ApprovalId, ApprovalNo, SessionId, Timestamp, ToolCallNo},
     permission::{Ask, Request},
+    tool::Args,
 };
 
 use super::*;
@@ -15,6 +16,7 @@ pub(in crate::channels) fn row(args: &str) -> ApprovalRow {
         id: ApprovalId { session, no: ApprovalNo(1) },
         tenant: "default".into(),
         agent: "clerk".into(),
+        asked_at: Timestamp(1_789_999_000_000),
         ask: Ask {
             digest: request.digest(),
             subject: Subject::ToolCall { call: ToolCallNo(1), request },
@@ -37,8 +39,24 @@ fn arguments_stand_as_the_digest_takes_them_and_not_as_the_model_spelt_them() {
     let found = json(&shown);
     assert_eq!(found["subject"]["request"]["args"], r#"{"command":"echo hi > x"}"#);
     assert_eq!(found["arguments"]["command"], "echo hi > x");
+    assert_eq!(found["asked_at"], 1_789_999_000_000_u64);
     assert_eq!(found["digest"], row(r#"{"command":"echo hi > x"}"#).ask.digest.0);
     assert!(!String::from_utf8(shown).unwrap().contains("u0065"));
+}
+
+#[test]
+fn a_large_number_is_shown_and_answered_as_it_is() {
+    let large = r#"{"to":18446744073709551617}"#;
+    let asked = row(large);
+    let shown = String::from_utf8(question(&asked)).unwrap();
+    assert_eq!(shown.matches("18446744073709551617").count(), 2, "{shown}");
+    assert_ne!(asked.ask.digest, row(r#"{"to":18446744073709551616}"#).ask.digest);
+    let (approval, digest) = (asked.id, &asked.ask.digest.0);
+    let answered = format!(
+        r#"{{"approval":"{approval}","digest":"{digest}","answer":"edit","args":{large}}}"#
+    );
+    let Ok(Answer::Edit { args }) = answer(&asked, answered.as_bytes()) else { panic!("no edit") };
+    assert_eq!(args.0, large);
 }
 
 #[test]

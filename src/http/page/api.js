@@ -2,6 +2,8 @@
 // stable code; a 401 asks for a token once, whoever ran into it. Nothing is tried twice here: a POST
 // carries a key of its own, and whoever pressed the button decides about a second time.
 
+import { write } from "./exact.js";
+
 const KEPT = "greenroom.token";
 let held = null;
 let refused = () => {};
@@ -73,7 +75,7 @@ const unsure = new Map();
 async function ask(method, address, body, signal) {
   const init = { method, signal, headers: headers({ Accept: "application/json" }), cache: "no-store" };
   if (body !== undefined) {
-    init.body = JSON.stringify(body);
+    init.body = write(body);
     init.headers["Content-Type"] = "application/json";
   }
   const what = `${address} ${init.body}`;

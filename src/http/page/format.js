@@ -1,6 +1,8 @@
 // Owns: how figures, money, times and ids are written, and which clock is right. Times are measured
 // on the server's clock, because "since" is a time of its log. Nothing here touches the page.
 
+import { read, word, write } from "./exact.js";
+
 let offset = 0;
 
 /// The server said what time it is.
@@ -105,19 +107,19 @@ export const plain = (word) => String(word).replaceAll("_", " ");
 
 /// JSON with indents where it is JSON, the text itself where it is not.
 export function pretty(text) {
-  if (typeof text !== "string") return JSON.stringify(text, null, 2) ?? "";
+  if (typeof text !== "string") return write(text, 2) ?? "";
   try {
-    return JSON.stringify(JSON.parse(text), null, 2);
+    return write(read(text), 2);
   } catch {
     return text;
   }
 }
 
-/// The object that arguments are, or null.
+/// The object that arguments are, or null. Its numbers may be held as they were written: `word` shows them.
 export function parsed(args) {
   if (args && typeof args === "object") return args;
   try {
-    const value = JSON.parse(args);
+    const value = read(args);
     return value && typeof value === "object" ? value : null;
   } catch {
     return null;
@@ -135,7 +137,6 @@ export function argsLine(args, most = 160) {
     return at < 0 ? 99 : at;
   };
   entries.sort((a, b) => rank(a[0]) - rank(b[0]));
-  const word = (v) => (typeof v === "string" ? v : JSON.stringify(v));
   const [first, ...rest] = entries;
   const line = [word(first[1]), ...rest.map(([key, v]) => `${key}=${word(v)}`)].join("  ");
   return cut(line.replace(/\s*\n\s*/g, " ⏎ "), most);

@@ -1,4 +1,5 @@
-// Owns: the list of jobs: what each is at, how far, and when it is tried again. All are read once; what
+// Owns: the list of jobs: what each is at, how far, and when it is tried again. All are read once, the newest
+// first; what
 // the status tells of the latest is laid over them, and they are read again when their numbers change.
 
 import { $, fill, h, icon, setText } from "./dom.js";
@@ -60,7 +61,7 @@ export class Jobs {
       const all = new Map();
       let after;
       for (let page = 0; page < PAGES_MAX; page += 1) {
-        const { items, next } = await get("/v1/jobs", { limit: PAGE, after });
+        const { items, next } = await get("/v1/jobs", { order: "newest", limit: PAGE, after });
         for (const job of items) all.set(job.id, job);
         after = next;
         if (!next) break;
@@ -147,7 +148,7 @@ export class Jobs {
     $("jobs-error").hidden = !this.error;
     if (this.error) setText($("jobs-error"), `The jobs cannot be read: ${this.error.message}`);
     const rest = found.length - this.shown.length;
-    const cut = this.isCut ? `Only ${counted(this.all.size, "job")} were read. ` : "";
+    const cut = this.isCut ? `Only the newest ${counted(this.all.size, "job")} were read. ` : "";
     $("jobs-more").hidden = rest === 0 && !cut;
     setText($("jobs-more"), cut + (rest > 0 ? `${whole(rest)} more: search for them.` : ""));
     setText($("jobs-matched"), this.isRead ? counted(found.length, "job") : "");

@@ -2,6 +2,7 @@
 
 import { copy, h, icon } from "./dom.js";
 import { full, money, now, parsed, plain, pretty, span, whole } from "./format.js";
+import { word } from "./exact.js";
 import { shown } from "./unseen.js";
 
 // The answers that there are, as the server names them.
@@ -57,7 +58,7 @@ export function request(item, subject) {
   const parts = [];
   const cwd = item.cwd ?? subject.request?.cwd;
   if (typeof args?.command === "string")
-    parts.push(h("pre", { class: "code command exactly" }, shown(args.command)));
+    parts.push(h("pre", { class: "code command exactly" }, shown(word(args.command))));
   else if (args)
     parts.push(
       h(
@@ -65,7 +66,7 @@ export function request(item, subject) {
         { class: "args exactly" },
         Object.entries(args).flatMap(([key, value]) => [
           h("dt", {}, shown(key)),
-          h("dd", {}, shown(typeof value === "string" ? value : JSON.stringify(value))),
+          h("dd", {}, shown(word(value))),
         ]),
       ),
     );

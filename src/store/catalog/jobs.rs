@@ -4,7 +4,7 @@
 use greenroom_actors::{
     domain::{
         ids::TenantId,
-        job::{JobFilter, JobId, JobRow, JobState},
+        job::{JobFilter, JobId, JobOrder, JobRow, JobState},
     },
     limits,
 };
@@ -18,8 +18,8 @@ use crate::store::{
 /// Sets a job's line.
 pub(super) fn upsert(conn: &Connection, row: &JobRow) -> Result<(), Trouble> {
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO job(id, tenant, queue, state, open, position, line, updated_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT OR REPLACE INTO job(id, tenant, queue, state, open, position, line, updated_at, \
+         created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         row.job.to_string(),
@@ -30,6 +30,7 @@ pub(super) fn upsert(conn: &Connection, row: &JobRow) -> Result<(), Trouble> {
         Whole(row.position.0),
         Json(row),
         row.updated_at.0,
+        row.created_at.0,
     ])?;
     Ok(())
 }
@@ -53,7 +54,7 @@ pub(in crate::store) fn job(conn: &Connection, job: JobId) -> Result<Option<JobR
     Ok(found.optional()?.map(|line: Json<JobRow>| line.0))
 }
 
-/// Lines of jobs, in the order of their ids, or the last changed first.
+/// Lines of jobs.
 pub(in crate::store) fn jobs(
     conn: &Connection,
     filter: &JobFilter,
@@ -83,19 +84,27 @@ pub(in crate::store) fn wanted(filter: &JobFilter) -> (String, Vec<Box<dyn ToSql
     if filter.open {
         wanted.push("open = 1");
     }
-    if let Some(after) = filter.after.filter(|_| !filter.latest) {
-        wanted.push("id > ?");
-        values.push(Box::new(after.to_string()));
+    let (order, behind) = match filter.order {
+        JobOrder::Oldest => ("created_at, id", Some("(created_at, id) > (?, ?)")),
+        JobOrder::Newest => ("created_at DESC, id DESC", Some("(created_at, id) < (?, ?)")),
+        JobOrder::Changed => ("updated_at DESC, id DESC", None),
+    };
+    if let (Some(behind), Some((created_at, job))) = (behind, filter.after) {
+        wanted.push(behind);
+        values.push(Box::new(created_at.0));
+        values.push(Box::new(job.to_string()));
     }
     let wanted = wanted.join(" AND ");
-    let order = if filter.latest { "updated_at DESC, id DESC" } else { "id" };
     let rows = if filter.rows == 0 { limits::LIST_ROWS } else { filter.rows };
     values.push(Box::new(Whole(rows as u64)));
-    // Named where it is asked for at every look at the house: the planner would rather sort.
-    let by = match (filter.latest && filter.open, &filter.tenant) {
-        (false, _) => "",
-        (true, None) => "INDEXED BY job_latest",
-        (true, Some(_)) => "INDEXED BY job_tenant_latest",
+    // Named because the planner would rather sort. All that ever changed is in no order of its own.
+    let by = match (filter.order, filter.open, &filter.tenant) {
+        (JobOrder::Changed, false, _) => "",
+        (JobOrder::Changed, true, None) => "INDEXED BY job_latest",
+        (JobOrder::Changed, true, Some(_)) => "INDEXED BY job_tenant_latest",
+        (JobOrder::Oldest | JobOrder::Newest, true, None) => "INDEXED BY job_open",
+        (JobOrder::Oldest | JobOrder::Newest, false, None) => "INDEXED BY job_place",
+        (JobOrder::Oldest | JobOrder::Newest, _, Some(_)) => "INDEXED BY job_tenant_place",
     };
     (format!("SELECT line FROM job {by} WHERE {wanted} ORDER BY {order} LIMIT ?"), values)
 }

@@ -3,7 +3,7 @@
 
 use greenroom_actors::domain::{
     catalog::{ApprovalFilter, ApprovalRow, Open},
-    ids::{ApprovalId, ApprovalNo, TenantId},
+    ids::{ApprovalId, ApprovalNo, TenantId, Timestamp},
 };
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 
@@ -28,6 +28,7 @@ pub(in crate::store) fn approvals(
             tenant: row.get::<_, String>(2)?.into(),
             agent: row.get::<_, String>(3)?.into(),
             ask: row.get::<_, Json<_>>(4)?.0,
+            asked_at: Timestamp(row.get(5)?),
         })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
@@ -60,7 +61,7 @@ pub(in crate::store) fn wanted(filter: &ApprovalFilter) -> (String, Vec<Box<dyn 
     values.push(Box::new(rows));
     let wanted = parts.join(" AND ");
     let sql = format!(
-        "SELECT a.session, a.no, a.tenant, coalesce(s.agent, ''), a.ask \
+        "SELECT a.session, a.no, a.tenant, coalesce(s.agent, ''), a.ask, a.asked_at \
          FROM approval a LEFT JOIN session s ON s.id = a.session \
          WHERE {wanted} ORDER BY a.expires_at, a.session, a.no LIMIT ?"
     );

@@ -4,17 +4,15 @@
 mod filter;
 
 use greenroom_actors::domain::{
-    catalog::{
-        Account, Branch, Census, CheckpointRow, SessionFilter, SessionRow, Status, Totals, TotalsOf,
-    },
-    ids::{InputKey, Position, SessionId, TenantId, Timestamp},
-    usage::{NanoUsd, Usage},
+    catalog::{Account, Branch, CheckpointRow, SessionFilter, SessionRow, Status, TotalsOf},
+    ids::{InputKey, Position, SessionId, Timestamp},
 };
 use rusqlite::{
     Connection, OptionalExtension as _, Row, params, params_from_iter,
     types::{FromSql, FromSqlError, FromSqlResult, ValueRef},
 };
 
+use super::kept::{TOTALS, sums, totals};
 use crate::store::{
     columns::{Json, Parsed, Whole},
     trouble::Trouble,
@@ -23,12 +21,12 @@ use crate::store::{
 const SESSION: &str = "SELECT id, tenant, root, parent, agent, name, status, waiting_on, wake_at, \
                        goal, restarts, created_at, updated_at, position FROM session";
 
-struct Word(Status);
+pub(super) struct Word(pub(super) Status);
 
 impl FromSql for Word {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let word = value.as_str()?;
-        [Status::Idle, Status::Running, Status::Waiting, Status::Quarantined, Status::Archived]
+        Status::ALL
             .into_iter()
             .find(|status| status.word() == word)
             .map(Self)
@@ -119,25 +117,6 @@ pub(in crate::store) fn branches(
 /// How many sessions were spawned by one.
 const CHILDREN: &str = "SELECT count(*) FROM session WHERE parent = ?1";
 
-/// How many sessions of each agent are in which state.
-pub(in crate::store) fn census(
-    conn: &Connection,
-    tenant: Option<&TenantId>,
-) -> Result<Vec<Census>, Trouble> {
-    let sql = "SELECT agent, status, count(*), sum(restarts) FROM session \
-               WHERE ?1 IS NULL OR tenant = ?1 GROUP BY agent, status ORDER BY agent, status";
-    let mut statement = conn.prepare_cached(sql)?;
-    let found = statement.query_map([tenant.map(TenantId::as_str)], |row| {
-        Ok(Census {
-            agent: row.get::<_, String>(0)?.into(),
-            status: row.get::<_, Word>(1)?.0,
-            sessions: row.get::<_, Whole>(2)?.0,
-            restarts: row.get::<_, Whole>(3)?.0,
-        })
-    })?;
-    Ok(found.collect::<Result<_, _>>()?)
-}
-
 /// How many sessions are in the trees of the roots that are wanted, whatever page of them.
 pub(in crate::store) fn in_trees(
     conn: &Connection,
@@ -152,71 +131,6 @@ pub(in crate::store) fn in_trees(
     );
     let count = |row: &Row<'_>| Ok(row.get::<_, Whole>(0)?.0);
     Ok(conn.prepare_cached(&sql)?.query_row(params_from_iter(values), count)?)
-}
-
-const TOTALS: &str = "SELECT coalesce(sum(kind = 'exact'), 0), coalesce(sum(input), 0), \
-    coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0), coalesce(sum(output), 0), \
-    coalesce(sum(reasoning), 0), coalesce(sum(cost), 0), \
-    coalesce(sum(kind = 'exact' AND cost IS NULL), 0), coalesce(sum(kind = 'unsettled'), 0), \
-    coalesce(sum(tokens_max), 0), coalesce(sum(cost_max), 0) FROM usage WHERE ";
-
-/// Sums of what was booked.
-pub(in crate::store) fn totals(conn: &Connection, of: &TotalsOf) -> Result<Totals, Trouble> {
-    let (wanted, value) = match of {
-        TotalsOf::Runtime => ("?1 IS NULL", None),
-        TotalsOf::Session(session) => ("session = ?1", Some(session.to_string())),
-        // UNION, not UNION ALL: a damaged parent link must not make it walk in circles.
-        TotalsOf::Subtree(session) => (
-            "session IN (WITH RECURSIVE below(id) AS (SELECT ?1 UNION \
-             SELECT s.id FROM session s JOIN below b ON s.parent = b.id) SELECT id FROM below)",
-            Some(session.to_string()),
-        ),
-        TotalsOf::Model(model) => ("model = ?1", Some(model.as_str().to_owned())),
-        TotalsOf::Agent(agent) => ("agent = ?1", Some(agent.as_str().to_owned())),
-        TotalsOf::Tenant(tenant) => (
-            "session IN (SELECT id FROM session WHERE tenant = ?1)",
-            Some(tenant.as_str().to_owned()),
-        ),
-    };
-    let sql = format!("{TOTALS}{wanted}");
-    let mut totals = conn.prepare_cached(&sql)?.query_row([value.as_ref()], sums)?;
-    // Money that was spent is not unspent when what it was spent on is deleted.
-    let wanted = match of {
-        TotalsOf::Runtime => "?1 IS NULL",
-        TotalsOf::Session(_) | TotalsOf::Subtree(_) => return Ok(totals),
-        TotalsOf::Model(_) => "model = ?1",
-        TotalsOf::Agent(_) => "agent = ?1",
-        TotalsOf::Tenant(_) => "tenant = ?1",
-    };
-    let sql = format!("{SPENT}{wanted}");
-    totals += conn.prepare_cached(&sql)?.query_row([value], sums)?;
-    Ok(totals)
-}
-
-const SPENT: &str = "SELECT coalesce(sum(exact), 0), coalesce(sum(input), 0), \
-    coalesce(sum(cache_read), 0), coalesce(sum(cache_write), 0), coalesce(sum(output), 0), \
-    coalesce(sum(reasoning), 0), coalesce(sum(cost), 0), coalesce(sum(unpriced), 0), \
-    coalesce(sum(unsettled), 0), coalesce(sum(tokens_max), 0), coalesce(sum(cost_max), 0) \
-    FROM spent WHERE ";
-
-/// The columns of `TOTALS`.
-fn sums(row: &Row<'_>) -> rusqlite::Result<Totals> {
-    let figure = |column: usize| row.get::<_, Whole>(column).map(|figure| figure.0);
-    Ok(Totals {
-        calls: figure(0)?,
-        usage: Usage {
-            input: figure(1)?,
-            cache_read: figure(2)?,
-            cache_write: figure(3)?,
-            output: figure(4)?,
-            reasoning: figure(5)?,
-        },
-        cost: NanoUsd(figure(6)?),
-        unpriced_calls: figure(7)?,
-        unsettled_calls: figure(8)?,
-        unsettled_tokens_max: figure(9)?,
-        unsettled_cost_max: NanoUsd(figure(10)?),
-    })
 }
 
 /// The frame in which a session accepted an input.

@@ -128,7 +128,7 @@ async fn flipped_bytes_anywhere_in_the_file_are_never_read_as_if_they_were_whole
     let whole = std::fs::read(&path).unwrap();
     let mut seed = 42_u64;
     let (mut found, mut served) = (0, 0);
-    for _ in 0..60 {
+    for _ in 0..120 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let at = usize::try_from(seed >> 33).unwrap() % whole.len();
         let mut bytes = whole.clone();

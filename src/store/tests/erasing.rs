@@ -99,6 +99,9 @@ async fn a_store_of_an_older_form_learns_what_its_frames_name() {
     }
     store.close();
     let conn = Connection::open(&path).unwrap();
+    conn.execute_batch(opening::WITHOUT_PLACES).unwrap();
+    conn.execute_batch(opening::WITHOUT_ASKING).unwrap();
+    conn.execute_batch(opening::WITHOUT_FIGURES).unwrap();
     let back = "DROP TABLE link; DROP TABLE doomed; DROP TABLE spent; PRAGMA user_version = 3";
     conn.execute_batch(back).unwrap();
     drop(conn);

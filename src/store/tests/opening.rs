@@ -5,10 +5,10 @@
 use std::time::{Duration, Instant};
 
 use greenroom_actors::domain::{
-    catalog::Open,
+    catalog::{ApprovalFilter, Open},
     event::{Event, UserInput},
     ids::InputKey,
-    job::{JobFilter, JobId, JobRow, JobState},
+    job::{JobFilter, JobId, JobOrder, JobRow, JobState},
 };
 
 use super::*;
@@ -58,9 +58,9 @@ fn a_newer_form_is_refused_and_left_as_it_is() {
     drop(open(&path));
     sql(&path, "PRAGMA user_version = 99");
     let (error, text) = refusal(&path);
-    assert!(matches!(error, OpenError::TooNew { found: 99, known: 4, .. }));
+    assert!(matches!(error, OpenError::TooNew { found: 99, known: 7, .. }));
     assert!(text.contains("newer"), "{text}");
-    sql(&path, "PRAGMA user_version = 4");
+    sql(&path, "PRAGMA user_version = 7");
     drop(open(&path));
 }
 
@@ -155,7 +155,7 @@ fn the_settings_that_durability_rests_on_are_in_force() {
     assert_eq!(number("foreign_keys"), 1);
     assert_eq!(number("trusted_schema"), 0);
     assert_eq!(number("cell_size_check"), 1);
-    assert_eq!(number("user_version"), 4);
+    assert_eq!(number("user_version"), 7);
     assert_eq!(number("busy_timeout"), limits::STORE_BUSY_MS as i64, "not that of opening");
 }
 
@@ -186,6 +186,9 @@ async fn a_store_of_the_first_form_opens_with_all_that_is_in_it() {
     writer.tail = store.append(next(&writer, "before", vec![row(1, 1)])).await.unwrap();
     store.close();
     drop(store);
+    sql(&path, WITHOUT_PLACES);
+    sql(&path, WITHOUT_ASKING);
+    sql(&path, WITHOUT_FIGURES);
     sql(
         &path,
         "DROP TABLE job; DROP TABLE input; DROP TABLE link; DROP TABLE doomed; DROP TABLE spent; \
@@ -193,16 +196,59 @@ async fn a_store_of_the_first_form_opens_with_all_that_is_in_it() {
     );
     sql(&path, WITHOUT_TENANTS);
     let looked = Store::look(&path);
-    assert!(matches!(looked, Err(OpenError::TooOld { found: 1, known: 4, .. })), "{looked:?}");
+    assert!(matches!(looked, Err(OpenError::TooOld { found: 1, known: 7, .. })), "{looked:?}");
     let store = Arc::new(open(&path));
     assert_eq!(texts(&store, house(1)).await.unwrap(), ["before"]);
     assert_eq!(store.session(session(1)).await.unwrap().unwrap().position, Position(1));
     assert_eq!(store.jobs(JobFilter::default()).await.unwrap(), []);
 }
 
+/// Takes from a store the figures that its fifth form keeps.
+pub(super) const WITHOUT_FIGURES: &str = "DROP TRIGGER session_comes; DROP TRIGGER session_changes; DROP TRIGGER session_moves; \
+     DROP TRIGGER session_goes; DROP TRIGGER usage_comes; DROP TRIGGER usage_changes; \
+     DROP TRIGGER usage_goes; DROP TRIGGER booking_counts; DROP VIEW booking; \
+     DROP TABLE booked; DROP TABLE census; ALTER TABLE usage DROP COLUMN tenant; \
+     ALTER TABLE session DROP COLUMN waits;";
+
+/// Takes from a store's jobs the order that its seventh form gave them.
+pub(super) const WITHOUT_PLACES: &str = "DROP INDEX job_place; DROP INDEX job_tenant_place; DROP INDEX job_open; \
+     ALTER TABLE job DROP COLUMN created_at; CREATE INDEX job_tenant ON job(tenant, queue); \
+     CREATE INDEX job_open ON job(id) WHERE open = 1;";
+
+/// Takes from a store's questions when they were asked, which its sixth form knows.
+pub(super) const WITHOUT_ASKING: &str = "ALTER TABLE approval DROP COLUMN asked_at;";
+
 /// Takes from a store's questions what its third form gave them.
 const WITHOUT_TENANTS: &str = "DROP INDEX approval_place; DROP INDEX approval_tenant; \
                                ALTER TABLE approval DROP COLUMN tenant;";
+
+#[tokio::test]
+async fn a_store_of_the_fifth_form_finds_out_when_its_open_questions_were_asked() {
+    let (_folder, path) = folder();
+    let store = open(&path);
+    let mut writer = claimed(&store, house(1)).await;
+    let ask = |no| {
+        let Change::ApprovalOpened { no, ask, .. } = question(no, 90) else { unreachable!() };
+        Event::ApprovalRequested { no, ask }
+    };
+    let goal = || Event::GoalSet { goal: None };
+    for (at, events, changes) in [
+        (5, vec![goal(), ask(1)], vec![row(1, 1), question(1, 90)]),
+        (6, vec![ask(2), ask(3)], vec![question(2, 90), question(3, 90)]),
+        (9, vec![goal()], Vec::new()),
+    ] {
+        let append = writer.frame(&events, changes, None, Timestamp(at)).unwrap();
+        writer.tail = store.append(append).await.unwrap();
+    }
+    store.close();
+    drop(store);
+    sql(&path, WITHOUT_PLACES);
+    sql(&path, WITHOUT_ASKING);
+    sql(&path, "PRAGMA user_version = 5");
+    let open = open(&path).approvals(ApprovalFilter::default()).await.unwrap();
+    let asked: Vec<_> = open.iter().map(|row| (row.id.no.0, row.asked_at.0)).collect();
+    assert_eq!(asked, [(1, 5), (2, 6), (3, 6)]);
+}
 
 #[tokio::test]
 async fn a_store_of_the_second_form_learns_what_the_third_is_asked_for() {
@@ -215,14 +261,17 @@ async fn a_store_of_the_second_form_learns_what_the_third_is_asked_for() {
     let accepted =
         [Event::GoalSet { goal: None }, Event::InputAccepted { key: key.clone(), input }];
     store.append(writer.frame(&accepted, Vec::new(), None, Timestamp(1)).unwrap()).await.unwrap();
-    for (n, updated_at) in [(5, 30), (6, 40)] {
-        let line =
-            JobRow { updated_at: Timestamp(updated_at), ..job_line(JobId(Uuid::from_u128(n))) };
+    for (n, created_at, updated_at) in [(5, 2, 30), (6, 1, 40)] {
+        let (created_at, updated_at) = (Timestamp(created_at), Timestamp(updated_at));
+        let line = JobRow { created_at, updated_at, ..job_line(JobId(Uuid::from_u128(n))) };
         let writer = claimed(&store, LogId::job(line.job)).await;
         store.append(next(&writer, "job", vec![Change::Job(Box::new(line))])).await.unwrap();
     }
     store.close();
     drop(store);
+    sql(&path, WITHOUT_PLACES);
+    sql(&path, WITHOUT_ASKING);
+    sql(&path, WITHOUT_FIGURES);
     sql(&path, WITHOUT_TENANTS);
     sql(
         &path,
@@ -235,9 +284,12 @@ async fn a_store_of_the_second_form_learns_what_the_third_is_asked_for() {
     let theirs = store.open(Some("t".into())).await.unwrap();
     assert_eq!(theirs, Open { approvals: 1, jobs: vec![(JobState::Queued, 2)] });
     assert_eq!(store.open(Some("u".into())).await.unwrap(), Open::default());
-    let latest = JobFilter { open: true, latest: true, rows: 1, ..JobFilter::default() };
+    let order = JobOrder::Changed;
+    let latest = JobFilter { open: true, order, rows: 1, ..JobFilter::default() };
     let found = store.jobs(latest).await.unwrap();
     assert_eq!(found.iter().map(|job| job.updated_at.0).collect::<Vec<_>>(), [40]);
+    let oldest = store.jobs(JobFilter { open: true, ..JobFilter::default() }).await.unwrap();
+    assert_eq!(oldest.iter().map(|job| job.created_at.0).collect::<Vec<_>>(), [1, 2]);
 }
 
 #[tokio::test]

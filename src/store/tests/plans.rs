@@ -4,7 +4,7 @@
 use greenroom_actors::domain::{
     catalog::ApprovalFilter,
     ids::{ApprovalId, ApprovalNo, Timestamp},
-    job::JobFilter,
+    job::{JobFilter, JobId, JobOrder},
 };
 use rusqlite::{ToSql, params_from_iter};
 
@@ -56,13 +56,53 @@ fn questions_and_open_jobs_are_counted_on_an_index_alone() {
 }
 
 #[test]
-fn the_jobs_that_changed_last_are_not_sorted_out_of_all_of_them() {
+fn figures_of_the_house_are_read_where_they_are_kept_and_from_no_line() {
+    let [booked, spent] = catalog::KEPT.map(|kept| format!("{kept}?1 IS NULL OR tenant = ?1"));
+    for (sql, table) in [(catalog::CENSUS, "census"), (&booked, "booked"), (&spent, "spent")] {
+        let plan = plan(sql, vec![Box::new("t")]);
+        let scans: Vec<_> = plan.split("; ").filter(|step| !step.contains("B-TREE")).collect();
+        assert_eq!(scans, [format!("SCAN {table}")], "{sql}");
+    }
+}
+
+#[test]
+fn open_jobs_are_not_sorted_out_of_all_of_them() {
     for tenant in [None, Some("t".into())] {
-        let filter =
-            JobFilter { tenant, open: true, latest: true, rows: 20, ..JobFilter::default() };
-        let (sql, values) = catalog::wanted_jobs(&filter);
-        let plan = plan(&sql, values);
-        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        for order in [JobOrder::Changed, JobOrder::Oldest, JobOrder::Newest] {
+            let filter = JobFilter {
+                tenant: tenant.clone(),
+                open: true,
+                order,
+                rows: 20,
+                ..JobFilter::default()
+            };
+            let (sql, values) = catalog::wanted_jobs(&filter);
+            let plan = plan(&sql, values);
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
+}
+
+#[test]
+fn a_page_of_jobs_is_read_in_the_order_of_an_index() {
+    let after = Some((Timestamp(7), JobId(session(1).0)));
+    for tenant in [None, Some("t".into())] {
+        for order in [JobOrder::Oldest, JobOrder::Newest] {
+            for queue in [None, Some("q".into())] {
+                let filter = JobFilter {
+                    tenant: tenant.clone(),
+                    queue,
+                    order,
+                    after,
+                    rows: 3,
+                    ..JobFilter::default()
+                };
+                let (sql, values) = catalog::wanted_jobs(&filter);
+                let plan = plan(&sql, values);
+                assert!(!plan.contains("TEMP B-TREE") && plan.contains("SEARCH job"), "{plan}");
+                assert!(plan.contains("(created_at,id)"), "{plan}");
+            }
+        }
     }
 }
 

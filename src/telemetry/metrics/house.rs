@@ -1,9 +1,7 @@
 //! A look at the house: the levels that no event carries, as whoever looks has found them.
 
-use std::collections::BTreeMap;
-
 use greenroom_actors::domain::{
-    catalog::{Census, Status},
+    catalog::{AwakeFigures, Census},
     ids::Timestamp,
 };
 
@@ -76,19 +74,13 @@ impl Default for Spread {
 pub struct House {
     /// How many sessions of each agent are in which state.
     pub census: Vec<Census>,
-    /// What those are doing that are in memory and in the catalog.
-    pub seen_awake: Vec<Status>,
     /// Sessions in memory, as the house's own directory counts them; unknown to whoever reads a
     /// store that another process may be working on.
-    pub awake: Option<usize>,
+    pub awake: Option<AwakeFigures>,
     /// Open questions.
     pub approvals: u64,
-    /// How many wait for what, by the words of `waits_for`.
-    pub waiting: BTreeMap<String, usize>,
-    /// Messages in all mailboxes, and in the fullest.
-    pub inbox_sum: usize,
-    /// The latter.
-    pub inbox_max: usize,
+    /// Calls that wait at gates, of which the catalog says that they are with their model.
+    pub at_gates: u64,
     /// How long frames took to be durable.
     pub appends: Spread,
     /// Sessions whose restart is held up because many died together.
@@ -97,24 +89,4 @@ pub struct House {
     pub pools: Vec<(String, Fill)>,
     /// Gates by credential.
     pub gates: Vec<(String, Gate)>,
-}
-
-/// What sessions wait for, as a label.
-pub(super) const WAITED: [&str; 8] =
-    ["approval", "model", "tool", "children", "release", "cancel", "gate", "other"];
-
-/// The label of what a session waits for, by the words that people are told.
-#[must_use]
-pub fn waits_for(words: &str) -> &'static str {
-    let mut apart = words.split(' ');
-    match (apart.next().unwrap_or_default(), apart.next().unwrap_or_default()) {
-        ("approval", _) => "approval",
-        ("model", _) => "model",
-        ("tool", _) => "tool",
-        ("gate", _) => "gate",
-        ("release:", _) => "release",
-        (_, "child" | "children") => "children",
-        ("the", "end") => "cancel",
-        _ => "other",
-    }
 }

@@ -2,6 +2,7 @@
 
 use greenroom_actors::domain::{
     agent::ModelChoice,
+    catalog::AwakeFigures,
     event::{FailureKind, ModelFailure},
     ids::AgentName,
     outcome::TurnOutcome,
@@ -183,15 +184,17 @@ fn a_model_and_a_tool_that_nobody_declared_are_others() {
 
 #[test]
 fn everybody_is_awake_asleep_or_ended_and_a_ghost_in_memory_shows() {
-    let of = |status, sessions| Census { agent: "a".into(), status, sessions, restarts: 0 };
+    let of =
+        |status, sessions| Census { agent: "a".into(), status, waits: None, sessions, restarts: 0 };
     let census = [of(Status::Running, 2), of(Status::Waiting, 1), of(Status::Archived, 1)];
-    let seen = |awake| {
+    let seen = |all| {
         let mut metrics = Metrics::default();
-        let (census, seen_awake) = (census.to_vec(), vec![Status::Running]);
-        metrics.look(&House { census, seen_awake, awake, ..House::default() });
+        let doing = [(Status::Running, 1)].into();
+        let awake = Some(AwakeFigures { all, doing, inbox_sum: 7, inbox_max: 4 });
+        metrics.look(&House { census: census.to_vec(), awake, ..House::default() });
         metrics.text().expect("text").lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    let calm = seen(Some(1));
+    let calm = seen(1);
     shows(&calm, "greenroom_sessions_spawned 4");
     shows(&calm, "greenroom_sessions_asleep 2");
     shows(&calm, "greenroom_sessions_ended 1");
@@ -199,8 +202,54 @@ fn everybody_is_awake_asleep_or_ended_and_a_ghost_in_memory_shows() {
     shows(&calm, "greenroom_sessions_stranded 1");
     shows(&calm, r#"greenroom_sessions{state="running"} 2"#);
     shows(&calm, r#"greenroom_agent_sessions{agent="a",state="waiting"} 1"#);
-    // One more in memory than the catalog knows of.
-    shows(&seen(Some(2)), "greenroom_sessions_unaccounted -1");
+    shows(&calm, "greenroom_inbox_messages 7");
+    shows(&calm, "greenroom_inbox_messages_max 4");
+    // One more in memory than has a frame.
+    shows(&seen(2), "greenroom_sessions_unaccounted -1");
+}
+
+#[test]
+fn agents_beyond_the_bound_that_are_gone_are_counted_no_more() {
+    let mut metrics = Metrics::default();
+    let mut seen = |agents: usize| {
+        let of = |no| Census {
+            agent: AgentName(format!("agent {no:03}")),
+            status: Status::Idle,
+            waits: None,
+            sessions: 2,
+            restarts: 0,
+        };
+        metrics.look(&House { census: (0..agents).map(of).collect(), ..House::default() });
+        metrics.text().expect("text").lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    shows(&seen(105), r#"greenroom_agent_sessions{agent="other",state="idle"} 10"#);
+    shows(&seen(100), r#"greenroom_agent_sessions{agent="other",state="idle"} 0"#);
+}
+
+#[test]
+fn who_waits_at_a_gate_is_not_with_the_model_that_its_log_names() {
+    let of = |agent: &str, status, words: Option<&str>, sessions| Census {
+        agent: agent.into(),
+        status,
+        waits: words.map(Wait::of),
+        sessions,
+        restarts: 0,
+    };
+    let model = Some("model small");
+    let census = vec![
+        of("a", Status::Idle, None, 9),
+        of("a", Status::Running, model, 3),
+        of("b", Status::Running, model, 2),
+        of("a", Status::Waiting, Some("approval of shell, 1 more"), 4),
+        of("a", Status::Running, Some("2 children"), 5),
+    ];
+    let mut metrics = Metrics::default();
+    metrics.look(&House { census, at_gates: 4, ..House::default() });
+    let text = metrics.text().expect("text");
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    for (what, many) in [("model", 1), ("gate", 4), ("approval", 4), ("children", 5), ("tool", 0)] {
+        shows(&lines, &format!(r#"greenroom_waiting_on{{what="{what}"}} {many}"#));
+    }
 }
 
 #[test]

@@ -157,6 +157,13 @@ fn pay() -> impl Strategy<Value = Value> {
     ]
 }
 
+#[derive(Debug, Deserialize, PartialEq)]
+struct Exact {
+    number: u128,
+    share: f64,
+    text: String,
+}
+
 proptest! {
     #[test]
     fn nothing_is_refused_that_the_struct_means(
@@ -174,6 +181,19 @@ proptest! {
         prop_assert!(serde_json::from_str::<Order>(&args.0).is_ok());
         let schema = Schema::new(schemars::schema_for!(Order).to_value());
         prop_assert_eq!(schema.check(&args), Ok(()));
+    }
+
+    #[test]
+    fn a_tool_reads_of_what_is_shown_what_it_reads_of_what_was_written(
+        number in any::<u128>(), share in prop::num::f64::NORMAL, text in any::<String>(),
+    ) {
+        let text = serde_json::to_string(&text).unwrap();
+        let written =
+            Args(format!(r#"{{ "text":{text}, "share" : {share:?} , "number":{number} }}"#));
+        let shown = Args(written.canonical());
+        let read = |args: &Args| crate::typed::arguments::<Exact>(args);
+        prop_assert_eq!(read(&written), read(&shown));
+        prop_assert_eq!(read(&shown).map(|exact| exact.number), Ok(number));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use greenroom_actors::{
     domain::{
-        catalog::{SessionFilter, SessionRow, Status},
+        catalog::{SessionFilter, SessionRow, Status, Totals, TotalsOf},
         ids::Position,
         job::{JobFilter, JobRow},
     },
@@ -62,8 +62,10 @@ impl Observer {
         events.filter(|event| event["type"] == kind).cloned().collect()
     }
 
-    /// Panics unless everything that was promised is in the log.
+    /// Panics unless everything that was promised is in the log, and what is kept of all sessions is what
+    /// counting them gives. Nobody may work on the store.
     pub async fn holds(&mut self, promises: &Promises) {
+        self.figures().await;
         for promise in &promises.all {
             assert!(self.is_kept(promise).await, "promised and not kept: {promise:?}");
         }
@@ -77,6 +79,30 @@ impl Observer {
                 );
             }
         }
+    }
+
+    async fn figures(&self) {
+        let filter = SessionFilter { archived: true, ..SessionFilter::default() };
+        let rows = self.reading.all_sessions(filter).await.unwrap();
+        let mut counted = BTreeMap::new();
+        for row in &rows {
+            let place = (row.agent.to_string(), row.status, row.waits());
+            let (sessions, restarts): &mut (u64, u64) = counted.entry(place).or_default();
+            *sessions += 1;
+            *restarts += row.restarts;
+        }
+        let census = self.reading.census(None).await.unwrap();
+        let kept = census.into_iter().map(|one| {
+            ((one.agent.to_string(), one.status, one.waits), (one.sessions, one.restarts))
+        });
+        assert_eq!(kept.collect::<BTreeMap<_, _>>(), counted);
+        let roots = rows.iter().map(|row| row.root).collect::<BTreeSet<_>>();
+        let mut booked = Totals::default();
+        for account in self.reading.accounts(roots.into_iter().collect(), rows.len()).await.unwrap()
+        {
+            booked += account.own;
+        }
+        assert_eq!(self.reading.totals(TotalsOf::Runtime).await.unwrap(), booked);
     }
 
     async fn is_kept(&mut self, promise: &Promise) -> bool {

@@ -133,6 +133,26 @@ pub struct JobRow {
     pub position: Position,
 }
 
+impl JobRow {
+    /// Where it stands among all jobs: by when it was asked for, then by its id.
+    #[must_use]
+    pub const fn place(&self) -> (Timestamp, JobId) {
+        (self.created_at, self.job)
+    }
+}
+
+/// In which order jobs are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JobOrder {
+    /// Those that were asked for first come first.
+    #[default]
+    Oldest,
+    /// Those that were asked for last come first.
+    Newest,
+    /// Those that changed last come first.
+    Changed,
+}
+
 /// Which jobs to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFilter {
@@ -144,10 +164,11 @@ pub struct JobFilter {
     pub states: Vec<JobState>,
     /// Only those for which something is left to be done.
     pub open: bool,
-    /// Only after this one, in the order of ids.
-    pub after: Option<JobId>,
-    /// Those that changed last first, instead of by their ids; then `after` is not looked at.
-    pub latest: bool,
+    /// In which order.
+    pub order: JobOrder,
+    /// Only behind this place in that order, be there a job in it or not. Not looked at where those that
+    /// changed last come first: they change places.
+    pub after: Option<(Timestamp, JobId)>,
     /// At most this many; 0 is as many as a list has.
     pub rows: usize,
 }

@@ -10,7 +10,7 @@ use crate::{
 use super::{JobError, Jobs};
 
 impl Reading {
-    /// Lines of jobs, in the order of their ids; the last one's id is the cursor for more.
+    /// Lines of jobs; the last one's place is the cursor for more.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -45,7 +45,7 @@ impl Reading {
 }
 
 impl Jobs {
-    /// Lines of jobs, in the order of their ids; the last one's id is the cursor for more.
+    /// Lines of jobs; the last one's place is the cursor for more.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -5,12 +5,12 @@ use crate::{
     domain::{
         catalog::{
             Account, ApprovalFilter, Branch, Census, Change, SessionFilter, SessionRow, Status,
-            Totals, TotalsOf,
+            Totals, TotalsOf, Wait,
         },
         event::Goal,
         frame::LogId,
         ids::{Position, SessionId, TenantId, Timestamp},
-        job::{JobFilter, JobRow, JobState},
+        job::{JobFilter, JobOrder, JobRow, JobState},
         usage::{NanoUsd, Settlement, Usage},
     },
     limits,
@@ -220,13 +220,68 @@ pub(super) async fn a_job_line_is_replaced_by_the_next_and_lists_come_in_pages<
     assert_eq!(list(JobFilter { states, ..all() }).await, [2, 3]);
     assert_eq!(list(JobFilter { open: true, ..all() }).await, [1, 3]);
     assert_eq!(list(JobFilter { rows: 2, ..all() }).await, [1, 2]);
-    let after = Some(rows[2].job);
+    let after = Some(rows[2].place());
     assert_eq!(list(JobFilter { rows: 2, after, ..all() }).await, [3]);
     rows[0].state = JobState::Completed;
     rows[0].open = false;
     tell_job(store, &rows[0]).await;
     assert_eq!(store.job(rows[0].job).await, Ok(Some(rows[0].clone())));
     assert_eq!(list(JobFilter { open: true, ..all() }).await, [1]);
+}
+
+pub(super) async fn pages_of_jobs_join_from_either_end_whoever_comes_or_goes<
+    S: Journal + Catalog,
+>(
+    store: &S,
+) {
+    // Ids say nothing of when: that is what an id of a key is like.
+    let row = |n: u128, at: i64, tenant: &str| JobRow {
+        created_at: Timestamp(at),
+        tenant: tenant.into(),
+        ..job_row(n, JobState::Queued)
+    };
+    let rows =
+        [row(4, 10, "a"), row(1, 20, "b"), row(6, 20, "a"), row(3, 30, "a"), row(2, 40, "a")];
+    for row in &rows {
+        tell_job(store, row).await;
+    }
+    let page = |order, tenant: Option<&str>, after| {
+        let tenant = tenant.map(Into::into);
+        let listed =
+            store.jobs(JobFilter { tenant, order, after, rows: 2, ..JobFilter::default() });
+        async move { listed.await.expect("jobs") }
+    };
+    let ids =
+        |rows: &[JobRow]| rows.iter().map(|row| row.job.0.as_u128() & 0xf).collect::<Vec<_>>();
+    for (order, tenant, wanted) in [
+        (JobOrder::Oldest, None, vec![4, 1, 6, 3, 2]),
+        (JobOrder::Newest, None, vec![2, 3, 6, 1, 4]),
+        (JobOrder::Oldest, Some("a"), vec![4, 6, 3, 2]),
+        (JobOrder::Newest, Some("a"), vec![2, 3, 6, 4]),
+    ] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let rows = page(order, tenant, after).await;
+            found.extend(ids(&rows));
+            after = rows.last().map(JobRow::place);
+            if rows.len() < 2 {
+                break;
+            }
+        }
+        assert_eq!(found, wanted, "{order:?} {tenant:?}");
+    }
+    // One more at either end moves nobody to another page.
+    let (old, new) =
+        (page(JobOrder::Oldest, None, None).await, page(JobOrder::Newest, None, None).await);
+    tell_job(store, &row(7, 5, "a")).await;
+    tell_job(store, &row(8, 50, "a")).await;
+    let behind = |rows: &[JobRow]| rows.last().map(JobRow::place);
+    assert_eq!(ids(&page(JobOrder::Oldest, None, behind(&old)).await), [6, 3]);
+    assert_eq!(ids(&page(JobOrder::Newest, None, behind(&new)).await), [6, 1]);
+    // A place that nobody stands in, as after a deletion, is a place.
+    let between = Some((Timestamp(25), rows[0].job));
+    assert_eq!(ids(&page(JobOrder::Oldest, None, between).await), [3, 2]);
+    assert_eq!(ids(&page(JobOrder::Newest, None, between).await), [6, 1]);
 }
 
 pub(super) async fn a_job_line_is_brought_up_to_its_log_and_no_further<S: Journal + Catalog>(
@@ -314,6 +369,7 @@ pub(super) async fn trees_are_counted_and_told_with_what_each_spent<S: Journal +
         }
         if n == 3 {
             told.tenant = other.clone();
+            (told.status, told.waiting_on) = (Status::Running, Some("model small".to_owned()));
         }
         let usage = Usage { input: 10 * told.restarts, ..Usage::default() };
         let booking = settled(1, "odd", "writer", Settlement::Exact { usage, cost: None });
@@ -331,13 +387,16 @@ pub(super) async fn trees_are_counted_and_told_with_what_each_spent<S: Journal +
     assert_eq!(told(vec![], 9).await, []);
     let census = |tenant| async move {
         let counted = store.census(tenant).await.expect("census");
-        let line = |one: &Census| (one.agent.to_string(), one.status, one.sessions, one.restarts);
+        let line = |one: &Census| {
+            (one.agent.to_string(), one.status, one.waits, one.sessions, one.restarts)
+        };
         counted.iter().map(line).collect::<Vec<_>>()
     };
     let (hand, writer) = ("hand".to_owned(), "writer".to_owned());
-    let all = [(hand, Status::Idle, 1, 2), (writer.clone(), Status::Idle, 2, 4)];
+    let busy = (writer.clone(), Status::Running, Some(Wait::Model), 1, 3);
+    let all = [(hand, Status::Idle, None, 1, 2), (writer, Status::Idle, None, 1, 1), busy.clone()];
     assert_eq!(census(None).await, all);
-    assert_eq!(census(Some(other.clone())).await, [(writer, Status::Idle, 1, 3)]);
+    assert_eq!(census(Some(other.clone())).await, [busy]);
     let theirs = store.totals(TotalsOf::Tenant(other)).await.expect("totals");
     assert_eq!(theirs.usage.input, 30);
 }

@@ -6,7 +6,7 @@ use crate::{
     domain::{
         catalog::{ApprovalFilter, Change, Open, SessionRow},
         ids::{ApprovalId, ApprovalNo, TenantId, Timestamp},
-        job::{JobFilter, JobState},
+        job::{JobFilter, JobOrder, JobState},
     },
     ports::{Catalog, Journal},
 };
@@ -18,10 +18,13 @@ pub(super) async fn an_approval_is_listed_until_it_closes<S: Journal + Catalog>(
         open.into_iter().map(|row| row.id.no.0).collect::<Vec<_>>()
     };
     assert_eq!(numbers().await, [1, 2]);
-    let Change::ApprovalOpened { ask, .. } = opened(1, 10) else { unreachable!("just made") };
+    let Change::ApprovalOpened { ask, asked_at, .. } = opened(1, 10) else {
+        unreachable!("just made")
+    };
     let open = store.approvals(ApprovalFilter::default()).await.expect("approvals");
     let first = open.first().expect("one is open");
     assert_eq!((&first.ask, first.id.session), (&*ask, session(1)));
+    assert_eq!(first.asked_at, asked_at);
     assert_eq!((first.tenant.as_str(), first.agent.as_str()), ("tenant", "writer"));
     tell(store, 1, vec![Change::ApprovalClosed { no: ApprovalNo(1) }]).await;
     assert_eq!(numbers().await, [2]);
@@ -121,8 +124,8 @@ pub(super) async fn open_jobs_are_counted_by_state_and_the_last_changed_come_fir
         let tenant: Option<TenantId> = tenant.map(Into::into);
         let open = store.open(tenant.clone()).await.expect("how much");
         assert_eq!(open, Open { approvals: 0, jobs: counted });
-        let filter =
-            JobFilter { tenant, open: true, latest: true, rows: 3, ..JobFilter::default() };
+        let order = JobOrder::Changed;
+        let filter = JobFilter { tenant, open: true, order, rows: 3, ..JobFilter::default() };
         let rows = store.jobs(filter).await.expect("jobs");
         let found: Vec<_> = rows.iter().map(|row| row.job.0.as_u128() & 0xf).collect();
         assert_eq!(found, latest);

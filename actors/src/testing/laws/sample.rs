@@ -123,7 +123,8 @@ pub(super) fn opened(no: u32, expires_at: i64) -> Change {
         proposal: None,
         expires_at: Timestamp(expires_at),
     };
-    Change::ApprovalOpened { no: ApprovalNo(no), ask: Box::new(ask) }
+    let asked_at = Timestamp(expires_at - i64::from(no));
+    Change::ApprovalOpened { no: ApprovalNo(no), asked_at, ask: Box::new(ask) }
 }
 
 /// An exact booking of a call.

@@ -1,19 +1,22 @@
 //! The read model in memory, in the same order and with the same meaning as the durable one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     domain::{
         catalog::{
             Account, ApprovalFilter, ApprovalRow, Branch, Census, Change, CheckpointRow, Open,
-            SessionFilter, SessionRow, Status, Totals, TotalsOf, UsageRow,
+            SessionFilter, SessionRow, Status, Totals, TotalsOf, UsageRow, Wait,
         },
         frame::{LogId, LogKind},
         ids::{
             AgentName, ApprovalId, CheckpointName, InputKey, ModelCallNo, Position, SessionId,
             TenantId, Timestamp,
         },
-        job::{JobFilter, JobId, JobRow, JobState},
+        job::{JobFilter, JobId, JobOrder, JobRow, JobState},
         permission::Ask,
     },
     limits,
@@ -23,7 +26,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     sessions: BTreeMap<SessionId, SessionRow>,
-    approvals: BTreeMap<ApprovalId, Ask>,
+    approvals: BTreeMap<ApprovalId, (Timestamp, Ask)>,
     usage: BTreeMap<(SessionId, ModelCallNo), UsageRow>,
     checkpoints: BTreeMap<(SessionId, CheckpointName), CheckpointRow>,
     inputs: BTreeMap<(SessionId, InputKey), Position>,
@@ -79,8 +82,8 @@ impl Rows {
             Change::Session(row) => {
                 self.sessions.insert(row.session, *row);
             }
-            Change::ApprovalOpened { no, ask } => {
-                self.approvals.insert(ApprovalId { session, no }, *ask);
+            Change::ApprovalOpened { no, asked_at, ask } => {
+                self.approvals.insert(ApprovalId { session, no }, (asked_at, *ask));
             }
             Change::ApprovalClosed { no } => {
                 self.approvals.remove(&ApprovalId { session, no });
@@ -122,7 +125,7 @@ impl Rows {
         };
         let mut found: Vec<&SessionRow> = self.sessions.values().filter(is_wanted).collect();
         if filter.newest {
-            found.sort_by_key(|row| std::cmp::Reverse(age(row)));
+            found.sort_by_key(|row| Reverse(age(row)));
         }
         found.into_iter().take(rows).cloned().collect()
     }
@@ -137,13 +140,15 @@ impl Rows {
     }
 
     pub(super) fn census(&self, tenant: Option<&TenantId>) -> Vec<Census> {
-        let mut counted: BTreeMap<(AgentName, &str), Census> = BTreeMap::new();
+        let mut counted: BTreeMap<(AgentName, &str, &str), Census> = BTreeMap::new();
         let rows = self.sessions.values();
         for row in rows.filter(|row| tenant.is_none_or(|tenant| row.tenant == *tenant)) {
-            let (agent, status) = (row.agent.clone(), row.status);
-            let census = counted.entry((agent.clone(), status.word())).or_insert_with(|| Census {
+            let (agent, status, waits) = (row.agent.clone(), row.status, row.waits());
+            let place = (agent.clone(), status.word(), waits.map_or("", Wait::word));
+            let census = counted.entry(place).or_insert_with(|| Census {
                 agent,
                 status,
+                waits,
                 sessions: 0,
                 restarts: 0,
             });
@@ -186,12 +191,13 @@ impl Rows {
     }
 
     pub(super) fn approvals(&self, filter: &ApprovalFilter) -> Vec<ApprovalRow> {
-        let line = |(id, ask): (&ApprovalId, &Ask)| {
+        let line = |(id, (asked_at, ask)): (&ApprovalId, &(Timestamp, Ask))| {
             let session = self.sessions.get(&id.session);
             ApprovalRow {
                 id: *id,
                 tenant: session.map_or_else(|| "".into(), |row| row.tenant.clone()),
                 agent: session.map_or_else(|| "".into(), |row| row.agent.clone()),
+                asked_at: *asked_at,
                 ask: ask.clone(),
             }
         };
@@ -275,11 +281,17 @@ impl Rows {
                 && filter.queue.as_ref().is_none_or(|queue| row.queue == *queue)
                 && (filter.states.is_empty() || filter.states.contains(&row.state))
                 && (row.open || !filter.open)
-                && (filter.latest || filter.after.is_none_or(|after| row.job > after))
+                && filter.after.is_none_or(|after| match filter.order {
+                    JobOrder::Oldest => row.place() > after,
+                    JobOrder::Newest => row.place() < after,
+                    JobOrder::Changed => true,
+                })
         };
         let mut found: Vec<&JobRow> = self.jobs.values().filter(wanted).collect();
-        if filter.latest {
-            found.sort_by_key(|row| std::cmp::Reverse((row.updated_at, row.job)));
+        match filter.order {
+            JobOrder::Oldest => found.sort_by_key(|row| row.place()),
+            JobOrder::Newest => found.sort_by_key(|row| Reverse(row.place())),
+            JobOrder::Changed => found.sort_by_key(|row| Reverse((row.updated_at, row.job))),
         }
         found.into_iter().take(rows).cloned().collect()
     }
