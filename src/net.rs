@@ -7,6 +7,7 @@
 //! for the connection's own, which the client measures.
 
 mod body;
+mod events;
 mod frames;
 mod guard;
 mod proxy;

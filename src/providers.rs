@@ -16,6 +16,7 @@ mod call;
 mod connect;
 mod draft;
 mod failure;
+mod figure;
 mod gemini;
 mod key;
 mod limits;

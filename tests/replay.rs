@@ -36,6 +36,8 @@ use case::Case;
 
 /// Made by hand: what recordings lack.
 const SYNTHETIC: &str = "tests/fixtures/providers/synthetic.jsonl";
+/// Answers as services give them that keep to a protocol in their own way.
+const ODD: &str = "tests/fixtures/providers/odd.jsonl";
 /// Calls at a time.
 const AT_ONCE: usize = 32;
 
@@ -111,9 +113,18 @@ fn way() -> Way {
 
 #[test]
 fn the_synthetic_exchanges_are_read_right_in_pieces_of_every_size() {
-    let ran = Command::new(replayer()).arg(SYNTHETIC).output().unwrap();
+    all_are_read_right(SYNTHETIC);
+}
+
+#[test]
+fn what_services_do_in_their_own_way_is_read_as_the_vendors_clients_read_it() {
+    all_are_read_right(ODD);
+}
+
+fn all_are_read_right(file: &str) {
+    let ran = Command::new(replayer()).arg(file).output().unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);
-    let cases = case::read(Path::new(SYNTHETIC)).unwrap().len();
+    let cases = case::read(Path::new(file)).unwrap().len();
     assert!(ran.status.success(), "{said}");
     assert!(said.ends_with(&format!("\n{cases} passed, 0 failed\n")), "{said}");
 }

@@ -38,6 +38,11 @@ impl Case {
     /// In which format it is; nothing where it is no call of a model.
     pub fn kind(&self) -> Option<Kind> {
         let path = self.path.as_str();
+        // What stands beside the calls: tokens that are counted, batches, an answer made shorter.
+        let beside = ["/count_tokens", "/input_tokens", "/batches", "/responses/compact"];
+        if beside.iter().any(|word| path.contains(word)) {
+            return None;
+        }
         if path.contains("/chat/completions") {
             Some(Kind::OpenAiChat)
         } else if path.contains("/responses") {

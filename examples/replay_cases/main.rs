@@ -8,7 +8,8 @@
 //!
 //! A line of the file is one exchange: `id`, `provider`, `family`, `api`, `path`, `model`, `status`,
 //! `headers`, `request_body`, `response_b64` (the exact bytes), `tags` and, where it is known,
-//! `expected`. `replay_cases shapes FILE FOLDER` writes down which fields accepted requests have, a file
+//! `expected`; of a chat `expected.reasoning` is what a person can read of it, and `tags.failure` is the
+//! kind that an error must become. `replay_cases shapes FILE FOLDER` writes down which fields accepted requests have, a file
 //! for each format. It ends with `N passed, N failed`, and fails where one did.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it shows what it found")]

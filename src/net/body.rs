@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, future::BoxFuture};
 use greenroom_actors::{domain::ids::Timestamp, ports::Clock};
 
@@ -48,7 +48,7 @@ impl Body {
             }
             all.extend_from_slice(&chunk);
         }
-        Ok(all.freeze())
+        Ok(unmarked(all))
     }
 
     /// The beginning of it: what has come when it ends, breaks or is this long.
@@ -61,8 +61,16 @@ impl Body {
                 break;
             }
         }
-        all.freeze()
+        unmarked(all)
     }
+}
+
+/// Without the mark of the byte order that some services put before their JSON.
+fn unmarked(mut all: BytesMut) -> Bytes {
+    if all.starts_with(b"\xef\xbb\xbf") {
+        all.advance(3);
+    }
+    all.freeze()
 }
 
 impl Stream for Body {

@@ -1,14 +1,10 @@
 //! A body cut into what a vendor sends one at a time: server-sent events, or lines of JSON. The
 //! cutting is done on bytes, so that a character split over two chunks stays whole; what is not
 //! finished when the body ends is dropped, and the vendor's end is then missing as well. A last line
-//! that lacks only its line feed is finished: no half of an object is one.
+//! that lacks only its line feed is finished, and so is a last event: no half of an object is one.
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
     task::{Context, Poll},
 };
 
@@ -16,13 +12,12 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use greenroom_actors::limits;
 use serde::de::IgnoredAny;
-use sse_stream::SseByteStream;
 use tokio_util::{
     codec::{Decoder, FramedRead, LinesCodec, LinesCodecError},
     io::StreamReader,
 };
 
-use super::{Body, Broken};
+use super::{Body, Broken, events::events};
 
 /// How a vendor cuts its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,47 +62,6 @@ impl Stream for Frames {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.as_mut().poll_next(cx)
-    }
-}
-
-fn events(
-    bytes: impl Stream<Item = Result<Bytes, Broken>> + Send + Unpin + 'static,
-) -> impl Stream<Item = Result<Frame, Broken>> + Send {
-    let unfinished = Arc::new(AtomicUsize::new(0));
-    let metered = Metered { bytes, unfinished: Arc::clone(&unfinished) };
-    SseByteStream::new(metered).filter_map(move |event| {
-        unfinished.store(0, Relaxed);
-        std::future::ready(match event {
-            // A block without data (a lone id, a retry time) says nothing to a client.
-            Ok(event) => event.data.map(|data| Ok(Frame { name: event.event, data })),
-            Err(sse_stream::Error::Body(error)) => Some(Err(match error.downcast::<Broken>() {
-                Ok(broken) => *broken,
-                Err(error) => Broken::Cut { why: error.to_string() },
-            })),
-            Err(_not_text) => Some(Err(Broken::NotText)),
-        })
-    })
-}
-
-/// Refuses to hold more than one event may be long. It counts from the event before, whose end may
-/// lie within a chunk, so it may let pass a chunk more than that.
-struct Metered<S> {
-    bytes: S,
-    unfinished: Arc<AtomicUsize>,
-}
-
-impl<S: Stream<Item = Result<Bytes, Broken>> + Unpin> Stream for Metered<S> {
-    type Item = Result<Bytes, Broken>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = self.bytes.poll_next_unpin(cx);
-        if let Poll::Ready(Some(Ok(chunk))) = &polled {
-            let before = self.unfinished.fetch_add(chunk.len(), Relaxed);
-            if before > limits::WIRE_EVENT_BYTES {
-                return Poll::Ready(Some(Err(too_large())));
-            }
-        }
-        polled
     }
 }
 
@@ -162,6 +116,6 @@ fn broken(error: std::io::Error) -> Broken {
     }
 }
 
-const fn too_large() -> Broken {
+pub(super) const fn too_large() -> Broken {
     Broken::TooLarge { what: "one event", max: limits::WIRE_EVENT_BYTES }
 }

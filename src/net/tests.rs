@@ -229,7 +229,8 @@ async fn what_is_unfinished_when_a_body_ends_is_dropped_wherever_it_ends() {
     let events = "data: {\"ä\":1}\n\ndata: {\"😀\":2}\n\n";
     let first = events.find("\n\n").unwrap() + 2;
     for at in 0..=events.len() {
-        let expected = usize::from(at >= first) + usize::from(at == events.len());
+        // The first is whole without the blank line behind it as well.
+        let expected = usize::from(at >= first - 2) + usize::from(at >= events.len() - 2);
         assert_eq!(ended_after(Framing::Events, events, at).await, expected, "cut at {at}");
     }
     let lines = "{\"ä\":1}\r\n{\"😀\":2}\n";
@@ -238,6 +239,25 @@ async fn what_is_unfinished_when_a_body_ends_is_dropped_wherever_it_ends() {
         let expected = usize::from(at >= first) + usize::from(at >= lines.len() - 1);
         assert_eq!(ended_after(Framing::Lines, lines, at).await, expected, "cut at {at}");
     }
+}
+
+#[tokio::test]
+async fn plain_json_under_an_event_streams_type_is_one_event_however_it_arrives() {
+    let text = "\u{feff}\r\n {\"ä\":\r\n\n  [\"😀\"]}\n";
+    let bytes = Bytes::from_static(text.as_bytes());
+    for at in 0..=bytes.len() {
+        let pieces = vec![bytes.slice(..at), bytes.slice(at..)];
+        let came = frames(Framing::Events, pieces).await.unwrap();
+        let [Frame { name: None, data }] = came.as_slice() else { panic!("cut at {at}: {came:?}") };
+        let data: serde_json::Value = serde_json::from_str(data).unwrap();
+        assert_eq!(data, serde_json::json!({"ä": ["😀"]}), "cut at {at}");
+    }
+    // Half of it is none.
+    for at in 0..text.trim_end().len() {
+        assert_eq!(ended_after(Framing::Events, text, at).await, 0, "cut at {at}");
+    }
+    // What only looks like an event's line is none either: it is a word that nobody knows.
+    assert_eq!(frames(Framing::Events, vec!["<html>\n\n".into()]).await.unwrap(), []);
 }
 
 #[tokio::test]

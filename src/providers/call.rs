@@ -150,6 +150,10 @@ async fn begin(vendor: &Vendor, answer: Response, out: &mut Vec<ModelEvent>) -> 
     }
     let body = vendor.net.body(answer).whole(limits::WIRE_REPLY_BYTES).await;
     match body {
+        Ok(body) if vendor.stream && is_stream(&body) => {
+            let frames = Frames::of(Framing::Events, stream::iter([Ok(body)]));
+            Stage::Reading { frames, decoder: wire.decoder() }
+        }
         Ok(body) => match wire.whole(&body) {
             Ok(reply) => {
                 out.push(ModelEvent::Finished { reply: Box::new(reply) });
@@ -180,6 +184,14 @@ fn is_cut(body: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(text).is_err_and(|error| error.is_eof())
 }
 
+/// Whether a body that says it is JSON is the stream that was asked for: no JSON begins like this.
+fn is_stream(body: &[u8]) -> bool {
+    let begins = body.trim_ascii_start();
+    [&b"data:"[..], b"event:", b"id:", b"retry:", b":"]
+        .iter()
+        .any(|field| begins.starts_with(field))
+}
+
 /// Reads the closing bytes, so that the connection can serve again; whatever they say.
 async fn rest(clock: Arc<dyn Clock>, mut frames: Frames) {
     let rest = async { while let Some(Ok(_frame)) = frames.next().await {} };
@@ -190,8 +202,8 @@ async fn rest(clock: Arc<dyn Clock>, mut frames: Frames) {
     }
 }
 
-/// How the body is cut, by what the vendor says it is; as a whole where it is plain JSON and no
-/// stream was asked for.
+/// How the body is cut, by what the vendor says it is; as a whole where it is plain JSON or no stream
+/// was asked for. Lines of JSON are often called plain JSON, and one object is a line as well.
 fn framing(answer: &Response, asked: bool, own: Framing) -> Option<Framing> {
     let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.unwrap_or_default().to_ascii_lowercase();
@@ -201,5 +213,6 @@ fn framing(answer: &Response, asked: bool, own: Framing) -> Option<Framing> {
     if kind.starts_with("application/x-ndjson") || kind.starts_with("application/jsonl") {
         return Some(Framing::Lines);
     }
-    (asked && !kind.starts_with("application/json")).then_some(own)
+    let is_plain = kind.starts_with("application/json") && own != Framing::Lines;
+    (asked && !is_plain).then_some(own)
 }

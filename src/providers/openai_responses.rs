@@ -23,6 +23,7 @@ mod answer;
 mod ask;
 mod read;
 mod said;
+mod slots;
 
 use greenroom_actors::domain::{
     conversation::Reply,

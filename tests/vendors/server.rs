@@ -186,13 +186,14 @@ async fn serve(stream: TcpStream, seen: &Seen, script: &Script) -> std::io::Resu
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     while let Some(asked) = read(&mut stream).await? {
+        // Before it counts as asked: whoever sees it asked and nobody busy takes it for answered.
+        seen.busy.fetch_add(1, SeqCst);
+        let _busy = Busy(&seen.busy);
         let no = {
             let mut all = seen.asked.lock().unwrap_or_else(PoisonError::into_inner);
             all.push(asked.clone());
             all.len() - 1
         };
-        seen.busy.fetch_add(1, SeqCst);
-        let _busy = Busy(&seen.busy);
         if say(stream.get_mut(), script(&asked, no), &seen.pieces).await? {
             return Ok(());
         }

@@ -72,13 +72,12 @@ impl Growing {
     fn text(draft: &mut Draft, raw: &RawValue, out: &mut Vec<ModelEvent>) -> Result<Self, Trouble> {
         #[derive(Deserialize)]
         struct Text {
-            #[serde(default)]
-            text: String,
+            text: Option<String>,
             citations: Option<Vec<Box<RawValue>>>,
         }
         let Text { text, citations } = read(raw)?;
         let at = draft.begin(Piece::Text(String::new()))?;
-        draft.add(at, &text, out)?;
+        draft.add(at, &text.unwrap_or_default(), out)?;
         let mut block = Self::Text { at, cited: Vec::new(), kept: None };
         for citation in citations.unwrap_or_default() {
             block.cite(draft, citation)?;
@@ -93,14 +92,13 @@ impl Growing {
     ) -> Result<Self, Trouble> {
         #[derive(Deserialize)]
         struct Thinking {
-            #[serde(default)]
-            thinking: String,
+            thinking: Option<String>,
             signature: Option<String>,
         }
         let Thinking { thinking, signature } = read(raw)?;
         let signature = signature.filter(|signature| !signature.is_empty());
         let at = draft.begin(Piece::Thinking { text: String::new(), signature })?;
-        draft.add(at, &thinking, out)?;
+        draft.add(at, &thinking.unwrap_or_default(), out)?;
         Ok(Self::Thinking { at })
     }
 

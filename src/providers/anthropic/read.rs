@@ -8,9 +8,9 @@
 //! Only `message_stop` ends a streamed answer. Events that nobody knows are passed over, and so is the
 //! closing line of another vendor's protocol that some services add. Blocks are told apart by their
 //! index; that one was closed twice or not at all changes nothing, because none is acted on before the
-//! end.
+//! end, unless another begins in its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use greenroom_actors::domain::{conversation::Reply, model::ModelEvent};
 use serde::Deserialize;
@@ -30,6 +30,8 @@ pub(super) struct Reader {
     draft: Draft,
     stage: Stage,
     blocks: BTreeMap<u64, Growing>,
+    /// The blocks that were closed: their index may begin another.
+    closed: BTreeSet<u64>,
     report: Report,
     reason: Option<String>,
 }
@@ -63,7 +65,7 @@ struct Event<'a> {
 
 impl Decoder for Reader {
     fn frame(&mut self, frame: &Frame, out: &mut Vec<ModelEvent>) -> Result<(), Trouble> {
-        if self.stage == Stage::Over || frame.data.trim() == "[DONE]" {
+        if self.stage == Stage::Over || matches!(frame.data.trim(), "" | "[DONE]") {
             return Ok(());
         }
         let event: Event<'_> = match serde_json::from_str(&frame.data) {
@@ -77,6 +79,11 @@ impl Decoder for Reader {
             "message_start" => self.begin(&event),
             "content_block_start" => self.begin_block(&event, out),
             "content_block_delta" => self.grow_block(&event, out),
+            "content_block_stop" => {
+                let index = event.index.map(|index| read::<u64>("a block's index", Some(index)));
+                self.closed.extend(index.and_then(Result::ok));
+                Ok(())
+            }
             "message_delta" => self.note(&event),
             "message_stop" => self.finish(out),
             // Whatever its type: who puts an error where an event was expected means it.
@@ -108,8 +115,14 @@ impl Reader {
     fn begin_block(&mut self, event: &Event<'_>, out: &mut Vec<ModelEvent>) -> Result<(), Trouble> {
         let index = self.under_way(event.index)?;
         let raw = event.content_block.ok_or_else(|| missing("a block"))?;
-        if self.blocks.contains_key(&index) {
-            return Err(Trouble::Malformed(format!("block {index} began twice")));
+        // Some services count every block as the first: then the one before was closed.
+        let closed = self.closed.remove(&index);
+        match self.blocks.remove(&index) {
+            Some(block) if closed => block.finish(&mut self.draft)?,
+            Some(_open) => {
+                return Err(Trouble::Malformed(format!("block {index} began twice")));
+            }
+            None => {}
         }
         let block = Growing::begin(&mut self.draft, raw, out)?;
         self.blocks.insert(index, block);

@@ -6,17 +6,23 @@ use greenroom_actors::domain::{conversation::Stop, usage::Usage};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::{Said, Trouble};
+use super::super::{Said, Trouble, figure};
 
 /// Tokens, each kind where it was reported. The later report is the whole truth so far.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Report {
+    #[serde(deserialize_with = "figure::count")]
     input_tokens: Option<u64>,
+    #[serde(deserialize_with = "figure::count")]
     cache_creation_input_tokens: Option<u64>,
+    #[serde(deserialize_with = "figure::count")]
     cache_read_input_tokens: Option<u64>,
+    #[serde(deserialize_with = "figure::details")]
     cache_creation: Option<Written>,
+    #[serde(deserialize_with = "figure::count")]
     output_tokens: Option<u64>,
+    #[serde(deserialize_with = "figure::details")]
     output_tokens_details: Option<Details>,
 }
 
@@ -24,13 +30,16 @@ pub(super) struct Report {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Written {
+    #[serde(deserialize_with = "figure::count")]
     ephemeral_5m_input_tokens: Option<u64>,
+    #[serde(deserialize_with = "figure::count")]
     ephemeral_1h_input_tokens: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Details {
+    #[serde(deserialize_with = "figure::count")]
     thinking_tokens: Option<u64>,
 }
 

@@ -80,8 +80,8 @@ fn an_answer_is_the_same_in_whatever_chunks_it_comes() {
 #[test]
 fn a_stream_cut_anywhere_before_its_end_is_no_answer() {
     let whole = stream(&TALK, "tool_use");
-    // The last event counts only with the blank line behind it.
-    for cut in 0..whole.len() - 1 {
+    // The last event counts without the blank line behind it as well.
+    for cut in 0..whole.len() - 2 {
         let ended = samples::answer(&WIRE, whole.as_bytes().get(..cut).unwrap()).is_ok();
         assert!(!ended, "cut at {cut}");
     }
@@ -140,6 +140,24 @@ fn what_only_the_vendor_understands_keeps_its_bytes_or_its_fields() {
     let cited = r#"{"type":"text","text":"Blue.","citations":[{"url":"x", "n":1},{"url":"y"}]}"#;
     assert!(body.contains(cited), "{body}");
     assert!(!body.contains(r#"{"citations""#), "{body}");
+}
+
+#[test]
+fn blocks_that_all_have_one_index_are_told_apart_where_each_is_closed() {
+    let [begin, closed] = [
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":null}}"#,
+        r#"{"type":"content_block_stop","index":0}"#,
+    ];
+    let says =
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}"#;
+    let asks = r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"look","input":{}}}"#;
+    let args = r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"at\":1}"}}"#;
+    let events = [begin, says, closed, asks, args, closed, asks, closed];
+    let reply = samples::answer(&WIRE, stream(&events, "tool_use")).unwrap();
+    let calls = [tool("look", r#"{"at":1}"#), tool("look", "{}")];
+    assert_eq!(reply.blocks, [vec![text("a")], calls.to_vec()].concat());
+    let open = samples::answer(&WIRE, stream(&[begin, says, asks], "tool_use"));
+    assert!(open.is_err(), "{open:?}");
 }
 
 #[test]

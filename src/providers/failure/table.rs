@@ -47,6 +47,8 @@ const NO_MONEY: &[&str] = &[
     "1309",
     "1310",
     "credit balance is too low",
+    // xAI's sentence, under a 403.
+    "used all available credits",
 ];
 /// The credential is wrong, whatever the status.
 const BAD_KEY: &[&str] = &[
@@ -55,6 +57,7 @@ const BAD_KEY: &[&str] = &[
     "authentication_error",
     "unauthenticated",
     "incorrect api key",
+    "api key not valid",
 ];
 const TOO_FAST: &[&str] = &["rate_limit", "resource_exhausted", "too_many_requests", "429"];
 const BUSY: &[&str] = &["overloaded", "unavailable", "capacity"];
@@ -65,6 +68,7 @@ const WRONG: &[&str] = &[
     "invalid_request",
     "invalid_argument",
     "invalid_prompt",
+    "invalid_image",
     "bad_request",
     "not_found",
     "context_length",
@@ -106,10 +110,14 @@ pub(super) static TABLE: &[Row] = &[
     row(409..=409, &[], Overloaded, LATER),
     row(425..=425, &[], Overloaded, LATER),
     row(429..=429, &[], RateLimited, LATER),
+    // Groq has no room for what is asked at a lower price.
+    row(498..=498, &[], Overloaded, LATER),
     // Also a 413 that names a rate: it does not fit into a whole minute's, so waiting is in vain.
     row(CLIENT, &[], BadRequest, REFUSED),
     row(501..=501, &[], BadRequest, REFUSED),
     row(504..=504, &[], TimedOut, BROKEN),
+    // Cloudflare has waited long enough for the vendor behind it.
+    row(524..=524, &[], TimedOut, BROKEN),
     row(529..=529, &[], Overloaded, LATER),
     // A vendor that says it is busy has not begun. A gateway that says so may have lost the answer.
     row(503..=503, BUSY, Overloaded, LATER),

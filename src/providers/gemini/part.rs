@@ -75,8 +75,8 @@ impl<'a> Part<'a> {
             match fields.remove("text") {
                 None => Said::Other,
                 Some(text) => {
-                    let text: String = serde_json::from_str(text.get())?;
-                    let text = Cow::Owned(text);
+                    let text: Option<String> = serde_json::from_str(text.get())?;
+                    let text = Cow::Owned(text.unwrap_or_default());
                     if thought { Said::Thought(text) } else { Said::Text(text) }
                 }
             }

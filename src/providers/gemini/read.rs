@@ -16,6 +16,7 @@ use super::{
     super::{
         Decoder, Said, Trouble,
         draft::{At, Draft, Piece},
+        figure,
     },
     part::{Bit, Call, Fields, Mark, Part, Said as Says},
     partial::Growing,
@@ -80,15 +81,15 @@ struct Feedback<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Counted {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "figure::count")]
     prompt_token_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "figure::count")]
     tool_use_prompt_token_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "figure::count")]
     cached_content_token_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "figure::count")]
     candidates_token_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "figure::count")]
     thoughts_token_count: Option<u64>,
 }
 

@@ -268,6 +268,15 @@ fn an_answer_as_a_whole_is_one_chunk_or_a_list_of_them() {
 }
 
 #[test]
+fn a_text_that_is_null_is_none_and_figures_are_read_as_they_are_written() {
+    let odd = parts(r#"{"text":null},{"text":"hi"}"#);
+    let end = r#"{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":9.0,"candidatesTokenCount":"2","thoughtsTokenCount":null}}"#;
+    let reply = stream(&[&odd, end]).unwrap().1.unwrap();
+    assert_eq!(reply.blocks, [text("hi")]);
+    assert_eq!(reply.usage, Some(Usage { input: 9, output: 2, ..Usage::default() }));
+}
+
+#[test]
 fn what_the_protocol_does_not_allow_is_malformed() {
     for chunk in [
         "{".to_owned(),

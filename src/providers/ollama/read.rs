@@ -14,6 +14,7 @@ use crate::net::Frame;
 use super::super::{
     Decoder, Said, Trouble,
     draft::{At, Draft, Piece},
+    figure,
 };
 
 /// A reader of one stream.
@@ -187,7 +188,7 @@ fn arguments(raw: &RawValue) -> String {
 
 /// Older servers leave the input out where all of it was in their cache.
 fn usage(input: Option<&RawValue>, output: Option<&RawValue>) -> Option<Usage> {
-    let count = |raw: Option<&RawValue>| raw.and_then(|raw| raw.get().parse::<u64>().ok());
+    let count = |raw: Option<&RawValue>| raw.and_then(|raw| figure::read(raw.get()));
     let (input, output) = (count(input).unwrap_or(0), count(output)?);
     Some(Usage { input, output, ..Usage::default() })
 }

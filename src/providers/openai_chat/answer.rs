@@ -7,6 +7,8 @@ use greenroom_actors::domain::usage::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::super::figure;
+
 /// A chunk of a stream, or a whole answer.
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer<'a> {
@@ -32,6 +34,9 @@ pub(super) struct Answer<'a> {
 pub(super) struct Groq<'a> {
     #[serde(borrow)]
     pub(super) usage: Option<&'a RawValue>,
+    /// Why a stream was ended early.
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
 }
 
 /// A stream's chunk is one of these and little else, and is moved as it is read: so what chunks do not
@@ -43,9 +48,13 @@ pub(super) struct Choice<'a> {
     pub(super) delta: Option<Said<'a>>,
     #[serde(borrow)]
     pub(super) message: Option<Box<Said<'a>>>,
-    pub(super) finish_reason: Option<String>,
+    #[serde(borrow)]
+    pub(super) finish_reason: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) error: Option<&'a RawValue>,
+    /// Where Moonshot puts it.
+    #[serde(borrow)]
+    pub(super) usage: Option<&'a RawValue>,
 }
 
 /// What is said, in full or as what is new.
@@ -59,6 +68,9 @@ pub(super) struct Said<'a> {
     pub(super) reasoning_content: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) reasoning: Option<&'a RawValue>,
+    /// Copilot's word.
+    #[serde(borrow)]
+    pub(super) reasoning_text: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) reasoning_details: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -71,16 +83,21 @@ pub(super) struct Said<'a> {
 /// A call, or a fragment of one.
 #[derive(Debug, Deserialize)]
 pub(super) struct Call<'a> {
-    pub(super) index: Option<i64>,
-    pub(super) id: Option<String>,
+    #[serde(borrow)]
+    pub(super) index: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) id: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) function: Option<Function<'a>>,
+    /// A tool whose arguments are a text of its own.
+    #[serde(borrow)]
+    pub(super) custom: Option<Box<Function<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Function<'a> {
     pub(super) name: Option<String>,
-    #[serde(borrow)]
+    #[serde(borrow, alias = "input")]
     pub(super) arguments: Option<&'a RawValue>,
 }
 
@@ -98,8 +115,13 @@ pub(super) struct Part<'a> {
 impl Answer<'_> {
     /// The error it is, where it is one in an answer's clothes, as its text.
     pub(super) fn error(&self) -> Option<&str> {
-        let in_choice = self.choices.iter().flatten().find_map(|choice| choice.error);
-        self.error.or(in_choice).map(RawValue::get).filter(|text| !says_nothing(text))
+        let in_choice = || self.choices.iter().flatten().find_map(|choice| choice.error);
+        let groq = || self.x_groq.as_ref().and_then(|groq| groq.error);
+        self.error
+            .or_else(in_choice)
+            .or_else(groq)
+            .map(RawValue::get)
+            .filter(|text| !says_nothing(text))
     }
 
     /// Whether the whole of it is an error.
@@ -111,7 +133,9 @@ impl Answer<'_> {
     /// What it says of its usage, or nothing.
     pub(super) fn usage(&self) -> Option<Usage> {
         let groq = || self.x_groq.as_ref().and_then(|groq| groq.usage);
-        self.usage.and_then(usage).or_else(|| groq().and_then(usage))
+        let in_choice = || self.choices.iter().flatten().find_map(|choice| choice.usage);
+        let said = self.usage.and_then(usage).or_else(|| groq().and_then(usage));
+        said.or_else(|| in_choice().and_then(usage))
     }
 }
 
@@ -135,28 +159,39 @@ pub(super) fn text(raw: Option<&RawValue>) -> Result<Cow<'_, str>, serde_json::E
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Counted {
+    #[serde(deserialize_with = "figure::count")]
     prompt_tokens: Option<u64>,
+    #[serde(deserialize_with = "figure::count")]
     completion_tokens: Option<u64>,
+    #[serde(deserialize_with = "figure::count")]
     total_tokens: Option<u64>,
-    prompt_tokens_details: Option<Prompt>,
-    completion_tokens_details: Option<Completion>,
+    #[serde(deserialize_with = "figure::details")]
+    prompt_tokens_details: Prompt,
+    #[serde(deserialize_with = "figure::details")]
+    completion_tokens_details: Completion,
     /// DeepSeek's word for what its cache served.
+    #[serde(deserialize_with = "figure::count")]
     prompt_cache_hit_tokens: Option<u64>,
     /// Moonshot's.
+    #[serde(deserialize_with = "figure::count")]
     cached_tokens: Option<u64>,
+    #[serde(deserialize_with = "figure::count")]
     reasoning_tokens: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Prompt {
+    #[serde(deserialize_with = "figure::count")]
     cached_tokens: Option<u64>,
+    #[serde(deserialize_with = "figure::count")]
     cache_write_tokens: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Completion {
+    #[serde(deserialize_with = "figure::count")]
     reasoning_tokens: Option<u64>,
 }
 
@@ -167,12 +202,12 @@ fn usage(raw: &RawValue) -> Option<Usage> {
         return None;
     }
     let prompt = counted.prompt_tokens.unwrap_or_default();
-    let details = counted.prompt_tokens_details.unwrap_or_default();
+    let details = counted.prompt_tokens_details;
     let cached = [details.cached_tokens, counted.prompt_cache_hit_tokens, counted.cached_tokens];
     let cache_read = cached.into_iter().flatten().next().unwrap_or_default();
     let cache_write = details.cache_write_tokens.unwrap_or_default();
     let completion = counted.completion_tokens.unwrap_or_default();
-    let of_completion = counted.completion_tokens_details.unwrap_or_default().reasoning_tokens;
+    let of_completion = counted.completion_tokens_details.reasoning_tokens;
     let reasoning = of_completion.or(counted.reasoning_tokens).unwrap_or_default();
     // Reasoning is part of the completion; at xAI it is not, and the total shows it.
     let apart = reasoning > 0 && counted.total_tokens == Some(prompt + completion + reasoning);

@@ -77,15 +77,19 @@ impl Growing {
     fn choice(&mut self, choice: &Choice<'_>, out: Out<'_>) -> Result<(), Trouble> {
         self.begun = true;
         let no = choice.index.unwrap_or_default();
-        if let Some(said) = &choice.message {
-            self.say(no, said, true, out)?;
+        match (&choice.delta, &choice.message) {
+            // Perplexity repeats all that was said so far beside what is new.
+            (Some(said), _) => self.say(no, said, false, out)?,
+            (None, Some(said)) => self.say(no, said, true, out)?,
+            (None, None) => {}
         }
-        if let Some(said) = &choice.delta {
-            self.say(no, said, false, out)?;
-        }
-        // Servers that do not know of `null` say "" as long as there is no reason.
-        if let Some(reason) = choice.finish_reason.as_ref().filter(|reason| !reason.is_empty()) {
-            self.reason = Some(reason.clone());
+        // Servers that do not know of `null` say "", or that it is false, as long as there is no reason.
+        if let Some(reason) = choice.finish_reason.filter(|reason| reason.get().starts_with('"')) {
+            let reason = text(Some(reason));
+            let reason = reason.map_err(|error| Trouble::json("read finish_reason", &error))?;
+            if !reason.is_empty() {
+                self.reason = Some(reason.into_owned());
+            }
         }
         Ok(())
     }
@@ -99,8 +103,11 @@ impl Growing {
             self.speak(&refusal, out)?;
         }
         for call in said.tool_calls.iter().flatten() {
-            let place = Place { choice: no, index: call.index };
-            self.call((place, whole), call.id.as_deref(), call.function.as_ref(), out)?;
+            let index = index(call.index)?;
+            let id = text(call.id).map_err(|error| Trouble::json("read an id", &error))?;
+            let function = call.function.as_ref().or(call.custom.as_deref());
+            let place = Place { choice: no, index };
+            self.call((place, whole), Some(&id), function, out)?;
         }
         if let Some(function) = &said.function_call {
             let place = Place { choice: no, index: None };
@@ -124,7 +131,7 @@ impl Growing {
                 shown = details.add(raw)?.into();
             }
         }
-        for raw in [said.reasoning_content, said.reasoning] {
+        for raw in [said.reasoning_content, said.reasoning, said.reasoning_text] {
             let said = text(raw).map_err(unread)?;
             if !said.is_empty() {
                 shown = said;
@@ -160,10 +167,18 @@ impl Growing {
 
     fn content(&mut self, content: Option<&RawValue>, out: Out<'_>) -> Result<(), Trouble> {
         let unread = |error| Trouble::json("read the content", &error);
-        let Some(raw) = content.filter(|raw| raw.get().starts_with('[')) else {
-            return self.speak(&text(content).map_err(unread)?, out);
+        let raws = match content {
+            Some(raw) if raw.get().starts_with('[') => {
+                serde_json::from_str::<Vec<&RawValue>>(raw.get()).map_err(unread)?
+            }
+            Some(raw) if raw.get().starts_with('{') => vec![raw],
+            text_alone => return self.speak(&text(text_alone).map_err(unread)?, out),
         };
-        for raw in serde_json::from_str::<Vec<&RawValue>>(raw.get()).map_err(unread)? {
+        for raw in raws {
+            if raw.get().starts_with('"') {
+                self.speak(&text(Some(raw)).map_err(unread)?, out)?;
+                continue;
+            }
             let part: Part<'_> = serde_json::from_str(raw.get()).map_err(unread)?;
             match part.kind.as_deref() {
                 Some("text" | "output_text") => {
@@ -225,6 +240,16 @@ impl Growing {
         let stop = stop(self.reason.as_deref(), self.draft.asks_tools(), self.refused)?;
         Ok(self.draft.finish(stop))
     }
+}
+
+/// An index, which some servers write as text.
+fn index(raw: Option<&RawValue>) -> Result<Option<i64>, Trouble> {
+    let index = text(raw).map_err(|error| Trouble::json("read an index", &error))?;
+    if index.is_empty() {
+        return Ok(None);
+    }
+    let none = |_error| Trouble::Malformed(format!("the index of a call is {index:?}"));
+    index.parse().map(Some).map_err(none)
 }
 
 /// Thoughts are a text or parts with a text each.

@@ -47,6 +47,10 @@ impl Decoder for Reader {
         if frame.name.as_deref() == Some("error") {
             return Err(problem(data));
         }
+        // A named event that is no object is a sign of life, such as a `ping` with the time.
+        if frame.name.is_some() && !data.starts_with('{') {
+            return Ok(());
+        }
         let chunk = answer(data)?;
         self.growing.add(chunk, out)
     }

@@ -1,4 +1,4 @@
-//! An answer put together from items, each under its index: begun when it is announced, grown by its
+//! An answer put together from items: begun when it is announced, grown by its
 //! pieces, settled by its whole text. Settling twice is settling once, so the items of the last event
 //! may repeat all that came before.
 
@@ -17,6 +17,7 @@ use super::{
         draft::{At, Draft, Piece},
     },
     ask::Mark,
+    slots::{Kind, Place, Slot, Slots},
 };
 
 /// A growing answer.
@@ -24,41 +25,8 @@ use super::{
 pub(super) struct Answer {
     family: &'static str,
     pub(super) draft: Draft,
-    slots: BTreeMap<u64, Slot>,
+    slots: Slots,
     refused: bool,
-}
-
-/// Where an item stands in the draft.
-#[derive(Debug)]
-struct Slot {
-    id: Option<String>,
-    kind: Kind,
-    /// A place before its pieces: for a mark, or for the item itself where that is opaque.
-    place: At,
-    /// Its pieces by their index within it; thinking and calls have one, at 0.
-    pieces: BTreeMap<u64, At>,
-    /// Which part of a summary was added to last.
-    summary: u64,
-}
-
-/// What an item is to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Message,
-    Reasoning,
-    Call,
-    Other,
-}
-
-impl Kind {
-    fn of(word: &str) -> Self {
-        match word {
-            "message" => Self::Message,
-            "reasoning" => Self::Reasoning,
-            "function_call" | "custom_tool_call" => Self::Call,
-            _ => Self::Other,
-        }
-    }
 }
 
 /// What every item has.
@@ -114,37 +82,70 @@ type Out<'a> = &'a mut Vec<ModelEvent>;
 
 impl Answer {
     pub(super) fn new(family: &'static str) -> Self {
-        Self { family, draft: Draft::default(), slots: BTreeMap::new(), refused: false }
+        Self { family, draft: Draft::default(), slots: Slots::default(), refused: false }
     }
 
     /// An item is announced; what is already in it counts.
     pub(super) fn begin(
         &mut self,
-        index: u64,
+        index: Option<u64>,
         item: &RawValue,
         out: Out<'_>,
     ) -> Result<(), Trouble> {
         let head: Head<'_> = parsed("an item", item)?;
-        match Kind::of(&head.kind) {
+        let kind = Kind::of(&head.kind);
+        let place = Place { index, id: head.id.as_deref() };
+        let slot = match self.slots.announced(kind, place) {
+            Some(slot) => slot,
+            None => self.open(kind, place)?,
+        };
+        match kind {
             // An encrypted text at the beginning is not yet the one that goes back.
-            Kind::Reasoning | Kind::Other => self.slot(index, &head).map(drop),
-            Kind::Message | Kind::Call => self.settle(index, item, out),
+            Kind::Reasoning | Kind::Other => Ok(()),
+            Kind::Message | Kind::Call => self.fill(slot, &head, item, out),
         }
     }
 
     /// An item is told whole.
     pub(super) fn settle(
         &mut self,
-        index: u64,
+        index: Option<u64>,
         item: &RawValue,
         out: Out<'_>,
     ) -> Result<(), Trouble> {
         let head: Head<'_> = parsed("an item", item)?;
-        let index = self.slot(index, &head)?;
+        let kind = Kind::of(&head.kind);
+        let place = Place { index, id: head.id.as_deref() };
+        let found = match index {
+            Some(_) => self.slots.find(kind, place),
+            // Without an index an item that nobody announced is a new one.
+            None => self.slots.announced(kind, place),
+        };
+        let index = match found {
+            Some(slot) => slot,
+            None => self.open(kind, place)?,
+        };
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.done = true;
+            if slot.id.is_none() {
+                slot.id = place.id().map(str::to_owned);
+            }
+        }
+        self.fill(index, &head, item, out)
+    }
+
+    /// What an item says of itself.
+    fn fill(
+        &mut self,
+        index: u64,
+        head: &Head<'_>,
+        item: &RawValue,
+        out: Out<'_>,
+    ) -> Result<(), Trouble> {
         match Kind::of(&head.kind) {
             Kind::Message => self.message(index, item, out),
             Kind::Reasoning => self.reasoning(index, item, out),
-            Kind::Call => self.call(index, &head, item, out),
+            Kind::Call => self.call(index, head, item, out),
             Kind::Other => self.keep(index, item.get().to_owned()),
         }
     }
@@ -152,12 +153,12 @@ impl Answer {
     /// A piece of an item's text, thinking or arguments.
     pub(super) fn add(
         &mut self,
-        (index, part): (u64, u64),
+        (place, part): (Place<'_>, u64),
         kind: Kind,
         delta: &str,
         out: Out<'_>,
     ) -> Result<(), Trouble> {
-        let index = self.expect(index, kind)?;
+        let index = self.expect(kind, place)?;
         let at = self.piece(index, part)?;
         self.draft.add(at, delta, out)
     }
@@ -165,15 +166,15 @@ impl Answer {
     /// A piece of a summary; its parts are paragraphs.
     pub(super) fn add_summary(
         &mut self,
-        (index, part): (u64, u64),
+        (place, part): (Place<'_>, u64),
         delta: &str,
         out: Out<'_>,
     ) -> Result<(), Trouble> {
-        let index = self.expect(index, Kind::Reasoning)?;
+        let index = self.expect(Kind::Reasoning, place)?;
         let at = self.piece(index, 0)?;
         let begun =
             matches!(self.draft.piece(at), Some(Piece::Thinking { text, .. }) if !text.is_empty());
-        let slot = self.slots.get_mut(&index);
+        let slot = self.slots.get_mut(index);
         let last = slot.map_or(part, |slot| std::mem::replace(&mut slot.summary, part));
         if begun && last != part {
             self.draft.add(at, "\n\n", out)?;
@@ -187,7 +188,7 @@ impl Answer {
 
     /// The answer, which the vendor says is complete, or was cut for this reason.
     pub(super) fn finish(&mut self, cut: Option<&str>) -> Result<Reply, Trouble> {
-        for slot in self.slots.values() {
+        for slot in self.slots.all() {
             let at = slot.pieces.get(&0).copied();
             if let Some(Piece::Tool { name, .. }) = at.and_then(|at| self.draft.piece(at))
                 && name.is_empty()
@@ -302,7 +303,7 @@ impl Answer {
 
     /// The item as it is, in its place.
     fn keep(&mut self, index: u64, json: String) -> Result<(), Trouble> {
-        match self.slots.get(&index).map(|slot| slot.place) {
+        match self.slots.get(index).map(|slot| slot.place) {
             Some(at) => self.opaque(at, json),
             None => Ok(()),
         }
@@ -324,32 +325,15 @@ impl Answer {
         Ok(())
     }
 
-    /// The place of an item: by its id, else by its index; a new one where that holds another.
-    fn slot(&mut self, index: u64, head: &Head<'_>) -> Result<u64, Trouble> {
-        let kind = Kind::of(&head.kind);
-        let same = |slot: &Slot| {
-            slot.kind == kind && slot.id.is_some() && slot.id.as_deref() == head.id.as_deref()
-        };
-        let by_id = self.slots.iter().find(|(_, slot)| same(slot)).map(|(index, _)| *index);
-        let index = match by_id {
-            Some(index) => index,
-            None => self.expect(index, kind)?,
-        };
-        if let Some(slot) = self.slots.get_mut(&index)
-            && slot.id.is_none()
-        {
-            slot.id = head.id.as_deref().map(str::to_owned);
+    /// The item that a piece of this kind belongs to, begun where it is not.
+    fn expect(&mut self, kind: Kind, place: Place<'_>) -> Result<u64, Trouble> {
+        match self.slots.find(kind, place) {
+            Some(index) => Ok(index),
+            None => self.open(kind, place),
         }
-        Ok(index)
     }
 
-    /// The place of an item of this kind at this index, begun where it is not.
-    fn expect(&mut self, index: u64, kind: Kind) -> Result<u64, Trouble> {
-        let index = match self.slots.get(&index) {
-            Some(slot) if slot.kind == kind => return Ok(index),
-            Some(_) => self.slots.keys().next_back().map_or(0, |last| last.saturating_add(1)),
-            None => index,
-        };
+    fn open(&mut self, kind: Kind, named: Place<'_>) -> Result<u64, Trouble> {
         // Nothing is seen of an empty text: it keeps the place.
         let empty = || Piece::Text(String::new());
         let mut pieces = BTreeMap::new();
@@ -367,13 +351,14 @@ impl Answer {
             }
             Kind::Message | Kind::Other => self.draft.begin(empty())?,
         };
-        self.slots.insert(index, Slot { id: None, kind, place, pieces, summary: 0 });
-        Ok(index)
+        let id = named.id().map(str::to_owned);
+        let slot = Slot { id, kind, index: named.index, place, pieces, summary: 0, done: false };
+        Ok(self.slots.begin(slot))
     }
 
     /// A piece of an item; thinking and calls are one, whatever part is named.
     fn piece(&mut self, index: u64, part: u64) -> Result<At, Trouble> {
-        let Some(slot) = self.slots.get_mut(&index) else {
+        let Some(slot) = self.slots.get_mut(index) else {
             return Err(Trouble::malformed("a part of an item that was never begun"));
         };
         let part = if slot.kind == Kind::Message { part } else { 0 };

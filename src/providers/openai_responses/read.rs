@@ -9,9 +9,10 @@ use serde_json::value::RawValue;
 use crate::net::Frame;
 
 use super::{
-    super::{Decoder, Said, Trouble},
-    answer::{Answer, Kind, parsed},
+    super::{Decoder, Said, Trouble, figure},
+    answer::{Answer, parsed},
     said,
+    slots::{Kind, Place},
 };
 
 /// A reader of one stream.
@@ -33,7 +34,7 @@ struct Head<'a> {
 #[derive(Deserialize)]
 struct Item<'a> {
     #[serde(default)]
-    output_index: u64,
+    output_index: Option<u64>,
     #[serde(borrow)]
     item: &'a RawValue,
 }
@@ -41,13 +42,21 @@ struct Item<'a> {
 #[derive(Deserialize)]
 struct Delta<'a> {
     #[serde(default)]
-    output_index: u64,
+    output_index: Option<u64>,
+    #[serde(borrow, default)]
+    item_id: Option<Cow<'a, str>>,
     #[serde(default)]
     content_index: Option<u64>,
     #[serde(default)]
     summary_index: Option<u64>,
     #[serde(borrow)]
     delta: Cow<'a, str>,
+}
+
+impl Delta<'_> {
+    fn place(&self) -> Place<'_> {
+        Place { index: self.output_index, id: self.item_id.as_deref() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -93,27 +102,27 @@ struct Incomplete<'a> {
 
 #[derive(Deserialize)]
 struct Counted {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "figure::count")]
     input_tokens: Option<u64>,
-    #[serde(default)]
-    input_tokens_details: Option<InputDetails>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "figure::details")]
+    input_tokens_details: InputDetails,
+    #[serde(default, deserialize_with = "figure::count")]
     output_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens_details: Option<OutputDetails>,
+    #[serde(default, deserialize_with = "figure::details")]
+    output_tokens_details: OutputDetails,
 }
 
 #[derive(Default, Deserialize)]
 struct InputDetails {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "figure::count")]
     cached_tokens: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "figure::count")]
     cache_write_tokens: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
 struct OutputDetails {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "figure::count")]
     reasoning_tokens: Option<u64>,
 }
 
@@ -146,8 +155,8 @@ impl Reader {
             }
             "response.reasoning_summary_text.delta" => {
                 let delta: Delta<'_> = event(kind, data)?;
-                let at = (delta.output_index, delta.summary_index.unwrap_or(0));
-                answer.add_summary(at, &delta.delta, out)
+                let part = delta.summary_index.unwrap_or(0);
+                answer.add_summary((delta.place(), part), &delta.delta, out)
             }
             "response.completed"
             | "response.incomplete"
@@ -226,11 +235,13 @@ fn last(
         "queued" | "in_progress" => {
             return Err(Trouble::malformed("the answer is still being worked on"));
         }
-        _ if response.error.is_some_and(|error| error.get() != "null") => return failed(),
+        _ if response.error.is_some_and(|error| !["null", "{}"].contains(&error.get())) => {
+            return failed();
+        }
         _ => {}
     }
     for (index, item) in (0..).zip(response.output.unwrap_or_default()) {
-        answer.settle(index, item, out)?;
+        answer.settle(Some(index), item, out)?;
     }
     answer.draft.usage = response.usage.and_then(usage);
     answer.draft.served_by = response.model.map(Cow::into_owned);
@@ -245,11 +256,11 @@ fn usage(raw: &RawValue) -> Option<Usage> {
     if counted.input_tokens.is_none() && counted.output_tokens.is_none() {
         return None;
     }
-    let input = counted.input_tokens_details.unwrap_or_default();
+    let input = counted.input_tokens_details;
     let cache_read = input.cached_tokens.unwrap_or(0);
     let cache_write = input.cache_write_tokens.unwrap_or(0);
     let all = counted.input_tokens.unwrap_or(0);
-    let output = counted.output_tokens_details.unwrap_or_default();
+    let output = counted.output_tokens_details;
     Some(Usage {
         input: all.saturating_sub(cache_read).saturating_sub(cache_write),
         cache_read,
@@ -265,8 +276,8 @@ fn grow(
     delta: Delta<'_>,
     out: &mut Vec<ModelEvent>,
 ) -> Result<(), Trouble> {
-    let at = (delta.output_index, delta.content_index.unwrap_or(0));
-    answer.add(at, kind, &delta.delta, out)
+    let part = delta.content_index.unwrap_or(0);
+    answer.add((delta.place(), part), kind, &delta.delta, out)
 }
 
 fn event<'a, T: Deserialize<'a>>(kind: &str, data: &'a str) -> Result<T, Trouble> {

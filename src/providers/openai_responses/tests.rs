@@ -20,6 +20,8 @@ use crate::{
     },
 };
 
+mod slots;
+
 const WIRE: OpenAiResponses = OpenAiResponses::new();
 
 type Read = Result<(Vec<ModelEvent>, Option<Reply>), Trouble>;

@@ -70,6 +70,10 @@ fn an_error_within_a_stream_ends_it_whatever_its_clothes() {
         };
         assert_eq!(said.message, message);
     }
+    // Groq says why it ended a stream early beside a reason that sounds fine.
+    let groq = r#"{"x_groq":{"error":"gone"},"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+    let (_, ended) = read(false, &[groq]);
+    assert!(matches!(&ended, Err(Trouble::Said(said)) if said.message == "gone"), "{ended:?}");
     // An error that says nothing is none.
     let fine = r#"{"error":null,"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
     assert!(finished(&read(true, &[fine, "[DONE]"]).0).is_some());

@@ -59,7 +59,7 @@ fn a_server_that_does_not_close_its_streams_ends_them_with_a_reason() {
 }
 
 /// What it is, its deltas, the calls that they are.
-const CALLS: [(&str, &[&str], &[&str]); 11] = [
+const CALLS: [(&str, &[&str], &[&str]); 13] = [
     (
         "by the book, two at once",
         &[
@@ -143,6 +143,22 @@ const CALLS: [(&str, &[&str], &[&str]); 11] = [
         &["f{}"],
     ),
     (
+        "an index as text and a number as the id",
+        &[
+            r#"{"tool_calls":[{"index":"0","id":7,"function":{"name":"f","arguments":"{"}}]}"#,
+            r#"{"tool_calls":[{"index":"1","id":8,"function":{"name":"g","arguments":"{"}}]}"#,
+            r#"{"tool_calls":[{"index":"0","function":{"arguments":"}"}},{"index":"1","function":{"arguments":"}"}}]}"#,
+        ],
+        &["f{}", "g{}"],
+    ),
+    (
+        "a tool whose arguments are a text of its own",
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","type":"custom","custom":{"name":"f","input":"row 4"}}]}"#,
+        ],
+        &["frow 4"],
+    ),
+    (
         "hostile: the same id for two",
         &[
             r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
@@ -195,9 +211,10 @@ fn reasons_to_stop_are_told_apart() {
 
 #[test]
 fn reasoning_is_read_under_every_name_and_once() {
-    let table: [(&[&str], &[&str]); 6] = [
+    let table: [(&[&str], &[&str]); 7] = [
         (&[r#"{"reasoning_content":"a","content":null}"#, r#"{"content":"b"}"#], &["(a)", "b"]),
         (&[r#"{"reasoning":"a","content":""}"#, r#"{"content":"b"}"#], &["(a)", "b"]),
+        (&[r#"{"reasoning_text":"a"}"#, r#"{"content":"b"}"#], &["(a)", "b"]),
         (&[r#"{"reasoning":"a","reasoning_content":"a"}"#], &["(a)"]),
         (
             &[
@@ -229,6 +246,52 @@ fn reasoning_is_read_under_every_name_and_once() {
     for (deltas, expected) in table {
         assert_eq!(short(&answer(deltas, "stop").unwrap()), expected, "{deltas:?}");
     }
+}
+
+#[test]
+fn what_is_said_so_far_is_not_said_again_beside_what_is_new() {
+    let first = r#"{"choices":[{"message":{"content":"a"},"delta":{"content":"a"}}]}"#;
+    let last = r#"{"choices":[{"message":{"content":"ab"},"delta":{"content":"b"},"finish_reason":"stop"}]}"#;
+    let (out, _) = read(false, &[first, last]);
+    assert_eq!(finished(&out).map(short), Some(vec!["ab".to_owned()]));
+}
+
+#[test]
+fn a_content_is_read_as_text_as_a_part_and_as_a_list_of_either() {
+    for content in [
+        r#""ab""#,
+        r#"{"type":"text","text":"ab"}"#,
+        r#"["a","b"]"#,
+        r#"["a",{"type":"text","text":"b"}]"#,
+    ] {
+        let reply = answer(&[&format!(r#"{{"content":{content}}}"#)], "stop").unwrap();
+        assert_eq!(short(&reply), ["ab"], "{content}");
+    }
+}
+
+#[test]
+fn usage_is_read_wherever_it_stands_and_however_its_figures_are_written() {
+    for chunk in [
+        r#"{"choices":[],"usage":{"prompt_tokens":"9","completion_tokens":2.0}}"#,
+        r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"prompt_tokens_details":[],"completion_tokens_details":""}}"#,
+        r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":-1}}}"#,
+        r#"{"choices":[{"delta":{},"usage":{"prompt_tokens":9,"completion_tokens":2}}]}"#,
+    ] {
+        let (out, _) = read(false, &[TEXT, STOP, chunk]);
+        assert_eq!(finished(&out).and_then(|reply| reply.usage), Some(USED), "{chunk}");
+    }
+}
+
+#[test]
+fn a_reason_that_is_no_word_is_none_and_a_named_event_without_an_object_a_sign_of_life() {
+    let odd = r#"{"choices":[{"delta":{"content":"!"},"finish_reason":false}]}"#;
+    let (out, _) = read(false, &[TEXT, odd]);
+    assert!(finished(&out).is_none(), "{out:?}");
+    let ping = Frame { name: Some("ping".to_owned()), data: "2026-01-01T00:00:00Z".to_owned() };
+    let mut decoder = OpenAiChat::new("own", Quirks::COMPATIBLE).decoder();
+    assert_eq!(decoder.frame(&ping, &mut Vec::new()), Ok(()));
+    let unnamed = Frame { name: None, ..ping };
+    assert!(decoder.frame(&unnamed, &mut Vec::new()).is_err());
 }
 
 #[test]
