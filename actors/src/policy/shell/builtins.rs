@@ -129,15 +129,23 @@ impl Walk<'_> {
     /// `cd`: the folder is read, and the next commands run there.
     fn moves(&mut self, words: &[Word]) -> Ends {
         self.runs(words.to_vec(), Cover::Known);
-        let target = match words.get(1..).unwrap_or_default() {
-            [target] | [_, target] if words.len() == 2 || words[1].text() == Some("--") => target,
+        let home = Word::Text("~".to_owned());
+        let is_cd = words.first().and_then(Word::text) == Some("cd");
+        let is_option = |word: &&Word| is_cd && word.text().is_some_and(is_way);
+        let options = words.iter().skip(1).take_while(is_option).count();
+        let rest = words.get(1 + options..).unwrap_or_default();
+        let target = match rest {
+            [target] if target.text() != Some("--") => target,
+            [dashes, target] if dashes.text() == Some("--") => target,
+            [] if is_cd => &home,
             _ => {
                 self.script.doubt("where it goes is not known");
                 return Ends::both(&Folders::lost());
             }
         };
-        // `cd` goes up by the names that it came by, whatever is a link.
-        self.script.file(Access::Read, target, &self.folders.by_name());
+        // `cd` goes up by the names that it came by, whatever is a link; with an option perhaps not.
+        let from = if options == 0 { self.folders.by_name() } else { self.folders.clone() };
+        self.script.file(Access::Read, target, &from);
         let badly = self.folders.clone();
         match target.text().filter(|text| !text.is_empty() && !text.starts_with(['-', '+'])) {
             Some(text) => Ends { well: self.folders.moved(text), badly },
@@ -205,8 +213,15 @@ impl Walk<'_> {
                         Word::Text(raw(src, part).to_owned())
                     };
                     let option = word.start().starts_with(['-', '+']);
+                    if let Some((name, _)) = word.start().split_once('=').filter(|_| !option) {
+                        let name = name.to_owned();
+                        self.judge_name(&name);
+                    }
+                    let exports = raw(src, node).starts_with("export");
                     if option && word.text().is_none_or(|text| text.contains('n')) {
                         self.script.refuse("a name is made to stand for another variable");
+                    } else if option && exports && word.start().contains('f') {
+                        self.script.refuse("a function takes the place of a program elsewhere");
                     } else if !words.is_empty() && !option {
                         self.script.doubt("what is declared is not a plain name");
                     }
@@ -321,3 +336,10 @@ const FILES: &[&str] = &[
     "-O", "-G", "-N",
 ];
 const NUMERIC: &[&str] = &["-eq", "-ne", "-lt", "-le", "-gt", "-ge"];
+
+/// Whether a word says how `cd` goes, and not where to.
+fn is_way(word: &str) -> bool {
+    word.strip_prefix('-').is_some_and(|letters| {
+        !letters.is_empty() && letters.chars().all(|c| matches!(c, 'L' | 'P' | 'e' | '@'))
+    })
+}

@@ -225,10 +225,10 @@ impl Walk<'_> {
     }
 
     fn judge(&mut self, name: &str) {
-        if !is_name(name) {
-            self.script.doubt("what is set is not a plain name");
-        } else if meaning(name) == Meaning::Hazard {
+        if meaning(name) == Meaning::Hazard {
             self.script.refuse(format!("it sets {name}, which changes what programs run or find"));
+        } else if !is_name(name) {
+            self.script.doubt("what is set is not a plain name");
         }
     }
 }

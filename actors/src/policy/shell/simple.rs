@@ -1,5 +1,7 @@
 //! Simple commands: words, assignments before them and redirections around them.
 
+use std::borrow::Cow;
+
 use tree_sitter::Node;
 
 use crate::limits;
@@ -129,6 +131,8 @@ impl Walk<'_> {
             known.is_some_and(|text| text == "-" || text.chars().all(|c| c.is_ascii_digit()));
         match operator {
             ">&" | "<&" if descriptor => {}
+            // What nothing is read from is no file that a rule could mean.
+            "<" if known == Some("/dev/null") => {}
             "<" => self.reads(target),
             ">" | ">>" | ">|" | "&>" | "&>>" | ">&" => {
                 let harmless = ["/dev/null", "/dev/stdout", "/dev/stderr"];
@@ -171,7 +175,7 @@ impl Walk<'_> {
                 "heredoc_body" => self.here_body(src, part, start),
                 "heredoc_end" => {
                     // It is a line of its own, whole.
-                    let own = src.get(part.byte_range()) == Some(start.trim_matches(['\'', '"']));
+                    let own = src.get(part.byte_range()) == Some(ending(start).as_ref());
                     let begins = src.get(..part.start_byte()).is_some_and(|b| b.ends_with('\n'));
                     let behind = src.get(part.end_byte()..).unwrap_or_default();
                     if !own || !begins || !(behind.is_empty() || behind.starts_with('\n')) {
@@ -193,10 +197,9 @@ impl Walk<'_> {
 
     fn here_body(&mut self, src: &str, node: Node<'_>, start: &str) {
         let text = src.get(node.byte_range()).unwrap_or_default();
-        let end = start.trim_matches(['\'', '"']);
+        let end = ending(start);
         let early = text.lines().any(|line| line == end);
-        if early || start.contains(['\\', '$', '`']) || end.contains(['\'', '"']) || end.is_empty()
-        {
+        if early || end.contains(['\\', '$', '`', '\'', '"']) || end.is_empty() {
             self.script.unread("the end of a here-document is not certain");
         }
         if start == end {
@@ -264,4 +267,15 @@ impl Walk<'_> {
         }
         self.script.push(Part::Command(Command { words, cover }));
     }
+}
+
+/// The line that ends a here-document, by the word that begins it: quotes around all of it are undone, or
+/// backslashes before plain characters; what else there is stays, and is doubted.
+fn ending(start: &str) -> Cow<'_, str> {
+    let bare = start.trim_matches(['\'', '"']);
+    let plain = |part: &str| part.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if bare.len() < start.len() || !bare.contains('\\') || !bare.split('\\').skip(1).all(plain) {
+        return bare.into();
+    }
+    bare.replace('\\', "").into()
 }

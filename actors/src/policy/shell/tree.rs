@@ -218,8 +218,8 @@ pub(super) fn is_keyword(word: &str) -> bool {
 }
 
 /// The same commands with less before them, where the grammar reads them otherwise than a shell does: it
-/// takes what follows a `!` or a `time` for a simple command, and stumbles over a backslash that begins a
-/// line. `None` where there is nothing of that. Within quotes this changes words and no commands, so it
+/// takes what follows a `!` or a `time` for a simple command, stumbles over a backslash that begins a line,
+/// and does not know `<>`, which writes as `>` does. `None` where there is nothing of that. Within quotes this changes words and no commands, so it
 /// is read beside the text and not in its place.
 pub(super) fn bared(text: &str) -> Option<String> {
     let mut bare = text.as_bytes().to_vec();
@@ -230,6 +230,11 @@ pub(super) fn bared(text: &str) -> Option<String> {
             [b'\\', after, ..] => {
                 let begins = at > 0 && bare.get(at - 1) == Some(&b'\n');
                 at + usize::from(begins && (after.is_ascii_alphanumeric() || is_a_blank(after)))
+            }
+            [b'<', b'>', ..] => {
+                bare.swap(at, at + 1);
+                at += 1;
+                at + 1
             }
             rest => at + prefix(rest),
         };
@@ -243,7 +248,7 @@ pub(super) fn bared(text: &str) -> Option<String> {
 }
 
 const fn may_hide(byte: &u8) -> bool {
-    matches!(byte, b'!' | b't' | b'\\')
+    matches!(byte, b'!' | b't' | b'\\' | b'<')
 }
 
 const fn is_a_blank(byte: &u8) -> bool {
