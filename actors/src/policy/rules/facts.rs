@@ -6,7 +6,7 @@ use std::{borrow::Cow, cell::OnceCell};
 
 use crate::{
     domain::permission::Request,
-    policy::shell::{Access, Script, Start, Word},
+    policy::shell::{Access, SOME_NAME, Script, Start, Word},
 };
 
 use super::{
@@ -227,7 +227,10 @@ impl<'a> Facts<'a> {
     }
 
     fn own_of_file(&self, file: &File, fences: &Fences) -> Own {
-        let shown = || file.path.replace(ANY_NAME, "*");
+        let shown = || {
+            let folder = file.path.strip_suffix(SOME_NAME).and_then(|path| path.strip_suffix('/'));
+            folder.unwrap_or(&file.path).replace(ANY_NAME, "*")
+        };
         let write = file.usage.access == Access::Write;
         let target = file.elsewhere.as_ref().unwrap_or(&file.target);
         match self.ground.reach(fences, (target, self.cwd.as_ref()), !write) {

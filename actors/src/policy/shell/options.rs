@@ -35,7 +35,7 @@ impl Walk<'_> {
     pub(super) fn known(&mut self, program: &str, words: &[Word]) {
         let Some((name, row, from)) = find(program, words) else {
             for word in words.iter().skip(1) {
-                self.script.maybe_file(word, &self.folders);
+                self.script.maybe_within(word, &self.folders);
             }
             let cover = if programs::has_commands(program) {
                 let named: Vec<&str> = words.iter().take(2).map_while(Word::text).collect();
@@ -68,7 +68,7 @@ impl Walk<'_> {
         self.operands(&mut reading);
         if reading.is_guessed {
             for word in rest {
-                self.script.maybe_file(word, &self.folders);
+                self.script.maybe_within(word, &self.folders);
             }
         }
         // The option alone decides what is written, so its absence is asked.

@@ -91,6 +91,11 @@ impl Walk<'_> {
         // The grammar hangs words that follow a redirection on it.
         let mut simple =
             body.map_or_else(|| Simple::of(Vec::new()), |body| self.collect(src, body));
+        let redirects =
+            children(node).into_iter().filter(|part| part.kind().ends_with("_redirect"));
+        if body.is_some_and(|body| ends_in_descriptor(src, body, redirects)) {
+            simple.words.pop();
+        }
         simple.words.extend(more);
         self.simple(simple)
     }
@@ -167,22 +172,37 @@ impl Walk<'_> {
     }
 
     fn here_document(&mut self, src: &str, node: Node<'_>) {
-        let mut start = "";
-        for part in children(node) {
+        let (mut start, mut indented) = ("", false);
+        let parts = children(node);
+        let follows = parts.iter().any(|part| matches!(part.kind(), "&&" | "||"));
+        for part in parts {
             match part.kind() {
                 "<<" => {}
+                // Tabs before a line are not part of it, nor of the one that ends it.
+                "<<-" => indented = true,
                 "heredoc_start" => start = raw(src, part),
-                "heredoc_body" => self.here_body(src, part, start),
+                "heredoc_body" => self.here_body(src, part, (start, indented)),
                 "heredoc_end" => {
                     // It is a line of its own, whole.
                     let own = src.get(part.byte_range()) == Some(ending(start).as_ref());
-                    let begins = src.get(..part.start_byte()).is_some_and(|b| b.ends_with('\n'));
+                    let before = src.get(..part.start_byte()).unwrap_or_default();
+                    let before = if indented { before.trim_end_matches('\t') } else { before };
+                    let begins = before.ends_with('\n');
                     let behind = src.get(part.end_byte()..).unwrap_or_default();
                     if !own || !begins || !(behind.is_empty() || behind.starts_with('\n')) {
                         self.script.unread("the end of a here-document is not its own");
                     }
                 }
                 "file_redirect" => self.redirect(src, part),
+                // What follows in the same shell may not leave the folder: then it is not known where from.
+                "&&" | "||" => {}
+                "command" if follows => {
+                    let before = self.folders.clone();
+                    let after = self.statement(src, part).joined();
+                    if after != before {
+                        self.script.unread("what follows a here-document is not understood");
+                    }
+                }
                 kind => {
                     if !matches!(kind, "pipeline") {
                         self.script.unread("what follows a here-document is not understood");
@@ -195,10 +215,11 @@ impl Walk<'_> {
         }
     }
 
-    fn here_body(&mut self, src: &str, node: Node<'_>, start: &str) {
+    fn here_body(&mut self, src: &str, node: Node<'_>, (start, indented): (&str, bool)) {
         let text = src.get(node.byte_range()).unwrap_or_default();
         let end = ending(start);
-        let early = text.lines().any(|line| line == end);
+        let bare = |line: &str| if indented { line.trim_start_matches('\t') } else { line } == end;
+        let early = text.lines().any(bare);
         if early || end.contains(['\\', '$', '`', '\'', '"']) || end.is_empty() {
             self.script.unread("the end of a here-document is not certain");
         }
@@ -267,6 +288,18 @@ impl Walk<'_> {
         }
         self.script.push(Part::Command(Command { words, cover }));
     }
+}
+
+/// Whether the last word of a command is a number that touches a redirection, so that it is its
+/// descriptor and none of the words; the grammar knows that only before `>`.
+fn ends_in_descriptor<'t>(
+    src: &str,
+    body: Node<'_>,
+    mut redirects: impl Iterator<Item = Node<'t>>,
+) -> bool {
+    let last = children(body).pop().filter(|last| last.kind() == "number");
+    last.is_some_and(|last| raw(src, last).chars().all(|c| c.is_ascii_digit()))
+        && redirects.any(|redirect| redirect.start_byte() == body.end_byte())
 }
 
 /// The line that ends a here-document, by the word that begins it: quotes around all of it are undone, or

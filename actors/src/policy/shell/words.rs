@@ -276,6 +276,7 @@ impl Walk<'_> {
     /// Arithmetic runs what its names hold, so only numbers are certain.
     pub(super) fn arithmetic(&mut self, src: &str, node: Node<'_>) {
         let text = raw(src, node);
+        let text = text.strip_prefix('$').filter(|rest| rest.starts_with("((")).unwrap_or(text);
         if text.contains(|c: char| c.is_alphabetic() || matches!(c, '_' | '$' | '`' | '[' | '\'')) {
             self.script.unread("arithmetic with names may run what they hold");
         }

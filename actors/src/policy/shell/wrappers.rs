@@ -52,6 +52,13 @@ impl Walk<'_> {
         self.runs(words.to_vec(), if row.transparent { Cover::Shadow } else { Cover::Unknown });
         let Some(mut rest) = inner(row, words) else {
             self.script.doubt(format!("an option of {name} is not understood"));
+            let is_shell = |word: &Word| word.text().is_some_and(|t| SHELLS.contains(&basename(t)));
+            if name == "xargs" && words.iter().any(is_shell) {
+                self.script.refuse("a shell runs what comes by the input of xargs");
+            }
+            for word in words.iter().skip(1) {
+                self.script.maybe_file(word, &self.folders);
+            }
             return self.shadows(words);
         };
         if name == "xargs" {
