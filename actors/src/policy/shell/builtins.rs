@@ -46,6 +46,8 @@ const CHANGERS: &[&str] = &[
     "unset",
 ];
 
+const EXPORTED: &str = "a function takes the place of a program in what is started";
+
 /// What leaves the shell in another folder, perhaps.
 const MOVERS: &[&str] = &["cd", "pushd", "popd", "eval", ".", "source"];
 /// What runs a builtin of the same shell.
@@ -99,21 +101,7 @@ impl Walk<'_> {
                 self.script.unread("a test is not understood");
                 self.runs(words.to_vec(), Cover::Known);
             }
-            changer if CHANGERS.contains(&changer) => {
-                let why = format!("{changer} changes how the shell goes on");
-                self.runs(words.to_vec(), Cover::Against(why));
-                let declares = matches!(changer, "declare" | "typeset" | "local");
-                for word in arguments {
-                    let start = word.start();
-                    if declares && start.starts_with(['-', '+']) && start.contains('n') {
-                        self.script.refuse("a name is made to stand for another variable");
-                    }
-                    let name = word.start().split('=').next().unwrap_or_default().to_owned();
-                    if !name.starts_with('-') && !name.is_empty() && super::words::is_name(&name) {
-                        self.judge_name(&name);
-                    }
-                }
-            }
+            changer if CHANGERS.contains(&changer) => self.changes(changer, words),
             _ => {
                 self.program(program, words);
                 // Run through another of its own words, a builtin moves the shell all the same.
@@ -124,6 +112,28 @@ impl Walk<'_> {
             }
         }
         None
+    }
+
+    /// What changes how the shell reads or finds what comes after it; names that it sets are judged.
+    fn changes(&mut self, changer: &str, words: &[Word]) {
+        let why = format!("{changer} changes how the shell goes on");
+        self.runs(words.to_vec(), Cover::Against(why));
+        let declares = matches!(changer, "declare" | "typeset" | "local");
+        for word in words.iter().skip(1) {
+            let start = word.start();
+            let option = start.starts_with(['-', '+']);
+            if declares && option && start.contains('n') {
+                self.script.refuse("a name is made to stand for another variable");
+            }
+            if changer == "export" && option && start.contains('f') {
+                self.script.refuse(EXPORTED);
+            }
+            let name = word.start().split('=').next().unwrap_or_default().to_owned();
+            let is_set = word.start().contains('=') || super::words::is_name(&name);
+            if !option && !name.is_empty() && is_set {
+                self.judge_name(&name);
+            }
+        }
     }
 
     /// `cd`: the folder is read, and the next commands run there.
@@ -221,7 +231,7 @@ impl Walk<'_> {
                     if option && word.text().is_none_or(|text| text.contains('n')) {
                         self.script.refuse("a name is made to stand for another variable");
                     } else if option && exports && word.start().contains('f') {
-                        self.script.refuse("a function takes the place of a program elsewhere");
+                        self.script.refuse(EXPORTED);
                     } else if !words.is_empty() && !option {
                         self.script.doubt("what is declared is not a plain name");
                     }

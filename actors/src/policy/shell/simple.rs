@@ -91,11 +91,6 @@ impl Walk<'_> {
         // The grammar hangs words that follow a redirection on it.
         let mut simple =
             body.map_or_else(|| Simple::of(Vec::new()), |body| self.collect(src, body));
-        let redirects =
-            children(node).into_iter().filter(|part| part.kind().ends_with("_redirect"));
-        if body.is_some_and(|body| ends_in_descriptor(src, body, redirects)) {
-            simple.words.pop();
-        }
         simple.words.extend(more);
         self.simple(simple)
     }
@@ -288,18 +283,6 @@ impl Walk<'_> {
         }
         self.script.push(Part::Command(Command { words, cover }));
     }
-}
-
-/// Whether the last word of a command is a number that touches a redirection, so that it is its
-/// descriptor and none of the words; the grammar knows that only before `>`.
-fn ends_in_descriptor<'t>(
-    src: &str,
-    body: Node<'_>,
-    mut redirects: impl Iterator<Item = Node<'t>>,
-) -> bool {
-    let last = children(body).pop().filter(|last| last.kind() == "number");
-    last.is_some_and(|last| raw(src, last).chars().all(|c| c.is_ascii_digit()))
-        && redirects.any(|redirect| redirect.start_byte() == body.end_byte())
 }
 
 /// The line that ends a here-document, by the word that begins it: quotes around all of it are undone, or

@@ -93,7 +93,16 @@ impl Walk<'_> {
                 self.notes_files(rest);
                 return self.deeper(|walk| walk.shell(rest));
             }
+            if program == Some("env") {
+                self.notes_files(rest);
+                return self.deeper(|walk| walk.env(rest));
+            }
             self.runs(rest.to_vec(), Cover::Shadow);
+            if let Some(value) = rest.first().and_then(Word::text).and_then(glued) {
+                let mut glued = rest.to_vec();
+                glued[0] = Word::Text(value.to_owned());
+                self.runs(glued, Cover::Shadow);
+            }
             self.notes_files(rest);
             if let Some(text) = rest.first().and_then(Word::text).filter(|text| text.contains(' '))
             {
