@@ -38,6 +38,9 @@ pub const TREE_DEPTH: usize = 256;
 pub const SCRIPT_DEPTH: usize = 48;
 /// Commands in one script that rules alone may allow; a longer one is read by a person.
 pub const SCRIPT_COMMANDS: usize = 50;
+/// How often the body of a loop is walked, once for each word that is written out, in loops within loops
+/// together; people write five, and a body is soon walked.
+pub const LOOP_TURNS: usize = 16;
 /// Commands and files of one script that are judged; more is asked, after those were judged.
 pub const SCRIPT_PARTS: usize = 512;
 /// Files among them, so that however many words a command has, there is room for the command.

@@ -33,6 +33,7 @@ mod place;
 mod remember;
 mod shell;
 mod sight;
+mod spelling;
 mod subject;
 mod tools;
 mod url;

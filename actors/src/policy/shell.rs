@@ -41,6 +41,7 @@ mod wrappers;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::policy) use files::SOME_NAME;
 #[cfg(feature = "testing")]
 pub use foretell::{ANY, Foreseen, Foretold, How, foretell};
 pub(in crate::policy) use runners::{basename, may_run_another, reads_commands};

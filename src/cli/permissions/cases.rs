@@ -67,9 +67,16 @@ pub(super) fn run(court: &Court<'_>, path: &Path) -> Result<Done, CliError> {
             line: at + 1,
             source,
         })?;
-        let cwd = if case.cwd == "W" { WORKSPACE } else { &case.cwd };
-        let policy = court.policy(cwd)?;
-        let (found, line) = judge(&policy, &case, cwd);
+        let cwd = match case.cwd.strip_prefix('W') {
+            Some(below) if below.is_empty() || below.starts_with('/') => {
+                format!("{WORKSPACE}{below}")
+            }
+            Some(_) | None => case.cwd.clone(),
+        };
+        // A folder of the workspace is none of its own.
+        let below = cwd.strip_prefix(WORKSPACE).is_some_and(|rest| rest.starts_with('/'));
+        let policy = court.policy(if below { WORKSPACE } else { &cwd })?;
+        let (found, line) = judge(&policy, &case, &cwd);
         Screen::print(&serde_json::to_string(&line)?)?;
         if let Some(want) = case.want.filter(|want| !want.is_met(found)) {
             Screen::remark(&format!("{}: {want:?} is wanted, found {found:?}", case.id));
@@ -142,12 +149,20 @@ fn files(input: &str) -> Option<Vec<(&'static str, String)>> {
             "read" => tool = Some("read_file"),
             "write" => tool = Some("write_file"),
             "mkdir" => tool = Some("write_file"),
-            "and" | "/" | "normal" | "file" => {}
-            path if path.contains(['/', '.']) => files.push((tool?, path.to_owned())),
+            "and" | "/" | "normal" | "file" | "the" | "a" => {}
+            path if path.contains(['/', '.']) || is_name(path) => {
+                files.push((tool?, path.to_owned()))
+            }
             _ => return None,
         }
     }
     Some(files)
+}
+
+/// Whether a word names a file although it has no dot: as `Makefile` does, and no word of a sentence.
+fn is_name(word: &str) -> bool {
+    let mut chars = word.chars();
+    chars.next().is_some_and(|c| c.is_ascii_uppercase()) && chars.all(|c| c.is_ascii_alphabetic())
 }
 
 #[cfg(test)]
@@ -170,6 +185,7 @@ mod tests {
             Some(&[("write_file", ".git"), ("write_file", ".git/x")]),
         );
         check("write a/b where a is swapped", None);
+        check("read normal file Makefile", Some(&[("read_file", "Makefile")]));
         check("a.rs", None);
     }
 }

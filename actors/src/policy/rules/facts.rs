@@ -6,7 +6,7 @@ use std::{borrow::Cow, cell::OnceCell};
 
 use crate::{
     domain::permission::Request,
-    policy::shell::{Access, Script, Start, Word},
+    policy::shell::{Access, SOME_NAME, Script, Start, Word},
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     path::Bases,
     pattern::{Name, Pattern, Spec},
     place::{ANY_NAME, Names, Target},
-    shell,
+    shell, spelling,
     subject::{self, File, Subject},
     tools::{self, Kind, Row},
     url,
@@ -38,6 +38,8 @@ pub(super) struct Facts<'a> {
     main: Result<String, &'static str>,
     /// The same as a path, where it is one.
     path: Option<Target>,
+    /// What some program would read it as, where that is another one.
+    otherwise: Option<Target>,
     /// What is asked about: one thing, or all that a shell command does.
     subjects: Vec<Subject>,
     /// The files that it would run.
@@ -73,8 +75,10 @@ impl<'a> Facts<'a> {
         if subjects.is_empty() {
             subjects.push(Subject::Whole);
         }
+        let written = main.as_deref().ok().filter(|_| path.is_some());
+        let otherwise = written.and_then(spelling::otherwise).map(|read| ground.target(&read, cwd));
         let (cwd, canonical) = (cwd.map(Names::of), OnceCell::new());
-        Self { request, row, ground, cwd, args, canonical, main, path, subjects, runs }
+        Self { request, row, ground, cwd, args, canonical, main, path, otherwise, subjects, runs }
     }
 
     pub(super) fn into_runs(self) -> Vec<String> {
@@ -147,7 +151,12 @@ impl<'a> Facts<'a> {
                 Match::No
             }
             (Some(Kind::Path), Spec::Path(glob)) => match (&self.path, &self.main) {
-                (Some(path), _) => glob.matches(path, bases, side),
+                (Some(path), _) if side == Side::Allow => glob.matches(path, bases, side),
+                (Some(path), _) => {
+                    let read = self.otherwise.as_ref().map(|path| glob.matches(path, bases, side));
+                    let meant = read.filter(|read| matches!(read, Match::Yes));
+                    meant.unwrap_or_else(|| glob.matches(path, bases, side))
+                }
                 (None, Err(why)) => side.unless_allowing(Match::Unclear(why)),
                 (None, Ok(_)) => Match::No,
             },
@@ -192,13 +201,18 @@ impl<'a> Facts<'a> {
         match subject {
             Subject::Whole => match (&self.path, self.row) {
                 (Some(path), Some(row)) => {
-                    match self.ground.reach(fences, (path, self.cwd.as_ref()), !row.edits) {
-                        Reach::Outside => {
-                            let path = self.main().map_or("", String::as_str);
-                            Own::Firm(Say::Deny, format!("{path} {BEYOND}"))
+                    let leaves = |path: &Target| {
+                        let at = (path, self.cwd.as_ref());
+                        match self.ground.reach(fences, at, !row.edits) {
+                            Reach::Outside => true,
+                            Reach::Inside | Reach::Readable | Reach::Unknown => false,
                         }
-                        Reach::Inside | Reach::Readable | Reach::Unknown => Own::Nothing,
+                    };
+                    if leaves(path) || self.otherwise.as_ref().is_some_and(leaves) {
+                        let path = self.main().map_or("", String::as_str);
+                        return Own::Firm(Say::Deny, format!("{path} {BEYOND}"));
                     }
+                    Own::Nothing
                 }
                 (_, _) => Own::Nothing,
             },
@@ -213,7 +227,10 @@ impl<'a> Facts<'a> {
     }
 
     fn own_of_file(&self, file: &File, fences: &Fences) -> Own {
-        let shown = || file.path.replace(ANY_NAME, "*");
+        let shown = || {
+            let folder = file.path.strip_suffix(SOME_NAME).and_then(|path| path.strip_suffix('/'));
+            folder.unwrap_or(&file.path).replace(ANY_NAME, "*")
+        };
         let write = file.usage.access == Access::Write;
         let target = file.elsewhere.as_ref().unwrap_or(&file.target);
         match self.ground.reach(fences, (target, self.cwd.as_ref()), !write) {
@@ -376,6 +393,12 @@ fn of_file(pattern: &Pattern, side: Side, bases: Bases<'_>, file: &File) -> Matc
         (None, _) => Match::when(access != Access::Maybe),
         (Some(Spec::Path(glob)), Word::Text(_)) => glob.matches(&file.target, bases, side),
         (Some(Spec::Path(_)), Word::Shape(_)) if side == Side::Allow => Match::No,
+        // However it begins, it ends there.
+        (Some(Spec::Path(glob)), Word::Shape(_))
+            if file.end.as_ref().is_some_and(|end| glob.means_end(end)) =>
+        {
+            Match::Yes
+        }
         (Some(Spec::Path(glob)), word) if word.is_files() => glob.may_match(&file.target, bases),
         (Some(Spec::Path(_)), Word::Shape(_)) => {
             Match::Unclear("which file it uses is known only when it runs")

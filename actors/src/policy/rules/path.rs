@@ -81,6 +81,12 @@ impl PathGlob {
         }
     }
 
+    /// Whether a path is meant that ends in these names, whatever it begins with.
+    pub(super) fn means_end(&self, names: &Names) -> bool {
+        let anywhere = self.floating || self.lowered.first().is_some_and(Segment::is_deep);
+        anywhere && covers((true, &self.lowered), names.lowered(), false)
+    }
+
     /// Whether the path of a request is meant.
     pub(super) fn matches(&self, path: &Target, bases: Bases<'_>, side: Side) -> Match {
         if path.odd {

@@ -5,7 +5,7 @@ use crate::policy::shell::{Access, Cover, Doubt, FileUse, Part, Piece, Script, W
 use super::{
     fence::Ground,
     guess,
-    place::{ANY_NAME, Target},
+    place::{ANY_NAME, Names, Target},
     shell::{self, Prepared},
 };
 
@@ -44,6 +44,8 @@ pub(super) struct File {
     pub(super) path: String,
     /// Where rules look for it: what begins nowhere in particular begins at the request's folder.
     pub(super) target: Target,
+    /// The names that it ends in, whatever it begins with.
+    pub(super) end: Option<Names>,
     /// Where it may be, when that is elsewhere.
     pub(super) elsewhere: Option<Target>,
 }
@@ -59,7 +61,8 @@ impl File {
         };
         let floats = usage.cwd.is_none() && cwd.is_some() && !path.starts_with(['/', '~']);
         let elsewhere = floats.then(|| ground.target(&path, None));
-        Self { usage, path, target, elsewhere }
+        let end = end_of(&usage.path);
+        Self { usage, path, target, end, elsewhere }
     }
 
     /// A word that may be a file and does not say where: it is not asked about for that.
@@ -125,4 +128,12 @@ fn path_of(word: &Word) -> String {
         Piece::Wild(_) | Piece::Any | Piece::Split => ANY_NAME.to_string(),
     };
     word.pieces().into_iter().map(piece).collect()
+}
+
+/// The names behind the last part of a word that is known only when it runs.
+fn end_of(word: &Word) -> Option<Names> {
+    let Some(Piece::Text(text)) = word.pieces().pop() else { return None };
+    let (_, names) = text.split_once('/')?;
+    let climbs = names.split('/').any(|name| name == "..");
+    (!climbs && !names.is_empty()).then(|| Names::of(names))
 }

@@ -46,6 +46,8 @@ const CHANGERS: &[&str] = &[
     "unset",
 ];
 
+const EXPORTED: &str = "a function takes the place of a program in what is started";
+
 /// What leaves the shell in another folder, perhaps.
 const MOVERS: &[&str] = &["cd", "pushd", "popd", "eval", ".", "source"];
 /// What runs a builtin of the same shell.
@@ -99,21 +101,7 @@ impl Walk<'_> {
                 self.script.unread("a test is not understood");
                 self.runs(words.to_vec(), Cover::Known);
             }
-            changer if CHANGERS.contains(&changer) => {
-                let why = format!("{changer} changes how the shell goes on");
-                self.runs(words.to_vec(), Cover::Against(why));
-                let declares = matches!(changer, "declare" | "typeset" | "local");
-                for word in arguments {
-                    let start = word.start();
-                    if declares && start.starts_with(['-', '+']) && start.contains('n') {
-                        self.script.refuse("a name is made to stand for another variable");
-                    }
-                    let name = word.start().split('=').next().unwrap_or_default().to_owned();
-                    if !name.starts_with('-') && !name.is_empty() && super::words::is_name(&name) {
-                        self.judge_name(&name);
-                    }
-                }
-            }
+            changer if CHANGERS.contains(&changer) => self.changes(changer, words),
             _ => {
                 self.program(program, words);
                 // Run through another of its own words, a builtin moves the shell all the same.
@@ -126,18 +114,48 @@ impl Walk<'_> {
         None
     }
 
+    /// What changes how the shell reads or finds what comes after it; names that it sets are judged.
+    fn changes(&mut self, changer: &str, words: &[Word]) {
+        let why = format!("{changer} changes how the shell goes on");
+        self.runs(words.to_vec(), Cover::Against(why));
+        let declares = matches!(changer, "declare" | "typeset" | "local");
+        for word in words.iter().skip(1) {
+            let start = word.start();
+            let option = start.starts_with(['-', '+']);
+            if declares && option && start.contains('n') {
+                self.script.refuse("a name is made to stand for another variable");
+            }
+            if changer == "export" && option && start.contains('f') {
+                self.script.refuse(EXPORTED);
+            }
+            let name = word.start().split('=').next().unwrap_or_default().to_owned();
+            let is_set = word.start().contains('=') || super::words::is_name(&name);
+            if !option && !name.is_empty() && is_set {
+                self.judge_name(&name);
+            }
+        }
+    }
+
     /// `cd`: the folder is read, and the next commands run there.
     fn moves(&mut self, words: &[Word]) -> Ends {
         self.runs(words.to_vec(), Cover::Known);
-        let target = match words.get(1..).unwrap_or_default() {
-            [target] | [_, target] if words.len() == 2 || words[1].text() == Some("--") => target,
+        let home = Word::Text("~".to_owned());
+        let is_cd = words.first().and_then(Word::text) == Some("cd");
+        let is_option = |word: &&Word| is_cd && word.text().is_some_and(is_way);
+        let options = words.iter().skip(1).take_while(is_option).count();
+        let rest = words.get(1 + options..).unwrap_or_default();
+        let target = match rest {
+            [target] if target.text() != Some("--") => target,
+            [dashes, target] if dashes.text() == Some("--") => target,
+            [] if is_cd => &home,
             _ => {
                 self.script.doubt("where it goes is not known");
                 return Ends::both(&Folders::lost());
             }
         };
-        // `cd` goes up by the names that it came by, whatever is a link.
-        self.script.file(Access::Read, target, &self.folders.by_name());
+        // `cd` goes up by the names that it came by, whatever is a link; with an option perhaps not.
+        let from = if options == 0 { self.folders.by_name() } else { self.folders.clone() };
+        self.script.file(Access::Read, target, &from);
         let badly = self.folders.clone();
         match target.text().filter(|text| !text.is_empty() && !text.starts_with(['-', '+'])) {
             Some(text) => Ends { well: self.folders.moved(text), badly },
@@ -205,8 +223,15 @@ impl Walk<'_> {
                         Word::Text(raw(src, part).to_owned())
                     };
                     let option = word.start().starts_with(['-', '+']);
+                    if let Some((name, _)) = word.start().split_once('=').filter(|_| !option) {
+                        let name = name.to_owned();
+                        self.judge_name(&name);
+                    }
+                    let exports = raw(src, node).starts_with("export");
                     if option && word.text().is_none_or(|text| text.contains('n')) {
                         self.script.refuse("a name is made to stand for another variable");
+                    } else if option && exports && word.start().contains('f') {
+                        self.script.refuse(EXPORTED);
                     } else if !words.is_empty() && !option {
                         self.script.doubt("what is declared is not a plain name");
                     }
@@ -321,3 +346,10 @@ const FILES: &[&str] = &[
     "-O", "-G", "-N",
 ];
 const NUMERIC: &[&str] = &["-eq", "-ne", "-lt", "-le", "-gt", "-ge"];
+
+/// Whether a word says how `cd` goes, and not where to.
+fn is_way(word: &str) -> bool {
+    word.strip_prefix('-').is_some_and(|letters| {
+        !letters.is_empty() && letters.chars().all(|c| matches!(c, 'L' | 'P' | 'e' | '@'))
+    })
+}

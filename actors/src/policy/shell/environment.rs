@@ -225,10 +225,12 @@ impl Walk<'_> {
     }
 
     fn judge(&mut self, name: &str) {
-        if !is_name(name) {
+        // An element of a list that has the name, or of none, is the variable itself.
+        let whole = name.split('[').next().unwrap_or_default();
+        if meaning(whole) == Meaning::Hazard {
+            self.script.refuse(format!("it sets {whole}, which changes what programs run or find"));
+        } else if !is_name(name) {
             self.script.doubt("what is set is not a plain name");
-        } else if meaning(name) == Meaning::Hazard {
-            self.script.refuse(format!("it sets {name}, which changes what programs run or find"));
         }
     }
 }

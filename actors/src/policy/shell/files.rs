@@ -5,6 +5,9 @@ use super::{Access, FileUse, Part, Piece, Script, Word};
 
 use crate::limits;
 
+/// Stands for a name in a folder of which nothing is known; nobody gives a file such a one.
+pub(in crate::policy) const SOME_NAME: char = '\u{fffc}';
+
 /// Where a shell may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Folders {
@@ -132,6 +135,17 @@ impl Script {
     /// Notes that it starts in another folder than its call.
     pub(in crate::policy) fn enters(&mut self, folder: &str) {
         self.file(Access::Read, &Word::Text(folder.to_owned()), &Folders::at(Some("/")));
+    }
+
+    /// The same, and for a word that may name a folder what lies in it: who moves or copies something to
+    /// a folder writes there.
+    pub(super) fn maybe_within(&mut self, word: &Word, folders: &Folders) {
+        self.maybe_file(word, folders);
+        let is_flag = |text: &&str| text.starts_with('-') && !text.contains('=');
+        if let Some(folder) = word.text().filter(|text| !text.is_empty() && !is_flag(text)) {
+            let within = format!("{}/{SOME_NAME}", folder.trim_end_matches('/'));
+            self.maybe_file(&Word::Text(within), folders);
+        }
     }
 
     /// Notes every reading of a word that may name a file: itself, what follows `=`, and what follows

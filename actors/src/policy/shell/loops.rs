@@ -3,6 +3,8 @@
 
 use tree_sitter::Node;
 
+use crate::limits;
+
 use super::{
     Word,
     files::Folders,
@@ -73,11 +75,7 @@ impl Walk<'_> {
                     let word = self.word(src, part);
                     values.push(word);
                 }
-                "do_group" => {
-                    self.bind(name.take(), &values);
-                    let ends = self.statement(src, part);
-                    self.folders = ends.joined();
-                }
+                "do_group" => self.rounds((src, part), name.take(), &values),
                 _ => {
                     let ends = self.statement(src, part);
                     self.folders = ends.joined();
@@ -89,9 +87,28 @@ impl Walk<'_> {
         }
     }
 
-    /// The value of a loop's variable, where one shape stands for all of them.
-    fn bind(&mut self, name: Option<String>, values: &[Word]) {
-        let Some(name) = name else { return };
+    /// The body of a loop: once for each word that its variable is given, where all of them are written
+    /// out and not too many; else once, with what one shape can say of them.
+    fn rounds(&mut self, (src, body): (&str, Node<'_>), name: Option<String>, values: &[Word]) {
+        let bound = self.bindings(name, values);
+        let known = self.bound.len();
+        let turns = self.turns;
+        self.turns = turns.saturating_mul(bound.len().max(1));
+        let commands = self.script.commands;
+        for each in bound {
+            // A person reads the body once.
+            self.script.commands = commands;
+            self.bound.truncate(known);
+            self.bound.extend(each);
+            let ends = self.statement(src, body);
+            self.folders = ends.joined();
+        }
+        self.turns = turns;
+    }
+
+    /// What stands for a loop's variable: each value by itself, or one shape for all, or nothing.
+    fn bindings(&mut self, name: Option<String>, values: &[Word]) -> Vec<Option<(String, Word)>> {
+        let Some(name) = name else { return vec![None] };
         self.judge_loop(&name);
         if self.bound(&name).is_some() {
             // A loop within a loop of the same name.
@@ -99,14 +116,18 @@ impl Walk<'_> {
         }
         // A name that begins otherwise may be one that the shell sets itself.
         if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-            return;
+            return vec![None];
         }
+        let few = self.turns.saturating_mul(values.len()) <= limits::LOOP_TURNS;
         match values {
-            [one] if one.is_files() => self.bound.push((name, one.clone())),
+            [one] if one.is_files() => vec![Some((name, one.clone()))],
             _ if values.iter().all(|value| value.text().is_some_and(is_number)) => {
-                self.bound.push((name, Word::unknown()));
+                vec![Some((name, Word::unknown()))]
             }
-            _ => {}
+            _ if few && values.iter().all(Word::is_files) => {
+                values.iter().map(|value| Some((name.clone(), value.clone()))).collect()
+            }
+            _ => vec![None],
         }
     }
 }

@@ -26,6 +26,8 @@ struct Reading {
     has_pattern: bool,
     /// `--check` came.
     checks: bool,
+    /// An option came that is not in the row, so that what any other word is may not be known.
+    is_guessed: bool,
 }
 
 impl Walk<'_> {
@@ -33,7 +35,7 @@ impl Walk<'_> {
     pub(super) fn known(&mut self, program: &str, words: &[Word]) {
         let Some((name, row, from)) = find(program, words) else {
             for word in words.iter().skip(1) {
-                self.script.maybe_file(word, &self.folders);
+                self.script.maybe_within(word, &self.folders);
             }
             let cover = if programs::has_commands(program) {
                 let named: Vec<&str> = words.iter().take(2).map_while(Word::text).collect();
@@ -52,6 +54,7 @@ impl Walk<'_> {
             scripts: Vec::new(),
             has_pattern: false,
             checks: false,
+            is_guessed: false,
         };
         let rest = words.get(from..).unwrap_or_default();
         if row.words_in_files {
@@ -63,6 +66,11 @@ impl Walk<'_> {
         }
         self.read_words(&mut reading, rest);
         self.operands(&mut reading);
+        if reading.is_guessed {
+            for word in rest {
+                self.script.maybe_within(word, &self.folders);
+            }
+        }
         // The option alone decides what is written, so its absence is asked.
         if reading.row.operands == Operands::Checked && !reading.checks {
             reading.against(format!("{} without --check changes files", reading.name));
@@ -100,6 +108,10 @@ impl Walk<'_> {
                 }
                 continue;
             };
+            if reading.row.plain {
+                reading.operands.push(word.clone());
+                continue;
+            }
             if text == "--" {
                 // The last of its letters takes this word for the archive's name, and goes on reading
                 // options behind it.
@@ -198,7 +210,10 @@ impl Walk<'_> {
                     .is_some_and(|t| !t.is_empty() && !t.chars().all(|c| c.is_ascii_digit()))
             });
         let vague = word.text().is_none() && (word.may_split() || word.start().is_empty());
-        if dashed || (vague && !reading.row.inert) {
+        // What searches takes a pattern as it is, whatever it begins with.
+        let is_pattern = used == Use::Pattern && word.text().is_some() && reading.name != "zgrep";
+        let splits = word.may_split() && reading.row.operands != Operands::Data;
+        if (dashed && !is_pattern) || splits || (vague && !reading.row.inert) {
             reading.against("a value looks like an option".to_owned());
         }
         // It may become the value and operands, of which the first may have been thought a pattern.
@@ -337,6 +352,7 @@ impl Reading {
     }
 
     fn unknown(&mut self, option: &str) {
+        self.is_guessed = true;
         self.against(format!("{} {option} is not known to be harmless", self.name));
     }
 }

@@ -79,6 +79,8 @@ pub(super) struct Row {
     pub(super) words_in_files: bool,
     /// It expands wildcards that the shell has left alone.
     pub(super) expands: bool,
+    /// Every word is data, whatever it begins with.
+    pub(super) plain: bool,
     shorts: Vec<(char, Takes)>,
     longs: HashMap<&'static str, Takes>,
 }
@@ -122,7 +124,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 fn read(line: &'static str) -> Option<(&'static str, Row)> {
     let mut fields = line.split('|').map(str::trim);
     let (name, operands) = (fields.next()?, fields.next()?);
-    let kind = operands.trim_end_matches(['!', '~', '^', '%', '@', '*']);
+    let kind = operands.trim_end_matches(['!', '~', '^', '%', '@', '*', '=']);
     let mut row = Row {
         operands: meant(kind)?,
         inert: operands.contains('!'),
@@ -131,6 +133,7 @@ fn read(line: &'static str) -> Option<(&'static str, Row)> {
         alone: operands.contains('%'),
         words_in_files: operands.contains('@'),
         expands: operands.contains('*'),
+        plain: operands.contains('='),
         shorts: Vec::new(),
         longs: HashMap::new(),
     };

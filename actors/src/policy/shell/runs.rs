@@ -8,6 +8,7 @@ use super::{
     Word,
     runners::{INTERPRETERS, SHELLS, basename},
     statements::Walk,
+    wrappers::script_of,
 };
 
 /// Build tools and the files that they read where they are started.
@@ -31,7 +32,10 @@ impl Walk<'_> {
         let name = basename(&program);
         let operand = |word: &&Word| !word.start().starts_with(['-', '+']);
         if SHELLS.contains(&name) || INTERPRETERS.contains(&name) {
-            let script = words.iter().skip(1).find(operand).and_then(Word::text);
+            let rest = words.get(1..).unwrap_or_default();
+            let script =
+                if SHELLS.contains(&name) { script_of(rest) } else { rest.iter().find(operand) };
+            let script = script.and_then(Word::text);
             if let Some(script) = script.map(str::to_owned) {
                 self.runs_file("", &script);
             }

@@ -1,5 +1,7 @@
 //! Simple commands: words, assignments before them and redirections around them.
 
+use std::borrow::Cow;
+
 use tree_sitter::Node;
 
 use crate::limits;
@@ -129,6 +131,8 @@ impl Walk<'_> {
             known.is_some_and(|text| text == "-" || text.chars().all(|c| c.is_ascii_digit()));
         match operator {
             ">&" | "<&" if descriptor => {}
+            // What nothing is read from is no file that a rule could mean.
+            "<" if known == Some("/dev/null") => {}
             "<" => self.reads(target),
             ">" | ">>" | ">|" | "&>" | "&>>" | ">&" => {
                 let harmless = ["/dev/null", "/dev/stdout", "/dev/stderr"];
@@ -163,22 +167,37 @@ impl Walk<'_> {
     }
 
     fn here_document(&mut self, src: &str, node: Node<'_>) {
-        let mut start = "";
-        for part in children(node) {
+        let (mut start, mut indented) = ("", false);
+        let parts = children(node);
+        let follows = parts.iter().any(|part| matches!(part.kind(), "&&" | "||"));
+        for part in parts {
             match part.kind() {
                 "<<" => {}
+                // Tabs before a line are not part of it, nor of the one that ends it.
+                "<<-" => indented = true,
                 "heredoc_start" => start = raw(src, part),
-                "heredoc_body" => self.here_body(src, part, start),
+                "heredoc_body" => self.here_body(src, part, (start, indented)),
                 "heredoc_end" => {
                     // It is a line of its own, whole.
-                    let own = src.get(part.byte_range()) == Some(start.trim_matches(['\'', '"']));
-                    let begins = src.get(..part.start_byte()).is_some_and(|b| b.ends_with('\n'));
+                    let own = src.get(part.byte_range()) == Some(ending(start).as_ref());
+                    let before = src.get(..part.start_byte()).unwrap_or_default();
+                    let before = if indented { before.trim_end_matches('\t') } else { before };
+                    let begins = before.ends_with('\n');
                     let behind = src.get(part.end_byte()..).unwrap_or_default();
                     if !own || !begins || !(behind.is_empty() || behind.starts_with('\n')) {
                         self.script.unread("the end of a here-document is not its own");
                     }
                 }
                 "file_redirect" => self.redirect(src, part),
+                // What follows in the same shell may not leave the folder: then it is not known where from.
+                "&&" | "||" => {}
+                "command" if follows => {
+                    let before = self.folders.clone();
+                    let after = self.statement(src, part).joined();
+                    if after != before {
+                        self.script.unread("what follows a here-document is not understood");
+                    }
+                }
                 kind => {
                     if !matches!(kind, "pipeline") {
                         self.script.unread("what follows a here-document is not understood");
@@ -191,12 +210,12 @@ impl Walk<'_> {
         }
     }
 
-    fn here_body(&mut self, src: &str, node: Node<'_>, start: &str) {
+    fn here_body(&mut self, src: &str, node: Node<'_>, (start, indented): (&str, bool)) {
         let text = src.get(node.byte_range()).unwrap_or_default();
-        let end = start.trim_matches(['\'', '"']);
-        let early = text.lines().any(|line| line == end);
-        if early || start.contains(['\\', '$', '`']) || end.contains(['\'', '"']) || end.is_empty()
-        {
+        let end = ending(start);
+        let bare = |line: &str| if indented { line.trim_start_matches('\t') } else { line } == end;
+        let early = text.lines().any(bare);
+        if early || end.contains(['\\', '$', '`', '\'', '"']) || end.is_empty() {
             self.script.unread("the end of a here-document is not certain");
         }
         if start == end {
@@ -264,4 +283,15 @@ impl Walk<'_> {
         }
         self.script.push(Part::Command(Command { words, cover }));
     }
+}
+
+/// The line that ends a here-document, by the word that begins it: quotes around all of it are undone, or
+/// backslashes before plain characters; what else there is stays, and is doubted.
+fn ending(start: &str) -> Cow<'_, str> {
+    let bare = start.trim_matches(['\'', '"']);
+    let plain = |part: &str| part.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if bare.len() < start.len() || !bare.contains('\\') || !bare.split('\\').skip(1).all(plain) {
+        return bare.into();
+    }
+    bare.replace('\\', "").into()
 }

@@ -27,6 +27,8 @@ pub(super) struct Walk<'s> {
     pub(super) assigned: Vec<String>,
     /// Names of loops whose value was taken for known.
     pub(super) used: Vec<String>,
+    /// How often the statement at hand is walked, by the loops that it stands in.
+    pub(super) turns: usize,
     /// How deep this is in texts within texts and statements within statements.
     depth: usize,
 }
@@ -65,6 +67,7 @@ impl<'s> Walk<'s> {
             bound: Vec::new(),
             assigned: Vec::new(),
             used: Vec::new(),
+            turns: 1,
             depth: 0,
         }
     }
@@ -347,6 +350,10 @@ impl<'s> Walk<'s> {
         let value = node.child_by_field_name("value");
         let plain = name.filter(|name| name.kind() == "variable_name");
         let written = plain.map_or_else(String::new, |name| raw(src, name).to_owned());
+        if let Some(list) = name.filter(|name| name.kind() == "subscript") {
+            let list = raw(src, list).split('[').next().unwrap_or_default().to_owned();
+            self.judge_name(&list);
+        }
         if !words::is_name(&written) {
             self.script.unread("an element of a list is set, which may run what its index holds");
             self.anything(src, node);

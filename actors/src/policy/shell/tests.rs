@@ -169,7 +169,7 @@ fn what_is_not_in_the_closed_set_is_a_doubt() {
         "echo $'\\c'",
         "echo $\"a\"",
         "echo a\\",
-        "a <<-E\n\tb\n\tE",
+        "a <<-E\n b\n E",
         "[[ $x -eq 1 ]]",
         "echo +(a|b)",
         "echo \"a",

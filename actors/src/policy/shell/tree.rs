@@ -211,9 +211,10 @@ pub(super) fn is_keyword(word: &str) -> bool {
 }
 
 /// The same commands with less before them, where the grammar reads them otherwise than a shell does: it
-/// takes what follows a `!` or a `time` for a simple command, and stumbles over a backslash that begins a
-/// line. `None` where there is nothing of that. Within quotes this changes words and no commands, so it
-/// is read beside the text and not in its place.
+/// takes what follows a `!` or a `time` for a simple command, stumbles over a backslash that begins a line,
+/// and does not know `<>`, which writes as `>` does, nor a descriptor before `<`. `None` where there is
+/// nothing of that. Within quotes this changes words and no commands, so it is read beside the text and
+/// not in its place.
 pub(super) fn bared(text: &str) -> Option<String> {
     let mut bare = text.as_bytes().to_vec();
     let mut at = 0;
@@ -223,6 +224,13 @@ pub(super) fn bared(text: &str) -> Option<String> {
             [b'\\', after, ..] => {
                 let begins = at > 0 && bare.get(at - 1) == Some(&b'\n');
                 at + usize::from(begins && (after.is_ascii_alphanumeric() || is_a_blank(after)))
+            }
+            [b'<', after, ..] => {
+                let writes = *after == b'>';
+                let number = at - descriptor(bare.get(..at).unwrap_or_default());
+                let end = at + usize::from(writes);
+                at = number;
+                end
             }
             rest => at + prefix(rest),
         };
@@ -235,8 +243,17 @@ pub(super) fn bared(text: &str) -> Option<String> {
     (bare != text).then_some(bare)
 }
 
+/// How long the number is that ends a text and is a word: before `<` it is a descriptor.
+fn descriptor(before: &[u8]) -> usize {
+    let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let ahead = before.len().checked_sub(digits + 1).and_then(|at| before.get(at));
+    let is_word =
+        ahead.is_some_and(|byte| matches!(byte, b' ' | b'\t' | b';' | b'&' | b'|' | b'('));
+    if is_word { digits } else { 0 }
+}
+
 const fn may_hide(byte: &u8) -> bool {
-    matches!(byte, b'!' | b't' | b'\\')
+    matches!(byte, b'!' | b't' | b'\\' | b'<')
 }
 
 const fn is_a_blank(byte: &u8) -> bool {

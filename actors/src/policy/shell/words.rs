@@ -22,7 +22,7 @@ impl Walk<'_> {
         }
         let mut pieces = Vec::new();
         self.pieces(src, node, &mut pieces);
-        let loose = unquoted(src, node);
+        let loose = without_escapes(&unquoted(src, node));
         if loose.contains('{')
             && loose.contains('}')
             && (loose.contains(',') || loose.contains(".."))
@@ -204,6 +204,13 @@ impl Walk<'_> {
         if is_name(name) || name.len() == 1 {
             return self.value(name, quoted, out);
         }
+        // `${x:=…}` gives the variable the value, whatever has the word.
+        let set = inside.and_then(|inside| inside.split_once('=')).map(|(name, _)| name);
+        if let Some(set) =
+            set.map(|set| set.strip_suffix(':').unwrap_or(set)).filter(|n| is_name(n))
+        {
+            self.judge_name(set);
+        }
         let mut parts = children(node).into_iter();
         let harmless = parts.all(|part| {
             let safe = match part.kind() {
@@ -268,6 +275,7 @@ impl Walk<'_> {
     /// Arithmetic runs what its names hold, so only numbers are certain.
     pub(super) fn arithmetic(&mut self, src: &str, node: Node<'_>) {
         let text = raw(src, node);
+        let text = text.strip_prefix('$').filter(|rest| rest.starts_with("((")).unwrap_or(text);
         if text.contains(|c: char| c.is_alphabetic() || matches!(c, '_' | '$' | '`' | '[' | '\'')) {
             self.script.unread("arithmetic with names may run what they hold");
         }
@@ -345,6 +353,17 @@ fn unquoted<'s>(src: &'s str, node: Node<'_>) -> std::borrow::Cow<'s, str> {
     }
 }
 
+/// The same with another character for each that stands behind a backslash, which is only itself.
+fn without_escapes(loose: &str) -> String {
+    let mut chars = loose.chars();
+    let mut out = String::with_capacity(loose.len());
+    while let Some(c) = chars.next() {
+        let escaped = c == '\\' && chars.next().is_some();
+        out.push(if escaped { '_' } else { c });
+    }
+    out
+}
+
 /// The text of `$'…'`.
 fn decoded(text: &str) -> Option<String> {
     let inside = text.strip_prefix("$'")?.strip_suffix('\'')?;
@@ -355,22 +374,23 @@ fn decoded(text: &str) -> Option<String> {
             out.push(c);
             continue;
         }
-        let (radix, most) = match chars.next()? {
-            'n' => (0, '\n'),
-            't' => (0, '\t'),
-            'r' => (0, '\r'),
-            c @ ('\\' | '\'' | '"' | '?') => (0, c),
-            'x' => (16, '\u{2}'),
-            'u' => (16, '\u{4}'),
+        let escape = chars.next()?;
+        let (radix, most) = match escape {
+            'n' | 't' | 'r' | 'a' | 'b' | 'e' | 'E' | 'f' | 'v' | '\\' | '\'' | '"' | '?' => {
+                out.push(control(escape));
+                continue;
+            }
+            '0'..='7' => (8, 2),
+            'x' => (16, 2),
+            'u' => (16, 4),
+            'U' => (16, 8),
             _ => return None,
         };
-        if radix == 0 {
-            out.push(most);
-            continue;
-        }
-        let mut code = 0;
-        let mut digits = 0;
-        while digits < u32::from(most)
+        // The first digit of an octal number stands for the kind as well.
+        let first = escape.to_digit(8);
+        let (mut code, mut digits) = (first.unwrap_or(0), u32::from(first.is_some()));
+        let most = most + digits;
+        while digits < most
             && let Some(digit) = chars.peek().and_then(|c| c.to_digit(radix))
         {
             chars.next();
@@ -382,4 +402,19 @@ fn decoded(text: &str) -> Option<String> {
         out.push(c);
     }
     Some(out)
+}
+
+/// The character that a letter behind a backslash names in `$'…'`.
+const fn control(letter: char) -> char {
+    match letter {
+        'n' => '\n',
+        't' => '\t',
+        'r' => '\r',
+        'a' => '\u{7}',
+        'b' => '\u{8}',
+        'e' | 'E' => '\u{1b}',
+        'f' => '\u{c}',
+        'v' => '\u{b}',
+        itself => itself,
+    }
 }
