@@ -12,9 +12,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::orphans;
 
-/// How often everybody is looked at. Who starts processes faster than that keeps some where they are, and
-/// is better off so: a crowd that forks on one processor holds up the kernel's own threads there, which
-/// each start of a process under custody needs.
+/// How often everybody is looked at. Who starts processes faster than that keeps some where they are.
 const LOOKS: usize = 4;
 
 /// Has everybody below this process leave so many processors of those that it may use itself.
