@@ -108,7 +108,8 @@ impl Walk<'_> {
                 }
                 continue;
             };
-            if reading.row.plain {
+            let is_behind = reading.row.alone && !reading.operands.is_empty();
+            if reading.row.plain || is_behind {
                 reading.operands.push(word.clone());
                 continue;
             }

@@ -73,7 +73,8 @@ pub(super) struct Row {
     pub(super) single: bool,
     /// A letter takes its value from the next word, whatever stands behind it in its own.
     pub(super) apart: bool,
-    /// A word has one letter: with more it is another option, whose name begins so.
+    /// A word has one letter: with more it is another option, whose name begins so. Behind an operand no
+    /// word is an option.
     pub(super) alone: bool,
     /// A word that begins with `@` names a file with more words.
     pub(super) words_in_files: bool,
