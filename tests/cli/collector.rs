@@ -15,9 +15,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use greenroom::clock::SystemClock;
 use greenroom::{AgentSpec, Answer, EffectClass, Runtime, TypedTool, telemetry::otel};
-use greenroom_actors::{limits, ports::Clock as _, testing::harness::bounded};
+use greenroom_actors::testing::harness::bounded;
 
 use super::{err, folder, greenroom, json, out, ran};
 
@@ -226,40 +225,6 @@ fn over_http_a_collector_gets_a_tree_of_spans_with_the_names_that_the_convention
 #[test]
 fn over_grpc_it_gets_the_same() {
     a_tree_of_spans(Way::Grpc);
-}
-
-#[test]
-fn a_collector_that_is_away_or_refuses_changes_no_run() {
-    let refusing = Collector::starts(Way::Http);
-    refusing.says(503);
-    let busy = Collector::starts(Way::Grpc);
-    busy.says(503);
-    let away = "http://127.0.0.1:9";
-    let all =
-        [(away, Way::Http), (away, Way::Grpc), (&refusing.url, Way::Http), (&busy.url, Way::Grpc)];
-    for (url, way) in all {
-        let run = Play::of(SCRIPT, url, way).run();
-        assert_eq!(run.status.code(), Some(0), "{}", err(&run));
-        assert_eq!(out(&run), "canary-answer\n");
-    }
-    assert!(!refusing.all().is_empty() && !busy.all().is_empty());
-}
-
-#[test]
-fn a_collector_that_is_silent_holds_the_end_of_a_run_up_for_a_bounded_time() {
-    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", silent.local_addr().expect("an address"));
-    let begun = SystemClock.running();
-    // The second is another process on the same store.
-    let mut play = Play::of(SCRIPT, &url, Way::Http);
-    for way in [Way::Http, Way::Grpc] {
-        play = play.with("OTEL_EXPORTER_OTLP_PROTOCOL", way.word());
-        let run = play.run();
-        assert_eq!((run.status.code(), out(&run).as_str()), (Some(0), "canary-answer\n"));
-        assert!(!err(&run).contains("panicked"), "{}", err(&run));
-    }
-    let took_ms = SystemClock.running().since_ms(begun);
-    assert!(took_ms < 2 * (limits::EXPORT_END_MS + 15_000), "{took_ms} ms");
 }
 
 #[test]

@@ -21,8 +21,8 @@ use greenroom_actors::{
 use crate::{
     props::{Prop, agent, allow, children, count, logged, seen},
     stage::Stage,
-    waits::held::{Holding, holdable},
-    workshop::{self, until},
+    waits::held::{Hold, Holding, holdable},
+    workshop::{self, Still, until},
 };
 
 pub mod cut_off;
@@ -153,18 +153,31 @@ async fn nothing_at_work_and_no_base_of_a_fork_is_deleted() {
     assert_eq!(words_of(runtime, lead).await, ["deleting", "deleted"], "refusals are no record");
 }
 
+/// One who has talked and is at rest, on a store that can be held.
+async fn rested(script: &str) -> (Still, Hold, SessionId) {
+    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
+    let (still, hold) = holdable(script, furnish).await;
+    let session = say(&still.runtime, "talker", "k", "first").await;
+    ended(&still.runtime, session, "k").await;
+    (still, hold, session)
+}
+
+/// A deletion under way, held back at this.
+async fn delete_until(still: &Still, session: SessionId, hold: (&Hold, Holding)) -> Owned {
+    let (hold, at) = hold;
+    hold.on(at);
+    let runtime = still.runtime.clone();
+    let deleting = Owned::spawn(async move { drop(runtime.delete(session).await) });
+    until("it is held back", || async { (hold.held() > 0).then_some(()) }).await;
+    deleting
+}
+
 /// The word was written, and then the house died before anything was erased.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_that_a_death_cut_off_is_finished_by_the_next_start() {
-    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
-    let (still, hold) = holdable(SCRIPT, furnish).await;
-    let session = say(&still.runtime, "talker", "k", "hello").await;
-    ended(&still.runtime, session, "k").await;
+    let (still, hold, session) = rested(SCRIPT).await;
     let _running = still.runs(50);
-    hold.on(Holding::Erasures);
-    let runtime = still.runtime.clone();
-    let deleting = Owned::spawn(async move { drop(runtime.delete(session).await) });
-    until("it is about to be erased", || async { (hold.held() > 0).then_some(()) }).await;
+    let deleting = delete_until(&still, session, (&hold, Holding::Erasures)).await;
     assert_eq!(words_of(&still.runtime, session).await, ["deleting"]);
     // Nobody can speak to it meanwhile, and nobody is told how that will end.
     let late = still.runtime.submit(session, "l".into(), UserInput::text("now")).await;
@@ -186,15 +199,9 @@ async fn a_deletion_that_a_death_cut_off_is_finished_by_the_next_start() {
 /// An order that lost its caller, not its house: said again it goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_whose_caller_left_is_finished_by_the_same_order_again() {
-    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
-    let (still, hold) = holdable(SCRIPT, furnish).await;
-    let session = say(&still.runtime, "talker", "k", "hello").await;
-    ended(&still.runtime, session, "k").await;
+    let (still, hold, session) = rested(SCRIPT).await;
     let _running = still.runs(50);
-    hold.on(Holding::Erasures);
-    let runtime = still.runtime.clone();
-    let deleting = Owned::spawn(async move { drop(runtime.delete(session).await) });
-    until("it is about to be erased", || async { (hold.held() > 0).then_some(()) }).await;
+    let deleting = delete_until(&still, session, (&hold, Holding::Erasures)).await;
     drop(deleting);
     hold.off();
     assert_eq!(still.runtime.delete(session).await.expect("deleted"), 1);
@@ -204,16 +211,10 @@ async fn a_deletion_whose_caller_left_is_finished_by_the_same_order_again() {
 /// Who asked has gone, and the word stands in the house's log: it would keep a tree from waking for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_whose_caller_left_is_finished_by_the_house() {
-    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
-    let (still, hold) = holdable(SCRIPT, furnish).await;
-    let session = say(&still.runtime, "talker", "k", "hello").await;
-    ended(&still.runtime, session, "k").await;
+    let (still, hold, session) = rested(SCRIPT).await;
     let _running = still.runs(500);
     let mut told = still.runtime.subscribe_to_deletions();
-    hold.on(Holding::Erasures);
-    let runtime = still.runtime.clone();
-    let deleting = Owned::spawn(async move { drop(runtime.delete(session).await) });
-    until("it is about to be erased", || async { (hold.held() > 0).then_some(()) }).await;
+    let deleting = delete_until(&still, session, (&hold, Holding::Erasures)).await;
     drop(deleting);
     hold.off();
     until("it is gone", || async {
@@ -230,11 +231,8 @@ async fn a_deletion_whose_caller_left_is_finished_by_the_house() {
 /// The base was read for the fork, and is gone as its first frame comes to be written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fork_whose_base_goes_meanwhile_is_refused_and_nothing_of_it_is_left() {
-    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
     for moment in [Holding::Appends(LogKind::Session), Holding::Reads(LogKind::Session)] {
-        let (still, hold) = holdable(SCRIPT, furnish).await;
-        let base = say(&still.runtime, "talker", "k", "hello").await;
-        ended(&still.runtime, base, "k").await;
+        let (still, hold, base) = rested(SCRIPT).await;
         let _running = still.runs(50);
         hold.on(moment);
         let key = InputKey::from("fork");
@@ -262,10 +260,7 @@ async fn a_fork_whose_base_goes_meanwhile_is_refused_and_nothing_of_it_is_left()
 /// Whoever comes second hears what whoever comes later hears.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_deletions_at_once_one_counts() {
-    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
-    let (still, hold) = holdable(SCRIPT, furnish).await;
-    let session = say(&still.runtime, "talker", "k", "hello").await;
-    ended(&still.runtime, session, "k").await;
+    let (still, hold, session) = rested(SCRIPT).await;
     let _running = still.runs(50);
     hold.on(Holding::Lines);
     let first = still.runtime.delete(session);
@@ -285,14 +280,8 @@ async fn of_two_deletions_at_once_one_counts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_put_to_sleep_for_a_deletion_that_did_not_come_about_goes_on() {
     let script = "agent talker when first\n    say Well.\nagent talker\n    hang\n";
-    let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
-    let (still, hold) = holdable(script, furnish).await;
-    let session = say(&still.runtime, "talker", "k", "first").await;
-    ended(&still.runtime, session, "k").await;
-    hold.on(Holding::Lines);
-    let runtime = still.runtime.clone();
-    let deleting = Owned::spawn(async move { drop(runtime.delete(session).await) });
-    until("nothing hinders it", || async { (hold.held() > 0).then_some(()) }).await;
+    let (still, hold, session) = rested(script).await;
+    let deleting = delete_until(&still, session, (&hold, Holding::Lines)).await;
     still.runtime.submit(session, "l".into(), UserInput::text("now")).await.expect("taken");
     hold.off();
     seen("nobody is awake", || still.runtime.awake() == 0).await;
@@ -346,7 +335,7 @@ async fn of_a_message_and_a_deletion_at_once_one_counts_whole() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_whose_log_is_damaged_can_be_deleted() {
     let furnish = |harness: Harness| harness.agent(workshop::agent("talker", &[], &[]));
-    let still = workshop::Still::set(SCRIPT, furnish).await;
+    let still = Still::set(SCRIPT, furnish).await;
     let session = say(&still.runtime, "talker", "k", "hello").await;
     ended(&still.runtime, session, "k").await;
     assert!(still.store.damage(LogId::session(session), Position(1)));

@@ -11,6 +11,22 @@ async fn permission(journal: Arc<dyn Journal>, halt: Switch) -> ActorRef<Permiss
     seated(journal, halt, watch::channel(None).0).await
 }
 
+/// Has it recorded, and tells when that is written.
+fn record(
+    actor: &ActorRef<PermissionMsg>,
+    event: HouseEvent,
+) -> oneshot::Receiver<Result<(), String>> {
+    let (reply, written) = oneshot::channel();
+    actor.cast(PermissionMsg::Record { event: Box::new(event), reply: Some(reply) }).unwrap();
+    written
+}
+
+/// Every event of the house's log.
+async fn recorded(journal: &Arc<dyn Journal>) -> Vec<HouseEvent> {
+    let log = log::read_all::<HouseEvent>(journal, LogId::HOUSE).await.unwrap();
+    log.into_iter().flat_map(|frame| frame.events).collect()
+}
+
 /// One that owes what the one before on its seat did.
 async fn seated(journal: Arc<dyn Journal>, halt: Switch, owed: Switch) -> ActorRef<PermissionMsg> {
     let desk = Desk::Staffed;
@@ -54,12 +70,9 @@ async fn a_quarantine_is_recorded_once_until_the_session_is_released() {
     ] {
         actor.cast(PermissionMsg::Record { event: Box::new(event), reply: None }).unwrap();
     }
-    let (reply, written) = oneshot::channel();
-    let same = PermissionMsg::Record { event: Box::new(off("asked")), reply: Some(reply) };
-    actor.cast(same).unwrap();
+    let written = record(&actor, off("asked"));
     assert_eq!(written.await.unwrap(), Ok(()), "who waits for it hears that it stands");
-    let log = log::read_all::<HouseEvent>(&journal, LogId::HOUSE).await.unwrap();
-    let events: Vec<HouseEvent> = log.into_iter().flat_map(|frame| frame.events).collect();
+    let events = recorded(&journal).await;
     assert_eq!(events, [off("damaged"), back, off("again"), last]);
     actor.stop_and_wait(None, None).await.unwrap();
 }
@@ -72,12 +85,7 @@ async fn everything_is_stopped_before_that_is_written_and_let_go_on_once_it_is()
     let (switch, mut seen) = watch::channel(None);
     store.hold_appends();
     let actor = permission(Arc::clone(&journal), switch).await;
-    let record = |event| {
-        let (reply, written) = oneshot::channel();
-        let event = Box::new(event);
-        actor.cast(PermissionMsg::Record { event, reply: Some(reply) }).unwrap();
-        written
-    };
+    let record = |event| record(&actor, event);
     let stops = |reason: &str| HouseEvent::Halted { reason: reason.to_owned(), by: "p".into() };
     let reason = |halt: &Option<Arc<Halt>>| halt.as_ref().map(|halt| halt.reason.clone());
     let mut stopped = record(stops("drill"));
@@ -96,8 +104,7 @@ async fn everything_is_stopped_before_that_is_written_and_let_go_on_once_it_is()
     assert_eq!(record(HouseEvent::Unhalted { by: "p".into() }).await.unwrap(), Ok(()));
     assert_eq!(record(HouseEvent::Unhalted { by: "q".into() }).await.unwrap(), Ok(()));
     assert_eq!(reason(&seen.borrow()), None);
-    let log = log::read_all::<HouseEvent>(&journal, LogId::HOUSE).await.unwrap();
-    let events: Vec<HouseEvent> = log.into_iter().flat_map(|frame| frame.events).collect();
+    let events = recorded(&journal).await;
     let lifts = HouseEvent::Unhalted { by: "p".into() };
     assert_eq!(events, [stops("drill"), lifts.clone(), stops("drill"), lifts]);
     actor.stop_and_wait(None, None).await.unwrap();
@@ -121,15 +128,11 @@ async fn a_death_before_it_is_written_does_not_lift_what_stops_everything() {
         let actor = seated(Arc::clone(&journal), switch.clone(), owed.clone()).await;
         let last = HouseEvent::PricesSet { prices: Vec::new() };
         for event in is_lifted.then(|| lifts.clone()).into_iter().chain([last]) {
-            let (reply, written) = oneshot::channel();
-            let event = Box::new(event);
-            actor.cast(PermissionMsg::Record { event, reply: Some(reply) }).unwrap();
-            assert_eq!(written.await.unwrap(), Ok(()));
+            assert_eq!(record(&actor, event).await.unwrap(), Ok(()));
         }
         assert_eq!(seen.borrow_and_update().is_some(), !is_lifted, "as it was said last");
         actor.stop_and_wait(None, None).await.unwrap();
-        let log = log::read_all::<HouseEvent>(&journal, LogId::HOUSE).await.unwrap();
-        let halts = log.iter().flat_map(|frame| &frame.events).filter(|event| **event == stops);
+        let halts = recorded(&journal).await.into_iter().filter(|event| *event == stops);
         assert_eq!(halts.count(), 1, "and it is written once");
     }
 }
@@ -142,11 +145,7 @@ async fn a_full_queue_still_takes_the_word_that_stops_everything() {
     let (switch, mut seen) = watch::channel(None);
     store.hold_appends();
     let actor = permission(Arc::clone(&journal), switch).await;
-    let record = |event| {
-        let (reply, written) = oneshot::channel();
-        actor.cast(PermissionMsg::Record { event: Box::new(event), reply: Some(reply) }).unwrap();
-        written
-    };
+    let record = |event| record(&actor, event);
     let prices = || HouseEvent::PricesSet { prices: Vec::new() };
     let many: Vec<_> = (0..limits::HOUSE_QUEUE + 2).map(|_| record(prices())).collect();
     let stopped = record(HouseEvent::Halted { reason: "drill".to_owned(), by: "p".into() });

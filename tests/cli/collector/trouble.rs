@@ -1,4 +1,4 @@
-//! Collectors that are odd: silent for ever on one connection, asking to wait, refusing for good, breaking
+//! Collectors that are odd: away, silent, silent for ever on one connection, asking to wait, refusing for good, breaking
 //! off, answering what nobody can read. Each on a real socket.
 
 use std::{
@@ -306,4 +306,38 @@ fn two_processes_are_two_instances_and_one_is_one_in_spans_and_metrics() {
         instances.push(named.remove(0).expect("an instance"));
     }
     assert_ne!(instances[0], instances[1]);
+}
+
+#[test]
+fn a_collector_that_is_away_or_refuses_changes_no_run() {
+    let refusing = Collector::starts(Way::Http);
+    refusing.says(503);
+    let busy = Collector::starts(Way::Grpc);
+    busy.says(503);
+    let away = "http://127.0.0.1:9";
+    let all =
+        [(away, Way::Http), (away, Way::Grpc), (&refusing.url, Way::Http), (&busy.url, Way::Grpc)];
+    for (url, way) in all {
+        let run = Play::of(SCRIPT, url, way).run();
+        assert_eq!(run.status.code(), Some(0), "{}", err(&run));
+        assert_eq!(out(&run), "canary-answer\n");
+    }
+    assert!(!refusing.all().is_empty() && !busy.all().is_empty());
+}
+
+#[test]
+fn a_collector_that_is_silent_holds_the_end_of_a_run_up_for_a_bounded_time() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", silent.local_addr().expect("an address"));
+    let begun = SystemClock.running();
+    // The second is another process on the same store.
+    let mut play = Play::of(SCRIPT, &url, Way::Http);
+    for way in [Way::Http, Way::Grpc] {
+        play = play.with("OTEL_EXPORTER_OTLP_PROTOCOL", way.word());
+        let run = play.run();
+        assert_eq!((run.status.code(), out(&run).as_str()), (Some(0), "canary-answer\n"));
+        assert!(!err(&run).contains("panicked"), "{}", err(&run));
+    }
+    let took_ms = SystemClock.running().since_ms(begun);
+    assert!(took_ms < 2 * (limits::EXPORT_END_MS + 15_000), "{took_ms} ms");
 }
