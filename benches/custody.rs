@@ -28,7 +28,7 @@ use greenroom::{
     clock::SystemClock,
     tools::{
         Bench, Exec,
-        custody::{Custody, End, Layer, Options, Order, Wishes},
+        custody::{Custody, End, Layer, Options, Order, Why, Wishes},
         hearing::Hearing,
     },
 };
@@ -89,7 +89,9 @@ async fn pairs(custody: &Custody, count: usize) -> (Vec<Duration>, Vec<Duration>
 }
 
 const SPIN: &str = "while :; do :; done";
-const BOMB: &str = "bomb() { bomb | bomb & }; bomb 2>/dev/null; while :; do :; done";
+/// Half of whom it starts goes on to do the same, so it is as large as it may be until it is ended.
+const BOMB: &str = "exec perl -e '$SIG{CHLD} = q(IGNORE);
+    while (1) { my $child = fork; exit if defined $child && !$child && rand() < .5 }'";
 
 /// The same while so many tools use all the processor they get.
 async fn beside(
@@ -109,7 +111,8 @@ async fn beside(
         spinners.spawn(async move {
             let hearing = Hearing::default();
             let wishes = Wishes { clock: &SystemClock, after_ms: 600_000, cancel, hearing };
-            custody.run(&spinner, wishes).await.unwrap();
+            let report = custody.run(&spinner, wishes).await.unwrap();
+            assert_eq!(report.why, Why::Cancelled, "it should have gone on: {report:?}");
         });
     }
     // Until they are not new any more, nor held for commands like those that are measured.

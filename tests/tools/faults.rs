@@ -10,6 +10,10 @@ use greenroom::{
     },
 };
 use greenroom_actors::limits;
+use rustix::{
+    process::Pid,
+    thread::{CpuSet, sched_getaffinity},
+};
 
 use crate::hands::{Hands, alone, context, eventually, mark, marked, resident_kib};
 
@@ -212,6 +216,35 @@ async fn who_computes_for_long_leaves_a_processor_to_others_with_all_that_it_sta
     assert_eq!(hands.shell(&later).await.fine(), format!("{all}\n"));
 }
 
+/// Each of forty starts its heir and ends, so that at every moment somebody is amid a fork, whose child
+/// has the processors that its parent had before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_never_stops_forking_leaves_a_processor_whole() {
+    let hands = Hands::with(Options { require: vec![Layer::Processes], ..Options::default() });
+    let all = std::thread::available_parallelism().unwrap().get();
+    let mark = mark();
+    let heirs =
+        format!(": {mark}; heir() {{ heir & }}; for i in {{1..40}}; do heir; done; sleep 60");
+    let looked_at = std::sync::atomic::AtomicUsize::new(0);
+    // Who has all processors still; who has ended meanwhile has none.
+    let elsewhere = || {
+        let pids = marked(&mark).into_iter().filter_map(|pid| Pid::from_raw(pid as i32));
+        let sets: Vec<CpuSet> = pids.filter_map(|pid| sched_getaffinity(Some(pid)).ok()).collect();
+        looked_at.fetch_add(sets.len(), std::sync::atomic::Ordering::Relaxed);
+        sets.iter().filter(|set| all > 1 && set.count() as usize == all).count()
+    };
+    let call = tokio::spawn(async move { hands.shell_for(60_000, &heirs).await });
+    let stayed = tokio::task::block_in_place(|| {
+        eventually(10_000, "a crowd", || marked(&mark).len() > 30);
+        eventually(10_000, "all of it moved", || (0..5).all(|_| elsewhere() == 0));
+        (0..100).map(|_| elsewhere()).sum::<usize>()
+    });
+    call.abort();
+    assert_eq!(stayed, 0);
+    let looked_at = looked_at.into_inner();
+    assert!(looked_at > 100, "{looked_at}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_bomb_stays_small_and_goes_with_its_deadline() {
     const MOST: u64 = 64;
@@ -236,6 +269,26 @@ async fn a_fork_bomb_stays_small_and_goes_with_its_deadline() {
     assert_eq!(marked(&mark), [0_u32; 0]);
     let most = most.into_inner() as u64;
     assert!((8..=MOST).contains(&most), "{most} at once");
+}
+
+/// What counts processes where this machine lets anybody make a group, and is not there where it does not.
+#[tokio::test]
+async fn a_program_is_in_the_group_of_its_order() {
+    let hands = Hands::new();
+    let told = hands.exec(&["cat", "/proc/self/cgroup"]).await.fine();
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    let places =
+        own.lines().filter_map(|line| match line.splitn(3, ':').collect::<Vec<_>>()[1..] {
+            ["", path] => Some(format!("/sys/fs/cgroup{path}")),
+            ["pids", path] => Some(format!("/sys/fs/cgroup/pids{path}")),
+            _ => None,
+        });
+    let entries = places.filter_map(|place| std::fs::read_dir(place).ok()).flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let by_us = format!(".{}.", std::process::id());
+    let made: Vec<String> =
+        names.filter(|name| name.starts_with("greenroom-") && name.contains(&by_us)).collect();
+    assert_eq!(made.iter().any(|name| told.contains(name)), !made.is_empty(), "{made:?} in {told}");
 }
 
 #[tokio::test]

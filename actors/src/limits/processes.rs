@@ -45,6 +45,8 @@ pub const TOOL_PROCESSES: u64 = 256;
 pub const TOOL_SPARED_PROCESSORS: u64 = 1;
 /// How long a process runs wherever it likes: most commands take less.
 pub const TOOL_NEW_MS: u64 = 100;
+/// After which who had to be moved is looked at once more: nobody forks for that long.
+pub const TOOL_AGAIN_MS: u64 = 1_000;
 /// What fits into a tool's own `/tmp`: it is memory.
 pub const TOOL_SCRATCH_BYTES: u64 = 256 << 20;
 /// Files that fit there: each costs the kernel a KiB, so these are 64 MiB.

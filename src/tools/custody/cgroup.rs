@@ -8,9 +8,9 @@
 //! ours; a folder made for it can be named in the settings.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
@@ -29,6 +29,18 @@ pub(super) struct Groups {
 /// One order's group, removed with the order.
 #[derive(Debug)]
 pub(super) struct Group(PathBuf);
+
+/// How a process comes into a group without holding up everybody who forks meanwhile. Whoever writes to
+/// `cgroup.procs` does: the kernel waits until no process of the machine is amid a fork, which beside
+/// one that forks without end takes a tenth of a second. In the first version a thread that moves
+/// itself alone waits for nobody; in the second a process may be born inside.
+#[derive(Debug)]
+pub(super) struct Door {
+    /// What a process writes `0` to that comes in by itself.
+    pub(super) file: OwnedFd,
+    /// Where one can be born; there is none in the first version.
+    pub(super) folder: Option<OwnedFd>,
+}
 
 impl Groups {
     /// Where they can be had, after what the dead left was removed.
@@ -61,8 +73,8 @@ impl Groups {
         Ok(groups)
     }
 
-    /// A group, and the file by which a process joins it.
-    pub(super) fn make(&self, bounds: &Bounds) -> io::Result<(Group, OwnedFd)> {
+    /// A group, and the way into it.
+    pub(super) fn make(&self, bounds: &Bounds) -> io::Result<(Group, Door)> {
         let path = self.folder.join(self.next.fetch_add(1, Relaxed).to_string());
         fs::create_dir(&path)?;
         let group = Group(path);
@@ -71,8 +83,24 @@ impl Groups {
             fs::write(group.0.join("memory.max"), bounds.memory_bytes.to_string())?;
             sys::regardless(fs::write(group.0.join("memory.oom.group"), "1"));
         }
-        let procs: File = OpenOptions::new().write(true).open(group.0.join("cgroup.procs"))?;
-        Ok((group, procs.into()))
+        let door = Door::of(&group.0)?;
+        Ok((group, door))
+    }
+}
+
+impl Door {
+    fn of(group: &Path) -> io::Result<Self> {
+        let mut to_write = OpenOptions::new();
+        to_write.write(true);
+        if let Ok(tasks) = to_write.open(group.join("tasks")) {
+            return Ok(Self { file: tasks.into(), folder: None });
+        }
+        let folder = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+            .open(group)?;
+        let procs = to_write.open(group.join("cgroup.procs"))?;
+        Ok(Self { file: procs.into(), folder: Some(folder.into()) })
     }
 }
 
@@ -113,4 +141,22 @@ fn own() -> Vec<PathBuf> {
         }
     };
     lines.lines().filter_map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_in_does_it_alone_or_is_born_inside() {
+        let group = tempfile::tempdir().unwrap();
+        assert_eq!(Door::of(group.path()).unwrap_err().kind(), io::ErrorKind::NotFound);
+        fs::write(group.path().join("cgroup.procs"), "").unwrap();
+        assert!(Door::of(group.path()).unwrap().folder.is_some(), "the second version");
+        fs::write(group.path().join("tasks"), "").unwrap();
+        let door = Door::of(group.path()).unwrap();
+        assert!(door.folder.is_none(), "the first version");
+        rustix::io::write(door.file, b"0").unwrap();
+        assert_eq!(fs::read_to_string(group.path().join("tasks")).unwrap(), "0");
+    }
 }

@@ -38,6 +38,7 @@ use rustix::{
 };
 
 use super::{
+    cgroup::Door,
     init::{self, Given, say},
     orphans,
     record::{Record, Step},
@@ -47,8 +48,8 @@ use super::{
 /// Inits that the host can tell from orphans; with more it takes no order.
 const INITS: usize = limits::TOOL_AT_ONCE;
 /// Descriptors of one order.
-const GIVEN: usize = 6;
-/// Bytes beside them: the block's size, the namespaces, and which of the last two there are.
+const GIVEN: usize = 7;
+/// Bytes beside them: the block's size, the namespaces, and which of the last three there are.
 const WORDS: usize = 24;
 
 /// The runtime's side of it.
@@ -69,7 +70,7 @@ pub(super) struct Parcel {
     pub(super) err: OwnedFd,
     pub(super) socket: OwnedFd,
     pub(super) rules: Option<OwnedFd>,
-    pub(super) cgroup: Option<OwnedFd>,
+    pub(super) door: Option<Door>,
 }
 
 impl Host {
@@ -107,14 +108,17 @@ impl Host {
 
     /// Hands an order over.
     pub(super) fn send(&self, parcel: &Parcel) -> rustix::io::Result<()> {
-        let Parcel { order, bytes, namespaces, out, err, socket, rules, cgroup } = parcel;
-        let extras = u64::from(rules.is_some()) | u64::from(cgroup.is_some()) << 1;
+        let Parcel { order, bytes, namespaces, out, err, socket, rules, door } = parcel;
+        let file = door.as_ref().map(|door| &door.file);
+        let folder = door.as_ref().and_then(|door| door.folder.as_ref());
+        let extra = [rules.as_ref(), file, folder];
+        let extras = extra.iter().rev().fold(0, |all, fd| all << 1 | u64::from(fd.is_some()));
         let mut words = [0_u8; WORDS];
         for (place, word) in words.chunks_exact_mut(8).zip([*bytes, *namespaces, extras]) {
             place.copy_from_slice(&word.to_ne_bytes());
         }
         let mut fds = vec![order.as_fd(), out.as_fd(), err.as_fd(), socket.as_fd()];
-        fds.extend(rules.iter().chain(cgroup).map(AsFd::as_fd));
+        fds.extend(extra.into_iter().flatten().map(AsFd::as_fd));
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(GIVEN))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
@@ -214,16 +218,15 @@ fn receive(socket: BorrowedFd<'_>) -> Result<Option<(Given, u64, u64)>, Errno> {
         let bytes = words.get(no * 8..).and_then(<[u8]>::first_chunk);
         bytes.map_or(0, |bytes| u64::from_ne_bytes(*bytes))
     };
-    let [order, out, err, socket, fifth, sixth] = fds;
-    let (rules, cgroup) = match word(2) {
-        1 => (fifth, None),
-        2 => (None, fifth),
-        _ => (fifth, sixth),
-    };
+    let [order, out, err, socket, extras @ ..] = fds;
+    let mut extras = extras.into_iter().flatten();
+    let mut given = |no: u32| if word(2) & 1 << no == 0 { None } else { extras.next() };
+    let (rules, file, folder) = (given(0), given(1), given(2));
+    let door = file.map(|file| Door { file, folder });
     let (Some(order), Some(out), Some(err), Some(socket)) = (order, out, err, socket) else {
         return Err(Errno::BADF);
     };
-    Ok(Some((Given { order, out, err, socket, rules, cgroup }, word(0), word(1))))
+    Ok(Some((Given { order, out, err, socket, rules, door }, word(0), word(1))))
 }
 
 /// Reaps inits, and ends whom an init left behind that was killed before it could wipe.

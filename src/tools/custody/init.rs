@@ -28,6 +28,7 @@ use rustix::{
 };
 
 use super::{
+    cgroup::Door,
     mounts, orphans,
     pages::{Pages, Word, switch},
     processors,
@@ -42,7 +43,7 @@ pub(super) struct Given {
     pub(super) err: OwnedFd,
     pub(super) socket: OwnedFd,
     pub(super) rules: Option<OwnedFd>,
-    pub(super) cgroup: Option<OwnedFd>,
+    pub(super) door: Option<Door>,
 }
 
 /// A step that failed.
@@ -84,12 +85,12 @@ pub(super) fn live(given: Given, bytes: usize, alive: BorrowedFd<'_>, host: Pid)
             sys::leave(1);
         }
     };
-    let mut world = World { given, pages };
+    let mut world = World { given, pages, is_inside: false };
     if let Err((step, errno)) = world.prepare(alive, host) {
         say(world.given.socket.as_fd(), Record::Failed { step, errno: errno.raw_os_error() });
         sys::leave(1);
     }
-    match sys::fork() {
+    match world.fork() {
         Ok(None) => world.become_program(),
         Ok(Some(program)) => world.watch(program),
         Err(errno) => {
@@ -103,9 +104,23 @@ pub(super) fn live(given: Given, bytes: usize, alive: BorrowedFd<'_>, host: Pid)
 struct World {
     given: Given,
     pages: Pages,
+    /// Whether the program's process is in its control group already.
+    is_inside: bool,
 }
 
 impl World {
+    /// The program's process, born in its group where that can be had.
+    fn fork(&mut self) -> Result<Option<Pid>> {
+        if let Some(folder) = self.given.door.as_ref().and_then(|door| door.folder.as_ref()) {
+            self.is_inside = true;
+            if let Ok(forked) = sys::fork_within(folder.as_fd()) {
+                return Ok(forked);
+            }
+            self.is_inside = false;
+        }
+        sys::fork()
+    }
+
     /// Everything that the program's process inherits and could not do itself.
     fn prepare(&mut self, alive: BorrowedFd<'_>, host: Pid) -> Made {
         let pages = &self.pages;
@@ -158,8 +173,8 @@ impl World {
         set_parent_process_death_signal(Some(Signal::KILL)).at(Step::Death)?;
         setsid().at(Step::Death)?;
         // The program and not its init: a group whose processes are all reaped can be removed.
-        if let Some(cgroup) = &self.given.cgroup {
-            write(cgroup, b"0").at(Step::Cgroup)?;
+        if let Some(door) = self.given.door.as_ref().filter(|_| !self.is_inside) {
+            write(&door.file, b"0").at(Step::Cgroup)?;
         }
         self.pages.relocate(Word::Argv, Word::ArgvLen);
         self.pages.relocate(Word::Env, Word::EnvLen);
@@ -195,11 +210,11 @@ impl World {
 
     /// Stands above the program until it has ended, then ends what it left and says how it was.
     fn watch(self, program: Pid) -> ! {
-        let Self { given, pages } = self;
+        let Self { given, pages, .. } = self;
         let in_own = pages.has(switch::PID);
-        let Given { order, out, err, socket, rules, cgroup } = given;
+        let Given { order, out, err, socket, rules, door } = given;
         // The pipes must close with the tool's last process, so this one may not hold them.
-        drop((order, out, err, rules, cgroup));
+        drop((order, out, err, rules, door));
         let Ok(signals) = sys::signals() else { sys::leave(1) };
         let mut status = None;
         // Ids mean somebody only where `/proc` is that of their namespace.
@@ -212,8 +227,8 @@ impl World {
                 let rest = look.map(|until| until.saturating_sub(sys::uptime_ms()));
                 sys::regardless(poll(&mut fds, rest.map(in_ms).as_ref()));
                 if rest == Some(0) {
-                    look = None;
-                    processors::leave(pages.word(Word::Spared));
+                    let again = processors::leave(pages.word(Word::Spared), in_own);
+                    look = again.then(|| sys::uptime_ms() + limits::TOOL_AGAIN_MS);
                 }
             }
             let wish = wish(socket.as_fd());

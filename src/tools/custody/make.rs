@@ -196,7 +196,7 @@ impl Maker {
         let order_file = draft.seal()?;
         let bytes = order_file.metadata()?.len();
         let groups = self.groups.as_ref().filter(|_| self.level.has(Layer::Count));
-        let (group, cgroup) = groups.map(|groups| groups.make(&self.bounds)).transpose()?.unzip();
+        let (group, door) = groups.map(|groups| groups.make(&self.bounds)).transpose()?.unzip();
         let (socket, theirs) = UnixStream::pair()?;
         let (out, their_out) = pipe()?;
         let (err, their_err) = pipe()?;
@@ -208,7 +208,7 @@ impl Maker {
             err: their_err,
             socket: theirs.into(),
             rules,
-            cgroup,
+            door,
         };
         Ok((parcel, Ends { out, err, socket, group }))
     }

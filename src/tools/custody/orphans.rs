@@ -32,10 +32,20 @@ pub(super) fn each(in_own: bool, signal: Signal) {
     });
 }
 
-/// Every thread of everybody below this process, parents first, from whom children inherit.
-pub(super) fn threads_below(found: &dyn Fn(Pid)) {
-    let how = (First::Parents, DEPTH);
-    children(rustix::process::getpid(), how, &|pid| threads(pid, found));
+/// Every thread of everybody below this process, with whose it is; parents first, from whom children inherit, as far as
+/// that can be had. The first of a PID namespace reads the ids of all from its own `/proc`.
+pub(super) fn threads_below(in_own: bool, found: &dyn Fn(Pid, Pid)) {
+    let own = rustix::process::getpid();
+    let all_of = |pid| threads(pid, &|thread| found(pid, thread));
+    if !in_own {
+        children(own, (First::Parents, DEPTH), &all_of);
+        return;
+    }
+    ids(c"/proc", &|pid| {
+        if pid != own {
+            all_of(pid);
+        }
+    });
 }
 
 /// The order in which parents and their children are found.
@@ -87,15 +97,36 @@ fn children_of_thread((of, thread): (Pid, Pid), how: (First, u32), found: &dyn F
 fn threads(of: Pid, found: &dyn Fn(Pid)) {
     let mut path = [0_u8; 64];
     let path = written(&mut path, format_args!("/proc/{}/task\0", of.as_raw_nonzero()));
-    let Some(Ok(folder)) = path.map(|path| open(path, READ, Mode::empty())) else { return };
+    if let Some(path) = path {
+        ids(path, found);
+    }
+}
+
+/// What is named by its id in a folder of the kernel's.
+fn ids(folder: &CStr, found: &dyn Fn(Pid)) {
+    let Ok(folder) = open(folder, READ, Mode::empty()) else { return };
     let mut buffer = [MaybeUninit::uninit(); 1_024];
     let mut entries = RawDir::new(folder, &mut buffer);
     while let Some(Ok(entry)) = entries.next() {
         let name = entry.file_name().to_str().ok();
-        if let Some(thread) = name.and_then(|name| name.parse().ok()).and_then(Pid::from_raw) {
-            found(thread);
+        if let Some(id) = name.and_then(|name| name.parse().ok()).and_then(Pid::from_raw) {
+            found(id);
         }
     }
+}
+
+/// Whether a thread is stopped or dead: it starts nobody. Who is amid a fork is neither yet.
+pub(super) fn is_still(thread: Pid) -> bool {
+    let mut path = [0_u8; 64];
+    let path = written(&mut path, format_args!("/proc/{}/stat\0", thread.as_raw_nonzero()));
+    let Some(Ok(file)) = path.map(|path| open(path, READ, Mode::empty())) else { return true };
+    let mut buffer = [0_u8; 128];
+    let Ok(count) = read(&file, &mut buffer) else { return true };
+    let line = buffer.get(..count).unwrap_or_default();
+    // Behind the name, which may have any letters, and a space.
+    let name_end = line.iter().rposition(|byte| *byte == b')');
+    let state = name_end.and_then(|end| line.get(end + 2));
+    state.is_none_or(|state| b"TtZX".contains(state))
 }
 
 /// A path, written where nothing may be allocated.

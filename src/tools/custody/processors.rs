@@ -8,34 +8,74 @@
 //! It is a courtesy and no fence: a program may ask for its processors back. Runs in inits: nothing is
 //! allocated.
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::cell::Cell;
 
-use super::orphans;
+use rustix::{
+    event::{Timespec, poll},
+    process::Signal,
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
 
-/// How often everybody is looked at. Who starts processes faster than that keeps some where they are.
-const LOOKS: usize = 4;
+use super::{orphans, sys};
 
-/// Has everybody below this process leave so many processors of those that it may use itself.
-pub(super) fn leave(spared: u64) {
-    let Ok(own) = sched_getaffinity(None) else { return };
+/// More processes than this may start others faster than they are found.
+const CROWD: usize = 16;
+/// How often a crowd is looked at while it is stopped, and the time between: somebody may be in the
+/// midst of what cannot be stopped for longer than anybody wants to wait.
+const LOOKS: usize = 50;
+const A_MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+
+/// Has everybody below this process leave so many processors of those that it may use itself. Whether
+/// anybody had to: then whoever was amid a fork may have a child that did not, and is to be looked at
+/// once more.
+///
+/// A crowd in which many start many is never found whole. The first of a PID namespace can stop all at
+/// once and moves them while nobody starts anybody; elsewhere some stay where they are.
+pub(super) fn leave(spared: u64, in_own: bool) -> bool {
+    let Ok(own) = sched_getaffinity(None) else { return false };
     let left = without(&own, spared);
     if left == own {
-        return;
+        return false;
     }
-    for _ in 0..LOOKS {
-        let moved = std::cell::Cell::new(false);
-        orphans::threads_below(&|thread| {
-            let Ok(now) = sched_getaffinity(Some(thread)) else { return };
-            let next = both(&now, &left);
-            if next != now && sched_setaffinity(Some(thread), &next).is_ok() {
-                moved.set(true);
+    let look = move_all(in_own, &left);
+    if look.moved && look.processes > CROWD && in_own {
+        sys::signal_all(Signal::STOP.as_raw());
+        for _ in 0..LOOKS {
+            // Who is amid a fork ends it first, and the child has heard of the stop as well.
+            let all_still = everybody_is_still();
+            if all_still && !move_all(in_own, &left).moved {
+                break;
             }
-        });
-        // Whoever was begun by somebody who had moved is there already.
-        if !moved.get() {
-            return;
+            sys::regardless(poll(&mut [], Some(&A_MOMENT)));
         }
+        sys::signal_all(Signal::CONT.as_raw());
     }
+    look.moved
+}
+
+struct Look {
+    processes: usize,
+    moved: bool,
+}
+
+/// Moves whom it finds.
+fn move_all(in_own: bool, left: &CpuSet) -> Look {
+    let (processes, moved) = (Cell::new(0), Cell::new(false));
+    orphans::threads_below(in_own, &|of, thread| {
+        processes.set(processes.get() + usize::from(of == thread));
+        let Ok(now) = sched_getaffinity(Some(thread)) else { return };
+        let next = both(&now, left);
+        if next != now && sched_setaffinity(Some(thread), &next).is_ok() {
+            moved.set(true);
+        }
+    });
+    Look { processes: processes.get(), moved: moved.get() }
+}
+
+fn everybody_is_still() -> bool {
+    let all = Cell::new(true);
+    orphans::threads_below(true, &|_, thread| all.set(all.get() && orphans::is_still(thread)));
+    all.get()
 }
 
 /// All but the first ones; one stays, whatever is to be spared.
