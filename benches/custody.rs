@@ -1,8 +1,7 @@
 //! What custody adds to the start of a process: `true` started, ended, reaped and told of, under every
 //! layer that this machine has, layer by layer, and bare; in a small process and in one that holds
-//! half a GiB, as a runtime with many sessions does; with four other tools that spin, or
-//! one that forks without end, which a neighbour should hardly notice; and as the tool `exec` in workspaces of few and many files, which
-//! are looked through for what rules deny. Run it with `cargo bench --bench custody`;
+//! half a GiB, as a runtime with many sessions does; and as the tool `exec` in workspaces of few and many
+//! files, which are looked through for what rules deny. Run it with `cargo bench --bench custody`;
 //! `--quick` does fewer.
 
 #![allow(
@@ -14,11 +13,12 @@
     reason = "a bench measures real time, prints, and shares helpers with others"
 )]
 
+#[path = "support/starts.rs"]
+mod starts;
 #[path = "support/table.rs"]
 mod table;
 
 use std::{
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -28,8 +28,7 @@ use greenroom::{
     clock::SystemClock,
     tools::{
         Bench, Exec,
-        custody::{Custody, End, Layer, Options, Order, Why, Wishes},
-        hearing::Hearing,
+        custody::{Custody, Layer, Options},
     },
 };
 use greenroom_actors::{
@@ -37,43 +36,15 @@ use greenroom_actors::{
         ids::{CallId, ToolCallNo},
         permission::{RulePattern, RuleSet},
     },
-    limits,
     policy::rules,
     ports::{Cancel, Clock as _, Progress, Services, Sight},
     runtime::{Desk, Layers, Policy},
 };
 
+use starts::{bare, ms, order, ours};
+
 /// What a runtime of many sessions holds.
 const HELD: usize = 512 << 20;
-
-fn order() -> Order {
-    Order {
-        program: PathBuf::from("/usr/bin/true"),
-        argv: vec!["true".into()],
-        cwd: PathBuf::from("/"),
-        write: vec![PathBuf::from("/var/tmp")],
-        ..Order::default()
-    }
-}
-
-async fn ours(custody: &Custody, order: &Order) -> Duration {
-    let (_sender, cancel) = Cancel::channel();
-    let wishes =
-        Wishes { clock: &SystemClock, after_ms: 60_000, cancel, hearing: Hearing::default() };
-    let begun = Instant::now();
-    let report = custody.run(order, wishes).await.unwrap();
-    let took = begun.elapsed();
-    assert_eq!(report.end, End::Exited(0));
-    took
-}
-
-async fn bare() -> Duration {
-    let begun = Instant::now();
-    let output = tokio::process::Command::new("/usr/bin/true").output().await.unwrap();
-    let took = begun.elapsed();
-    assert!(output.status.success());
-    took
-}
 
 /// Both in turns, so that whatever else the machine does falls on both.
 async fn pairs(custody: &Custody, count: usize) -> (Vec<Duration>, Vec<Duration>) {
@@ -86,44 +57,6 @@ async fn pairs(custody: &Custody, count: usize) -> (Vec<Duration>, Vec<Duration>
     held.sort();
     free.sort();
     (held, free)
-}
-
-const SPIN: &str = "while :; do :; done";
-/// Half of whom it starts goes on to do the same, so it is as large as it may be until it is ended.
-const BOMB: &str = "exec perl -e '$SIG{CHLD} = q(IGNORE);
-    while (1) { my $child = fork; exit if defined $child && !$child && rand() < .5 }'";
-
-/// The same while so many tools use all the processor they get.
-async fn beside(
-    custody: &Custody,
-    (tools, command): (usize, &str),
-    count: usize,
-) -> (Vec<Duration>, Vec<Duration>) {
-    let spinner = Order {
-        program: PathBuf::from("/bin/sh"),
-        argv: ["sh", "-c", command].map(Into::into).into(),
-        ..order()
-    };
-    let (stop, cancel) = Cancel::channel();
-    let mut spinners = tokio::task::JoinSet::new();
-    for _ in 0..tools {
-        let (custody, spinner, cancel) = (custody.clone(), spinner.clone(), cancel.clone());
-        spinners.spawn(async move {
-            let hearing = Hearing::default();
-            let wishes = Wishes { clock: &SystemClock, after_ms: 600_000, cancel, hearing };
-            let report = custody.run(&spinner, wishes).await.unwrap();
-            assert_eq!(report.why, Why::Cancelled, "it should have gone on: {report:?}");
-        });
-    }
-    // Until they are not new any more, nor held for commands like those that are measured.
-    let begun = Instant::now();
-    while begun.elapsed().as_millis() < 4 * u128::from(limits::TOOL_NEW_MS) {
-        pairs(custody, 10).await;
-    }
-    let times = pairs(custody, count).await;
-    stop.send_replace(true);
-    spinners.join_all().await;
-    times
 }
 
 /// A workspace with so many files, one of them denied, in a repository.
@@ -180,10 +113,6 @@ async fn as_exec(custody: &Custody, files: usize, count: usize) -> Vec<Duration>
     times
 }
 
-fn ms(times: &[Duration], percent: usize) -> f64 {
-    times[(times.len() - 1) * percent / 100].as_secs_f64() * 1_000.0
-}
-
 fn row(name: &str, held: &[Duration], free: &[Duration]) -> Vec<String> {
     let mut row = vec![name.to_owned()];
     for times in [held, free] {
@@ -214,12 +143,6 @@ fn main() {
         let none = Custody::start(options).unwrap();
         let (held, free) = pairs(&none, count).await;
         rows.push(row("no layer", &held, &free));
-        let (held, free) = beside(&full, (4, SPIN), count).await;
-        rows.push(row("every layer, 4 others spin", &held, &free));
-        if full.level().has(Layer::Count) {
-            let (held, free) = beside(&full, (1, BOMB), count).await;
-            rows.push(row("every layer, another forks", &held, &free));
-        }
         for files in [10, 10_000, 100_000] {
             let (_, free) = pairs(&full, 10).await;
             let times = as_exec(&full, files, if files > 10 { count / 10 } else { count }).await;

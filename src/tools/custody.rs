@@ -24,6 +24,7 @@ mod covers;
 mod files;
 mod host;
 mod init;
+mod inits;
 mod level;
 mod make;
 mod mounts;
@@ -179,7 +180,7 @@ impl Custody {
         let named = home.as_deref().unwrap_or(Path::new("/tmp"));
         env.entry("HOME".into()).or_insert_with(|| named.into());
         let home = home.and_then(|home| home.canonicalize().ok()).filter(|home| home.is_dir());
-        let office = Office::open(bounds.at_once).map_err(NoCustody::Host)?;
+        let office = Office::open(bounds).map_err(NoCustody::Host)?;
         let landlock = sys::landlock_version();
         let mut level = Level::of(Layer::ALL, landlock);
         level.without(&without, "left out by its settings");

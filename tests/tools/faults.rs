@@ -216,6 +216,25 @@ async fn who_computes_for_long_leaves_a_processor_to_others_with_all_that_it_sta
     assert_eq!(hands.shell(&later).await.fine(), format!("{all}\n"));
 }
 
+/// One that begins while all processors are taken is made ready on the spared ones; it is not to take
+/// those for all there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_begins_on_a_busy_machine_is_told_of_all_processors() {
+    let all = std::thread::available_parallelism().unwrap().get();
+    let hands = Hands::new();
+    let spin = format!("for i in {{1..{all}}}; do while :; do :; done & done; wait");
+    let others = hands.shell_for(60_000, &spin);
+    let watch = async {
+        let rest = (all - 1).max(1);
+        let few = format!("until [ $(nproc) = {rest} ]; do :; done");
+        hands.shell_for(20_000, &few).await.fine();
+        for _ in 0..20 {
+            assert_eq!(hands.exec(&["nproc"]).await.fine(), format!("{all}\n"));
+        }
+    };
+    tokio::select! { () = watch => {}, told = others => panic!("{told:?}") }
+}
+
 /// Each of forty starts its heir and ends, so that at every moment somebody is amid a fork, whose child
 /// has the processors that its parent had before.
 #[tokio::test(flavor = "multi_thread")]

@@ -45,6 +45,14 @@ pub const TOOL_PROCESSES: u64 = 256;
 pub const TOOL_SPARED_PROCESSORS: u64 = 1;
 /// How long a process runs wherever it likes: most commands take less.
 pub const TOOL_NEW_MS: u64 = 100;
+/// How long who has run for `TOOL_NEW_MS` computes at a stretch when others want to: longer than the few
+/// milliseconds that kernels give to everybody, so that whoever wakes comes first, and short enough for
+/// tools among themselves.
+pub const TOOL_STRETCH_MS: u64 = 10;
+/// How many for each processor want to run where there is a crowd, such as one who forks without end.
+pub const TOOL_CROWDED: u32 = 8;
+/// How long who begins beside a crowd keeps to the processors that are spared: most commands take less.
+pub const TOOL_HELD_MS: u64 = 10;
 /// After which who had to be moved is looked at once more: nobody forks for that long.
 pub const TOOL_AGAIN_MS: u64 = 1_000;
 /// What fits into a tool's own `/tmp`: it is memory.

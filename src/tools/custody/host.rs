@@ -40,13 +40,14 @@ use rustix::{
 use super::{
     cgroup::Door,
     init::{self, Given, say},
+    inits::Inits,
+    make::Bounds,
     orphans,
+    processors::{Load, Places},
     record::{Record, Step},
     sys,
 };
 
-/// Inits that the host can tell from orphans; with more it takes no order.
-const INITS: usize = limits::TOOL_AT_ONCE;
 /// Descriptors of one order.
 const GIVEN: usize = 7;
 /// Bytes beside them: the block's size, the namespaces, and which of the last three there are.
@@ -75,7 +76,7 @@ pub(super) struct Parcel {
 
 impl Host {
     /// Forks one that has so many orders at once. It dies when the calling thread ends.
-    pub(super) fn start(at_once: usize) -> io::Result<Self> {
+    pub(super) fn start(bounds: &Bounds) -> io::Result<Self> {
         let kind = SocketType::SEQPACKET;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
         // A host that was stopped takes nothing; who waits for it could not end either.
@@ -87,7 +88,7 @@ impl Host {
         match sys::fork()? {
             None => {
                 drop(ours);
-                sys::regardless(serve(theirs, runtime, at_once.min(INITS)));
+                sys::regardless(serve(theirs, runtime, bounds));
                 sys::leave(0)
             }
             Some(pid) => {
@@ -130,7 +131,7 @@ impl Host {
 }
 
 /// The host's life, in the copy: nothing is allocated from here on.
-fn serve(socket: OwnedFd, runtime: Pid, at_once: usize) -> Result<(), Errno> {
+fn serve(socket: OwnedFd, runtime: Pid, bounds: &Bounds) -> Result<(), Errno> {
     sys::forget_handlers();
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != Some(runtime) {
@@ -143,8 +144,9 @@ fn serve(socket: OwnedFd, runtime: Pid, at_once: usize) -> Result<(), Errno> {
     let host = getpid();
     set_child_subreaper(Some(getpid()))?;
     sys::regardless(set_name(c"greenroom-host"));
+    let places = Places::of_this_process(bounds.spared_processors);
     let signals = sys::signals()?;
-    let mut inits = [0_i32; INITS];
+    let mut inits = Inits::new(bounds.at_once);
     loop {
         let mut fds = [PollFd::new(&socket, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
         match poll(&mut fds, None) {
@@ -159,19 +161,24 @@ fn serve(socket: OwnedFd, runtime: Pid, at_once: usize) -> Result<(), Errno> {
         if has_order {
             let Some((given, bytes, namespaces)) = receive(socket.as_fd())? else { return Ok(()) };
             // One that has no place in the table could be taken for an orphan, and ended.
-            let is_full = inits.iter().filter(|pid| **pid != 0).count() >= at_once;
-            let Some(free) = inits.iter_mut().find(|pid| **pid == 0).filter(|_| !is_full) else {
+            if inits.are_full() {
                 say(given.socket.as_fd(), failed(Step::Room, Errno::AGAIN));
                 continue;
-            };
+            }
+            let load = if inits.has_old() { places.load() } else { Load::Free };
+            match load {
+                Load::Free => places.open(),
+                Load::Busy | Load::Crowded => places.keep_to_spared(),
+            }
             match sys::fork_into(namespaces) {
                 Ok(None) => {
                     // Its copy of the pipe's end would make the host immortal for those who look.
                     drop((socket, signals, held));
                     sys::regardless(set_name(c"greenroom-init"));
-                    init::live(given, bytes as usize, alive.as_fd(), host);
+                    let from = init::Origin { host, places, load };
+                    init::live(given, bytes as usize, alive.as_fd(), from);
                 }
-                Ok(Some(pid)) => *free = pid.as_raw_nonzero().get(),
+                Ok(Some(pid)) => inits.add(pid),
                 Err(errno) => say(given.socket.as_fd(), failed(Step::Fork, errno)),
             }
         }
@@ -230,18 +237,17 @@ fn receive(socket: BorrowedFd<'_>) -> Result<Option<(Given, u64, u64)>, Errno> {
 }
 
 /// Reaps inits, and ends whom an init left behind that was killed before it could wipe.
-fn bury(signals: &OwnedFd, inits: &mut [i32; INITS]) {
+fn bury(signals: &OwnedFd, inits: &mut Inits) {
     let mut info = [0_u8; 128];
     while let Ok(1..) = rustix::io::read(signals, &mut info) {}
     let mut buried = false;
     while let Ok(Some((pid, _how))) = wait(WaitOptions::NOHANG) {
         buried = true;
-        let pid = pid.as_raw_nonzero().get();
-        inits.iter_mut().filter(|known| **known == pid).for_each(|known| *known = 0);
+        inits.remove(pid);
     }
     if buried {
         orphans::children(getpid(), (orphans::First::Parents, 0), &|child| {
-            if !inits.contains(&child.as_raw_nonzero().get()) {
+            if !inits.has(child) {
                 init::end(child, Signal::KILL);
             }
         });

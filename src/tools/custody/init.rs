@@ -31,7 +31,7 @@ use super::{
     cgroup::Door,
     mounts, orphans,
     pages::{Pages, Word, switch},
-    processors,
+    processors::{Load, Places},
     record::{KILL, RECORD, Record, Step, TERM},
     sys,
 };
@@ -44,6 +44,13 @@ pub(super) struct Given {
     pub(super) socket: OwnedFd,
     pub(super) rules: Option<OwnedFd>,
     pub(super) door: Option<Door>,
+}
+
+/// What it has from its host.
+pub(super) struct Origin {
+    pub(super) host: Pid,
+    pub(super) places: Places,
+    pub(super) load: Load,
 }
 
 /// A step that failed.
@@ -74,7 +81,8 @@ pub(super) fn say(socket: BorrowedFd<'_>, record: Record) {
 }
 
 /// The whole life of an init. `alive` is readable once the host is gone.
-pub(super) fn live(given: Given, bytes: usize, alive: BorrowedFd<'_>, host: Pid) -> ! {
+pub(super) fn live(given: Given, bytes: usize, alive: BorrowedFd<'_>, from: Origin) -> ! {
+    let Origin { host, places, load } = from;
     let pages = match sys::pages(given.order.as_fd(), bytes) {
         Ok(pages) => Pages::new(pages),
         Err(errno) => {
@@ -85,7 +93,9 @@ pub(super) fn live(given: Given, bytes: usize, alive: BorrowedFd<'_>, host: Pid)
             sys::leave(1);
         }
     };
-    let mut world = World { given, pages, is_inside: false };
+    // Later it must be found by its id.
+    let is_held = matches!(load, Load::Crowded) && pages.has_ids();
+    let mut world = World { given, pages, places, is_held, is_inside: false };
     if let Err((step, errno)) = world.prepare(alive, host) {
         say(world.given.socket.as_fd(), Record::Failed { step, errno: errno.raw_os_error() });
         sys::leave(1);
@@ -104,6 +114,9 @@ pub(super) fn live(given: Given, bytes: usize, alive: BorrowedFd<'_>, host: Pid)
 struct World {
     given: Given,
     pages: Pages,
+    places: Places,
+    /// Whether the program stays for a moment on the processors that are spared.
+    is_held: bool,
     /// Whether the program's process is in its control group already.
     is_inside: bool,
 }
@@ -159,6 +172,9 @@ impl World {
             Ok(()) if self.pages.has(switch::PROBE) => sys::leave(0),
             Ok(()) => {
                 sys::hold_signals(false);
+                if !self.is_held {
+                    self.places.open();
+                }
                 let argv = self.pages.pointers(Word::Argv, Word::ArgvLen);
                 let env = self.pages.pointers(Word::Env, Word::EnvLen);
                 (Step::Execute, sys::execute(self.pages.text(Word::Program), &argv, &env))
@@ -210,24 +226,30 @@ impl World {
 
     /// Stands above the program until it has ended, then ends what it left and says how it was.
     fn watch(self, program: Pid) -> ! {
-        let Self { given, pages, .. } = self;
+        let Self { given, pages, places, mut is_held, .. } = self;
         let in_own = pages.has(switch::PID);
         let Given { order, out, err, socket, rules, door } = given;
         // The pipes must close with the tool's last process, so this one may not hold them.
         drop((order, out, err, rules, door));
         let Ok(signals) = sys::signals() else { sys::leave(1) };
         let mut status = None;
-        // Ids mean somebody only where `/proc` is that of their namespace.
-        let has_ids = !in_own || pages.has(switch::PROC);
-        let mut look = has_ids.then(|| sys::uptime_ms() + limits::TOOL_NEW_MS);
+        if !is_held {
+            places.open();
+        }
+        let first = if is_held { limits::TOOL_HELD_MS } else { limits::TOOL_NEW_MS };
+        let mut look = pages.has_ids().then(|| sys::uptime_ms() + first);
         loop {
             if status.is_none() {
                 let mut fds =
                     [PollFd::new(&socket, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
                 let rest = look.map(|until| until.saturating_sub(sys::uptime_ms()));
                 sys::regardless(poll(&mut fds, rest.map(in_ms).as_ref()));
-                if rest == Some(0) {
-                    let again = processors::leave(pages.word(Word::Spared), in_own);
+                if rest == Some(0) && is_held {
+                    is_held = false;
+                    places.open_to_all(in_own);
+                    look = Some(sys::uptime_ms() + limits::TOOL_NEW_MS);
+                } else if rest == Some(0) {
+                    let again = places.leave(in_own);
                     look = again.then(|| sys::uptime_ms() + limits::TOOL_AGAIN_MS);
                 }
             }

@@ -252,7 +252,6 @@ impl Maker {
         let at = draft.words(&words);
         draft.set(Word::Limits, at);
         draft.set(Word::LimitsLen, most.len() as u64);
-        draft.set(Word::Spared, bounds.spared_processors);
     }
 
     fn switches(&self) -> u64 {

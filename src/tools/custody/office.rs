@@ -15,6 +15,7 @@ use tracing::warn;
 use super::{
     host::{self, Host, Parcel},
     init,
+    make::Bounds,
     record::Step,
     sys,
 };
@@ -41,15 +42,15 @@ pub enum Refused {
 }
 
 impl Office {
-    pub(super) fn open(at_once: usize) -> io::Result<Self> {
+    pub(super) fn open(bounds: Bounds) -> io::Result<Self> {
         let (orders, waiting) = sync_channel(limits::TOOL_ORDERS);
         let (ready, first) = sync_channel(1);
         let thread = std::thread::Builder::new().name("custody".to_owned()).spawn(move || {
-            let host = Host::start(at_once);
+            let host = Host::start(&bounds);
             // Whoever opens waits for this word, so somebody hears it.
             sys::regardless(ready.send(host.as_ref().map(|_| ()).map_err(io::Error::kind)));
             if let Ok(host) = host {
-                hand_over(host, at_once, &waiting);
+                hand_over(host, &bounds, &waiting);
             }
         })?;
         let office = Self { orders: Some(orders), thread: Some(thread) };
@@ -78,11 +79,11 @@ impl Drop for Office {
 }
 
 /// Who waits for a parcel that cannot be sent hears why, or, once it is dropped, that its socket closed.
-fn hand_over(mut host: Host, at_once: usize, waiting: &Receiver<Parcel>) {
+fn hand_over(mut host: Host, bounds: &Bounds, waiting: &Receiver<Parcel>) {
     while let Ok(parcel) = waiting.recv() {
         let Err(error) = host.send(&parcel) else { continue };
         warn!(pid = host.pid.as_raw_pid(), %error, "the host of tools is gone, another is started");
-        let Ok(next) = Host::start(at_once) else { break };
+        let Ok(next) = Host::start(bounds) else { break };
         std::mem::replace(&mut host, next).end();
         if let Err(error) = host.send(&parcel) {
             warn!(%error, "the new host of tools takes no order");

@@ -40,8 +40,6 @@ pub(super) enum Word {
     /// Landlock's rights for what was mounted after the rules were made: all, and to read.
     AccessAll,
     AccessRead,
-    /// How many processors it leaves to others.
-    Spared,
 }
 
 const HEAD: usize = 32;
@@ -159,6 +157,11 @@ impl Pages {
 
     pub(super) fn has(&self, switch: u64) -> bool {
         self.word(Word::Switches) & switch != 0
+    }
+
+    /// Whether ids mean somebody: only where `/proc` is that of their namespace.
+    pub(super) fn has_ids(&self) -> bool {
+        !self.has(switch::PID) || self.has(switch::PROC)
     }
 
     fn at(&self, place: u64) -> u64 {

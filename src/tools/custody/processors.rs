@@ -5,16 +5,24 @@
 //! that has only busy processors, and a session of its own is a group of its own that niceness does not
 //! rank.
 //!
-//! It is a courtesy and no fence: a program may ask for its processors back. Runs in inits: nothing is
-//! allocated.
+//! For the same reason a command is made ready there, and only there, while somebody computes and all
+//! processors are busy: beside who computes, its host, its init and itself would each wait for a tick.
+//! Beside a crowd it also begins there, and whom it tells how many processors there are, it tells of those.
+//!
+//! It is a courtesy and no fence: a program may ask for its processors back. Runs in hosts and inits:
+//! nothing is allocated.
 
 use std::cell::Cell;
 
 use rustix::{
     event::{Timespec, poll},
+    fs::{Mode, OFlags, open},
+    io::read,
     process::Signal,
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
+
+use greenroom_actors::limits;
 
 use super::{orphans, sys};
 
@@ -25,32 +33,107 @@ const CROWD: usize = 16;
 const LOOKS: usize = 50;
 const A_MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
-/// Has everybody below this process leave so many processors of those that it may use itself. Whether
-/// anybody had to: then whoever was amid a fork may have a child that did not, and is to be looked at
-/// once more.
-///
-/// A crowd in which many start many is never found whole. The first of a PID namespace can stop all at
-/// once and moves them while nobody starts anybody; elsewhere some stay where they are.
-pub(super) fn leave(spared: u64, in_own: bool) -> bool {
-    let Ok(own) = sched_getaffinity(None) else { return false };
-    let left = without(&own, spared);
-    if left == own {
-        return false;
+/// What somebody begins beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Load {
+    /// There is a processor without anybody, or nobody who leaves one.
+    Free,
+    /// One more has to share one.
+    Busy,
+    /// With a crowd.
+    Crowded,
+}
+
+/// Whose which processors are.
+#[derive(Clone, Copy)]
+pub(super) struct Places {
+    /// The runtime's.
+    all: CpuSet,
+    /// Everybody's but theirs who compute for long; nobody's where there are too few.
+    spared: CpuSet,
+    /// Theirs who compute for long.
+    left: CpuSet,
+}
+
+impl Places {
+    /// For a process that may still use them all.
+    pub(super) fn of_this_process(spared: u64) -> Self {
+        let all = sched_getaffinity(None).unwrap_or_default();
+        let left = without(&all, spared);
+        let spared = only(&all, |no| !left.is_set(no));
+        Self { all, spared, left }
     }
-    let look = move_all(in_own, &left);
-    if look.moved && look.processes > CROWD && in_own {
-        sys::signal_all(Signal::STOP.as_raw());
-        for _ in 0..LOOKS {
-            // Who is amid a fork ends it first, and the child has heard of the stop as well.
-            let all_still = everybody_is_still();
-            if all_still && !move_all(in_own, &left).moved {
-                break;
+
+    /// Has this process, and whom it starts, keep to those that are spared.
+    pub(super) fn keep_to_spared(&self) {
+        sys::regardless(sched_setaffinity(None, &self.spared));
+    }
+
+    /// What goes on there.
+    pub(super) fn load(&self) -> Load {
+        let all = self.all.count();
+        match running() {
+            Some(count) if self.spared.count() > 0 && count >= all * limits::TOOL_CROWDED => {
+                Load::Crowded
             }
-            sys::regardless(poll(&mut [], Some(&A_MOMENT)));
+            Some(count) if self.spared.count() > 0 && count >= all => Load::Busy,
+            _ => Load::Free,
         }
-        sys::signal_all(Signal::CONT.as_raw());
     }
-    look.moved
+
+    /// Gives all of them to this process.
+    pub(super) fn open(&self) {
+        sys::regardless(sched_setaffinity(None, &self.all));
+    }
+
+    /// And to everybody below it who was held and chose nothing else meanwhile.
+    pub(super) fn open_to_all(&self, in_own: bool) {
+        self.open();
+        orphans::threads_below(in_own, &|_, thread| {
+            if sched_getaffinity(Some(thread)).is_ok_and(|now| now == self.spared) {
+                sys::regardless(sched_setaffinity(Some(thread), &self.all));
+            }
+        });
+    }
+
+    /// Has everybody below this process leave those that are spared. Whether anybody had to: then
+    /// whoever was amid a fork may have a child that did not, and is to be looked at once more.
+    ///
+    /// A crowd in which many start many is never found whole. The first of a PID namespace can stop all
+    /// at once and moves them while nobody starts anybody; elsewhere some stay where they are.
+    pub(super) fn leave(&self, in_own: bool) -> bool {
+        if self.left == self.all {
+            return false;
+        }
+        let look = move_all(in_own, &self.left);
+        if look.moved && look.processes > CROWD && in_own {
+            sys::signal_all(Signal::STOP.as_raw());
+            for _ in 0..LOOKS {
+                // Who is amid a fork ends it first, and the child has heard of the stop as well.
+                let all_still = everybody_is_still();
+                if all_still && !move_all(in_own, &self.left).moved {
+                    break;
+                }
+                sys::regardless(poll(&mut [], Some(&A_MOMENT)));
+            }
+            sys::signal_all(Signal::CONT.as_raw());
+            // Whose orphans it will have to bury without end.
+            sys::regardless(sched_setaffinity(None, &self.left));
+        }
+        look.moved
+    }
+}
+
+/// How many run on this machine now, or could.
+fn running() -> Option<u32> {
+    let file = open(c"/proc/loadavg", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut buffer = [0_u8; 64];
+    let count = read(&file, &mut buffer).ok()?;
+    running_of(std::str::from_utf8(buffer.get(..count)?).ok()?)
+}
+
+fn running_of(line: &str) -> Option<u32> {
+    line.split(' ').nth(3)?.split_once('/')?.0.parse().ok()
 }
 
 struct Look {
@@ -58,14 +141,19 @@ struct Look {
     moved: bool,
 }
 
-/// Moves whom it finds.
+/// Moves whom it finds, to where it computes at longer stretches: whoever wakes there comes first.
 fn move_all(in_own: bool, left: &CpuSet) -> Look {
     let (processes, moved) = (Cell::new(0), Cell::new(false));
     orphans::threads_below(in_own, &|of, thread| {
         processes.set(processes.get() + usize::from(of == thread));
         let Ok(now) = sched_getaffinity(Some(thread)) else { return };
         let next = both(&now, left);
-        if next != now && sched_setaffinity(Some(thread), &next).is_ok() {
+        if next == now {
+            return;
+        }
+        // Before the other, by which it is known as one that has both.
+        sys::regardless(sys::stretch(thread, limits::TOOL_STRETCH_MS * 1_000_000));
+        if sched_setaffinity(Some(thread), &next).is_ok() {
             moved.set(true);
         }
     });
@@ -80,22 +168,23 @@ fn everybody_is_still() -> bool {
 
 /// All but the first ones; one stays, whatever is to be spared.
 fn without(own: &CpuSet, spared: u64) -> CpuSet {
-    let mut left = *own;
     let spared = spared.min(u64::from(own.count().saturating_sub(1)));
-    let first = (0..CpuSet::MAX_CPU).filter(|no| own.is_set(*no));
-    for no in first.take(spared as usize) {
-        left.unset(no);
-    }
-    left
+    let passed = Cell::new(0);
+    only(own, |_| passed.replace(passed.get() + 1) >= spared)
 }
 
 /// What a thread keeps of what it chose itself; all that is left, where it chose what is spared.
 fn both(now: &CpuSet, left: &CpuSet) -> CpuSet {
-    let mut both = CpuSet::new();
-    for no in (0..CpuSet::MAX_CPU).filter(|no| now.is_set(*no) && left.is_set(*no)) {
-        both.set(no);
-    }
+    let both = only(now, |no| left.is_set(no));
     if both.count() == 0 { *left } else { both }
+}
+
+fn only(of: &CpuSet, keeps: impl Fn(usize) -> bool) -> CpuSet {
+    let mut only = CpuSet::new();
+    for no in (0..CpuSet::MAX_CPU).filter(|no| of.is_set(*no) && keeps(*no)) {
+        only.set(no);
+    }
+    only
 }
 
 #[cfg(test)]
@@ -122,5 +211,21 @@ mod tests {
         assert!(both(&set(&[0, 1, 2, 3]), &set(&[1, 2, 3])) == set(&[1, 2, 3]));
         assert!(both(&set(&[0, 2]), &set(&[1, 2, 3])) == set(&[2]));
         assert!(both(&set(&[0]), &set(&[1, 2, 3])) == set(&[1, 2, 3]));
+    }
+
+    #[test]
+    fn who_runs_is_read_from_the_load() {
+        assert_eq!(running_of("0.60 1.92 4.28 3/234 5678\n"), Some(3));
+        assert_eq!(running_of("0.60 1.92"), None);
+        assert_eq!(running_of(""), None);
+        assert!(running().is_some_and(|count| count > 0));
+    }
+
+    #[test]
+    fn where_nothing_is_spared_nobody_is_held() {
+        let none = Places::of_this_process(0);
+        assert!(none.load() == Load::Free && none.left == none.all);
+        let one = Places::of_this_process(1);
+        assert_eq!(one.spared.count() + one.left.count(), one.all.count());
     }
 }

@@ -66,6 +66,23 @@ pub(super) fn fork_within(group: BorrowedFd<'_>) -> Result<Option<Pid>> {
     Ok(Pid::from_raw(pid as i32))
 }
 
+/// How long a thread computes at a stretch when others want to. A kernel that lets nobody choose that
+/// looks away; a thread of another class keeps what it has.
+pub(super) fn stretch(thread: Pid, ns: u64) -> Result<()> {
+    let pid = thread.as_raw_nonzero().get();
+    // SAFETY: the structure is the kernel's own, of the size that is said, and outlives both calls.
+    unsafe {
+        let mut attr: libc::sched_attr = std::mem::zeroed();
+        let size = size_of::<libc::sched_attr>();
+        said(libc::syscall(libc::SYS_sched_getattr, pid, &raw mut attr, size, 0))?;
+        if attr.sched_policy == libc::SCHED_OTHER as u32 && attr.sched_runtime != ns {
+            attr.sched_runtime = ns;
+            said(libc::syscall(libc::SYS_sched_setattr, pid, &raw const attr, 0))?;
+        }
+    }
+    Ok(())
+}
+
 /// A clock that nobody sets, for a process that has no other.
 pub(super) fn uptime_ms() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
