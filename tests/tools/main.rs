@@ -5,10 +5,10 @@
 //! | --- | --- | --- |
 //! | T1 | it hangs | `faults` `a_hang_is_ended_at_its_deadline_and_keeps_what_it_printed` |
 //! | T2, T3 | somebody stays behind, with the pipe, away from everybody | `faults` `whatever_it_leaves_behind_ends_with_it`, `a_deadline_and_a_cancel_take_the_daemons_along`; of a killed runtime: `roles` |
-//! | T4 | it forks without end | `faults` `a_fork_bomb_stays_small_and_goes_with_its_deadline`; what others notice: `cargo bench --bench custody` |
+//! | T4 | it forks without end | `faults` `a_fork_bomb_stays_small_and_goes_with_its_deadline`, `a_crowd_that_never_stops_forking_leaves_a_processor_whole`; what others notice: `cargo bench --bench neighbours` |
 //! | T5 | it prints without end | `faults` `output_without_end_is_read_to_its_end_in_little_memory`, `whole` |
 //! | T6 | it takes all memory | `faults` `a_memory_bomb_ends_itself_alone` |
-//! | T7 | it computes without end | `faults` `who_computes_for_long_leaves_a_processor_to_others_with_all_that_it_started`; what others notice: `cargo bench --bench custody` |
+//! | T7 | it computes without end | `faults` `who_computes_for_long_leaves_a_processor_to_others_with_all_that_it_started`; what others notice: `cargo bench --bench neighbours` |
 //! | T8 | it fills the disk | `faults` `a_disk_is_not_filled` |
 //! | T9 | files become links meanwhile | `tests/files/race.rs` |
 //! | T10 | it cannot be started | `faults` `what_cannot_be_started_is_said_in_words`, `a_name_that_is_no_text_is_a_name` |

@@ -14,6 +14,7 @@
 
 use std::cell::Cell;
 
+use greenroom_actors::limits;
 use rustix::{
     event::{Timespec, poll},
     fs::{Mode, OFlags, open},
@@ -21,8 +22,6 @@ use rustix::{
     process::Signal,
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
-
-use greenroom_actors::limits;
 
 use super::{orphans, sys};
 
@@ -111,7 +110,8 @@ impl Places {
             for _ in 0..LOOKS {
                 // Who is amid a fork ends it first, and the child has heard of the stop as well.
                 let all_still = everybody_is_still();
-                if all_still && !move_all(in_own, &self.left).moved {
+                let all_there = !move_all(in_own, &self.left).moved;
+                if all_still && all_there {
                     break;
                 }
                 sys::regardless(poll(&mut [], Some(&A_MOMENT)));
@@ -227,5 +227,16 @@ mod tests {
         assert!(none.load() == Load::Free && none.left == none.all);
         let one = Places::of_this_process(1);
         assert_eq!(one.spared.count() + one.left.count(), one.all.count());
+    }
+
+    #[test]
+    fn whoever_is_there_may_be_told_how_long_to_compute_at_a_stretch() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let told = [1, 2].map(|ms| sys::stretch(pid, ms * 1_000_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(told, [Ok(()); 2]);
+        assert!(sys::stretch(pid, 1_000_000).is_err(), "nobody is there");
     }
 }
