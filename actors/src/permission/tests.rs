@@ -17,13 +17,15 @@ fn record(
     event: HouseEvent,
 ) -> oneshot::Receiver<Result<(), String>> {
     let (reply, written) = oneshot::channel();
-    actor.cast(PermissionMsg::Record { event: Box::new(event), reply: Some(reply) }).unwrap();
+    actor
+        .cast(PermissionMsg::Record { event: Box::new(event), reply: Some(reply) })
+        .expect("it listens");
     written
 }
 
 /// Every event of the house's log.
 async fn recorded(journal: &Arc<dyn Journal>) -> Vec<HouseEvent> {
-    let log = log::read_all::<HouseEvent>(journal, LogId::HOUSE).await.unwrap();
+    let log = log::read_all::<HouseEvent>(journal, LogId::HOUSE).await.expect("it is read");
     log.into_iter().flat_map(|frame| frame.events).collect()
 }
 
