@@ -130,6 +130,11 @@ pub fn mark() -> String {
 
 /// Ids of the living processes that have it there.
 pub fn marked(mark: &str) -> Vec<u32> {
+    marks(mark).collect()
+}
+
+/// The same, one after the other.
+pub fn marks(mark: &str) -> impl Iterator<Item = u32> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     // Who is being reaped has no command line any more.
@@ -138,7 +143,6 @@ pub fn marked(mark: &str) -> Vec<u32> {
             .is_ok_and(|line| line.windows(mark.len()).any(|part| part == mark.as_bytes()))
     })
     .filter(|pid| *pid != std::process::id())
-    .collect()
 }
 
 /// Waits until it is so, or says what is not.

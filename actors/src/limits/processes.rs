@@ -5,7 +5,7 @@ use super::BLOB_BYTES;
 /// Orders for processes that wait for the host of tools: as many as a pool of the default size
 /// starts in 30 rounds; the host takes one within a millisecond.
 pub const TOOL_ORDERS: usize = 1_024;
-/// Orders that run at once in one runtime: 32 pools of the default size, and a table of 4 KiB for who
+/// Orders that run at once in one runtime: 32 pools of the default size, and a table of 16 KiB for who
 /// tells them from orphans.
 pub const TOOL_AT_ONCE: usize = 1_024;
 /// How long a tool's processes have between being asked to end and being ended: what a program takes
@@ -43,7 +43,7 @@ pub const TOOL_PROCESSES: u64 = 256;
 /// Processors that processes leave to everybody else after `TOOL_NEW_MS`: on one that is free, who
 /// wakes runs at once.
 pub const TOOL_SPARED_PROCESSORS: u64 = 1;
-/// How long a process runs wherever it likes: most commands take less.
+/// How long a process runs wherever it likes, but beside a crowd: most commands take less.
 pub const TOOL_NEW_MS: u64 = 100;
 /// How long who has run for `TOOL_NEW_MS` computes at a stretch when others want to: longer than the few
 /// milliseconds that kernels give to everybody, so that whoever wakes comes first, and short enough for

@@ -33,7 +33,8 @@ pub(super) struct Group(PathBuf);
 /// How a process comes into a group without holding up everybody who forks meanwhile. Whoever writes to
 /// `cgroup.procs` does: the kernel waits until no process of the machine is amid a fork, which beside
 /// one that forks without end takes a tenth of a second. In the first version a thread that moves
-/// itself alone waits for nobody; in the second a process may be born inside.
+/// itself alone waits for nobody; in the second a process may be born inside,
+/// unless a filter around the runtime keeps `clone3` from it.
 #[derive(Debug)]
 pub(super) struct Door {
     /// What a process writes `0` to that comes in by itself.

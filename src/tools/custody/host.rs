@@ -43,7 +43,7 @@ use super::{
     inits::Inits,
     make::Bounds,
     orphans,
-    processors::{Load, Places},
+    processors::{self, Load, Places},
     record::{Record, Step},
     sys,
 };
@@ -82,13 +82,13 @@ impl Host {
         // A host that was stopped takes nothing; who waits for it could not end either.
         let patience = Duration::from_millis(limits::CALL_MS);
         set_socket_timeout(&ours, Timeout::Send, Some(patience))?;
-        let runtime = getpid();
+        let (runtime, machine) = (getpid(), processors::of_the_machine());
         // Until the copy has forgotten them, the runtime's handlers must not run in it.
         sys::hold_signals(true);
         match sys::fork()? {
             None => {
                 drop(ours);
-                sys::regardless(serve(theirs, runtime, bounds));
+                sys::regardless(serve(theirs, (runtime, machine), bounds));
                 sys::leave(0)
             }
             Some(pid) => {
@@ -131,7 +131,7 @@ impl Host {
 }
 
 /// The host's life, in the copy: nothing is allocated from here on.
-fn serve(socket: OwnedFd, runtime: Pid, bounds: &Bounds) -> Result<(), Errno> {
+fn serve(socket: OwnedFd, (runtime, machine): (Pid, u32), bounds: &Bounds) -> Result<(), Errno> {
     sys::forget_handlers();
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != Some(runtime) {
@@ -144,7 +144,8 @@ fn serve(socket: OwnedFd, runtime: Pid, bounds: &Bounds) -> Result<(), Errno> {
     let host = getpid();
     set_child_subreaper(Some(getpid()))?;
     sys::regardless(set_name(c"greenroom-host"));
-    let places = Places::of_this_process(bounds.spared_processors);
+    let mut places = Places::of_this_process(bounds.spared_processors, machine);
+    let mut is_kept = false;
     let signals = sys::signals()?;
     let mut inits = Inits::new(bounds.at_once);
     loop {
@@ -165,10 +166,15 @@ fn serve(socket: OwnedFd, runtime: Pid, bounds: &Bounds) -> Result<(), Errno> {
                 say(given.socket.as_fd(), failed(Step::Room, Errno::AGAIN));
                 continue;
             }
+            if is_kept {
+                places.open();
+            }
+            // They may have become others meanwhile.
+            places = Places::of_this_process(bounds.spared_processors, machine);
             let load = if inits.has_old() { places.load() } else { Load::Free };
-            match load {
-                Load::Free => places.open(),
-                Load::Busy | Load::Crowded => places.keep_to_spared(),
+            is_kept = load != Load::Free;
+            if is_kept {
+                places.keep_to_spared();
             }
             match sys::fork_into(namespaces) {
                 Ok(None) => {

@@ -27,9 +27,9 @@ use super::{orphans, sys};
 
 /// More processes than this may start others faster than they are found.
 const CROWD: usize = 16;
-/// How often a crowd is looked at while it is stopped, and the time between: somebody may be in the
-/// midst of what cannot be stopped for longer than anybody wants to wait.
-const LOOKS: usize = 50;
+/// How long a crowd is stopped at most, and the time between two looks at it: somebody may be in the
+/// midst of what cannot be stopped, such as a parent whose child has yet to execute.
+const STOPPED_MS: u64 = 50;
 const A_MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
 /// What somebody begins beside.
@@ -52,15 +52,17 @@ pub(super) struct Places {
     spared: CpuSet,
     /// Theirs who compute for long.
     left: CpuSet,
+    /// How many the machine has, of which the runtime may have a part.
+    machine: u32,
 }
 
 impl Places {
-    /// For a process that may still use them all.
-    pub(super) fn of_this_process(spared: u64) -> Self {
+    /// For a process that may still use them all, on a machine of so many.
+    pub(super) fn of_this_process(spared: u64, machine: u32) -> Self {
         let all = sched_getaffinity(None).unwrap_or_default();
         let left = without(&all, spared);
         let spared = only(&all, |no| !left.is_set(no));
-        Self { all, spared, left }
+        Self { all, spared, left, machine }
     }
 
     /// Has this process, and whom it starts, keep to those that are spared.
@@ -70,7 +72,8 @@ impl Places {
 
     /// What goes on there.
     pub(super) fn load(&self) -> Load {
-        let all = self.all.count();
+        // Who runs is counted on the whole machine.
+        let all = self.all.count().max(self.machine);
         match running() {
             Some(count) if self.spared.count() > 0 && count >= all * limits::TOOL_CROWDED => {
                 Load::Crowded
@@ -98,16 +101,19 @@ impl Places {
     /// Has everybody below this process leave those that are spared. Whether anybody had to: then
     /// whoever was amid a fork may have a child that did not, and is to be looked at once more.
     ///
-    /// A crowd in which many start many is never found whole. The first of a PID namespace can stop all
-    /// at once and moves them while nobody starts anybody; elsewhere some stay where they are.
+    /// A crowd in which many start many is never found whole: at the second look there are others.
+    /// The first of a PID namespace can stop all at once and moves them while nobody starts anybody;
+    /// elsewhere some stay where they are. Who does not fork so is not stopped, for programs notice.
     pub(super) fn leave(&self, in_own: bool) -> bool {
         if self.left == self.all {
             return false;
         }
         let look = move_all(in_own, &self.left);
-        if look.moved && look.processes > CROWD && in_own {
+        let is_crowd = in_own && look.moved && look.processes > CROWD;
+        if is_crowd && move_all(in_own, &self.left).moved {
+            let until = sys::uptime_ms() + STOPPED_MS;
             sys::signal_all(Signal::STOP.as_raw());
-            for _ in 0..LOOKS {
+            while sys::uptime_ms() < until {
                 // Who is amid a fork ends it first, and the child has heard of the stop as well.
                 let all_still = everybody_is_still();
                 let all_there = !move_all(in_own, &self.left).moved;
@@ -122,6 +128,13 @@ impl Places {
         }
         look.moved
     }
+}
+
+/// How many processors the machine has that are on; for who may still allocate.
+pub(super) fn of_the_machine() -> u32 {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    // The first line is their sum.
+    text.lines().filter(|line| line.starts_with("cpu")).count().saturating_sub(1) as u32
 }
 
 /// How many run on this machine now, or could.
@@ -223,10 +236,11 @@ mod tests {
 
     #[test]
     fn where_nothing_is_spared_nobody_is_held() {
-        let none = Places::of_this_process(0);
+        let none = Places::of_this_process(0, 1);
         assert!(none.load() == Load::Free && none.left == none.all);
-        let one = Places::of_this_process(1);
+        let one = Places::of_this_process(1, 1_000_000);
         assert_eq!(one.spared.count() + one.left.count(), one.all.count());
+        assert!(one.load() == Load::Free, "on a machine as large as that");
     }
 
     #[test]
