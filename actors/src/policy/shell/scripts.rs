@@ -4,6 +4,22 @@ use tree_sitter::Node;
 
 use super::words::raw;
 
+/// What gives values to the names that it is told.
+const SETTERS: &[&str] = &[
+    "read",
+    "readonly",
+    "readarray",
+    "mapfile",
+    "getopts",
+    "printf",
+    "declare",
+    "typeset",
+    "local",
+    "export",
+    "let",
+    "unset",
+];
+
 /// Every name that is given a value somewhere, but for the variables of `for` loops: the value of such
 /// a variable is not known anywhere in the text, whatever runs first.
 pub(super) fn assigned(root: Node<'_>, src: &str, out: &mut Vec<String>) {
@@ -19,9 +35,8 @@ pub(super) fn assigned(root: Node<'_>, src: &str, out: &mut Vec<String>) {
             // `read x`, `printf -v x`, `declare x`: any plain word may be the name.
             "command" | "declaration_command" => {
                 let text = raw(src, node);
-                let sets = ["read", "printf", "declare", "local", "export", "typeset", "mapfile"];
-                if sets.iter().any(|word| text.contains(word)) {
-                    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+                let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+                if words.clone().any(|word| SETTERS.contains(&word)) {
                     out.extend(words.filter(|word| !word.is_empty()).map(str::to_owned));
                 }
             }
