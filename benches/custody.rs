@@ -13,10 +13,7 @@
     reason = "a bench measures real time, prints, and shares helpers with others"
 )]
 
-#[path = "support/starts.rs"]
-mod starts;
-#[path = "support/table.rs"]
-mod table;
+mod support;
 
 use std::{
     sync::Arc,
@@ -41,7 +38,7 @@ use greenroom_actors::{
     runtime::{Desk, Layers, Policy},
 };
 
-use starts::{bare, ms, order, ours};
+use support::starts::{bare, millis, order, ours};
 
 /// What a runtime of many sessions holds.
 const HELD: usize = 512 << 20;
@@ -116,16 +113,15 @@ async fn as_exec(custody: &Custody, files: usize, count: usize) -> Vec<Duration>
 fn row(name: &str, held: &[Duration], free: &[Duration]) -> Vec<String> {
     let mut row = vec![name.to_owned()];
     for times in [held, free] {
-        row.extend([10, 50, 99].map(|percent| format!("{:.2}", ms(times, percent))));
+        row.extend([0.1, 0.5, 0.99].map(|share| format!("{:.2}", millis(times, share))));
     }
-    row.push(format!("{:.2}", ms(held, 50) - ms(free, 50)));
+    row.push(format!("{:.2}", millis(held, 0.5) - millis(free, 0.5)));
     row
 }
 
 fn main() {
-    let is_quick = std::env::args().any(|arg| arg == "--quick");
-    let count = if is_quick { 30 } else { 500 };
-    let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let count = if support::Wanted::of_command_line().quick { 30 } else { 500 };
+    let executor = support::executor();
     let mut rows = Vec::new();
     executor.block_on(async {
         let full = Custody::start(Options::default()).unwrap();
@@ -163,5 +159,5 @@ fn main() {
         "bare p99",
         "added p50",
     ];
-    table::print("A process under custody against a bare one", &head, &rows);
+    support::table::print("A process under custody against a bare one", &head, &rows);
 }

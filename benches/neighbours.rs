@@ -12,8 +12,6 @@
     reason = "a bench measures real time, prints, and shares helpers with others"
 )]
 
-#[path = "support/starts.rs"]
-mod starts;
 mod support;
 
 use std::{
@@ -30,7 +28,7 @@ use greenroom::{
     },
 };
 use greenroom_actors::{limits, ports::Cancel, scripted::NoopModel};
-use starts::{bare, ms, order, ours};
+use support::starts::{bare, millis, order, ours};
 use tokio::task::JoinSet;
 
 const SPIN: &str = "while :; do :; done";
@@ -111,8 +109,8 @@ impl House {
 fn row(name: &str, times: &Times, alone: &Times) -> Vec<String> {
     let mut row = vec![name.to_owned()];
     for (times, alone) in times.iter().zip(alone) {
-        row.extend([50, 99].map(|percent| format!("{:.2}", ms(times, percent))));
-        row.push(format!("{:.1}", ms(times, 99) / ms(alone, 99)));
+        row.extend([0.5, 0.99].map(|share| format!("{:.2}", millis(times, share))));
+        row.push(format!("{:.1}", millis(times, 0.99) / millis(alone, 0.99)));
     }
     row
 }

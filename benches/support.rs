@@ -5,6 +5,7 @@
 pub mod bare;
 pub mod frames;
 pub mod looks;
+pub mod starts;
 pub mod table;
 
 use std::{

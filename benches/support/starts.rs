@@ -43,6 +43,7 @@ pub async fn bare() -> Duration {
     took
 }
 
-pub fn ms(times: &[Duration], percent: usize) -> f64 {
-    times[(times.len() - 1) * percent / 100].as_secs_f64() * 1_000.0
+/// Milliseconds below which this share of the sorted lengths lies.
+pub fn millis(sorted: &[Duration], share: f64) -> f64 {
+    super::quantile(sorted, share).as_secs_f64() * 1e3
 }

@@ -93,9 +93,9 @@ pub(super) fn live(given: Given, bytes: usize, alive: BorrowedFd<'_>, from: Orig
             sys::leave(1);
         }
     };
-    // Later it must be found by its id.
-    let is_held = load == Load::Crowded && pages.has_ids();
-    let mut world = World { given, pages, places, load, is_held, is_inside: false };
+    // Who begins on the spared ones must be found by its id later.
+    let load = if pages.has_ids() { load } else { load.min(Load::Busy) };
+    let mut world = World { given, pages, places, load, is_inside: false };
     if let Err((step, errno)) = world.prepare(alive, host) {
         say(world.given.socket.as_fd(), Record::Failed { step, errno: errno.raw_os_error() });
         sys::leave(1);
@@ -115,9 +115,8 @@ struct World {
     given: Given,
     pages: Pages,
     places: Places,
+    /// Beside a crowd the program stays for a moment on the processors that are spared.
     load: Load,
-    /// Whether the program stays for a moment on the processors that are spared.
-    is_held: bool,
     /// Whether the program's process is in its control group already.
     is_inside: bool,
 }
@@ -174,7 +173,7 @@ impl World {
             Ok(()) => {
                 sys::hold_signals(false);
                 // A program that asks how many there are is told of all.
-                if self.load != Load::Free && !self.is_held {
+                if self.load == Load::Busy {
                     self.places.open();
                 }
                 let argv = self.pages.pointers(Word::Argv, Word::ArgvLen);
@@ -228,14 +227,15 @@ impl World {
 
     /// Stands above the program until it has ended, then ends what it left and says how it was.
     fn watch(self, program: Pid) -> ! {
-        let Self { given, pages, places, load, mut is_held, .. } = self;
+        let Self { given, pages, places, load, .. } = self;
         let in_own = pages.has(switch::PID);
         let Given { order, out, err, socket, rules, door } = given;
         // The pipes must close with the tool's last process, so this one may not hold them.
         drop((order, out, err, rules, door));
         let Ok(signals) = sys::signals() else { sys::leave(1) };
         let mut status = None;
-        if load != Load::Free && !is_held {
+        let mut is_held = load == Load::Crowded;
+        if load == Load::Busy {
             places.open();
         }
         let first = if is_held { limits::TOOL_HELD_MS } else { limits::TOOL_NEW_MS };

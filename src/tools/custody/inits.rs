@@ -23,13 +23,12 @@ pub(super) struct Inits {
 }
 
 impl Inits {
-    pub(super) const fn new(at_once: usize) -> Self {
-        Self { places: [None; INITS], at_once }
+    pub(super) fn new(at_once: usize) -> Self {
+        Self { places: [None; INITS], at_once: at_once.min(INITS) }
     }
 
     pub(super) fn are_full(&self) -> bool {
-        let count = self.places.iter().flatten().count();
-        count >= self.at_once || count >= INITS
+        self.places.iter().flatten().count() >= self.at_once
     }
 
     pub(super) fn add(&mut self, pid: Pid) {

@@ -32,8 +32,8 @@ pub(super) fn each(in_own: bool, signal: Signal) {
     });
 }
 
-/// Every thread of everybody below this process, with whose it is; parents first, from whom children inherit, as far as
-/// that can be had. The first of a PID namespace reads the ids of all from its own `/proc`.
+/// Every thread of everybody below this process, with whose it is; parents first, from whom children
+/// inherit, as far as that can be had. The first of a PID namespace reads all ids from its own `/proc`.
 pub(super) fn threads_below(in_own: bool, found: &dyn Fn(Pid, Pid)) {
     let own = rustix::process::getpid();
     let all_of = |pid| threads(pid, &|thread| found(pid, thread));

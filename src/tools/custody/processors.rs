@@ -33,7 +33,7 @@ const STOPPED_MS: u64 = 50;
 const A_MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
 /// What somebody begins beside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Load {
     /// There is a processor without anybody, or nobody who leaves one.
     Free,
@@ -72,13 +72,14 @@ impl Places {
 
     /// What goes on there.
     pub(super) fn load(&self) -> Load {
+        if self.spared.count() == 0 {
+            return Load::Free;
+        }
         // Who runs is counted on the whole machine.
         let all = self.all.count().max(self.machine);
-        match running() {
-            Some(count) if self.spared.count() > 0 && count >= all * limits::TOOL_CROWDED => {
-                Load::Crowded
-            }
-            Some(count) if self.spared.count() > 0 && count >= all => Load::Busy,
+        match running().unwrap_or(0) {
+            count if count >= all * limits::TOOL_CROWDED => Load::Crowded,
+            count if count >= all => Load::Busy,
             _ => Load::Free,
         }
     }
